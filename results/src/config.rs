@@ -1,0 +1,462 @@
+//! What a run is asked to do: [`RunConfig`], at once the command line, the TOML file and the `config` of a result.
+//!
+//! Each option is defined here and nowhere else. Defaults are clap's; the TOML form takes the same ones, so that
+//! an empty file and an empty command line mean the same run.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, FromArgMatches, ValueEnum};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{HumanDuration, Rate, Size};
+
+/// Why a configuration cannot be run: one sentence that says what to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+macro_rules! named_choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize, Deserialize, JsonSchema)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[value(name = $text)] #[serde(rename = $text)] $variant),*
+        }
+
+        impl $name {
+            /// The name on the command line, in TOML and in JSON.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+named_choice! {
+    /// What is measured.
+    Mode {
+        /// Open `connections` connections, then exchange messages on them.
+        Echo = "echo",
+        /// Connect, TLS, upgrade, one echo, close, and again, for `duration`.
+        Handshake = "handshake",
+    }
+}
+
+named_choice! {
+    /// The stack: the scheme of a URL. What one layer costs is the difference of two of them.
+    Layer {
+        /// WebSocket over TLS over TCP.
+        Wss = "wss",
+        /// WebSocket over TCP.
+        Ws = "ws",
+        /// TLS over TCP; a message is a fixed number of bytes, echoed.
+        Tls = "tls",
+        /// TCP alone; a message is a fixed number of bytes, echoed.
+        Tcp = "tcp",
+    }
+}
+
+impl Layer {
+    /// Whether TLS is part of the stack.
+    pub const fn has_tls(self) -> bool {
+        matches!(self, Self::Wss | Self::Tls)
+    }
+
+    /// Whether WebSocket is part of the stack.
+    pub const fn has_websocket(self) -> bool {
+        matches!(self, Self::Wss | Self::Ws)
+    }
+
+    /// The port of a URL that names none; `tls://` and `tcp://` have no such port.
+    pub const fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Wss => Some(443),
+            Self::Ws => Some(80),
+            Self::Tls | Self::Tcp => None,
+        }
+    }
+}
+
+named_choice! {
+    /// Who drives the sockets.
+    EngineKind {
+        /// io_uring through tokio-uring.
+        TokioUring = "tokio-uring",
+        /// epoll through tokio.
+        Epoll = "epoll",
+    }
+}
+
+named_choice! {
+    /// How the planned instants of an open loop are spread.
+    Arrivals {
+        /// Evenly, each connection at its own offset.
+        Even = "even",
+        /// As a Poisson process: exponential gaps, seeded.
+        Poisson = "poisson",
+    }
+}
+
+named_choice! {
+    /// A version of TLS.
+    TlsVersion {
+        /// RFC 5246.
+        V1_2 = "1.2",
+        /// RFC 8446.
+        V1_3 = "1.3",
+    }
+}
+
+/// CPUs by number, written `0`, `1-3` or `0,2-3`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct CpuList(pub BTreeSet<usize>);
+
+impl FromStr for CpuList {
+    type Err = ConfigError;
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let bad = || ConfigError(format!("`{text}` is not a list of CPUs such as 0 or 1-3,5"));
+        let mut cpus = BTreeSet::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let first: usize = first.trim().parse().map_err(|_| bad())?;
+            let last: usize = last.trim().parse().map_err(|_| bad())?;
+            // 1,024 is what the kernel's cpu_set_t holds.
+            if first > last || last >= 1024 {
+                return Err(bad());
+            }
+            cpus.extend(first..=last);
+        }
+        Ok(Self(cpus))
+    }
+}
+
+impl fmt::Display for CpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&numbers.join(","))
+    }
+}
+
+impl TryFrom<String> for CpuList {
+    type Error = ConfigError;
+    fn try_from(text: String) -> Result<Self, ConfigError> {
+        text.parse()
+    }
+}
+
+impl From<CpuList> for String {
+    fn from(list: CpuList) -> Self {
+        list.to_string()
+    }
+}
+
+/// TLS as both ends speak it: the server flattens the same options.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsOptions {
+    /// The only TLS version to offer [default: 1.3 and 1.2, of which 1.3 is chosen]
+    #[arg(id = "tls_version", long = "tls", value_name = "VERSION")]
+    pub tls_version: Option<TlsVersion>,
+}
+
+/// What the client trusts.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Trust")]
+pub struct TrustOptions {
+    /// Trust only the certificates in this PEM file [default: the system's store; the embedded server's own CA]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+
+    /// Accept every certificate: the chain and the name go unchecked, signatures are still verified
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
+
+    /// The name to ask for (SNI) and to find in the certificate [default: the URL's host]
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+}
+
+/// How long the generator waits, each from start to end of what it names.
+#[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitOptions {
+    /// TCP connect, TLS, upgrade and first echo together
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub handshake_timeout: HumanDuration,
+
+    /// One message, from its sending to its echo
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub echo_timeout: HumanDuration,
+
+    /// Closing one connection
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub close_timeout: HumanDuration,
+
+    /// How long messages that are overdue may still be sent after the end
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub overdue_timeout: HumanDuration,
+
+    /// Connections being opened at a time, in an open loop
+    #[arg(long, value_name = "N", default_value_t = 8192)]
+    pub max_connecting: usize,
+
+    /// Bytes of a response head
+    #[arg(long, value_name = "SIZE", default_value = "16KiB")]
+    pub max_head_size: Size,
+}
+
+/// One run: the command line of `wssbench run`, a TOML file, and the `config` of a result.
+#[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// wss://host:port/path, ws://, tls:// or tcp:// [default: an embedded server]
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = Mode::Echo)]
+    pub mode: Mode,
+
+    /// The stack of the embedded server [default: wss]
+    #[arg(long, value_enum, conflicts_with = "url")]
+    pub layer: Option<Layer>,
+
+    /// Connections to open (--mode echo)
+    #[arg(short, long, value_name = "N", default_value_t = 1000)]
+    pub connections: usize,
+
+    /// Connections opened a second, planned; `max` opens the next when one is done
+    #[arg(long, value_name = "RATE", default_value = "250/s")]
+    pub connect_rate: Rate,
+
+    /// Connections being opened at a time with --connect-rate max
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub connect_concurrency: usize,
+
+    /// Messages a second over all connections, planned; `max` sends the next when an echo is back
+    #[arg(short, long, value_name = "RATE", default_value = "10k/s")]
+    pub rate: Rate,
+
+    /// Messages in flight on one connection; a planned one that finds them all taken waits
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub in_flight: usize,
+
+    /// How planned instants are spread
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
+
+    /// How long to measure
+    #[arg(short, long, value_name = "TIME", default_value = "10s")]
+    pub duration: HumanDuration,
+
+    /// How long to warm up before it: measured apart
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub warmup: HumanDuration,
+
+    /// Bytes a message
+    #[arg(short, long, value_name = "SIZE", default_value = "64B")]
+    pub size: Size,
+
+    /// Leave the echo after the upgrade out (--mode handshake)
+    #[arg(long)]
+    pub no_first_echo: bool,
+
+    /// Let the server close first, so that TIME_WAIT falls on its side (--mode handshake)
+    #[arg(long)]
+    pub server_closes: bool,
+
+    /// Subprotocol to ask for (Sec-WebSocket-Protocol)
+    #[arg(long, value_name = "NAME")]
+    pub subprotocol: Option<String>,
+
+    /// Seed of arrivals and payloads
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Who drives the sockets, on both ends
+    #[arg(long, value_enum, default_value_t = EngineKind::TokioUring)]
+    pub engine: EngineKind,
+
+    /// Engine of the embedded server, if not --engine
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub server_engine: Option<EngineKind>,
+
+    /// Engine of the generator, if not --engine
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub client_engine: Option<EngineKind>,
+
+    /// Threads of the generator [default: half of the CPUs]
+    #[arg(short, long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// Threads of the embedded server [default: one a CPU of its own]
+    #[arg(long, value_name = "N")]
+    pub server_threads: Option<usize>,
+
+    /// CPUs of the generator, such as 1-3,5 [default: those that the server has not]
+    #[arg(long, value_name = "LIST")]
+    pub client_cpus: Option<CpuList>,
+
+    /// CPUs of the embedded server [default: the first half]
+    #[arg(long, value_name = "LIST")]
+    pub server_cpus: Option<CpuList>,
+
+    /// Admin endpoint of a wss-server elsewhere, for its CPU and its counts: http://127.0.0.1:9090
+    #[arg(long, value_name = "URL", requires = "url")]
+    pub server_stats: Option<String>,
+
+    /// TLS of both ends
+    #[command(flatten)]
+    pub tls: TlsOptions,
+
+    /// What the client trusts
+    #[command(flatten)]
+    pub trust: TrustOptions,
+
+    /// How long it waits and how much it takes
+    #[command(flatten)]
+    pub limits: LimitOptions,
+}
+
+/// The value of a set of options of which none is given: what clap says are the defaults.
+fn defaults<T: Args + FromArgMatches>() -> T {
+    let matches = T::augment_args(clap::Command::new("defaults")).get_matches_from(["defaults"]);
+    T::from_arg_matches(&matches).expect("every option without a default is optional")
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        defaults()
+    }
+}
+
+impl Default for LimitOptions {
+    fn default() -> Self {
+        defaults()
+    }
+}
+
+impl RunConfig {
+    /// Refuses what no run could do.
+    ///
+    /// # Errors
+    /// The first thing that cannot be, with what to do about it.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |sentence: &str| Err(ConfigError(sentence.to_owned()));
+        for (option, value) in [
+            ("connections", self.connections),
+            ("connect-concurrency", self.connect_concurrency),
+            ("in-flight", self.in_flight),
+            ("max-connecting", self.limits.max_connecting),
+            ("threads", self.threads.unwrap_or(1)),
+            ("server-threads", self.server_threads.unwrap_or(1)),
+        ] {
+            if value == 0 {
+                return refuse(&format!("--{option} is 0: give at least 1"));
+            }
+        }
+        for (option, value) in [
+            ("duration", self.duration),
+            ("handshake-timeout", self.limits.handshake_timeout),
+            ("echo-timeout", self.limits.echo_timeout),
+            ("close-timeout", self.limits.close_timeout),
+        ] {
+            if value.0.is_zero() {
+                return refuse(&format!("--{option} is 0: give a length of time such as 10s"));
+            }
+        }
+        if self.size.0 == 0 {
+            return refuse("--size is 0: an empty message carries nothing to compare with its echo; give at least 1B");
+        }
+        if self.limits.max_head_size.0 == 0 {
+            return refuse("--max-head-size is 0: no response fits; give a size such as 16KiB");
+        }
+        if self.url.is_some() {
+            for (option, given) in [
+                ("layer", self.layer.is_some()),
+                ("server-engine", self.server_engine.is_some()),
+                ("server-threads", self.server_threads.is_some()),
+                ("server-cpus", self.server_cpus.is_some()),
+            ] {
+                if given {
+                    return refuse(&format!("--{option} is for the embedded server: leave it or the URL out"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_means_the_same_run_as_an_empty_command_line() {
+        assert_eq!(toml::from_str::<RunConfig>("").unwrap(), RunConfig::default());
+    }
+
+    #[test]
+    fn a_configuration_survives_toml_and_json() {
+        let config = RunConfig {
+            url: Some("wss://127.0.0.1:1/".to_owned()),
+            connect_rate: Rate::Max,
+            client_cpus: Some("0,2-3".parse().unwrap()),
+            tls: TlsOptions { tls_version: Some(TlsVersion::V1_2) },
+            ..RunConfig::default()
+        };
+        assert_eq!(toml::from_str::<RunConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
+        assert_eq!(serde_json::from_str::<RunConfig>(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name_in_every_table() {
+        for text in ["speed = 1", "[tls]\nspeed = 1", "[limits]\nspeed = 1", "[trust]\nspeed = 1"] {
+            let error = toml::from_str::<RunConfig>(text).unwrap_err().to_string();
+            assert!(error.contains("speed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_no_run_could_do_is_refused_with_what_to_do() {
+        let refused = |change: fn(&mut RunConfig)| {
+            let mut config = RunConfig::default();
+            change(&mut config);
+            config.check().unwrap_err().0
+        };
+        assert!(refused(|c| c.connections = 0).contains("--connections is 0"));
+        assert!(refused(|c| c.size = Size(0)).contains("--size is 0"));
+        assert!(refused(|c| c.duration = HumanDuration::from_secs(0)).contains("--duration is 0"));
+        assert!(
+            refused(|c| {
+                c.url = Some("ws://127.0.0.1:1/".to_owned());
+                c.server_threads = Some(2);
+            })
+            .contains("--server-threads is for the embedded server")
+        );
+        assert_eq!(RunConfig::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_list_of_cpus_reads_ranges_and_refuses_what_is_none() {
+        assert_eq!("0,2-4".parse::<CpuList>().unwrap().0, BTreeSet::from([0, 2, 3, 4]));
+        for text in ["", "a", "3-1", "0-5000", "1,,2"] {
+            assert!(text.parse::<CpuList>().is_err(), "{text:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Latencies: how they are recorded ([`LatencyHistogram`]) and how they are written down ([`Latency`]).
+//!
+//! HdrHistogram with three significant digits from 1 ns to 60 s. A sample beyond that is counted, never clamped:
+//! a clamped sample would be one that was not measured.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The largest latency that is recorded: 60 s, in nanoseconds.
+pub const HIGHEST_NS: u64 = 60_000_000_000;
+
+/// A percentile is told only if the chance that no sample lies above it is at most this: one part in forty.
+const CHANCE_OF_NO_SAMPLE_ABOVE: f64 = 0.025;
+
+/// How many samples the percentile `quantile` (0.99 for p99) needs to be told.
+///
+/// With n samples the chance that none lies above the quantile q is qⁿ; n is the least for which qⁿ ≤ 0.025:
+/// 36 for p90, 368 for p99, 3,688 for p99.9 and 36,888 for p99.99. A median is told from the first sample.
+pub fn samples_needed(quantile: f64) -> u64 {
+    if quantile <= 0.5 {
+        return 1;
+    }
+    (CHANCE_OF_NO_SAMPLE_ABOVE.ln() / quantile.ln()).ceil() as u64
+}
+
+/// A histogram of nanoseconds with fixed bounds: it never grows, so recording never allocates.
+#[derive(Debug, Clone)]
+pub struct LatencyHistogram {
+    inner: Histogram<u64>,
+    out_of_range: u64,
+}
+
+impl Default for LatencyHistogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LatencyHistogram {
+    /// An empty histogram, about 220 KiB that are touched only where samples fall.
+    pub fn new() -> Self {
+        let inner = Histogram::new_with_bounds(1, HIGHEST_NS, 3).expect("constant bounds that HdrHistogram accepts");
+        Self { inner, out_of_range: 0 }
+    }
+
+    /// Records one latency. Over 60 s it is counted in `out_of_range`; 0 ns is recorded as 1 ns, the clock's step.
+    pub fn record(&mut self, latency: std::time::Duration) {
+        self.record_ns(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// [`record`](Self::record), in nanoseconds.
+    pub fn record_ns(&mut self, ns: u64) {
+        if ns > HIGHEST_NS || self.inner.record(ns.max(1)).is_err() {
+            self.out_of_range += 1;
+        }
+    }
+
+    /// Samples recorded, those out of range not among them.
+    pub fn count(&self) -> u64 {
+        self.inner.len()
+    }
+
+    /// Samples that were beyond 60 s.
+    pub fn out_of_range(&self) -> u64 {
+        self.out_of_range
+    }
+
+    /// The latency in nanoseconds below which the share `quantile` lies; 0 if there is no sample.
+    pub fn value_at(&self, quantile: f64) -> u64 {
+        self.inner.value_at_quantile(quantile)
+    }
+
+    /// Mean in nanoseconds; 0 if there is no sample.
+    pub fn mean(&self) -> f64 {
+        self.inner.mean()
+    }
+
+    /// Forgets all samples and keeps the memory.
+    pub fn clear(&mut self) {
+        self.inner.reset();
+        self.out_of_range = 0;
+    }
+
+    /// Adds another histogram's samples.
+    pub fn merge(&mut self, other: &Self) {
+        self.inner.add(&other.inner).expect("all latency histograms have the same bounds");
+        self.out_of_range += other.out_of_range;
+    }
+
+    /// What was recorded since `earlier`, an earlier state of this same histogram.
+    ///
+    /// # Errors
+    /// If `earlier` holds samples that this one does not: then it is no earlier state of it.
+    pub fn since(&self, earlier: &Self) -> Result<Self, HistogramError> {
+        let mut difference = self.clone();
+        difference.inner.subtract(&earlier.inner).map_err(|_| HistogramError::NotEarlier)?;
+        difference.out_of_range =
+            self.out_of_range.checked_sub(earlier.out_of_range).ok_or(HistogramError::NotEarlier)?;
+        Ok(difference)
+    }
+
+    /// The samples as base64 of HdrHistogram's V2 compressed form.
+    pub fn encode(&self) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.inner, &mut bytes)
+            .expect("writing to memory does not fail, and the counts fit the format");
+        STANDARD.encode(bytes)
+    }
+
+    /// The inverse of [`encode`](Self::encode).
+    ///
+    /// # Errors
+    /// If the text is not base64, not a V2 compressed histogram, or has values beyond our bounds.
+    pub fn decode(text: &str, out_of_range: u64) -> Result<Self, HistogramError> {
+        let bytes = STANDARD.decode(text).map_err(|error| HistogramError::Undecodable(error.to_string()))?;
+        let read: Histogram<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|error| HistogramError::Undecodable(error.to_string()))?;
+        let mut histogram = Self { out_of_range, ..Self::new() };
+        histogram.inner.add(&read).map_err(|error| HistogramError::Undecodable(error.to_string()))?;
+        Ok(histogram)
+    }
+
+    /// The summary that goes into a result.
+    pub fn summary(&self) -> Latency {
+        let some = |value: u64| (self.count() > 0).then_some(value);
+        let percentile =
+            |quantile: f64| (self.count() >= samples_needed(quantile)).then(|| self.inner.value_at_quantile(quantile));
+        Latency {
+            unit: Unit::Ns,
+            count: self.count(),
+            min: some(self.inner.min()),
+            mean: (self.count() > 0).then(|| self.inner.mean()),
+            p50: percentile(0.5),
+            p90: percentile(0.9),
+            p99: percentile(0.99),
+            p99_9: percentile(0.999),
+            p99_99: percentile(0.9999),
+            max: some(self.inner.max()),
+            out_of_range: self.out_of_range,
+            histogram: self.encode(),
+        }
+    }
+}
+
+/// Why a histogram could not be read or taken apart.
+#[derive(Debug, thiserror::Error)]
+pub enum HistogramError {
+    /// Not what `encode` writes.
+    #[error("the histogram does not decode: {0}")]
+    Undecodable(String),
+    /// A difference of two histograms that are no two states of one.
+    #[error("the histogram holds fewer samples than its earlier state: the server was restarted in between")]
+    NotEarlier,
+}
+
+/// The unit of every number of a [`Latency`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Nanoseconds.
+    Ns,
+}
+
+/// A latency as a result has it. A percentile with too few samples for it is `None` (see [`samples_needed`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Of `min` to `max`.
+    pub unit: Unit,
+    /// Samples in the histogram.
+    pub count: u64,
+    /// Smallest sample, to three digits.
+    pub min: Option<u64>,
+    /// Arithmetic mean.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<u64>,
+    /// 90th percentile, from 36 samples on.
+    pub p90: Option<u64>,
+    /// 99th percentile, from 368 samples on.
+    pub p99: Option<u64>,
+    /// 99.9th percentile, from 3,688 samples on.
+    pub p99_9: Option<u64>,
+    /// 99.99th percentile, from 36,888 samples on.
+    pub p99_99: Option<u64>,
+    /// Largest sample, to three digits.
+    pub max: Option<u64>,
+    /// Samples beyond 60 s: not in `count`, not in the percentiles.
+    pub out_of_range: u64,
+    /// All samples: base64 of HdrHistogram's V2 compressed form.
+    pub histogram: String,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        LatencyHistogram::new().summary()
+    }
+}
+
+impl Latency {
+    /// The samples themselves.
+    ///
+    /// # Errors
+    /// If `histogram` was cut short or edited.
+    pub fn samples(&self) -> Result<LatencyHistogram, HistogramError> {
+        let samples = LatencyHistogram::decode(&self.histogram, self.out_of_range)?;
+        if samples.count() != self.count {
+            return Err(HistogramError::Undecodable(format!(
+                "it holds {} samples where the result says {}",
+                samples.count(),
+                self.count
+            )));
+        }
+        Ok(samples)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_samples_a_percentile_needs_are_those_of_the_rule() {
+        let needed: Vec<u64> = [0.5, 0.9, 0.99, 0.999, 0.9999].into_iter().map(samples_needed).collect();
+        assert_eq!(needed, [1, 36, 368, 3_688, 36_888]);
+    }
+
+    #[test]
+    fn a_percentile_with_one_sample_too_few_is_not_told() {
+        let mut histogram = LatencyHistogram::new();
+        for ns in 1..=367 {
+            histogram.record_ns(ns);
+        }
+        assert_eq!(histogram.summary().p99, None);
+        histogram.record_ns(368);
+        let summary = histogram.summary();
+        assert_eq!((summary.p99, summary.p99_9), (Some(365), None));
+    }
+
+    #[test]
+    fn beyond_sixty_seconds_is_counted_apart_and_changes_no_percentile() {
+        let mut histogram = LatencyHistogram::new();
+        histogram.record_ns(1_000);
+        histogram.record_ns(HIGHEST_NS + 1);
+        histogram.record_ns(u64::MAX);
+        let summary = histogram.summary();
+        assert_eq!((summary.count, summary.out_of_range, summary.max), (1, 2, Some(1_000)));
+    }
+
+    #[test]
+    fn an_empty_latency_tells_nothing() {
+        let empty = Latency::default();
+        assert_eq!((empty.count, empty.min, empty.mean, empty.p50, empty.max), (0, None, None, None, None));
+    }
+
+    #[test]
+    fn a_summary_whose_count_was_edited_is_refused() {
+        let mut latency = LatencyHistogram::new().summary();
+        latency.count = 7;
+        assert!(latency.samples().unwrap_err().to_string().contains("0 samples where the result says 7"));
+        latency.histogram.truncate(9);
+        assert!(latency.samples().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_difference_is_exactly_what_was_recorded_in_between(
+            before in proptest::collection::vec(0..=HIGHEST_NS, 0..50),
+            between in proptest::collection::vec(0..=HIGHEST_NS, 0..50),
+        ) {
+            let mut histogram = LatencyHistogram::new();
+            before.iter().for_each(|&ns| histogram.record_ns(ns));
+            let earlier = LatencyHistogram::decode(&histogram.encode(), 0).unwrap();
+            let mut alone = LatencyHistogram::new();
+            for &ns in &between {
+                histogram.record_ns(ns);
+                alone.record_ns(ns);
+            }
+            let difference = histogram.since(&earlier).unwrap();
+            prop_assert_eq!(difference.count(), alone.count());
+            prop_assert_eq!(difference.value_at(0.5), alone.value_at(0.5));
+            prop_assert_eq!(earlier.since(&histogram).is_err(), !between.is_empty());
+        }
+    }
+}

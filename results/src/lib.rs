@@ -1,0 +1,21 @@
+//! The vocabulary of wssbench: what can be asked ([`config`]), what is answered ([`run_result`]) and how the
+//! answer reads ([`report`]).
+//!
+//! This crate stands at the root of the imports: it opens no socket and starts no thread. Every renderer,
+//! exporter and comparison takes a [`RunResult`] and nothing else, so that each report can be made again from
+//! its file.
+
+pub mod config;
+pub mod latency;
+pub mod report;
+pub mod run_result;
+pub mod server_stats;
+pub mod store;
+pub mod units;
+pub mod validity;
+
+pub use config::{Arrivals, EngineKind, Layer, Mode, RunConfig, TlsOptions, TlsVersion, TrustOptions};
+pub use latency::{Latency, LatencyHistogram};
+pub use run_result::RunResult;
+pub use server_stats::ServerStats;
+pub use units::{HumanDuration, Rate, Size};

@@ -1,0 +1,262 @@
+//! What a run found: [`RunResult`], schema `wssbench.run/1`. Additions are free; names that stand here stay.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{EngineKind, RunConfig};
+use crate::latency::Latency;
+
+/// Schema of [`RunResult`]. The number is the major version: a reader refuses one that it does not know.
+pub const SCHEMA: &str = "wssbench.run/1";
+
+/// One run, complete: every report is made from this and nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunResult {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Also the name of its file: instant of the start and process.
+    pub id: String,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// What measured.
+    pub tool: Tool,
+    /// Where it measured.
+    pub environment: Environment,
+    /// What was asked for, every default filled in.
+    pub config: RunConfig,
+    /// Where the load went.
+    pub target: Target,
+    /// What was negotiated, seen from the client, with how often. Empty without TLS.
+    pub negotiated: Vec<NegotiatedCount>,
+    /// The same seen from the server, if its admin endpoint was at hand.
+    pub server_negotiated: Option<Vec<NegotiatedCount>>,
+    /// How certificates were verified: `full` or `none` (`--insecure`); absent without TLS.
+    pub verify: Option<String>,
+    /// The handshakes.
+    pub handshake: HandshakeResult,
+    /// The echo round trips of open connections; absent in `--mode handshake`.
+    pub echo: Option<EchoResult>,
+    /// What the warm-up measured, apart from the above.
+    pub warmup: Warmup,
+    /// The server's side; absent if it has no admin endpoint.
+    pub server: Option<Side>,
+    /// The generator's side.
+    pub client: Side,
+    /// One entry a second of the measured phases.
+    pub series: Vec<SeriesPoint>,
+    /// Whatever went wrong, by phase and kind.
+    pub errors: Vec<ErrorCount>,
+    /// Whether the figures can be trusted.
+    pub valid: bool,
+    /// Why not: sentences with their figures.
+    pub invalid_because: Vec<String>,
+    /// What a reader should know that does not make it invalid.
+    pub notes: Vec<String>,
+    /// Cut short by a signal: what had been measured until then.
+    pub interrupted: bool,
+}
+
+/// The program.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// Version of wssbench.
+    pub version: String,
+    /// Commit it was built from, if it was built in a checkout.
+    pub git_commit: Option<String>,
+    /// Whether the checkout had changes that were not committed.
+    pub git_dirty: Option<bool>,
+    /// `rustc --version`.
+    pub rustc: String,
+    /// `release` or `debug`.
+    pub profile: String,
+    /// Versions of the crates that matter for the figures.
+    pub crates: BTreeMap<String, String>,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    /// Kernel release.
+    pub kernel: String,
+    /// CPU model.
+    pub cpu_model: String,
+    /// CPUs that this process may use.
+    pub cores: usize,
+    /// Memory of the machine.
+    pub memory_bytes: u64,
+    /// Frequency governor of the first CPU, if there is one.
+    pub governor: Option<String>,
+    /// What the machine is virtualised by, if the CPU says that it is.
+    pub hypervisor: Option<String>,
+    /// Clock source of the kernel.
+    pub clocksource: Option<String>,
+    /// Share of the CPU time that the hypervisor kept for others during the run, in percent.
+    pub steal_percent: f64,
+}
+
+/// Where the load went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Target {
+    /// URL.
+    pub url: String,
+    /// Address it resolved to.
+    pub address: String,
+    /// Started by this run as a child process.
+    pub embedded: bool,
+}
+
+/// What one handshake was, as each end sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Negotiated {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: String,
+    /// Cipher suite, as rustls names it: `TLS13_AES_256_GCM_SHA384`.
+    pub suite: String,
+    /// Key exchange group: `X25519MLKEM768`.
+    pub group: String,
+    /// Kind of the server's certificate: `ecdsa-p256`, `rsa-2048`, `ed25519`.
+    pub certificate: String,
+    /// `full`, `full-after-retry` (HelloRetryRequest) or `resumed`.
+    pub kind: String,
+}
+
+/// How many handshakes were like this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NegotiatedCount {
+    /// What they were.
+    #[serde(flatten)]
+    pub negotiated: Negotiated,
+    /// How many.
+    pub count: u64,
+}
+
+/// The handshakes. `planned = completed + failed`; every latency holds the completed ones alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HandshakeResult {
+    /// Handshakes that were due.
+    pub planned: u64,
+    /// Those that were begun.
+    pub started: u64,
+    /// Those that passed every phase.
+    pub completed: u64,
+    /// Those that did not.
+    pub failed: u64,
+    /// Completed ones a second.
+    pub rate_per_s: f64,
+    /// TCP: from the call of connect to its success.
+    pub connect: Latency,
+    /// TLS: from the first poll of the handshake to the client's Finished handed to the engine. Leaves out
+    /// connect, and with TLS 1.3 the server's work on the client's Finished.
+    pub tls: Latency,
+    /// RFC 6455 opening handshake: from the request's sending to the checked response.
+    pub upgrade: Latency,
+    /// The first message and its echo (`--mode handshake`).
+    pub first_echo: Latency,
+    /// From the planned instant to the end of the last of connect, TLS and upgrade.
+    pub ready: Latency,
+    /// Actual start minus planned start: the generator's fault. All zero in a closed loop.
+    pub lateness: Latency,
+    /// Time inside polling TLS and upgrade, client; on an idle thread its CPU time.
+    pub client_busy: Latency,
+    /// The same on the server, all that it completed in the phase.
+    pub server_busy: Option<Latency>,
+    /// Bytes that the client's TLS and upgrade sent, TCP payload.
+    pub bytes_sent_mean: Option<f64>,
+    /// Bytes that they received.
+    pub bytes_received_mean: Option<f64>,
+    /// CPU time of the generator's workers a completed handshake, kernel included, connect and close included.
+    pub client_cpu_ns: Option<f64>,
+    /// CPU time of the server's workers a completed handshake, the same.
+    pub server_cpu_ns: Option<f64>,
+}
+
+/// The echo round trips. `planned = received + failed`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EchoResult {
+    /// Messages that were due.
+    pub planned: u64,
+    /// Those that were sent.
+    pub sent: u64,
+    /// Those whose echo came back, byte for byte.
+    pub received: u64,
+    /// Those whose echo did not.
+    pub failed: u64,
+    /// Echoes a second.
+    pub rate_per_s: f64,
+    /// From the planned instant to the echo. In a closed loop the same as `service`.
+    pub response: Latency,
+    /// From the actual sending to the echo.
+    pub service: Latency,
+    /// Actual sending minus the instant at which it could have been sent: the planned one or, if all messages in
+    /// flight were taken, the one at which one was free again. The generator's fault alone.
+    pub lateness: Latency,
+    /// Messages that were due while all messages in flight of their connection were taken.
+    pub waited_for_peer: u64,
+    /// CPU time of the generator's workers a received message, kernel included.
+    pub client_cpu_ns: Option<f64>,
+    /// CPU time of the server's workers a received message, kernel included.
+    pub server_cpu_ns: Option<f64>,
+}
+
+/// The warm-up, with the same shapes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Warmup {
+    /// In `--mode handshake`.
+    pub handshake: Option<HandshakeResult>,
+    /// In `--mode echo`.
+    pub echo: Option<EchoResult>,
+}
+
+/// One end: engine, CPU, memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Side {
+    /// Engine.
+    pub engine: EngineKind,
+    /// Worker threads.
+    pub threads: usize,
+    /// CPUs it was pinned to, if it was.
+    pub cpus: Option<String>,
+    /// CPU time of the workers over elapsed time and threads, 0 to 1, in the phase that the run is about: echo,
+    /// or the handshakes of `--mode handshake`.
+    pub cpu_utilisation: f64,
+    /// The same while the connections were opened (`--mode echo`).
+    pub cpu_utilisation_handshake: Option<f64>,
+    /// Resident memory with all connections open and nothing sent yet.
+    pub rss_bytes_idle: Option<u64>,
+    /// Resident memory at its highest.
+    pub rss_bytes_peak: u64,
+}
+
+/// One second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SeriesPoint {
+    /// `handshake` or `echo`.
+    pub phase: String,
+    /// Seconds since the phase began, at the end of this one.
+    pub second: f64,
+    /// Connections open at its end.
+    pub connections: u64,
+    /// Handshakes or echoes completed in it.
+    pub completed: u64,
+    /// Errors in it.
+    pub errors: u64,
+    /// Median of `ready` or `response`, nanoseconds.
+    pub p50: Option<u64>,
+    /// 99th percentile of it.
+    pub p99: Option<u64>,
+}
+
+/// What went wrong, how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorCount {
+    /// `connect`, `tls`, `upgrade`, `first_echo`, `echo` or `close`.
+    pub phase: String,
+    /// Kind: `refused`, `timeout`, `certificate`, `mismatch`, …
+    pub kind: String,
+    /// How often.
+    pub count: u64,
+    /// The first one, in a sentence.
+    pub example: String,
+}

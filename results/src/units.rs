@@ -1,0 +1,196 @@
+//! Units as types: `10s`, `16KiB` and `20k/s` mean the same on the command line, in TOML and in JSON.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a unit could not be read: one sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnitError(String);
+
+/// A length of time, written as humantime writes it: `10s`, `250ms`, `1m 30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HumanDuration(pub Duration);
+
+impl HumanDuration {
+    /// Whole seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl FromStr for HumanDuration {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        humantime::parse_duration(text)
+            .map(Self)
+            .map_err(|error| UnitError(format!("`{text}` is not a length of time such as 10s or 250ms: {error}")))
+    }
+}
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// A number of bytes, written as `64`, `64B`, `16KiB` or `1MB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl Size {
+    /// The number of bytes as a length of a buffer.
+    pub fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl FromStr for Size {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        text.parse::<bytesize::ByteSize>()
+            .map(|size| Self(size.as_u64()))
+            .map_err(|_| UnitError(format!("`{text}` is not a number of bytes such as 64, 16KiB or 1MiB")))
+    }
+}
+
+impl fmt::Display for Size {
+    /// Exact, unlike the rounding form of most libraries: what is printed reads back as the same number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+            if self.0 >= 1 << shift && self.0.trailing_zeros() >= shift {
+                return write!(f, "{}{unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{}B", self.0)
+    }
+}
+
+/// How often: a number a second (open loop), or as fast as the answers come (`max`, closed loop).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// Open loop: this many a second, above 0 and finite.
+    PerSecond(f64),
+    /// Closed loop: the next one starts when an earlier one is done.
+    Max,
+}
+
+impl FromStr for Rate {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let bad = || UnitError(format!("`{text}` is not a rate such as 500/s, 20k/s or max"));
+        let number = text.trim().strip_suffix("/s").unwrap_or(text.trim());
+        if number == "max" {
+            return Ok(Self::Max);
+        }
+        let (digits, factor) = match number.as_bytes().last() {
+            Some(b'k' | b'K') => (&number[..number.len() - 1], 1e3),
+            Some(b'M') => (&number[..number.len() - 1], 1e6),
+            _ => (number, 1.0),
+        };
+        let rate = digits.parse::<f64>().map_err(|_| bad())? * factor;
+        if !rate.is_finite() {
+            return Err(bad());
+        }
+        if rate <= 0.0 {
+            return Err(UnitError(format!(
+                "a rate of {text} would never send anything: give a number above 0, or max for a closed loop"
+            )));
+        }
+        Ok(Self::PerSecond(rate))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerSecond(rate) => write!(f, "{rate}/s"),
+            Self::Max => f.write_str("max"),
+        }
+    }
+}
+
+/// Reads a unit from a string, or from a bare number where the file's format has them (`size = 64`).
+fn from_text_or_number<'de, D: Deserializer<'de>, T: FromStr<Err = UnitError>>(deserializer: D) -> Result<T, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Whole(u64),
+        Fraction(f64),
+    }
+    let text = match Written::deserialize(deserializer)? {
+        Written::Text(text) => text,
+        Written::Whole(number) => number.to_string(),
+        Written::Fraction(number) => number.to_string(),
+    };
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+macro_rules! written_as_text {
+    ($($name:ident: $example:literal),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                from_text_or_number(deserializer)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "examples": [$example] })
+            }
+        }
+    )*};
+}
+
+written_as_text!(HumanDuration: "10s", Size: "16KiB", Rate: "20000/s");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_rate_reads_its_suffixes() {
+        assert_eq!("20k/s".parse(), Ok(Rate::PerSecond(20_000.0)));
+        assert_eq!("1.5M".parse(), Ok(Rate::PerSecond(1_500_000.0)));
+        assert_eq!("500/s".parse(), Ok(Rate::PerSecond(500.0)));
+        assert_eq!("max".parse(), Ok(Rate::Max));
+    }
+
+    #[test]
+    fn a_rate_that_never_sends_is_refused_with_what_to_do() {
+        for text in ["0", "0/s", "-5"] {
+            let error = text.parse::<Rate>().unwrap_err().to_string();
+            assert!(error.contains("would never send") && error.contains("max"), "{error}");
+        }
+        for text in ["", "fast", "1e999", "NaN", "k"] {
+            assert!(text.parse::<Rate>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_size_prints_reads_back_as_the_same_number(bytes in 0..=(1u64 << 40)) {
+            prop_assert_eq!(Size(bytes).to_string().parse(), Ok(Size(bytes)));
+        }
+
+        #[test]
+        fn what_a_rate_prints_reads_back_as_the_same_number(rate in 0.001f64..1e9) {
+            prop_assert_eq!(Rate::PerSecond(rate).to_string().parse(), Ok(Rate::PerSecond(rate)));
+        }
+    }
+}
