@@ -7,8 +7,12 @@
 
 pub mod config;
 pub mod latency;
+mod named_latency;
 pub mod report;
 pub mod run_result;
+#[cfg(test)]
+mod sample;
+pub mod schema;
 pub mod server_stats;
 pub mod store;
 pub mod units;

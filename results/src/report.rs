@@ -1,1 +1,12 @@
-//! (being written)
+//! How a result reads: [`terminal()`], the text at the end of a run.
+//!
+//! A report is made from a [`RunResult`](crate::RunResult) and nothing else, and it prints nothing itself: it
+//! returns text, so that the same result gives the same report a year later.
+
+mod page;
+pub(crate) mod quantity;
+mod tables;
+mod terminal;
+pub(crate) mod words;
+
+pub use terminal::terminal;

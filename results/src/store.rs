@@ -1,1 +1,261 @@
-//! (being written)
+//! Results as files: [`write()`] whole or not at all, [`read`] only what can be read rightly.
+//!
+//! A file under its own name is always complete: it is written beside it under another one, brought to the disk,
+//! and then renamed. A process that is killed in between leaves at most that other file, whose name begins with a dot.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::latency::HistogramError;
+use crate::named_latency;
+use crate::run_result::{RunResult, SCHEMA};
+
+/// Why a result could not be written or read: one sentence that names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk, the folder or the rights.
+    #[error("{}: {action} failed: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The result has a number that JSON has no form for, a NaN or an infinity: it would be null, and not read back.
+    #[error("{}: the result would not read back from its JSON: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What serde_json said.
+        source: serde_json::Error,
+    },
+    /// JSON that stops in the middle.
+    #[error("{}: the file was cut short: {source}", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        source: serde_json::Error,
+    },
+    /// Not JSON, no file of ours, or a field that is missing, of another type, or an option not known here.
+    #[error("{}: it does not read as {SCHEMA}: {source}", path.display())]
+    NoResult {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and where.
+        source: serde_json::Error,
+    },
+    /// A result of another kind or of another major version.
+    #[error("{}: {found}: this wssbench reads {SCHEMA}", path.display())]
+    UnknownSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema it names.
+        found: String,
+    },
+    /// A latency without its samples.
+    #[error("{}: {latency}: {source}", path.display())]
+    Histogram {
+        /// The file.
+        path: PathBuf,
+        /// Which one: `handshake.tls`.
+        latency: String,
+        /// Why not.
+        source: HistogramError,
+    },
+}
+
+/// Where a result goes if nobody says: `results/runs/<id>.json`, relative to the current folder.
+pub fn default_path(id: &str) -> PathBuf {
+    Path::new("results/runs").join(format!("{id}.json"))
+}
+
+/// Writes `result` to `path` as indented JSON, and makes the folders above it. A file that stands there is replaced
+/// in one step; after a failure it stands there unchanged.
+///
+/// # Errors
+/// [`StoreError::Io`] if a folder or file cannot be made, written, brought to the disk or renamed;
+/// [`StoreError::Unwritable`] if it would not read back.
+pub fn write(result: &RunResult, path: &Path) -> Result<(), StoreError> {
+    let failed = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
+    let mut json = serde_json::to_vec_pretty(result)
+        .and_then(|json| serde_json::from_slice::<RunResult>(&json).map(|_| json))
+        .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })?;
+    json.push(b'\n');
+
+    // A rename is atomic only within one file system: the temporary file lies in the same folder.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(failed("making its folder"))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".wssbench-")
+        .suffix(".tmp")
+        // As any file is made, less the umask; a temporary file would otherwise be for its owner alone.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed("making a temporary file beside it"))?;
+    file.write_all(&json).map_err(failed("writing"))?;
+    file.as_file().sync_all().map_err(failed("writing"))?;
+    file.persist(path).map_err(|error| failed("renaming the temporary file")(error.error))?;
+    // The new name is the folder's content, which has to come to the disk as well.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("writing its folder"))
+}
+
+/// Reads the result at `path`: of the schema that this program knows, complete, and with all of its samples.
+///
+/// # Errors
+/// [`StoreError`], one kind for each way in which a file is not that.
+pub fn read(path: &Path) -> Result<RunResult, StoreError> {
+    let text = fs::read_to_string(path).map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        action: "reading",
+        source,
+    })?;
+    let malformed = |source: serde_json::Error| {
+        let path = path.to_owned();
+        if source.is_eof() { StoreError::CutShort { path, source } } else { StoreError::NoResult { path, source } }
+    };
+    // The schema first and alone: what another version changed must not read as an error in the file.
+    let Named { schema } = serde_json::from_str(&text).map_err(malformed)?;
+    if schema != SCHEMA {
+        return Err(StoreError::UnknownSchema { path: path.to_owned(), found: schema });
+    }
+    let result: RunResult = serde_json::from_str(&text).map_err(malformed)?;
+    for (latency, summary) in named_latency::all(&result) {
+        summary.samples().map_err(|source| StoreError::Histogram { path: path.to_owned(), latency, source })?;
+    }
+    Ok(result)
+}
+
+/// What a file says it is, whatever else it holds.
+#[derive(Deserialize)]
+struct Named {
+    schema: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{echo_run, handshake_run};
+
+    /// What `read` says about a file with this text.
+    fn refusal(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::write(&path, text).unwrap();
+        let sentence = read(&path).unwrap_err().to_string();
+        assert!(sentence.contains("run.json"), "it does not name the file: {sentence}");
+        assert!(!sentence.contains('\n'), "it is more than a sentence: {sentence}");
+        sentence
+    }
+
+    fn edited(edit: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut value = serde_json::to_value(echo_run()).unwrap();
+        edit(&mut value);
+        value.to_string()
+    }
+
+    #[test]
+    fn what_was_written_reads_back_as_the_same_result() {
+        let folder = tempfile::tempdir().unwrap();
+        for result in [echo_run(), handshake_run()] {
+            let path = folder.path().join("new/folders").join(default_path(&result.id));
+            write(&result, &path).unwrap();
+            assert_eq!(read(&path).unwrap(), result);
+        }
+    }
+
+    #[test]
+    fn a_write_replaces_the_file_and_leaves_no_other_in_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        write(&handshake_run(), &path).unwrap();
+        write(&echo_run(), &path).unwrap();
+        assert_eq!(read(&path).unwrap(), echo_run());
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["run.json"]);
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_stood_there_and_no_half_file() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder cannot be replaced by a file, even by root: the last step fails.
+        let path = folder.path().join("run.json");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("kept"), "kept").unwrap();
+        let sentence = write(&echo_run(), &path).unwrap_err().to_string();
+        assert!(sentence.contains("run.json: renaming the temporary file failed"), "{sentence}");
+        assert_eq!(fs::read_to_string(path.join("kept")).unwrap(), "kept");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_number_that_json_cannot_hold_is_refused_at_writing_not_at_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        let mut result = echo_run();
+        result.handshake.rate_per_s = f64::NAN;
+        let sentence = write(&result, &path).unwrap_err().to_string();
+        assert!(sentence.contains("would not read back") && sentence.contains("null"), "{sentence}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_result_is_as_readable_as_any_other_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("run.json"), folder.path().join("other"));
+        write(&echo_run(), &path).unwrap();
+        fs::write(&other, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&other));
+    }
+
+    #[test]
+    fn another_major_version_is_refused_before_anything_else() {
+        let sentence = refusal(r#"{ "figures": "all different", "schema": "wssbench.run/2" }"#);
+        assert!(sentence.ends_with("wssbench.run/2: this wssbench reads wssbench.run/1"), "{sentence}");
+        assert!(refusal(&edited(|run| run["schema"] = "wssbench.comparison/1".into())).contains("comparison/1"));
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_says_so() {
+        let whole = edited(|_| ());
+        for cut in [0, 1, 30, whole.len() / 2, whole.len() - 1] {
+            let sentence = refusal(&whole[..cut]);
+            assert!(sentence.contains("cut short"), "cut at {cut}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_result_is_told_with_the_field_it_lacks() {
+        assert!(refusal("once upon a time").contains("does not read as wssbench.run/1"));
+        assert!(refusal("{}").contains("missing field `schema`"));
+        let without_client = edited(|run| drop(run.as_object_mut().unwrap().remove("client")));
+        assert!(refusal(&without_client).contains("missing field `client`"));
+    }
+
+    #[test]
+    fn a_field_that_a_later_version_added_is_no_reason_to_refuse() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::write(&path, edited(|run| run["handshake"]["added_later"] = 1.into())).unwrap();
+        assert_eq!(read(&path).unwrap(), echo_run());
+    }
+
+    #[test]
+    fn a_histogram_that_does_not_decode_is_refused_with_its_name_wherever_it_lies() {
+        for pointer in ["/handshake/server_busy", "/echo/lateness", "/warmup/echo/response"] {
+            let text = edited(|run| run.pointer_mut(pointer).unwrap()["histogram"] = "AAAA".into());
+            let sentence = refusal(&text);
+            let name = pointer.trim_start_matches('/').replace('/', ".");
+            assert!(sentence.contains(&format!("{name}: the histogram does not decode")), "{sentence}");
+        }
+        let sentence = refusal(&edited(|run| run["handshake"]["tls"]["count"] = 7.into()));
+        assert!(sentence.contains("handshake.tls"), "{sentence}");
+    }
+}

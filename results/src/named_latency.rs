@@ -1,0 +1,77 @@
+//! Every latency of a result beside its path in the JSON: what a check of all of them goes through.
+//!
+//! The structs are taken apart field by field and without `..` on purpose: a latency that is added to them does not
+//! compile until it stands here too.
+
+use crate::latency::Latency;
+use crate::run_result::{EchoResult, HandshakeResult, RunResult, Warmup};
+
+/// The latencies of the measured phases, `handshake.connect` and so on.
+pub(crate) fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
+    let mut named = of_handshake("handshake", &result.handshake);
+    named.extend(result.echo.iter().flat_map(|echo| of_echo("echo", echo)));
+    named
+}
+
+/// Those and the ones of the warm-up.
+pub(crate) fn all(result: &RunResult) -> Vec<(String, &Latency)> {
+    let Warmup { handshake, echo } = &result.warmup;
+    let mut named = measured(result);
+    named.extend(handshake.iter().flat_map(|handshake| of_handshake("warmup.handshake", handshake)));
+    named.extend(echo.iter().flat_map(|echo| of_echo("warmup.echo", echo)));
+    named
+}
+
+fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, &'a Latency)> {
+    let HandshakeResult {
+        connect,
+        tls,
+        upgrade,
+        first_echo,
+        ready,
+        lateness,
+        client_busy,
+        server_busy,
+        planned: _,
+        started: _,
+        completed: _,
+        failed: _,
+        rate_per_s: _,
+        bytes_sent_mean: _,
+        bytes_received_mean: _,
+        client_cpu_ns: _,
+        server_cpu_ns: _,
+    } = handshake;
+    let mut named = vec![
+        (format!("{path}.connect"), connect),
+        (format!("{path}.tls"), tls),
+        (format!("{path}.upgrade"), upgrade),
+        (format!("{path}.first_echo"), first_echo),
+        (format!("{path}.ready"), ready),
+        (format!("{path}.lateness"), lateness),
+        (format!("{path}.client_busy"), client_busy),
+    ];
+    named.extend(server_busy.iter().map(|busy| (format!("{path}.server_busy"), busy)));
+    named
+}
+
+fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
+    let EchoResult {
+        response,
+        service,
+        lateness,
+        planned: _,
+        sent: _,
+        received: _,
+        failed: _,
+        rate_per_s: _,
+        waited_for_peer: _,
+        client_cpu_ns: _,
+        server_cpu_ns: _,
+    } = echo;
+    vec![
+        (format!("{path}.response"), response),
+        (format!("{path}.service"), service),
+        (format!("{path}.lateness"), lateness),
+    ]
+}

@@ -1,0 +1,139 @@
+//! The tables of the report: the latencies of both phases, what they cost, and what went wrong.
+
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
+
+use crate::config::Mode;
+use crate::latency::Latency;
+use crate::report::page::{numbers_right, table};
+use crate::report::quantity::{count, memory, percent, time, time_if_told, total};
+use crate::report::words::{counted, one_line};
+use crate::run_result::{EchoResult, RunResult, Side};
+use crate::units::Rate;
+
+/// Kinds of errors that are shown; the others are summed up.
+const ERROR_ROWS: usize = 8;
+
+/// Characters of an example: three lines of its column.
+const EXAMPLE_CHARS: usize = 120;
+
+/// The phases of a handshake, one a row. A phase without samples was not part of the stack, and has no row.
+pub(super) fn handshake(result: &RunResult) -> Table {
+    let handshake = &result.handshake;
+    let open_loop = matches!(result.config.connect_rate, Rate::PerSecond(_));
+    let rows = [
+        ("TCP connect", Some(&handshake.connect)),
+        ("TLS", Some(&handshake.tls)),
+        ("upgrade", Some(&handshake.upgrade)),
+        ("first echo", Some(&handshake.first_echo)),
+        ("ready", Some(&handshake.ready)),
+        ("lateness", Some(&handshake.lateness).filter(|_| open_loop)),
+        ("client busy", Some(&handshake.client_busy)),
+        ("server busy", handshake.server_busy.as_ref()),
+    ];
+    let mut table = table(["", "min", "p50", "p90", "p99", "p99.9", "max"]);
+    for (name, latency) in rows {
+        if let Some(latency) = latency.filter(|latency| latency.count > 0) {
+            let Latency { min, p50, p90, p99, p99_9, max, .. } = latency;
+            table.add_row(row(name, [min, p50, p90, p99, p99_9, max]));
+        }
+    }
+    even(&mut table);
+    table
+}
+
+/// Response, service and lateness of an open loop; a closed one has the round trip alone.
+pub(super) fn echo(result: &RunResult, echo: &EchoResult) -> Table {
+    let rows = match result.config.rate {
+        Rate::PerSecond(_) => {
+            vec![("response", &echo.response), ("service", &echo.service), ("lateness", &echo.lateness)]
+        }
+        Rate::Max => vec![("round trip", &echo.service)],
+    };
+    let mut table = table(["", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
+    for (name, Latency { p50, p90, p99, p99_9, p99_99, max, .. }) in rows {
+        table.add_row(row(name, [p50, p90, p99, p99_9, p99_99, max]));
+    }
+    even(&mut table);
+    table
+}
+
+fn row(name: &str, latencies: [&Option<u64>; 6]) -> Vec<String> {
+    let mut row = vec![name.to_owned()];
+    row.extend(latencies.into_iter().map(|ns| time_if_told(*ns)));
+    row
+}
+
+/// Gives the same column the same place in both tables of latencies, so that the eye can go from one to the other.
+fn even(table: &mut Table) {
+    numbers_right(table);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let width = if index == 0 { 13 } else { 10 };
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
+}
+
+/// CPU and memory of each end. An end that is not known has no column.
+pub(super) fn cost(result: &RunResult) -> Table {
+    let (handshake, echo) = (&result.handshake, result.echo.as_ref());
+    let sides: Vec<&Side> = [Some(&result.client), result.server.as_ref()].into_iter().flatten().collect();
+    let mut table = table([&["Cost", "client", "server"][..=sides.len()]].concat());
+    let mut add = |name: &str, cells: Vec<Option<String>>| {
+        // A row that nobody can fill says nothing.
+        if cells.iter().any(Option::is_some) {
+            let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "not known".to_owned()));
+            table.add_row([name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+        }
+    };
+    let cpu = |client: Option<f64>, server: Option<f64>| -> Vec<_> {
+        [client, server].into_iter().take(sides.len()).map(|ns| ns.map(time)).collect()
+    };
+    let each = |of: &dyn Fn(&Side) -> Option<String>| sides.iter().map(|side| of(side)).collect::<Vec<_>>();
+    let used = |share: f64, side: &Side| format!("{} of {}", percent(share), counted(side.threads as u64, "thread"));
+
+    add("CPU time a handshake", cpu(handshake.client_cpu_ns, handshake.server_cpu_ns));
+    add("CPU time a message", cpu(echo.and_then(|e| e.client_cpu_ns), echo.and_then(|e| e.server_cpu_ns)));
+    let in_echo_mode = result.config.mode == Mode::Echo;
+    add("CPU used, opening", each(&|side| side.cpu_utilisation_handshake.map(|share| used(share, side))));
+    let phase = if in_echo_mode { "CPU used, echoing" } else { "CPU used" };
+    add(phase, each(&|side| Some(used(side.cpu_utilisation, side))));
+    add("memory, all open and idle", each(&|side| side.rss_bytes_idle.map(|bytes| memory(bytes as f64))));
+    let open = handshake.completed;
+    let a_connection = |side: &Side| side.rss_bytes_idle.filter(|_| open > 0).map(|b| memory(b as f64 / open as f64));
+    add("  the same a connection", each(&a_connection));
+    add("memory, peak", each(&|side| Some(memory(side.rss_bytes_peak as f64))));
+    numbers_right(&mut table);
+    table
+}
+
+/// What went wrong, the commonest first.
+pub(super) fn errors(result: &RunResult) -> Table {
+    let mut kinds: Vec<_> = result.errors.iter().collect();
+    kinds.sort_by_key(|error| std::cmp::Reverse(error.count));
+    let mut table = table(["Error in", "kind", "count", "the first one"]);
+    for error in kinds.iter().take(ERROR_ROWS) {
+        let (phase, kind) = (one_line(&error.phase), one_line(&error.kind));
+        table.add_row([phase, kind, count(error.count), shortened(&error.example)]);
+    }
+    let more = total(kinds.iter().skip(ERROR_ROWS).map(|error| error.count));
+    if more > 0 {
+        let kinds = counted((kinds.len() - ERROR_ROWS) as u64, "more kind");
+        table.add_row(["others".to_owned(), String::new(), count(more), kinds]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        match index {
+            0 => drop(column.set_padding((0, 1))),
+            2 => column.set_cell_alignment(CellAlignment::Right),
+            _ => {}
+        }
+    }
+    table
+}
+
+/// The beginning of an example: the whole of it is in the result.
+fn shortened(example: &str) -> String {
+    let example = one_line(example);
+    match example.char_indices().nth(EXAMPLE_CHARS) {
+        Some((end, _)) => format!("{}…", &example[..end]),
+        None => example,
+    }
+}

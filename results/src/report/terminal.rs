@@ -1,0 +1,273 @@
+//! The final text of a run, for a person who has not seen one before.
+//!
+//! What makes the figures doubtful comes before them. Latencies come before what they cost. Nothing is shown that
+//! the result does not hold, and a figure that it does not hold is shown as missing, never as 0.
+
+use crate::config::{Mode, RunConfig};
+use crate::latency::samples_needed;
+use crate::report::page::Page;
+use crate::report::quantity::{NOT_TOLD, count, rate, total};
+use crate::report::tables;
+use crate::report::words::{counted, sort_of_handshake};
+use crate::run_result::{EchoResult, RunResult, Side};
+use crate::units::Rate;
+
+/// Sorts of handshakes that are listed; the others are counted.
+const NEGOTIATED_SHOWN: usize = 6;
+
+/// `result` as text: at most 80 columns wide, without colours, ending with a newline.
+pub fn terminal(result: &RunResult) -> String {
+    let mut page = Page::default();
+    verdict(&mut page, result);
+    negotiated(&mut page, result);
+    what_was_run(&mut page, result);
+    page.gap();
+    handshake(&mut page, result);
+    if let Some(echo) = &result.echo {
+        page.gap();
+        echoes(&mut page, result, echo);
+    }
+    page.gap();
+    cost(&mut page, result);
+    let mut text = page.finish();
+    // The mark needs its meaning only where it stands.
+    let marked = text.contains(NOT_TOLD);
+    let mut page = Page::default();
+    if marked {
+        page.text(&meaning_of_not_told());
+    }
+    errors(&mut page, result);
+    notes(&mut page, result);
+    last_line(&mut page, result);
+    text.push_str(&page.finish());
+    text
+}
+
+fn is_valid(result: &RunResult) -> bool {
+    result.valid && result.invalid_because.is_empty()
+}
+
+fn verdict(page: &mut Page, result: &RunResult) {
+    if is_valid(result) {
+        return;
+    }
+    page.text("NOT VALID: the figures below do not show what the server can do, because");
+    for reason in &result.invalid_because {
+        page.bullet(reason);
+    }
+    if result.invalid_because.is_empty() {
+        page.bullet("(the result does not say why)");
+    }
+    page.gap();
+}
+
+fn negotiated(page: &mut Page, result: &RunResult) {
+    // How certificates were verified is told of every run with TLS, also of one whose handshakes all failed.
+    let Some(verify) = &result.verify else {
+        return page.fact("Negotiated", "no TLS");
+    };
+    let mut sorts: Vec<_> = result.negotiated.iter().collect();
+    sorts.sort_by_key(|sort| std::cmp::Reverse(sort.count));
+    if sorts.is_empty() {
+        page.fact("Negotiated", "nothing: not one TLS handshake was completed");
+    }
+    for (index, sort) in sorts.iter().take(NEGOTIATED_SHOWN).enumerate() {
+        let label = if index == 0 { "Negotiated" } else { "" };
+        page.fact(label, &format!("{} × {}", count(sort.count), sort_of_handshake(&sort.negotiated)));
+    }
+    if let Some(more) = sorts.get(NEGOTIATED_SHOWN..).filter(|more| !more.is_empty()) {
+        let handshakes = total(more.iter().map(|sort| sort.count));
+        page.fact("", &format!("{} × {}", count(handshakes), counted(more.len() as u64, "other sort")));
+    }
+    if verify == "none" {
+        page.fact("Verification", "OFF (--insecure): the certificate's chain and name went unchecked");
+    }
+}
+
+fn what_was_run(page: &mut Page, result: &RunResult) {
+    let target = &result.target;
+    let whose = if target.embedded { "embedded server" } else { "external server" };
+    page.fact("Server", &format!("{} at {} ({whose})", target.url, target.address));
+    let server = result.server.as_ref().map_or_else(|| "not known".to_owned(), engine);
+    page.fact("Engines", &format!("client {}; server {server}", engine(&result.client)));
+    let config = &result.config;
+    let long = format!("for {} after a warm-up of {}", config.duration, config.warmup);
+    let opening = pace(
+        config,
+        config.connect_rate,
+        &format!("{} at a time, as fast as they complete", config.connect_concurrency),
+    );
+    match config.mode {
+        Mode::Echo => {
+            page.fact("Connections", &format!("{}, opened {opening}", count(config.connections as u64)));
+            let pace = pace(config, config.rate, "as fast as echoes return");
+            let in_flight = format!("{} in flight a connection", count(config.in_flight as u64));
+            page.fact("Messages", &format!("{} each, {pace}, {in_flight}, {long}", config.size));
+        }
+        Mode::Handshake => {
+            let and_echo =
+                if config.no_first_echo { String::new() } else { format!(", each with an echo of {}", config.size) };
+            page.fact("Handshakes", &format!("{opening}, {long}{and_echo}"));
+        }
+    }
+    let environment = &result.environment;
+    let mut machine = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
+    machine.extend(environment.hypervisor.clone());
+    machine.push(format!("Linux {}", environment.kernel));
+    machine.push(program(result));
+    page.fact("Measured on", &machine.join(", "));
+}
+
+/// How the instants of a phase were planned; `closed` says what sets the pace if they were not.
+fn pace(config: &RunConfig, asked: Rate, closed: &str) -> String {
+    match asked {
+        Rate::PerSecond(per_s) => format!("at {}/s (open loop, {} arrivals)", rate(per_s), config.arrivals),
+        Rate::Max => format!("{closed} (closed loop)"),
+    }
+}
+
+fn engine(side: &Side) -> String {
+    let cpus = side.cpus.as_ref().map_or_else(String::new, |cpus| format!(" on CPU {cpus}"));
+    format!("{}, {}{cpus}", side.engine, counted(side.threads as u64, "thread"))
+}
+
+fn program(result: &RunResult) -> String {
+    let tool = &result.tool;
+    let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {}", commit));
+    let dirty = if tool.git_dirty == Some(true) { " with uncommitted changes" } else { "" };
+    let profile = match tool.profile.as_str() {
+        "release" => "",
+        _ => " (DEBUG BUILD: several times slower than a release build)",
+    };
+    format!("wssbench {}{commit}{dirty}{profile}", tool.version)
+}
+
+fn handshake(page: &mut Page, result: &RunResult) {
+    let handshake = &result.handshake;
+    page.text(&format!(
+        "Handshakes: {} completed of {} planned, {} failed{}; {}/s{}",
+        count(handshake.completed),
+        count(handshake.planned),
+        count(handshake.failed),
+        never(handshake.planned, handshake.started, "started"),
+        rate(handshake.rate_per_s),
+        asked(result.config.connect_rate),
+    ));
+    if handshake.completed == 0 {
+        return;
+    }
+    page.table(&tables::handshake(result));
+    let lateness = match result.config.connect_rate {
+        Rate::PerSecond(_) => "; lateness: actual start minus planned",
+        Rate::Max => "",
+    };
+    let busy = match handshake.client_busy.count {
+        0 => "",
+        _ => "; busy: time inside that end's code for TLS and upgrade",
+    };
+    page.text(&format!("ready: planned start until messages can be sent{lateness}{busy}."));
+}
+
+fn echoes(page: &mut Page, result: &RunResult, echo: &EchoResult) {
+    page.text(&format!(
+        "Echoes: {} received of {} planned, {} failed{}; {}/s{}",
+        count(echo.received),
+        count(echo.planned),
+        count(echo.failed),
+        never(echo.planned, echo.sent, "sent"),
+        rate(echo.rate_per_s),
+        asked(result.config.rate),
+    ));
+    if echo.received == 0 {
+        return;
+    }
+    page.table(&tables::echo(result, echo));
+    page.text(match result.config.rate {
+        Rate::PerSecond(_) => {
+            "response: planned instant to echo; service: actual sending to echo; lateness: how much later than \
+             possible the generator sent."
+        }
+        Rate::Max => {
+            "round trip: from sending to echo. A closed loop asks a slow server less often, which hides its stalls: \
+             an open loop (--rate 10k/s) shows them."
+        }
+    });
+    if echo.waited_for_peer > 0 && matches!(result.config.rate, Rate::PerSecond(_)) {
+        page.text(&format!(
+            "{} due while their connection still waited for an earlier echo: response counts that wait, service does \
+             not.",
+            match echo.waited_for_peer {
+                1 => "1 message was".to_owned(),
+                many => format!("{} messages were", count(many)),
+            }
+        ));
+    }
+}
+
+/// Those among the failed ones that were not even begun.
+fn never(planned: u64, begun: u64, verb: &str) -> String {
+    match planned.saturating_sub(begun) {
+        0 => String::new(),
+        missing => format!(" ({} never {verb})", count(missing)),
+    }
+}
+
+fn asked(asked: Rate) -> String {
+    match asked {
+        Rate::PerSecond(per_s) => format!(" of {}/s asked", rate(per_s)),
+        Rate::Max => String::new(),
+    }
+}
+
+fn cost(page: &mut Page, result: &RunResult) {
+    page.table(&tables::cost(result));
+    let handshake = &result.handshake;
+    if let (Some(sent), Some(received)) = (handshake.bytes_sent_mean, handshake.bytes_received_mean) {
+        let bytes = |mean: f64| counted(mean.round() as u64, "byte");
+        page.text(&format!("A handshake took {} to the server and {} back.", bytes(sent), bytes(received)));
+    }
+    if result.server.is_none() {
+        page.text("What it cost the server is not known: no admin endpoint of it was given (--server-stats).");
+    }
+}
+
+fn meaning_of_not_told() -> String {
+    let needed = |quantile| count(samples_needed(quantile));
+    format!(
+        "{NOT_TOLD} too few samples: p90 needs {}, p99 {}, p99.9 {}, p99.99 {}.",
+        needed(0.9),
+        needed(0.99),
+        needed(0.999),
+        needed(0.9999)
+    )
+}
+
+fn errors(page: &mut Page, result: &RunResult) {
+    if !result.errors.is_empty() {
+        page.gap();
+        page.table(&tables::errors(result));
+    }
+}
+
+fn notes(page: &mut Page, result: &RunResult) {
+    if !result.notes.is_empty() {
+        page.gap();
+    }
+    for note in &result.notes {
+        page.text(&format!("Note: {}", note));
+    }
+}
+
+fn last_line(page: &mut Page, result: &RunResult) {
+    page.gap();
+    let config = &result.config;
+    let closed = if config.mode == Mode::Echo { config.rate } else { config.connect_rate } == Rate::Max;
+    page.text(match (is_valid(result), closed) {
+        (true, false) => "VALID: nothing failed, and the generator kept the pace that was asked for.",
+        (true, true) => "VALID: nothing failed. In a closed loop there is no pace to keep.",
+        (false, _) => "NOT VALID: the reasons stand at the top.",
+    });
+}
+
+#[cfg(test)]
+mod tests;

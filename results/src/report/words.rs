@@ -1,0 +1,35 @@
+//! Phrases that more than one sentence needs.
+
+use crate::report::quantity::count;
+use crate::run_result::Negotiated;
+
+/// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// What a handshake was: version, suite, group, certificate and kind. What a version of TLS has not is left out.
+pub(crate) fn sort_of_handshake(negotiated: &Negotiated) -> String {
+    let Negotiated { version, suite, group, certificate, kind } = negotiated;
+    let certificate = if certificate.is_empty() { String::new() } else { format!("{certificate} certificate") };
+    let parts = [version, suite, group, &certificate, kind];
+    let named: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    one_line(&named.join(", "))
+}
+
+/// `text` in one line and without control characters: examples of errors quote what a peer sent, and a peer
+/// does not get to move the reader's cursor.
+pub(crate) fn one_line(text: &str) -> String {
+    let replaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    replaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_wrote_cannot_steer_the_terminal() {
+        assert_eq!(one_line("HTTP/1.1 \u{1b}[31m400\r\n\tno\u{7}"), "HTTP/1.1 [31m400 no");
+    }
+}

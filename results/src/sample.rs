@@ -1,0 +1,236 @@
+//! Results for tests: a good run of each mode, from which a test takes away what it is about.
+
+use std::collections::BTreeMap;
+
+use crate::config::{EngineKind, Mode, RunConfig};
+use crate::latency::{Latency, LatencyHistogram};
+use crate::run_result::{
+    EchoResult, Environment, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult, SCHEMA, SeriesPoint,
+    Side, Target, Tool, Warmup,
+};
+use crate::units::Rate;
+use crate::validity::judge;
+
+/// `count` samples around `median_ns` with a tail: no measurement, but shaped like one, and always the same.
+pub(crate) fn latency(median_ns: f64, count: u64) -> Latency {
+    let mut histogram = LatencyHistogram::new();
+    for index in 0..count {
+        let quantile = (index as f64 + 0.5) / count as f64;
+        histogram.record_ns((median_ns * (0.7 + 0.57 * quantile) / (1.0 - quantile).powf(0.02)) as u64);
+    }
+    histogram.summary()
+}
+
+/// `count` times the same latency.
+pub(crate) fn always(ns: u64, count: u64) -> Latency {
+    let mut histogram = LatencyHistogram::new();
+    (0..count).for_each(|_| histogram.record_ns(ns));
+    histogram.summary()
+}
+
+fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
+    HandshakeResult {
+        planned: count,
+        started: count,
+        completed: count,
+        failed: 0,
+        rate_per_s,
+        connect: latency(48_300.0, count),
+        tls: latency(1_230_000.0, count),
+        upgrade: latency(61_700.0, count),
+        first_echo: Latency::default(),
+        ready: latency(1_380_000.0, count),
+        lateness: latency(18_200.0, count),
+        client_busy: latency(512_000.0, count),
+        server_busy: Some(latency(603_000.0, count)),
+        bytes_sent_mean: Some(1_823.0),
+        bytes_received_mean: Some(2_207.0),
+        client_cpu_ns: Some(742_000.0),
+        server_cpu_ns: Some(801_000.0),
+    }
+}
+
+fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
+    Side {
+        engine: EngineKind::TokioUring,
+        threads: 1,
+        cpus: Some(cpu.to_owned()),
+        cpu_utilisation,
+        cpu_utilisation_handshake: Some(0.214),
+        rss_bytes_idle: Some(rss_bytes_idle),
+        rss_bytes_peak: rss_bytes_idle + (4 << 20),
+    }
+}
+
+/// A sort of handshake that a default run makes, `count` times.
+pub(crate) fn negotiated(count: u64) -> NegotiatedCount {
+    let negotiated = Negotiated {
+        version: "TLSv1.3".to_owned(),
+        suite: "TLS13_AES_256_GCM_SHA384".to_owned(),
+        group: "X25519MLKEM768".to_owned(),
+        certificate: "ecdsa-p256".to_owned(),
+        kind: "full".to_owned(),
+    };
+    NegotiatedCount { negotiated, count }
+}
+
+/// An error, `count` times.
+pub(crate) fn error(phase: &str, kind: &str, count: u64) -> ErrorCount {
+    ErrorCount { phase: phase.to_owned(), kind: kind.to_owned(), count, example: format!("{kind} in {phase}") }
+}
+
+/// The default run: 1,000 connections, 10,000 messages a second for 10 s, everything within every limit.
+pub(crate) fn echo_run() -> RunResult {
+    let echo = EchoResult {
+        planned: 100_000,
+        sent: 100_000,
+        received: 100_000,
+        failed: 0,
+        rate_per_s: 9_999.4,
+        response: latency(92_400.0, 100_000),
+        service: latency(79_800.0, 100_000),
+        lateness: latency(9_240.0, 100_000),
+        waited_for_peer: 0,
+        client_cpu_ns: Some(18_900.0),
+        server_cpu_ns: Some(21_300.0),
+    };
+    let point = |phase: &str, second: f64| SeriesPoint {
+        phase: phase.to_owned(),
+        second,
+        connections: 1_000,
+        completed: 10_000,
+        errors: 0,
+        p50: Some(92_400),
+        p99: Some(141_000),
+    };
+    RunResult {
+        schema: SCHEMA.to_owned(),
+        id: "20260301T120000Z-4711".to_owned(),
+        started_at: "2026-03-01T12:00:00Z".to_owned(),
+        tool: Tool {
+            version: "0.1.0".to_owned(),
+            git_commit: Some("3146730".to_owned()),
+            git_dirty: Some(false),
+            rustc: "rustc 1.95.0".to_owned(),
+            profile: "release".to_owned(),
+            crates: BTreeMap::from([("rustls".to_owned(), "0.23.46".to_owned())]),
+        },
+        environment: Environment {
+            kernel: "6.18.5".to_owned(),
+            cpu_model: "AMD EPYC 9R14".to_owned(),
+            cores: 2,
+            memory_bytes: 24 << 30,
+            governor: None,
+            hypervisor: Some("KVM".to_owned()),
+            clocksource: Some("tsc".to_owned()),
+            steal_percent: 0.3,
+        },
+        config: RunConfig::default(),
+        target: Target {
+            url: "wss://localhost:40123/".to_owned(),
+            address: "127.0.0.1:40123".to_owned(),
+            embedded: true,
+        },
+        negotiated: vec![negotiated(1_000)],
+        server_negotiated: Some(vec![negotiated(1_000)]),
+        verify: Some("full".to_owned()),
+        handshake: handshake(1_000, 249.8),
+        echo: Some(echo),
+        warmup: Warmup { handshake: None, echo: Some(EchoResult::default()) },
+        server: Some(side("0", 0.243, 71 << 20)),
+        client: side("1", 0.219, 64 << 20),
+        series: vec![point("handshake", 1.0), point("echo", 1.0), point("echo", 2.0)],
+        errors: vec![],
+        valid: true,
+        invalid_because: vec![],
+        notes: vec![],
+        interrupted: false,
+    }
+}
+
+/// A good run of `--mode handshake`: 250 handshakes a second for 10 s.
+pub(crate) fn handshake_run() -> RunResult {
+    let mut result = echo_run();
+    result.config.mode = Mode::Handshake;
+    result.handshake = handshake(2_500, 250.1);
+    result.handshake.first_echo = latency(71_900.0, 2_500);
+    result.negotiated = vec![negotiated(2_500)];
+    result.server_negotiated = Some(vec![negotiated(2_500)]);
+    result.echo = None;
+    result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None };
+    for side in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
+        side.cpu_utilisation_handshake = None;
+        side.rss_bytes_idle = None;
+    }
+    result.series.truncate(1);
+    result
+}
+
+/// A run against an external server, in which the generator was out of breath and some echoes failed.
+pub(crate) fn invalid_run() -> RunResult {
+    let mut result = echo_run();
+    result.target.embedded = false;
+    result.verify = Some("none".to_owned());
+    result.server = None;
+    result.server_negotiated = None;
+    result.handshake.server_busy = None;
+    result.handshake.server_cpu_ns = None;
+    result.client.cpu_utilisation = 0.94;
+    let echo = result.echo.as_mut().expect("a run of --mode echo");
+    (echo.sent, echo.received, echo.failed, echo.rate_per_s) = (95_760, 94_120, 5_880, 9_412.0);
+    echo.lateness = latency(612_000.0, 94_120);
+    echo.waited_for_peer = 31_044;
+    echo.server_cpu_ns = None;
+    result.errors = vec![error("echo", "timeout", 1_638), error("echo", "unsent", 4_240), error("echo", "mismatch", 2)];
+    result.errors[2].example = "the echo differs from the message at byte 17: \u{1b}[31msent\u{1b}[0m 0x41, received \
+        0x00; the connection from 127.0.0.1:53211 was closed and its messages in flight were dropped"
+        .to_owned();
+    result.notes = vec!["the kernel has no TLS offload (kTLS): the figures are those of TLS in user space".to_owned()];
+    result.interrupted = true;
+    result.invalid_because = judge(&result);
+    result.valid = false;
+    result
+}
+
+/// A closed loop over plain TCP.
+pub(crate) fn closed_run() -> RunResult {
+    let mut result = echo_run();
+    (result.config.rate, result.config.connect_rate) = (Rate::Max, Rate::Max);
+    result.target.url = "tcp://localhost:40123/".to_owned();
+    (result.verify, result.negotiated, result.server_negotiated) = (None, vec![], None);
+    let handshake = &mut result.handshake;
+    for absent in [&mut handshake.tls, &mut handshake.upgrade, &mut handshake.client_busy] {
+        *absent = Latency::default();
+    }
+    handshake.server_busy = None;
+    (handshake.bytes_sent_mean, handshake.bytes_received_mean) = (None, None);
+    handshake.ready = handshake.connect.clone();
+    result
+}
+
+/// Every number as large as it gets.
+pub(crate) fn large_run() -> RunResult {
+    let mut result = invalid_run();
+    result.config.connections = 1_000_000;
+    (result.config.rate, result.config.connect_rate) = (Rate::PerSecond(12_345_678.9), Rate::PerSecond(1_234_567.8));
+    result.target.url = format!("wss://{}.example:65535/{}", "long".repeat(15), "path/".repeat(20));
+    result.server = Some(side("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", 1.0, 999 << 30));
+    result.client.threads = 128;
+    result.client.cpu_utilisation = 0.99999;
+    result.negotiated[0].count = 1_000_000_000;
+    result.negotiated[0].negotiated.suite = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256".to_owned();
+    result.server_negotiated = Some(vec![negotiated(999_999_999)]);
+    let slow = always(59_999_999_999, 40_000);
+    let handshake = &mut result.handshake;
+    (handshake.planned, handshake.completed, handshake.failed) = (u64::MAX, u64::MAX, u64::MAX);
+    handshake.rate_per_s = 1e12;
+    (handshake.client_cpu_ns, handshake.server_cpu_ns) = (Some(1e15), Some(1e15));
+    handshake.server_busy = Some(slow.clone());
+    (handshake.ready, handshake.lateness) = (slow.clone(), slow.clone());
+    let echo = result.echo.as_mut().expect("a run of --mode echo");
+    (echo.planned, echo.sent, echo.received, echo.failed) = (u64::MAX, 0, u64::MAX, u64::MAX);
+    (echo.response, echo.lateness) = (slow.clone(), slow);
+    result.errors.push(error("upgrade", "response-head-too-large", u64::MAX / 2));
+    result.invalid_because = judge(&result);
+    result
+}

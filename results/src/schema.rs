@@ -1,0 +1,70 @@
+//! The JSON Schema of a result: what other programs can rely on to find in its file.
+
+use schemars::generate::SchemaSettings;
+
+use crate::run_result::RunResult;
+
+/// JSON Schema, draft 2020-12, of a file that [`store::write`](crate::store::write) makes: every field is required,
+/// those without a value as null. Fields that are not named here may be added without a new major version,
+/// but for options: a reader refuses a `config` with one that it does not know, since it cannot tell what was run.
+///
+/// The same as the committed `results/schema/wssbench.run-1.json`.
+pub fn run_schema() -> serde_json::Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<RunResult>().to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::sample::{echo_run, handshake_run};
+
+    #[test]
+    fn the_committed_schema_is_the_one_of_the_types() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.run-1.json");
+        let schema = serde_json::to_string_pretty(&run_schema()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            fs::write(&path, &schema).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).unwrap_or_default() == schema,
+            "results/schema/wssbench.run-1.json is not what the types say. Only additions are free under this major \
+             version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
+        );
+    }
+
+    #[test]
+    fn a_result_of_either_mode_is_what_the_schema_says() {
+        let validator = jsonschema::validator_for(&run_schema()).unwrap();
+        for result in [echo_run(), handshake_run()] {
+            let errors: Vec<String> = validator
+                .iter_errors(&serde_json::to_value(result).unwrap())
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert_eq!(errors, Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_result_that_lacks_a_field_is_not_what_the_schema_says() {
+        let validator = jsonschema::validator_for(&run_schema()).unwrap();
+        let whole = serde_json::to_value(echo_run()).unwrap();
+        for (parent, field) in
+            [("", "valid"), ("", "echo"), ("/handshake", "lateness"), ("/handshake/tls", "p99_9"), ("/config", "rate")]
+        {
+            let mut lacking = whole.clone();
+            lacking.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+            assert!(!validator.is_valid(&lacking), "{parent}/{field} is missing, and it is valid");
+        }
+    }
+
+    #[test]
+    fn a_field_more_is_what_a_later_version_may_add() {
+        let validator = jsonschema::validator_for(&run_schema()).unwrap();
+        let mut more = serde_json::to_value(echo_run()).unwrap();
+        more["handshake"]["added_later"] = 1.into();
+        assert!(validator.is_valid(&more));
+    }
+}

@@ -1,0 +1,227 @@
+//! Each rule on both sides of its limit.
+
+use super::*;
+use crate::sample::{always, echo_run, error, handshake_run, negotiated};
+
+/// The only sentence about `result`.
+fn only_sentence(result: &RunResult) -> String {
+    let sentences = judge(result);
+    assert_eq!(sentences.len(), 1, "{sentences:#?}");
+    sentences[0].clone()
+}
+
+fn changed(mut result: RunResult, change: impl FnOnce(&mut RunResult)) -> RunResult {
+    change(&mut result);
+    result
+}
+
+#[test]
+fn a_good_run_of_either_mode_is_valid() {
+    assert_eq!(judge(&echo_run()), Vec::<String>::new());
+    assert_eq!(judge(&handshake_run()), Vec::<String>::new());
+}
+
+#[test]
+fn a_generator_over_its_limit_of_cpu_makes_an_open_loop_invalid() {
+    let result = changed(echo_run(), |r| r.client.cpu_utilisation = 0.94);
+    assert_eq!(
+        only_sentence(&result),
+        "echoes: the generator used 94.0% of its CPU (limit 90.0%): it, not the server, set the pace"
+    );
+    let result = changed(echo_run(), |r| r.client.cpu_utilisation_handshake = Some(0.9002));
+    assert!(only_sentence(&result).starts_with("handshakes: the generator used 90.02% of its CPU (limit 90.00%)"));
+    let result = changed(handshake_run(), |r| r.client.cpu_utilisation = 0.94);
+    assert!(only_sentence(&result).starts_with("handshakes: the generator used 94.0%"));
+}
+
+#[test]
+fn a_generator_at_its_limit_of_cpu_or_in_a_closed_loop_is_valid() {
+    let at_the_limit = |r: &mut RunResult| {
+        r.client.cpu_utilisation = 0.90;
+        r.client.cpu_utilisation_handshake = Some(0.90);
+    };
+    assert_eq!(judge(&changed(echo_run(), at_the_limit)), Vec::<String>::new());
+    let closed = |r: &mut RunResult| {
+        (r.config.rate, r.config.connect_rate) = (Rate::Max, Rate::Max);
+        r.client.cpu_utilisation = 1.0;
+        r.client.cpu_utilisation_handshake = Some(1.0);
+    };
+    assert_eq!(judge(&changed(echo_run(), closed)), Vec::<String>::new());
+}
+
+#[test]
+fn a_generator_that_is_late_makes_the_phase_it_is_late_in_invalid() {
+    let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().lateness = always(250_000, 100_000));
+    assert_eq!(
+        only_sentence(&result),
+        "echoes: the generator was late by 250 µs (p99; limit 100 µs, where the median response time is 92.3 µs): \
+         part of the latencies is its own"
+    );
+    let result = changed(handshake_run(), |r| r.handshake.lateness = always(250_000, 2_500));
+    assert_eq!(
+        only_sentence(&result),
+        "handshakes: the generator was late by 250 µs (p99; limit 138 µs, where the median time to ready is 1.38 ms): \
+         part of the latencies is its own"
+    );
+}
+
+#[test]
+fn lateness_of_a_tenth_of_the_median_or_of_100_us_is_valid() {
+    let result = changed(echo_run(), |r| {
+        r.handshake.ready = always(1_000_000, 1_000);
+        // Within the histogram's three digits of the limit: 10% of 1 ms, which is also the 100 µs allowed at least.
+        r.handshake.lateness = always(99_900, 1_000);
+        r.echo.as_mut().unwrap().lateness = always(99_900, 100_000);
+    });
+    assert_eq!(judge(&result), Vec::<String>::new());
+    let result = changed(echo_run(), |r| {
+        r.handshake.ready = always(9_000_000, 1_000);
+        r.handshake.lateness = always(890_000, 1_000);
+    });
+    assert_eq!(judge(&result), Vec::<String>::new());
+}
+
+#[test]
+fn with_too_few_samples_for_a_p99_the_maximum_of_the_lateness_is_judged() {
+    let few = |late_ns| {
+        changed(handshake_run(), |r| {
+            r.handshake.lateness = always(late_ns, 367);
+        })
+    };
+    assert!(only_sentence(&few(250_000)).contains("late by 250 µs (maximum; limit 138 µs"));
+    assert_eq!(judge(&few(99_000)), Vec::<String>::new());
+}
+
+#[test]
+fn lateness_in_a_closed_loop_is_not_judged() {
+    let result = changed(echo_run(), |r| {
+        r.config.rate = Rate::Max;
+        r.echo.as_mut().unwrap().lateness = always(250_000, 100_000);
+    });
+    assert_eq!(judge(&result), Vec::<String>::new());
+}
+
+#[test]
+fn less_than_98_percent_of_the_planned_number_or_of_the_asked_rate_is_invalid() {
+    let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().received = 97_999);
+    assert_eq!(
+        only_sentence(&result),
+        "echoes: only 97,999 of 100,000 planned were completed (97.999%, limit 98.000%)"
+    );
+    let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().rate_per_s = 9_412.0);
+    assert_eq!(only_sentence(&result), "echoes: only 9,412/s of 10,000/s were achieved (94.1%, limit 98.0%)");
+    let result = changed(handshake_run(), |r| {
+        r.handshake.completed = 2_000;
+        r.handshake.rate_per_s = 200.0;
+    });
+    assert_eq!(
+        only_sentence(&result),
+        "handshakes: only 2,000 of 2,500 planned were completed (80.0%, limit 98.0%), \
+         and only 200/s of 250/s were achieved (80.0%, limit 98.0%)"
+    );
+}
+
+#[test]
+fn exactly_98_percent_is_valid_and_a_closed_loop_has_no_rate_to_miss() {
+    let result = changed(echo_run(), |r| {
+        let echo = r.echo.as_mut().unwrap();
+        (echo.received, echo.rate_per_s) = (98_000, 9_800.0);
+        (r.handshake.completed, r.handshake.rate_per_s) = (980, 245.0);
+    });
+    assert_eq!(judge(&result), Vec::<String>::new());
+    let result = changed(echo_run(), |r| {
+        r.config.rate = Rate::Max;
+        r.echo.as_mut().unwrap().received = 90_000;
+    });
+    assert_eq!(judge(&result), Vec::<String>::new());
+}
+
+#[test]
+fn the_connect_rate_of_a_handful_of_connections_is_not_judged_but_their_number_is() {
+    let of = |planned, completed| {
+        changed(echo_run(), |r| {
+            (r.handshake.planned, r.handshake.completed, r.handshake.rate_per_s) = (planned, completed, 200.0);
+        })
+    };
+    assert_eq!(judge(&of(99, 99)), Vec::<String>::new());
+    assert!(only_sentence(&of(100, 100)).contains("only 200/s of 250/s"));
+    assert!(only_sentence(&of(99, 97)).contains("only 97 of 99 planned"));
+}
+
+#[test]
+fn one_error_is_enough_and_the_three_commonest_kinds_are_named() {
+    let result = changed(echo_run(), |r| r.errors = vec![error("tls", "timeout", 1)]);
+    assert_eq!(only_sentence(&result), "1 error (limit 0): 1 × tls timeout");
+    let result = changed(echo_run(), |r| {
+        r.errors = vec![
+            error("connect", "refused", 2),
+            error("tls", "timeout", 1_400),
+            error("echo", "mismatch", 30),
+            error("close", "timeout", 1),
+        ];
+    });
+    assert_eq!(
+        only_sentence(&result),
+        "1,433 errors (limit 0): 1,400 × tls timeout, 30 × echo mismatch, 2 × connect refused, 1 of other kinds"
+    );
+}
+
+#[test]
+fn a_machine_that_was_taken_away_for_more_than_5_percent_is_invalid() {
+    let stolen = |percent| changed(echo_run(), |r| r.environment.steal_percent = percent);
+    assert_eq!(
+        only_sentence(&stolen(6.25)),
+        "the hypervisor kept 6.25% of the CPU time for others (limit 5.00%): measure again"
+    );
+    assert_eq!(judge(&stolen(5.0)), Vec::<String>::new());
+}
+
+#[test]
+fn two_ends_that_counted_different_handshakes_make_it_invalid() {
+    let mut retried = negotiated(2);
+    retried.negotiated.kind = "full-after-retry".to_owned();
+    let result = changed(echo_run(), |r| r.server_negotiated = Some(vec![negotiated(998), retried]));
+    assert_eq!(
+        only_sentence(&result),
+        "the two ends counted different handshakes: TLSv1.3, TLS13_AES_256_GCM_SHA384, X25519MLKEM768, ecdsa-p256 \
+         certificate, full: client 1,000, server 998; TLSv1.3, TLS13_AES_256_GCM_SHA384, X25519MLKEM768, ecdsa-p256 \
+         certificate, full-after-retry: client 0, server 2"
+    );
+}
+
+#[test]
+fn the_same_handshakes_in_another_order_or_in_parts_or_unseen_by_the_server_are_valid() {
+    let parts = Some(vec![negotiated(400), negotiated(600), NegotiatedCount { count: 0, ..negotiated(0) }]);
+    assert_eq!(judge(&changed(echo_run(), |r| r.server_negotiated = parts)), Vec::<String>::new());
+    assert_eq!(judge(&changed(echo_run(), |r| r.server_negotiated = None)), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_in_which_nothing_was_completed_is_invalid_in_one_sentence_a_phase() {
+    let result = changed(handshake_run(), |r| (r.handshake.completed, r.handshake.rate_per_s) = (0, 0.0));
+    assert_eq!(only_sentence(&result), "not one handshake was completed, of 2,500 planned");
+    let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().received = 0);
+    assert_eq!(only_sentence(&result), "not one echo was completed, of 100,000 planned");
+    let result = changed(echo_run(), |r| r.echo = None);
+    assert_eq!(only_sentence(&result), "not one echo was completed: the phase did not begin");
+}
+
+#[test]
+fn an_interrupted_run_says_when_and_that_it_is_partial() {
+    let result = changed(echo_run(), |r| r.interrupted = true);
+    assert_eq!(only_sentence(&result), "it was interrupted after 2.00 s of the echo phase: partial");
+    let result = changed(echo_run(), |r| {
+        r.interrupted = true;
+        r.series.clear();
+    });
+    assert_eq!(only_sentence(&result), "it was interrupted after less than a second: partial");
+}
+
+#[test]
+fn a_sample_beyond_the_histogram_makes_its_percentiles_too_low_and_the_run_invalid() {
+    let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().response.out_of_range = 3);
+    assert_eq!(
+        only_sentence(&result),
+        "samples over 60.0 s (limit 0) are in no percentile, which makes all of them too low: 3 of echo.response"
+    );
+}

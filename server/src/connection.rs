@@ -1,0 +1,292 @@
+//! One connection: TLS → upgrade → echo → close. Every way it can end is counted, under its phase.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use fastwebsockets::{OpCode, Role};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wss_wire::busy::Busy;
+use wss_wire::engine::{Engine, Sleep, TimedOut, before};
+use wss_wire::tls::{Label, TlsFailure};
+use wss_wire::transport::{Counted, Transport};
+use wss_wire::upgrade::{self, Prefixed, UpgradeRefused};
+use wss_wire::websocket::split::{WriteHalf, split};
+use wss_wire::websocket::{self, Message, WebSocketError};
+
+use crate::counters::{COMPLETED, Phase};
+use crate::worker::Shared;
+
+/// Bytes of one read over `tls://` and `tcp://`: one TLS record.
+const ECHO_BUFFER: usize = 16 * 1024;
+/// Bytes that a peer may still send while its connection is closed.
+const DISCARD_MOST: usize = 1 << 20;
+
+type Stream<E> = Prefixed<Transport<<E as Engine>::Stream>>;
+type WebSocketReader<E> = websocket::Reader<websocket::split::ReadHalf<Stream<E>>>;
+type WebSocketWriter<E> = websocket::Writer<WriteHalf<Stream<E>>>;
+
+/// How a connection ended before it was open, with the stream if there is something to flush.
+struct Refused<E: Engine> {
+    phase: Phase,
+    outcome: String,
+    stream: Option<Transport<E::Stream>>,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
+    let deadline = Instant::now() + shared.limits.handshake_timeout.0;
+    let counters = &shared.counters;
+    let phase = std::cell::Cell::new(if shared.acceptor.is_some() { Phase::Tls } else { Phase::Upgrade });
+    let opened = {
+        let opening = pin!(open::<E>(stream, shared, &phase));
+        before::<E, _>(deadline, Busy::new(opening)).await
+    };
+    match opened {
+        Err(TimedOut) => counters.count(phase.get(), "timeout"),
+        Ok((Err(refused), _)) => {
+            counters.count(refused.phase, &refused.outcome);
+            if let Some(stream) = refused.stream {
+                close::<E>(stream, shared).await;
+            }
+        }
+        Ok((Ok(stream), spent)) => {
+            if shared.acceptor.is_some() || shared.upgrade.is_some() {
+                counters.busy(spent);
+            }
+            let outcome = if shared.upgrade.is_some() {
+                echo_messages::<E>(stream, shared).await
+            } else {
+                echo_bytes::<E>(stream, shared).await
+            };
+            counters.count(Phase::Echo, &outcome);
+        }
+    }
+}
+
+/// TLS and upgrade, as far as the layer has them.
+async fn open<E: Engine>(
+    stream: E::Stream,
+    shared: &Rc<Shared>,
+    phase: &std::cell::Cell<Phase>,
+) -> Result<Stream<E>, Refused<E>> {
+    let mut stream = match &shared.acceptor {
+        None => Transport::Plain(Counted::new(stream)),
+        Some((acceptor, certificate)) => match acceptor.accept(Counted::new(stream)).into_fallible().await {
+            Ok(stream) => {
+                shared.counters.count(Phase::Tls, COMPLETED);
+                shared.counters.negotiated(Label::of(stream.get_ref().1, certificate.clone()));
+                Transport::Tls(Box::new(stream.into()))
+            }
+            Err((error, stream)) => {
+                let outcome = TlsFailure::from(error).kind().to_owned();
+                // The alert that says why is flushed before the connection goes.
+                return Err(Refused { phase: Phase::Tls, outcome, stream: Some(Transport::Plain(stream)) });
+            }
+        },
+    };
+    let Some(upgrade) = &shared.upgrade else {
+        return Ok(Prefixed::new(stream, Vec::new()));
+    };
+    phase.set(Phase::Upgrade);
+    match upgrade::accept(&mut stream, upgrade).await {
+        Ok(accepted) => {
+            shared.counters.count(Phase::Upgrade, COMPLETED);
+            Ok(Prefixed::new(stream, accepted.leftover))
+        }
+        Err(refused) => {
+            let outcome = match refused {
+                UpgradeRefused::Refused { status, .. } => status.to_string(),
+                UpgradeRefused::Io(error) => TlsFailure::from(error).kind().to_owned(),
+                other => other.kind().to_owned(),
+            };
+            Err(Refused { phase: Phase::Upgrade, outcome, stream: Some(stream) })
+        }
+    }
+}
+
+/// The deadline for the next whole message. Moved by a store, not by re-arming a timer: that costs nothing a
+/// message, and the timer is looked at again only when it goes off.
+struct Idle<E> {
+    timeout: Duration,
+    last: Instant,
+    sleep: Sleep,
+    engine: std::marker::PhantomData<E>,
+}
+
+impl<E: Engine> Idle<E> {
+    fn new(timeout: Duration) -> Self {
+        let last = Instant::now();
+        Self { timeout, last, sleep: E::sleep_until(last + timeout), engine: std::marker::PhantomData }
+    }
+
+    /// A whole message has passed.
+    fn reset(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn deadline(&self) -> Instant {
+        self.last + self.timeout
+    }
+
+    /// Waits until nothing has passed for the timeout.
+    async fn expired(&mut self) {
+        loop {
+            (&mut self.sleep).await;
+            if Instant::now() >= self.deadline() {
+                return;
+            }
+            self.sleep = E::sleep_until(self.deadline());
+        }
+    }
+}
+
+/// Echoes WebSocket messages until the connection ends; says how it ended.
+async fn echo_messages<E: Engine>(stream: Stream<E>, shared: &Rc<Shared>) -> String {
+    let (read, write) = split(stream);
+    let stream = write.clone();
+    let most = shared.limits.max_message_size.bytes();
+    let (mut reader, mut writer) = websocket::after_handshake(read, write, Role::Server, most);
+    let outcome = exchange::<E>(&mut reader, &mut writer, shared).await;
+    drop((reader, writer));
+    close::<E>(stream, shared).await;
+    outcome
+}
+
+async fn exchange<E: Engine>(
+    reader: &mut WebSocketReader<E>,
+    writer: &mut WebSocketWriter<E>,
+    shared: &Rc<Shared>,
+) -> String {
+    let mut idle = Idle::<E>::new(shared.limits.idle_timeout.0);
+    let mut draining = pin!(shared.draining());
+    loop {
+        let next = {
+            let mut next = pin!(reader.next());
+            tokio::select! {
+                biased;
+                next = &mut next => next,
+                () = &mut draining => {
+                    let _ = before::<E, _>(idle.deadline(), writer.send_close(1001, "going away")).await;
+                    // Reading goes on with the same future: the peer's answer is its Close.
+                    let _ = before::<E, _>(Instant::now() + shared.limits.drain_timeout.0, until_close(next)).await;
+                    return "drained".to_owned();
+                }
+                () = idle.expired() => {
+                    let _ = before::<E, _>(Instant::now() + Duration::from_secs(1), writer.send_close(1001, "idle")).await;
+                    return "idle_timeout".to_owned();
+                }
+            }
+        };
+        let answering = answer(next, writer);
+        match before::<E, _>(Instant::now() + shared.limits.idle_timeout.0, answering).await {
+            Err(TimedOut) => return "peer_does_not_read".to_owned(),
+            Ok(Answered::Echo(length)) => shared.counters.echoed(length),
+            Ok(Answered::Control) => {}
+            Ok(Answered::Ended(outcome)) => return outcome,
+        }
+        idle.reset();
+    }
+}
+
+/// Waits out one read that is under way.
+async fn until_close(next: impl Future<Output = Result<Message, WebSocketError>>) {
+    let _ = next.await;
+}
+
+enum Answered {
+    /// A message of so many bytes.
+    Echo(usize),
+    Control,
+    Ended(String),
+}
+
+/// Answers what was read: a message by itself, a ping by a pong, a Close by a Close, a violation by its close code.
+async fn answer<W: tokio::io::AsyncWrite + Unpin>(
+    next: Result<Message, WebSocketError>,
+    writer: &mut websocket::Writer<W>,
+) -> Answered {
+    let (sent, answered) = match next {
+        Ok(Message::Text(payload)) => {
+            let length = payload.len();
+            (writer.send(OpCode::Text, payload).await, Answered::Echo(length))
+        }
+        Ok(Message::Binary(payload)) => {
+            let length = payload.len();
+            (writer.send(OpCode::Binary, payload).await, Answered::Echo(length))
+        }
+        Ok(Message::Ping(payload)) => (writer.send_pong(payload).await, Answered::Control),
+        Ok(Message::Pong(_)) => (Ok(()), Answered::Control),
+        Ok(Message::Close(close)) => {
+            let sent = writer.send_close_echo(close.as_ref()).await;
+            (sent, Answered::Ended(COMPLETED.to_owned()))
+        }
+        Err(error) => match error.close_code() {
+            Some(code) => {
+                let sent = writer.send_close(code, &error.to_string()).await;
+                (sent, Answered::Ended(format!("violation_{code}")))
+            }
+            None => return Answered::Ended(error.kind().to_owned()),
+        },
+    };
+    match sent {
+        Ok(()) => answered,
+        Err(_) if matches!(answered, Answered::Ended(_)) => answered,
+        Err(error) => Answered::Ended(error.kind().to_owned()),
+    }
+}
+
+/// Echoes bytes until the peer ends; says how it ended.
+async fn echo_bytes<E: Engine>(mut stream: Stream<E>, shared: &Rc<Shared>) -> String {
+    let mut idle = Idle::<E>::new(shared.limits.idle_timeout.0);
+    let mut draining = pin!(shared.draining());
+    let mut buffer = vec![0; ECHO_BUFFER];
+    let outcome = loop {
+        let read = tokio::select! {
+            biased;
+            read = stream.read(&mut buffer) => read,
+            () = &mut draining => break "drained".to_owned(),
+            () = idle.expired() => break "idle_timeout".to_owned(),
+        };
+        let length = match read {
+            Ok(0) => break COMPLETED.to_owned(),
+            Ok(length) => length,
+            Err(error) => break TlsFailure::from(error).kind().to_owned(),
+        };
+        let echoing = async {
+            stream.write_all(&buffer[..length]).await?;
+            stream.flush().await
+        };
+        match before::<E, _>(Instant::now() + shared.limits.idle_timeout.0, echoing).await {
+            Err(TimedOut) => break "peer_does_not_read".to_owned(),
+            Ok(Err(error)) => break TlsFailure::from(error).kind().to_owned(),
+            Ok(Ok(())) => shared.counters.echoed(length),
+        }
+        idle.reset();
+    };
+    close::<E>(stream, shared).await;
+    outcome
+}
+
+/// Ends a connection so that the peer gets all that was sent: close_notify and FIN, then what it still sends is
+/// read and thrown away (closing with unread bytes would reset the connection and take our last words with it).
+async fn close<E: Engine>(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, shared: &Rc<Shared>) {
+    let closing = async {
+        if stream.shutdown().await.is_err() {
+            return "reset";
+        }
+        let mut waste = [0; 1024];
+        let mut discarded = 0;
+        loop {
+            match stream.read(&mut waste).await {
+                Ok(0) => return COMPLETED,
+                Ok(length) if discarded < DISCARD_MOST => discarded += length,
+                Ok(_) => return "peer_does_not_end",
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return "truncated",
+                Err(_) => return "reset",
+            }
+        }
+    };
+    let outcome = before::<E, _>(Instant::now() + shared.limits.drain_timeout.0, closing).await.unwrap_or("timeout");
+    shared.counters.count(Phase::Close, outcome);
+}

@@ -1,0 +1,146 @@
+//! Engines: who drives the sockets. One small trait, one file an engine.
+//!
+//! An engine runs one thread: its streams, its tasks and its timers stay on it, so nothing here is `Send`.
+//! Code above is generic over [`Engine`]; [`with_engine!`](crate::with_engine) turns a name into a type.
+
+mod epoll;
+mod timer;
+mod tokio_uring;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinHandle;
+use wss_results::EngineKind;
+
+pub use self::epoll::Epoll;
+pub use self::timer::Sleep;
+pub use self::tokio_uring::TokioUring;
+
+/// Who drives the sockets of one thread.
+///
+/// All methods but [`run`](Self::run) and [`listen`](Self::listen) are called from within `run`.
+pub trait Engine: 'static {
+    /// Its name.
+    const KIND: EngineKind;
+
+    /// A connected TCP stream with TCP_NODELAY. Dropping it closes the connection, after what was accepted for
+    /// sending has been sent, within a bound.
+    type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+
+    /// A listening socket. Dropping it stops listening.
+    type Listener: 'static;
+
+    /// Runs `main`, and the tasks that it spawns, on this thread until `main` is done; tasks that are left are
+    /// dropped.
+    ///
+    /// # Errors
+    /// If the kernel refuses what the engine needs.
+    fn run<M, F>(main: M) -> Result<F::Output, EngineError>
+    where
+        M: FnOnce() -> F,
+        F: Future;
+
+    /// Takes over a listening socket.
+    ///
+    /// # Errors
+    /// If it cannot be made non-blocking or be registered.
+    fn listen(socket: std::net::TcpListener) -> io::Result<Self::Listener>;
+
+    /// The next connection. May be dropped while it waits: no connection is lost by it.
+    fn accept(listener: &mut Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Opens a connection. May be dropped while it waits: the attempt is then given up.
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+
+    /// Runs a task on this thread. The only way to start one: an engine may have to know of each.
+    fn spawn<F>(task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        tokio::task::spawn_local(task)
+    }
+
+    /// Sleeps until an instant, exact to about 50 µs on an idle machine (tokio's own timers are exact to 1 ms).
+    fn sleep_until(deadline: Instant) -> Sleep {
+        Sleep::new(deadline)
+    }
+}
+
+/// Why an engine does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The kernel, a sysctl or a seccomp filter forbids io_uring.
+    #[error(
+        "the kernel refuses io_uring ({source}): it is switched off (sysctl kernel.io_uring_disabled is {disabled}), \
+         filtered by the container, or the kernel is older than 6.0; try --engine epoll"
+    )]
+    UringRefused {
+        /// What the kernel said.
+        source: io::Error,
+        /// What `kernel.io_uring_disabled` says.
+        disabled: String,
+    },
+    /// Out of something.
+    #[error("the {engine} engine does not start: {source}")]
+    Setup {
+        /// Which engine.
+        engine: EngineKind,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// The deadline passed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("timed out")]
+pub struct TimedOut;
+
+/// Waits for `future`, at most until `deadline`. The future is dropped when this returns: never use it on a read
+/// that goes on afterwards.
+///
+/// # Errors
+/// If the deadline passes first.
+pub async fn before<E: Engine, F: Future>(deadline: Instant, future: F) -> Result<F::Output, TimedOut> {
+    tokio::select! {
+        biased;
+        output = future => Ok(output),
+        () = E::sleep_until(deadline) => Err(TimedOut),
+    }
+}
+
+/// [`before`], counted from now.
+///
+/// # Errors
+/// If the time passes first.
+pub async fn within<E: Engine, F: Future>(time: Duration, future: F) -> Result<F::Output, TimedOut> {
+    before::<E, F>(Instant::now() + time, future).await
+}
+
+/// Calls a function that is generic over the engine with the one that an [`EngineKind`] names:
+/// `with_engine!(kind, E => work::<E>(arguments))`.
+#[macro_export]
+macro_rules! with_engine {
+    ($kind:expr, $engine:ident => $call:expr) => {
+        match $kind {
+            $crate::engine::Kind::TokioUring => {
+                type $engine = $crate::engine::TokioUring;
+                $call
+            }
+            $crate::engine::Kind::Epoll => {
+                type $engine = $crate::engine::Epoll;
+                $call
+            }
+        }
+    };
+}
+
+/// The names that [`with_engine!`](crate::with_engine) matches.
+pub use wss_results::EngineKind as Kind;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Why a TLS handshake or a TLS stream failed, told apart for counting, and said so that one knows what to do.
+
+use std::io;
+
+use rustls::{CertificateError, Error};
+
+/// A failure of TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFailure {
+    /// The peer's certificate was not accepted.
+    #[error("the server's certificate was not accepted: {0}; give its CA with --ca FILE, or --insecure")]
+    Certificate(String),
+    /// The certificate is for another name.
+    #[error("the server's certificate is not for this name: {0}; give the right one with --server-name")]
+    Name(String),
+    /// The peer sent an alert.
+    #[error("the peer refused with the alert {0}")]
+    Alert(String),
+    /// What the peer sent is no TLS.
+    #[error("the peer does not speak TLS on this port ({0})")]
+    NotTls(String),
+    /// Nothing in common, or a broken rule.
+    #[error("TLS failed: {0}")]
+    Protocol(String),
+    /// The connection ended before its time, without close_notify.
+    #[error("the peer ended the connection in the middle, without close_notify (truncated)")]
+    Truncated,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(io::Error),
+}
+
+impl TlsFailure {
+    /// Name for counting.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "certificate",
+            Self::Name(_) => "certificate_name",
+            Self::Alert(_) => "alert",
+            Self::NotTls(_) => "not_tls",
+            Self::Protocol(_) => "protocol",
+            Self::Truncated => "truncated",
+            Self::Io(_) => "reset",
+        }
+    }
+}
+
+impl From<io::Error> for TlsFailure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::Truncated;
+        }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            None => Self::Io(error),
+            Some(Error::InvalidCertificate(
+                reason @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
+            )) => Self::Name(reason.to_string()),
+            Some(Error::InvalidCertificate(reason)) => Self::Certificate(reason.to_string()),
+            Some(Error::AlertReceived(alert)) => Self::Alert(format!("{alert:?}")),
+            Some(Error::InvalidMessage(reason)) => Self::NotTls(format!("{reason:?}")),
+            Some(other) => Self::Protocol(other.to_string()),
+        }
+    }
+}

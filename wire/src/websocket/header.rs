@@ -1,0 +1,122 @@
+//! The header of a WebSocket frame (RFC 6455 section 5.2): read strictly, and written again for a fragment.
+//!
+//! What a header says about the message it belongs to is judged in `strict.rs`; this module looks at one header only,
+//! and never at a payload.
+
+use fastwebsockets::{OpCode, Role};
+
+use super::violation::Violation;
+
+/// The longest header: two bytes, a 64-bit length and a mask key.
+pub(super) const MAX_SIZE: usize = 14;
+
+/// The key of a masked frame.
+pub(super) type Mask = [u8; 4];
+
+/// A whole header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) fin: bool,
+    pub(super) opcode: OpCode,
+    pub(super) length: u64,
+    pub(super) mask: Option<Mask>,
+    /// The bytes that the header itself takes.
+    pub(super) size: usize,
+}
+
+impl Header {
+    /// Reads the header at the start of `bytes`, for the end whose role is `role`; `None` if more bytes are needed.
+    ///
+    /// What the first bytes show to be wrong is told before the others are there.
+    pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Self>, Violation> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        if first & 0x70 != 0 {
+            return Err(Violation::ReservedBits);
+        }
+        let code = first & 0x0f;
+        let opcode = OpCode::try_from(code).map_err(|_| Violation::ReservedOpcode(code))?;
+        let fin = first & 0x80 != 0;
+        if is_control(opcode) && !fin {
+            return Err(Violation::ControlFragmented);
+        }
+
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        let masked = second & 0x80 != 0;
+        match role {
+            Role::Server if !masked => return Err(Violation::Unmasked),
+            Role::Client if masked => return Err(Violation::Masked),
+            _ => {}
+        }
+        let short = second & 0x7f;
+        if is_control(opcode) && short > 125 {
+            return Err(Violation::ControlTooLong);
+        }
+
+        let mut size = 2 + extended_size(short);
+        let Some(extended) = bytes.get(2..size) else { return Ok(None) };
+        let length = length(short, extended)?;
+        let mut mask = None;
+        if masked {
+            let Some(key) = bytes[size..].first_chunk::<4>() else { return Ok(None) };
+            mask = Some(*key);
+            size += key.len();
+        }
+        Ok(Some(Self { fin, opcode, length, mask, size }))
+    }
+}
+
+/// Whether frames of this opcode are control frames (RFC 6455 section 5.5).
+pub(super) const fn is_control(opcode: OpCode) -> bool {
+    matches!(opcode, OpCode::Close | OpCode::Ping | OpCode::Pong)
+}
+
+/// The bytes of the length that follow the second byte of a header.
+const fn extended_size(short: u8) -> usize {
+    match short {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    }
+}
+
+/// The length of a payload from its short and its extended form.
+fn length(short: u8, extended: &[u8]) -> Result<u64, Violation> {
+    let long = extended.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
+    match short {
+        126 if long < 126 => Err(Violation::LengthNotMinimal),
+        127 if long > i64::MAX as u64 => Err(Violation::LengthTopBit),
+        127 if long <= u64::from(u16::MAX) => Err(Violation::LengthNotMinimal),
+        126 | 127 => Ok(long),
+        _ => Ok(u64::from(short)),
+    }
+}
+
+/// The size of the header that [`write`] makes with a 16-bit length: always the same, so that the place for it can be
+/// left free before the length is known.
+pub(super) const fn fragment_size(mask: Option<Mask>) -> usize {
+    if mask.is_some() { 8 } else { 4 }
+}
+
+/// Writes a header that fills `place`, whose size is that of one with a 16-bit or with a 64-bit length.
+///
+/// The length need not be in its shortest form: only fastwebsockets sees it, which takes any.
+pub(super) fn write(place: &mut [u8], fin: bool, opcode: OpCode, length: usize, mask: Option<Mask>) {
+    let (fixed, rest) = place.split_at_mut(2);
+    let (extended, key) = rest.split_at_mut(rest.len() - if mask.is_some() { 4 } else { 0 });
+    let wide = (length as u64).to_be_bytes();
+    debug_assert!(extended.len() == 2 || extended.len() == 8, "the short form has no room for a length");
+    debug_assert!(extended.len() == 8 || length <= usize::from(u16::MAX), "a 16-bit length is too small");
+    fixed[0] = u8::from(fin) << 7 | opcode as u8;
+    fixed[1] = u8::from(mask.is_some()) << 7 | if extended.len() == 2 { 126 } else { 127 };
+    extended.copy_from_slice(&wide[wide.len() - extended.len()..]);
+    if let Some(mask) = mask {
+        key.copy_from_slice(&mask);
+    }
+}
+
+/// The key for what follows after `offset` bytes of a payload masked with `mask` (RFC 6455 section 5.3).
+pub(super) fn rotate(mask: Mask, offset: u64) -> Mask {
+    let mut rotated = mask;
+    rotated.rotate_left((offset % 4) as usize);
+    rotated
+}
