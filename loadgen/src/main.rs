@@ -1,1 +1,20 @@
-fn main(){}
+//! `wssbench`: what does TLS cost my WebSockets?
+//!
+//! One file a verb. [`run`] reads as a table of contents of the main job: check → server → handshakes → messages →
+//! result → report. The [`generator`] is what measures.
+
+mod cli;
+mod config_file;
+mod embedded;
+mod environment;
+mod generator;
+mod preflight;
+mod progress;
+mod run;
+mod server_side;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

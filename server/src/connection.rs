@@ -11,8 +11,7 @@ use wss_wire::engine::{Engine, Sleep, TimedOut, before};
 use wss_wire::tls::{Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, Prefixed, UpgradeRefused};
-use wss_wire::websocket::split::{WriteHalf, split};
-use wss_wire::websocket::{self, Message, WebSocketError};
+use wss_wire::websocket::{self, Message, Shared as SharedStream, WebSocketError};
 
 use crate::counters::{COMPLETED, Phase};
 use crate::worker::Shared;
@@ -23,8 +22,8 @@ const ECHO_BUFFER: usize = 16 * 1024;
 const DISCARD_MOST: usize = 1 << 20;
 
 type Stream<E> = Prefixed<Transport<<E as Engine>::Stream>>;
-type WebSocketReader<E> = websocket::Reader<websocket::split::ReadHalf<Stream<E>>>;
-type WebSocketWriter<E> = websocket::Writer<WriteHalf<Stream<E>>>;
+type WebSocketReader<E> = websocket::Reader<SharedStream<Stream<E>>>;
+type WebSocketWriter<E> = websocket::Writer<SharedStream<Stream<E>>>;
 
 /// How a connection ended before it was open, with the stream if there is something to flush.
 struct Refused<E: Engine> {
@@ -143,10 +142,9 @@ impl<E: Engine> Idle<E> {
 
 /// Echoes WebSocket messages until the connection ends; says how it ended.
 async fn echo_messages<E: Engine>(stream: Stream<E>, shared: &Rc<Shared>) -> String {
-    let (read, write) = split(stream);
-    let stream = write.clone();
+    let stream = SharedStream::new(stream);
     let most = shared.limits.max_message_size.bytes();
-    let (mut reader, mut writer) = websocket::after_handshake(read, write, Role::Server, most);
+    let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Server, most);
     let outcome = exchange::<E>(&mut reader, &mut writer, shared).await;
     drop((reader, writer));
     close::<E>(stream, shared).await;

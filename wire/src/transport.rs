@@ -86,6 +86,18 @@ impl<S> Transport<S> {
     }
 }
 
+impl<S> Transport<S> {
+    /// Queues TLS's close_notify without ending TCP; goes out with the next flush. Nothing without TLS.
+    pub fn send_close_notify(&mut self) {
+        if let Self::Tls(stream) = self {
+            match stream.as_mut() {
+                TlsStream::Client(stream) => stream.get_mut().1.send_close_notify(),
+                TlsStream::Server(stream) => stream.get_mut().1.send_close_notify(),
+            }
+        }
+    }
+}
+
 /// Calls a method of `AsyncRead` or `AsyncWrite` on whichever stream it is.
 macro_rules! either {
     ($transport:expr, $stream:ident => $call:expr) => {

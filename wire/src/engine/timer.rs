@@ -4,7 +4,7 @@
 //! has no slack. The timerfd is read through the reactor that both engines of today have below them; an engine
 //! without a reactor drives [`fire`] by its own wait and arms itself in [`Alarm`]'s place.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -24,9 +24,16 @@ thread_local! {
 
 struct Timers {
     /// By deadline; the number tells equal deadlines apart.
-    queue: BTreeMap<(Instant, u64), Waker>,
+    queue: BTreeMap<(Instant, u64), Rc<Sleeper>>,
     next_id: u64,
     alarm: Option<Alarm>,
+}
+
+/// What the queue and the [`Sleep`] share, so that a sleeper that is polled for another reason looks nothing up.
+#[derive(Debug)]
+struct Sleeper {
+    due: Cell<bool>,
+    waker: RefCell<Waker>,
 }
 
 /// The timerfd, and what it is armed for.
@@ -98,7 +105,10 @@ fn fire() {
         }
         due
     });
-    due.into_values().for_each(Waker::wake);
+    for sleeper in due.into_values() {
+        sleeper.due.set(true);
+        sleeper.waker.borrow().wake_by_ref();
+    }
 }
 
 /// Sleeps until a deadline: see [`Engine::sleep_until`](super::Engine::sleep_until).
@@ -106,17 +116,12 @@ fn fire() {
 #[must_use = "a future sleeps only while it is awaited"]
 pub struct Sleep {
     deadline: Instant,
-    registered: Option<u64>,
+    registered: Option<(u64, Rc<Sleeper>)>,
 }
 
 impl Sleep {
     pub(super) fn new(deadline: Instant) -> Self {
         Self { deadline, registered: None }
-    }
-
-    /// The instant it ends at.
-    pub fn deadline(&self) -> Instant {
-        self.deadline
     }
 }
 
@@ -124,36 +129,39 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.deadline;
-        TIMERS.with_borrow_mut(|timers| {
-            if let Some(id) = self.registered {
-                // What is no longer in the queue has gone off: no clock call is needed to know.
-                let Some(waker) = timers.queue.get_mut(&(deadline, id)) else {
-                    self.registered = None;
-                    return Poll::Ready(());
-                };
-                waker.clone_from(cx.waker());
-                return Poll::Pending;
-            }
-            if Instant::now() >= deadline {
+        if let Some((_, sleeper)) = &self.registered {
+            if sleeper.due.get() {
+                self.registered = None;
                 return Poll::Ready(());
             }
+            let mut waker = sleeper.waker.borrow_mut();
+            waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        let deadline = self.deadline;
+        if Instant::now() >= deadline {
+            return Poll::Ready(());
+        }
+        let sleeper = Rc::new(Sleeper { due: Cell::new(false), waker: RefCell::new(cx.waker().clone()) });
+        self.registered = Some(TIMERS.with_borrow_mut(|timers| {
             let id = timers.next_id;
             timers.next_id += 1;
-            timers.queue.insert((deadline, id), cx.waker().clone());
-            self.registered = Some(id);
+            timers.queue.insert((deadline, id), Rc::clone(&sleeper));
             timers.alarm.as_mut().expect("sleeping within Engine::run").arm(deadline);
-            Poll::Pending
-        })
+            (id, sleeper)
+        }));
+        Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(id) = self.registered {
+        if let Some((id, sleeper)) = self.registered.take()
+            && !sleeper.due.get()
+        {
             // try_with: a task may be dropped while its thread ends.
-            let waker = TIMERS.try_with(|timers| timers.borrow_mut().queue.remove(&(self.deadline, id)));
-            drop(waker);
+            let sleeper = TIMERS.try_with(|timers| timers.borrow_mut().queue.remove(&(self.deadline, id)));
+            drop(sleeper);
         }
     }
 }

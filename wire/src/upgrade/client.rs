@@ -106,7 +106,9 @@ pub enum UpgradeError {
         limit: usize,
     },
     /// What came is not an HTTP/1.1 response.
-    #[error("the server's answer is not HTTP/1.1 ({why}); it begins with \"{start}\": is this the right port and scheme?")]
+    #[error(
+        "the server's answer is not HTTP/1.1 ({why}); it begins with \"{start}\": is this the right port and scheme?"
+    )]
     Malformed {
         /// What is wrong with it.
         why: String,
@@ -214,12 +216,7 @@ fn malformed(why: impl Into<String>, bytes: &[u8]) -> UpgradeError {
 }
 
 /// Judges a whole response head (RFC 6455 section 4.1, the points on the server's response). Returns the subprotocol.
-fn judge(
-    bytes: &[u8],
-    leftover: &[u8],
-    request: &ClientUpgrade,
-    key: &str,
-) -> Result<Option<String>, UpgradeError> {
+fn judge(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> Result<Option<String>, UpgradeError> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
     let mut response = Response::new(&mut fields);
     match response.parse(bytes) {

@@ -30,8 +30,8 @@ pub(super) enum HeadError {
 }
 
 /// Reads into `buffer`, which is empty, up to the empty line that ends a head (RFC 9112 section 2.1), and returns the
-/// length of the head with that line. Whatever else came with it is behind it in `buffer`, never more than `limit` bytes
-/// altogether. After an error `buffer` has what came.
+/// length of the head with that line. Whatever else came with it is behind it in `buffer`, never more than `limit`
+/// bytes altogether. After an error `buffer` has what came.
 pub(super) async fn read_head<S>(stream: &mut S, limit: usize, buffer: &mut Vec<u8>) -> Result<usize, HeadError>
 where
     S: AsyncRead + Unpin,

@@ -1,8 +1,9 @@
 //! The opening handshake of WebSocket (RFC 6455 section 4), both ends, over any stream: fastwebsockets' own needs
 //! hyper and `Send` streams, which those of a ring are not, and its two ends check too little.
 //!
-//! On the way of the data this stands between TLS and `websocket`. It never waits with a deadline of its own (the caller
-//! has one for the whole handshake), never negotiates an extension, and never reads more of a head than the limit.
+//! On the way of the data this stands between TLS and `websocket`. It never waits with a deadline of its own (the
+//! caller has one for the whole handshake), never negotiates an extension, and never reads more of a head than the
+//! limit.
 
 mod client;
 mod head;

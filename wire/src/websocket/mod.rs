@@ -5,7 +5,7 @@
 //! Close), never waits with a deadline of its own, and never takes a message over the limit it was given.
 
 mod header;
-pub mod split;
+mod shared;
 pub mod strict;
 #[cfg(test)]
 mod tests;
@@ -16,17 +16,18 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::io;
 
-use fastwebsockets::{Frame, FragmentCollectorRead};
+use fastwebsockets::{FragmentCollectorRead, Frame};
 pub use fastwebsockets::{OpCode, Payload, Role};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use strict::StrictReader;
+pub use shared::Shared;
 pub use violation::{Violation, parse_close};
 pub use writer::Writer;
 
 /// Makes the two ends of an open connection: `read` and `write` are halves of the stream on which the opening
-/// handshake was made, for instance from [`split::split`]; bytes that came with the handshake must come from `read`
+/// handshake was made, for instance clones of [`Shared`]; bytes that came with the handshake must come from `read`
 /// first. `max_message_size` is in bytes, for all fragments of a message together.
 pub fn after_handshake<R, W>(read: R, write: W, role: Role, max_message_size: usize) -> (Reader<R>, Writer<W>)
 where

@@ -32,8 +32,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// Sends one unfragmented frame and flushes: `opcode` is `Text` (then `payload` is UTF-8) or `Binary`, or `Ping` or
     /// `Pong` with at most 125 bytes.
     ///
-    /// A client masks the payload (RFC 6455 section 5.3): [`Payload::BorrowedMut`] and the owned kinds in place, without
-    /// allocating, so that **a mutably borrowed payload is masked, that is garbled, afterwards**. Of
+    /// A client masks the payload (RFC 6455 section 5.3): [`Payload::BorrowedMut`] and the owned kinds in place,
+    /// without allocating, so that **a mutably borrowed payload is masked, that is garbled, afterwards**. Of
     /// [`Payload::Borrowed`] it makes a copy first.
     ///
     /// # Errors

@@ -6,7 +6,13 @@ use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 
-use super::super::split::split;
+use super::super::Shared;
+
+/// Both ends of the pair that `after_handshake` takes, over one stream.
+fn split<S>(stream: S) -> (Shared<S>, Shared<S>) {
+    let shared = Shared::new(stream);
+    (shared.clone(), shared)
+}
 use super::super::{Message, OpCode, Payload, Reader, WebSocketError, Writer, after_handshake};
 use super::*;
 
@@ -34,11 +40,7 @@ impl AsyncWrite for Recorder {
         Poll::Ready(Ok(buf.len().min(self.most)))
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(self: Pin<&mut Self>, _: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let sizes: Vec<usize> = bufs.iter().map(|buf| buf.len()).collect();
         self.call(format!("writev {sizes:?}"));
         Poll::Ready(Ok(sizes.iter().sum::<usize>().min(self.most)))

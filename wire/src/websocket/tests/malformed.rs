@@ -74,12 +74,27 @@ async fn each_malformed_frame_is_told_by_name() {
             Violation::MessageInterrupted,
         ),
         ("16-bit length of 125", Client, vec![0x82, 126, 0, 125], Violation::LengthNotMinimal),
-        ("64-bit length of 65,535", Client, [&[0x82, 127][..], &65_535_u64.to_be_bytes()].concat(), Violation::LengthNotMinimal),
-        ("64-bit length of 5", Server, [&[0x82, 0xff][..], &5_u64.to_be_bytes(), &KEY].concat(), Violation::LengthNotMinimal),
-        ("64-bit length with the top bit", Server, [&[0x82, 0xff][..], &[0xff; 8], &KEY].concat(), Violation::LengthTopBit),
+        (
+            "64-bit length of 65,535",
+            Client,
+            [&[0x82, 127][..], &65_535_u64.to_be_bytes()].concat(),
+            Violation::LengthNotMinimal,
+        ),
+        (
+            "64-bit length of 5",
+            Server,
+            [&[0x82, 0xff][..], &5_u64.to_be_bytes(), &KEY].concat(),
+            Violation::LengthNotMinimal,
+        ),
+        (
+            "64-bit length with the top bit",
+            Server,
+            [&[0x82, 0xff][..], &[0xff; 8], &KEY].concat(),
+            Violation::LengthTopBit,
+        ),
     ];
     for (name, role, bytes, violation) in cases {
-        // Two of the cases have a whole message in front of what is wrong.
+        // This one has a whole message of its own in front of what is wrong.
         if name == "continuation of a finished message" {
             let mut reader = reader(Script::pieces(&bytes, 3), role);
             assert!(matches!(reader.next().await, Ok(Message::Text(text)) if text == b"ab"));
@@ -98,7 +113,10 @@ async fn a_message_over_the_limit_is_told_from_the_header() {
         ("a frame over the limit", head(0x82, LIMIT as u64 + 1, key)),
         ("the largest length there is", head(0x82, i64::MAX as u64, key)),
         ("fragments together", [frame(0x02, &[0; 600], key), head(0x80, 401, key)].concat()),
-        ("a fragment whose sum overflows", [frame(0x02, &[0; 600], key), head(0x00, i64::MAX as u64, key)].concat()),
+        (
+            "a fragment of the largest length there is",
+            [frame(0x02, &[0; 600], key), head(0x00, i64::MAX as u64, key)].concat(),
+        ),
     ] {
         assert_violation(name, Role::Server, &wrong, too_large, 1009).await;
     }
@@ -131,7 +149,8 @@ async fn a_text_that_is_not_utf8_is_told_in_one_frame_and_in_many() {
         }
     }
     let right = [frame(0x01, &euro[..1], key), frame(0x00, &euro[1..2], key), frame(0x80, &euro[2..], key)].concat();
-    assert!(matches!(reader(Script::pieces(&right, 1), Role::Server).next().await, Ok(Message::Text(t)) if t == b"\xe2\x82\xac"));
+    let message = reader(Script::pieces(&right, 1), Role::Server).next().await;
+    assert!(matches!(message, Ok(Message::Text(text)) if text == b"\xe2\x82\xac"));
 }
 
 #[tokio::test]

@@ -22,8 +22,7 @@ struct Plan {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let edges =
-        prop::sample::select(vec![0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 32_768, 65_535, 65_536, 70_000]);
+    let edges = prop::sample::select(vec![0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 32_768, 65_535, 65_536, 70_000]);
     let length = prop_oneof![edges, 0..300_usize, 0..70_000_usize];
     let cuts = prop_oneof![2 => Just(Vec::new()), 1 => vec(any::<prop::sample::Index>(), 1..5)];
     let controls = vec(prop::option::of((any::<bool>(), 0..=125_usize)), 6);

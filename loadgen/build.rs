@@ -1,0 +1,51 @@
+//! Tells the program what it was built from: commit, compiler, profile, versions of the crates that matter.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Crates whose version changes what is measured.
+const CRATES: &[&str] = &[
+    "aws-lc-rs",
+    "fastwebsockets",
+    "hdrhistogram",
+    "io-uring",
+    "rustls",
+    "tokio",
+    "tokio-rustls",
+    "tokio-uring",
+];
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // The commit, and every file whose change makes the checkout differ from it.
+    for path in [".git/HEAD", ".git/index", "Cargo.lock", "Cargo.toml", "loadgen", "server", "wire", "results/src"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    let git = |arguments: &[&str]| output(Command::new("git").arg("-C").arg(&root).args(arguments));
+    let set = |name: &str, value: &str| println!("cargo::rustc-env=WSSBENCH_{name}={value}");
+    set("GIT_COMMIT", git(&["rev-parse", "HEAD"]).unwrap_or_default().trim());
+    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]);
+    set("GIT_DIRTY", dirty.map_or("", |changes| if changes.trim().is_empty() { "false" } else { "true" }));
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    set("RUSTC", output(Command::new(rustc).arg("--version")).unwrap_or_default().trim());
+    set("PROFILE", &std::env::var("PROFILE").unwrap_or_default());
+    set("CRATES", &crates(&root.join("Cargo.lock")));
+}
+
+/// `name=version` of each crate of [`CRATES`], as Cargo.lock has them.
+fn crates(lock: &Path) -> String {
+    let Ok(lock) = cargo_lock::Lockfile::load(lock) else { return String::new() };
+    let versions: Vec<String> = lock
+        .packages
+        .iter()
+        .filter(|package| CRATES.contains(&package.name.as_str()))
+        .map(|package| format!("{}={}", package.name, package.version))
+        .collect();
+    versions.join(",")
+}
+
+/// What a command prints, if it succeeds.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}

@@ -1,0 +1,82 @@
+//! The command line: verbs, and what the exit code says.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use wss_results::RunConfig;
+use wss_server::ServeOptions;
+
+use crate::{config_file, run};
+
+/// Could not run.
+const EXIT_ERROR: u8 = 1;
+/// Ran, and the result is not valid.
+const EXIT_INVALID: u8 = 3;
+
+/// What does TLS cost my WebSockets?
+///
+/// Without a verb: `run` with its defaults, on an embedded server.
+#[derive(Debug, Parser)]
+#[command(name = "wssbench", version, max_term_width = 100)]
+struct Command {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Open connections and exchange messages; print and write what they cost
+    ///
+    /// Without a URL the server is embedded: a child process of its own, on other CPUs.
+    /// Exit code: 0 valid, 1 could not run, 3 ran but is not valid.
+    Run(Box<RunCommand>),
+    /// Serve wss, ws, tls or tcp echo until SIGTERM or SIGINT
+    Serve(Box<ServeOptions>),
+}
+
+/// `wssbench run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunCommand {
+    #[command(flatten)]
+    pub(crate) config: RunConfig,
+
+    /// TOML of the same options; what the command line names wins
+    #[arg(id = "config_file", long = "config", value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) config_file: Option<PathBuf>,
+
+    /// Print the result as JSON instead of a table
+    #[arg(long, help_heading = "Input and output")]
+    pub(crate) json: bool,
+
+    /// Where to write the result [default: results/runs/<id>.json]
+    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+pub(crate) fn main() -> ExitCode {
+    let ended = match Command::parse().verb {
+        Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| true),
+        Some(Verb::Run(command)) => configure(*command).and_then(|command| run::run(&command)),
+        None => run::run(&RunCommand { config: RunConfig::default(), config_file: None, json: false, out: None }),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_INVALID),
+        Err(error) => {
+            eprintln!("wssbench: {error:#}");
+            ExitCode::from(EXIT_ERROR)
+        }
+    }
+}
+
+/// Lays the command line over the file that it names.
+fn configure(mut command: RunCommand) -> anyhow::Result<RunCommand> {
+    if let Some(path) = &command.config_file {
+        let matches = Command::command().get_matches();
+        let (_, given) = matches.subcommand().expect("parsed before, with the same arguments");
+        debug_assert!(RunCommand::from_arg_matches(given).is_ok());
+        command.config = config_file::layer(path, &command.config, given)?;
+    }
+    Ok(command)
+}

@@ -1,0 +1,79 @@
+//! `--config FILE`: TOML of [`RunConfig`], under what the command line names.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use serde_json::Value;
+use wss_results::RunConfig;
+
+/// The configuration of a file, with each option that the command line names laid over it. `command_line` is what
+/// was parsed from it, defaults included; `given` tells which of them the user wrote.
+///
+/// # Errors
+/// If the file cannot be read, is no TOML, or has a key that is no option: with the line.
+pub(crate) fn layer(path: &Path, command_line: &RunConfig, given: &ArgMatches) -> anyhow::Result<RunConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let file: RunConfig =
+        toml::from_str(&text).with_context(|| format!("reading the options of {}", path.display()))?;
+    let mut merged = serde_json::to_value(&file).context("laying the command line over the file")?;
+    let named = serde_json::to_value(command_line).context("laying the command line over the file")?;
+    for id in given.ids().map(clap::Id::as_str) {
+        if given.value_source(id) == Some(ValueSource::CommandLine) {
+            overlay(&mut merged, &named, id);
+        }
+    }
+    serde_json::from_value(merged).context("laying the command line over the file")
+}
+
+/// Copies the field `name` from one configuration to another: at the top, or in whichever table has it.
+fn overlay(to: &mut Value, from: &Value, name: &str) {
+    let (Some(to), Some(from)) = (to.as_object_mut(), from.as_object()) else { return };
+    for (key, value) in from {
+        match to.get_mut(key) {
+            Some(old) if key == name => *old = value.clone(),
+            Some(table) if value.is_object() => overlay(table, value, name),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use clap::{Args, FromArgMatches};
+    use wss_results::{Rate, Size};
+
+    use super::*;
+
+    fn layered(toml: &str, arguments: &[&str]) -> anyhow::Result<RunConfig> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        let matches = RunConfig::augment_args(clap::Command::new("run"))
+            .get_matches_from(std::iter::once("run").chain(arguments.iter().copied()));
+        layer(file.path(), &RunConfig::from_arg_matches(&matches).unwrap(), &matches)
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file_and_the_file_over_the_defaults() {
+        let config = layered(
+            "connections = 7\nrate = \"5k/s\"\nsize = 100\n[limits]\necho_timeout = \"3s\"\nhandshake_timeout = \"4s\"",
+            &["--rate", "max", "--echo-timeout", "9s"],
+        )
+        .unwrap();
+        assert_eq!((config.connections, config.rate, config.size), (7, Rate::Max, Size(100)));
+        assert_eq!(config.limits.echo_timeout.to_string(), "9s");
+        assert_eq!(config.limits.handshake_timeout.to_string(), "4s");
+        assert_eq!(config.duration, RunConfig::default().duration);
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_rate_of_zero_are_told_with_their_line() {
+        let error = format!("{:#}", layered("connections = 7\nspeed = 3", &[]).unwrap_err());
+        assert!(error.contains("speed") && error.contains("line 2"), "{error}");
+        let error = format!("{:#}", layered("rate = 0", &[]).unwrap_err());
+        assert!(error.contains("would never send"), "{error}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The embedded server: a child process of its own on CPUs of its own, which ends with the generator however the
+//! generator ends.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use wss_results::config::CpuList;
+use wss_results::{EngineKind, Layer, RunConfig};
+use wss_server::Ready;
+
+/// How long it may take to be ready.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to end beyond its own drain timeout of 5 s.
+const END: Duration = Duration::from_secs(20);
+
+/// The running server. Dropping it ends it.
+pub(crate) struct Embedded {
+    child: Child,
+    pub(crate) ready: Ready,
+}
+
+/// What the server of a run is started with.
+pub(crate) struct Options<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) layer: Layer,
+    pub(crate) engine: EngineKind,
+    pub(crate) threads: usize,
+    pub(crate) cpus: &'a CpuList,
+    /// Connections that the run may have open at a time.
+    pub(crate) connections: usize,
+}
+
+impl Embedded {
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not start: what it said.
+    pub(crate) fn start(options: &Options<'_>) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("finding this program, to start the embedded server with")?;
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--until-stdin-closes"])
+            .args(["--layer", options.layer.name(), "--engine", options.engine.name()])
+            .args(["--threads", &options.threads.to_string(), "--cpus", &options.cpus.to_string()])
+            .args(["--max-connections", &options.connections.to_string()])
+            .args(["--max-message-size", &options.config.size.0.max(1 << 20).to_string()])
+            // Idle connections of a run that opens many slowly are no fault.
+            .args(["--idle-timeout", "1h"]);
+        if let Some(version) = options.config.tls.tls_version {
+            command.args(["--tls", version.name()]);
+        }
+        if let Some(subprotocol) = &options.config.subprotocol {
+            command.args(["--subprotocol", subprotocol]);
+        }
+        // Its standard input is a pipe from here: it reads its end when this process is gone, killed or not. In a
+        // group of its own, so that a Ctrl-C of the terminal reaches this process alone, which then ends it in order.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().context("starting the embedded server")?;
+        match wait_until_ready(&mut child) {
+            Ok(ready) => Ok(Self { child, ready }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets it drain and waits for its end.
+    ///
+    /// # Errors
+    /// If it does not end in time, or not well.
+    pub(crate) fn end(mut self) -> anyhow::Result<()> {
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + END;
+        loop {
+            match self.child.try_wait().context("waiting for the embedded server")? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("the embedded server ended with {status}"),
+                None if Instant::now() > deadline => bail!("the embedded server did not end within {END:?}"),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Reads the ready line; passes on what the server says on standard error.
+fn wait_until_ready(child: &mut Child) -> anyhow::Result<Ready> {
+    let (lines, first_line) = mpsc::channel();
+    let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).context("its output is a pipe")?;
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        if BufReader::new(stdout).read_line(&mut line).is_ok() {
+            let _ = lines.send(line);
+        }
+    });
+    let said = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            // That it drains at the end of its input is what it was asked for.
+            if !line.ends_with("draining") {
+                eprintln!("{line}");
+                said.push(line);
+            }
+        }
+        said
+    });
+    match first_line.recv_timeout(START) {
+        Ok(line) if !line.is_empty() => {
+            serde_json::from_str(&line).with_context(|| format!("reading the server's ready line: {line}"))
+        }
+        Ok(_) => {
+            let said = said.join().unwrap_or_default().join("; ");
+            bail!("the embedded server did not start: {said}")
+        }
+        Err(_) => bail!("the embedded server was not ready within {START:?}"),
+    }
+}

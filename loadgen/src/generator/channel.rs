@@ -1,0 +1,206 @@
+//! An open connection as messages: WebSocket frames, or a fixed number of bytes over `tls://` and `tcp://`.
+
+use std::io;
+
+use fastwebsockets::{OpCode, Payload, Role};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wss_wire::tls::TlsFailure;
+use wss_wire::transport::Transport;
+use wss_wire::upgrade::Prefixed;
+use wss_wire::websocket::{self, Message, Shared, WebSocketError};
+
+use super::record::{Failure, Phase};
+
+/// What the halves of a connection share.
+pub(crate) type Stream<S> = Shared<Prefixed<Transport<S>>>;
+
+/// The stream of an engine below a connection.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket for S {}
+
+/// Both directions of a connection, and the stream below, for closing it.
+pub(crate) struct Channel<S> {
+    pub(crate) sender: Sender<S>,
+    pub(crate) receiver: Receiver<S>,
+    pub(crate) stream: Stream<S>,
+}
+
+impl<S: Socket> Channel<S> {
+    /// `stream` after its opening handshake; without WebSocket if `websocket` is false.
+    pub(crate) fn new(stream: Prefixed<Transport<S>>, websocket: bool, size: usize) -> Self {
+        let stream = Shared::new(stream);
+        if !websocket {
+            let receiver = Receiver::Bytes { stream: stream.clone(), buffer: vec![0; size].into() };
+            return Self { sender: Sender::Bytes(stream.clone()), receiver, stream };
+        }
+        let (reader, writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, size);
+        Self { sender: Sender::WebSocket(writer), receiver: Receiver::WebSocket(reader), stream }
+    }
+}
+
+/// The sending direction.
+pub(crate) enum Sender<S> {
+    WebSocket(websocket::Writer<Stream<S>>),
+    Bytes(Stream<S>),
+}
+
+impl<S: Socket> Sender<S> {
+    /// Sends one message. `scratch` is where a WebSocket client masks it.
+    pub(crate) async fn send(&mut self, message: &[u8], scratch: &mut Vec<u8>) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(writer) => {
+                scratch.clear();
+                scratch.extend_from_slice(message);
+                writer.send(OpCode::Binary, Payload::BorrowedMut(scratch)).await.map_err(SendError::WebSocket)
+            }
+            Self::Bytes(stream) => {
+                stream.write_all(message).await.map_err(SendError::Io)?;
+                stream.flush().await.map_err(SendError::Io)
+            }
+        }
+    }
+
+    /// Answers a ping.
+    pub(crate) async fn pong(&mut self, payload: Payload<'static>) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(writer) => writer.send_pong(payload).await.map_err(SendError::WebSocket),
+            Self::Bytes(_) => Ok(()),
+        }
+    }
+
+    /// Says that nothing more is sent: a Close frame (1000); over bytes there is no such thing.
+    pub(crate) async fn close(&mut self) -> Result<(), SendError> {
+        match self {
+            Self::WebSocket(writer) => writer.send_close(1000, "").await.map_err(SendError::WebSocket),
+            Self::Bytes(_) => Ok(()),
+        }
+    }
+}
+
+/// Sending failed: as a rule the receiving direction knows better why.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    WebSocket(WebSocketError),
+    Io(io::Error),
+}
+
+impl SendError {
+    pub(crate) fn failure(self, phase: Phase) -> Failure {
+        match self {
+            Self::WebSocket(error) => websocket_failure(phase, error),
+            Self::Io(error) => stream_failure(phase, error),
+        }
+    }
+}
+
+/// The receiving direction.
+pub(crate) enum Receiver<S> {
+    WebSocket(websocket::Reader<Stream<S>>),
+    Bytes { stream: Stream<S>, buffer: Box<[u8]> },
+}
+
+/// What came.
+pub(crate) enum Received<'a> {
+    Message(MessageBytes<'a>),
+    Ping(Payload<'static>),
+    /// The peer sends nothing more: a Close frame, or the end of the stream between two messages.
+    Closed(Option<(u16, String)>),
+}
+
+/// The bytes of a message, where they are.
+pub(crate) enum MessageBytes<'a> {
+    Frame(Payload<'static>),
+    Buffer(&'a [u8]),
+}
+
+impl std::ops::Deref for MessageBytes<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Frame(payload) => payload,
+            Self::Buffer(bytes) => bytes,
+        }
+    }
+}
+
+impl<S: Socket> Receiver<S> {
+    /// What comes next. Not cancel-safe, as fastwebsockets is not.
+    pub(crate) async fn receive(&mut self, phase: Phase) -> Result<Received<'_>, Failure> {
+        match self {
+            Self::WebSocket(reader) => loop {
+                match reader.next().await.map_err(|error| websocket_failure(phase, error))? {
+                    Message::Binary(payload) => return Ok(Received::Message(MessageBytes::Frame(payload))),
+                    Message::Text(_) => {
+                        return Err(Failure::new(
+                            phase,
+                            "mismatch",
+                            "the server sent a text message where a binary one was sent: is it an echo server?",
+                        ));
+                    }
+                    Message::Ping(payload) => return Ok(Received::Ping(payload)),
+                    Message::Pong(_) => {}
+                    Message::Close(close) => return Ok(Received::Closed(close)),
+                }
+            },
+            Self::Bytes { stream, buffer } => {
+                let mut filled = 0;
+                while filled < buffer.len() {
+                    match stream.read(&mut buffer[filled..]).await {
+                        Ok(0) if filled == 0 => return Ok(Received::Closed(None)),
+                        Ok(0) => {
+                            let sentence = format!(
+                                "the server ended the connection after {filled} of the {} bytes of a message",
+                                buffer.len()
+                            );
+                            return Err(Failure::new(phase, "truncated", sentence));
+                        }
+                        Ok(length) => filled += length,
+                        Err(error) => return Err(stream_failure(phase, error)),
+                    }
+                }
+                Ok(Received::Message(MessageBytes::Buffer(buffer)))
+            }
+        }
+    }
+}
+
+/// A failure of the stream below messages, in words.
+pub(crate) fn stream_failure(phase: Phase, error: io::Error) -> Failure {
+    let failure = TlsFailure::from(error);
+    Failure::new(phase, failure.kind(), failure.to_string())
+}
+
+/// A failure of WebSocket, in words.
+pub(crate) fn websocket_failure(phase: Phase, error: WebSocketError) -> Failure {
+    match error {
+        WebSocketError::Io(error) => stream_failure(phase, error),
+        WebSocketError::Violation(violation) => {
+            Failure::new(phase, "violation", format!("the server broke RFC 6455: {violation}"))
+        }
+        other => Failure::new(phase, other.kind(), other.to_string()),
+    }
+}
+
+/// The peer closed where an echo was due.
+pub(crate) fn closed_failure(phase: Phase, close: Option<(u16, String)>) -> Failure {
+    let sentence = match close {
+        None => "the server closed the connection before the run was over".to_owned(),
+        Some((code, reason)) if reason.is_empty() => format!("the server closed the connection with code {code}"),
+        Some((code, reason)) => format!("the server closed the connection with code {code}: {reason}"),
+    };
+    Failure::new(phase, "closed", sentence)
+}
+
+/// Whether an echo is what was sent, and if not, how it differs.
+pub(crate) fn check_echo(phase: Phase, sent: &[u8], echo: &[u8]) -> Result<(), Failure> {
+    if sent == echo {
+        return Ok(());
+    }
+    let sentence = if sent.len() == echo.len() {
+        let at = sent.iter().zip(echo).position(|(a, b)| a != b).unwrap_or(0);
+        format!("the echo differs from what was sent from byte {at} of {} on: is it an echo server?", sent.len())
+    } else {
+        format!("the echo has {} bytes where {} were sent: is it an echo server?", echo.len(), sent.len())
+    };
+    Err(Failure::new(phase, "mismatch", sentence))
+}

@@ -1,0 +1,80 @@
+//! Closing: who ends first, and that both ends have.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wss_wire::engine::{Engine, TimedOut, before};
+
+use super::channel::{Channel, Received, Stream, stream_failure};
+use super::record::{Failure, Phase};
+use super::worker::Context;
+
+/// Bytes that a server may still send after its last word.
+const DISCARD_MOST: usize = 1 << 20;
+
+/// Closes a connection of `--mode handshake`. The generator ends first, or the server (`server_closes`): TIME_WAIT
+/// falls on the side whose FIN is the first.
+pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
+    let Channel { mut sender, mut receiver, mut stream } = channel;
+    let closing = async {
+        sender.close().await.map_err(|error| error.failure(Phase::Close))?;
+        if server_closes {
+            // Without WebSocket there is no Close frame: close_notify asks for the end without ending TCP.
+            stream.with(|stream| stream.get_mut().send_close_notify());
+            stream.flush().await.map_err(|error| stream_failure(Phase::Close, error))?;
+        } else {
+            stream.shutdown().await.map_err(|error| stream_failure(Phase::Close, error))?;
+        }
+        loop {
+            match receiver.receive(Phase::Close).await? {
+                Received::Closed(_) => break,
+                Received::Ping(_) => {}
+                Received::Message(_) => {
+                    let sentence = "the server sent a message after the Close frame";
+                    return Err(Failure::new(Phase::Close, "unexpected", sentence));
+                }
+            }
+        }
+        drain(&mut stream).await
+    };
+    settle::<E>(context, closing).await;
+}
+
+/// Ends a connection of `--mode echo` whose Close frames, if it has such, have been exchanged.
+pub(crate) async fn finish<E: Engine>(context: &Context, mut stream: Stream<E::Stream>) {
+    let closing = async {
+        stream.shutdown().await.map_err(|error| stream_failure(Phase::Close, error))?;
+        drain(&mut stream).await
+    };
+    settle::<E>(context, closing).await;
+}
+
+/// Reads to the end of the stream. A server that ends without close_notify is told as truncation.
+async fn drain<S: super::channel::Socket>(stream: &mut Stream<S>) -> Result<(), Failure> {
+    let mut waste = [0; 256];
+    let mut discarded = 0;
+    loop {
+        match stream.read(&mut waste).await {
+            Ok(0) => return Ok(()),
+            Ok(length) if discarded < DISCARD_MOST => discarded += length,
+            Ok(_) => {
+                let sentence = "the server goes on sending after its Close frame";
+                return Err(Failure::new(Phase::Close, "unexpected", sentence));
+            }
+            Err(error) => return Err(stream_failure(Phase::Close, error)),
+        }
+    }
+}
+
+async fn settle<E: Engine>(context: &Context, closing: impl Future<Output = Result<(), Failure>>) {
+    let timeout = context.limits.close_timeout;
+    let closed = before::<E, _>(Instant::now() + timeout.0, pin!(closing)).await;
+    let closed = closed.unwrap_or_else(|TimedOut| {
+        let sentence = format!("the server did not end the connection within {timeout} (--close-timeout)");
+        Err(Failure::new(Phase::Close, "timeout", sentence))
+    });
+    if let Err(failure) = closed {
+        context.fail_close(failure);
+    }
+}

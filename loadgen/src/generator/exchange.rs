@@ -1,0 +1,328 @@
+//! One open connection from its handshake to its close: a task that receives all the time and sends what each phase
+//! plans.
+//!
+//! Receiving is one future for the whole life of the connection, since fastwebsockets' reading cannot be given up
+//! and taken up again. Sending goes on beside it in the same task, so that a message larger than all buffers on the
+//! way does not stall, and so that neither needs to wake the other: the receiving side is polled first, and what it
+//! frees the sending side sees in the same turn.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use fastwebsockets::Payload;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use wss_wire::engine::Engine;
+
+use super::channel::{Channel, Receiver, Received, Sender, Socket, Stream, check_echo, closed_failure};
+use super::record::{Failure, Phase};
+use super::schedule::Schedule;
+use super::worker::Context;
+
+/// How long an interruption may go unnoticed by a connection whose next message is far off.
+const LOOK_UP: Duration = Duration::from_millis(500);
+
+/// What the task of a connection is told.
+pub(crate) enum Order {
+    /// Exchange messages.
+    Echo(EchoOrder),
+    /// Close.
+    Close,
+}
+
+/// One phase of messages on one connection.
+#[derive(Clone)]
+pub(crate) struct EchoOrder {
+    /// Open loop: when messages are due; closed loop: `None`.
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
+    /// Until when messages that are overdue are still sent.
+    pub(crate) overdue_end: Instant,
+    pub(crate) in_flight: usize,
+}
+
+/// A message whose echo is awaited.
+struct Outstanding {
+    number: u64,
+    planned: Instant,
+    sent: Instant,
+}
+
+/// What the two directions share.
+struct State {
+    outstanding: RefCell<VecDeque<Outstanding>>,
+    /// When the last echo came, if one did: from then on a message in flight was free.
+    freed: Cell<Option<Instant>>,
+    pong: RefCell<Option<Payload<'static>>>,
+    closing: Cell<bool>,
+}
+
+/// Serves the connection until it is told to close, or fails. A failure is recorded; the messages that were planned
+/// for it are lost and counted as such.
+pub(crate) async fn exchange<E: Engine>(
+    channel: Channel<E::Stream>,
+    context: Rc<Context>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+) {
+    let Channel { sender, receiver, stream } = channel;
+    let state = State {
+        outstanding: RefCell::default(),
+        freed: Cell::new(None),
+        pong: RefCell::new(None),
+        closing: Cell::new(false),
+    };
+    let mut current = None;
+    let ended = {
+        let mut receiving = pin!(receive_all(receiver, &state, &context));
+        let mut sending = pin!(obey::<E>(sender, &state, &context, &mut orders, &mut current, &stream));
+        let mut watching = pin!(watch::<E>(&state, &context));
+        poll_fn(|cx| {
+            if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
+                return Poll::Ready(received);
+            }
+            if let Poll::Ready(failure) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Err(failure));
+            }
+            watching.as_mut().poll(cx).map(Err)
+        })
+        .await
+    };
+    context.connection_closed();
+    match ended {
+        Ok(()) => {
+            super::close::finish::<E>(&context, stream).await;
+            context.order_done();
+        }
+        Err(failure) => {
+            context.fail_echo(failure.clone());
+            lose_planned(&context, current, &mut orders).await;
+        }
+    }
+}
+
+/// After a failure: every message that this and later phases plan for the connection counts as planned and lost.
+async fn lose_planned(
+    context: &Context,
+    current: Option<EchoOrder>,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+) {
+    if let Some(order) = current {
+        count_lost(context, order);
+        context.order_done();
+    }
+    while let Some(order) = orders.recv().await {
+        if let Order::Echo(order) = order {
+            count_lost(context, order);
+        }
+        context.order_done();
+    }
+}
+
+fn count_lost(context: &Context, order: EchoOrder) {
+    // A closed loop plans nothing ahead.
+    let Some(mut schedule) = order.schedule else { return };
+    let lost = schedule.skip_until(order.end);
+    if lost > 0 {
+        let sentence = "planned for a connection that had failed before";
+        context.echo.borrow_mut().planned += lost;
+        context.fail_echo_many(Failure::new(Phase::Echo, "connection_lost", sentence), lost);
+    }
+}
+
+/// Receives until the connection ends: echoes are compared and recorded, pings kept for answering.
+async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, context: &Context) -> Result<(), Failure> {
+    loop {
+        match receiver.receive(Phase::Echo).await? {
+            Received::Message(echo) => {
+                let now = Instant::now();
+                let Some(sent) = state.outstanding.borrow_mut().pop_front() else {
+                    let sentence = "the server sent a message that answers none: it is no echo server";
+                    return Err(Failure::new(Phase::Echo, "unexpected", sentence));
+                };
+                check_echo(Phase::Echo, context.payloads.get(sent.number), &echo)?;
+                state.freed.set(Some(now));
+                context.receive_echo(now, sent.planned, sent.sent);
+            }
+            Received::Ping(payload) => *state.pong.borrow_mut() = Some(payload),
+            Received::Closed(_) if state.closing.get() => return Ok(()),
+            Received::Closed(close) => return Err(closed_failure(Phase::Echo, close)),
+        }
+    }
+}
+
+/// Does what it is told until it is told to close; ends by itself only if sending fails.
+async fn obey<E: Engine>(
+    mut sender: Sender<E::Stream>,
+    state: &State,
+    context: &Context,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+    current: &mut Option<EchoOrder>,
+    stream: &Stream<E::Stream>,
+) -> Failure {
+    loop {
+        let order = {
+            let mut next = pin!(orders.recv());
+            poll_fn(|cx| {
+                // A ping may come while nothing is to be sent.
+                if state.pong.borrow().is_some() { Poll::Ready(None) } else { next.as_mut().poll(cx).map(Some) }
+            })
+            .await
+        };
+        let sent = match order {
+            None => answer_ping(&mut sender, state).await,
+            Some(Some(Order::Echo(order))) => {
+                let current = current.insert(order);
+                let sent = send_planned::<E>(&mut sender, state, context, current).await;
+                if sent.is_ok() {
+                    all_received(state).await;
+                }
+                sent
+            }
+            Some(Some(Order::Close) | None) => {
+                state.closing.set(true);
+                close(&mut sender, stream).await
+            }
+        };
+        match sent {
+            Err(failure) => return failure,
+            Ok(()) if state.closing.get() => return std::future::pending().await,
+            Ok(()) => {}
+        }
+        if current.take().is_some() {
+            context.order_done();
+        }
+    }
+}
+
+async fn answer_ping<S: Socket>(sender: &mut Sender<S>, state: &State) -> Result<(), Failure> {
+    let ping = state.pong.borrow_mut().take();
+    match ping {
+        Some(payload) => sender.pong(payload).await.map_err(|error| error.failure(Phase::Echo)),
+        None => Ok(()),
+    }
+}
+
+/// Says that nothing more is sent; without WebSocket that is the end of the stream.
+async fn close<S: Socket>(sender: &mut Sender<S>, stream: &Stream<S>) -> Result<(), Failure> {
+    sender.close().await.map_err(|error| error.failure(Phase::Close))?;
+    if matches!(sender, Sender::Bytes(_)) {
+        let mut stream = stream.clone();
+        stream.shutdown().await.map_err(|error| super::channel::stream_failure(Phase::Close, error))?;
+    }
+    Ok(())
+}
+
+/// Waits until every echo has come. The receiving side is polled first in the same task, so nobody need wake this.
+async fn all_received(state: &State) {
+    poll_fn(|_| if state.outstanding.borrow().is_empty() { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+/// Waits until a message in flight is free; if it had to wait, says since when it is. Woken as [`all_received`] is.
+async fn free_slot(state: &State, in_flight: usize) -> Option<Instant> {
+    if state.outstanding.borrow().len() < in_flight {
+        return None;
+    }
+    poll_fn(|_| if state.outstanding.borrow().len() < in_flight { Poll::Ready(()) } else { Poll::Pending }).await;
+    state.freed.get()
+}
+
+/// Sends what one phase plans. When it returns, nothing more will be sent in it.
+async fn send_planned<E: Engine>(
+    sender: &mut Sender<E::Stream>,
+    state: &State,
+    context: &Context,
+    order: &mut EchoOrder,
+) -> Result<(), Failure> {
+    E::sleep_until(order.start).await;
+    loop {
+        let planned = match &order.schedule {
+            Some(schedule) => {
+                let planned = schedule.peek();
+                if planned >= order.end || context.stopped() {
+                    return Ok(());
+                }
+                if !sleep_unless_stopped::<E>(planned, context).await {
+                    return Ok(());
+                }
+                Some(planned)
+            }
+            None => None,
+        };
+        let freed = free_slot(state, order.in_flight).await;
+        let now = Instant::now();
+        if order.schedule.is_none() && (now >= order.end || context.stopped()) {
+            return Ok(());
+        }
+        if now >= order.overdue_end {
+            // What is left of the schedule counts as planned and not sent.
+            return overdue(context, order);
+        }
+        if state.pong.borrow().is_some() {
+            answer_ping(sender, state).await?;
+        }
+        let planned = planned.unwrap_or(now);
+        if let Some(schedule) = &mut order.schedule {
+            schedule.advance();
+            // What the peer is to blame for is not the generator's lateness.
+            let possible = freed.map_or(planned, |freed| freed.max(planned));
+            context.send_begins(now, Some(now.saturating_duration_since(possible)), freed.is_some());
+        } else {
+            context.send_begins(now, None, false);
+        }
+        let number = context.next_number(1);
+        state.outstanding.borrow_mut().push_back(Outstanding { number, planned, sent: now });
+        let mut scratch = context.take_scratch();
+        let sent = sender.send(context.payloads.get(number), &mut scratch).await;
+        context.give_scratch(scratch);
+        sent.map_err(|error| error.failure(Phase::Echo))?;
+        context.send_done();
+    }
+}
+
+/// Sleeps until an instant; `false` if the run is interrupted before. What was not due then is not planned.
+async fn sleep_unless_stopped<E: Engine>(planned: Instant, context: &Context) -> bool {
+    loop {
+        let look_up = Instant::now() + LOOK_UP;
+        E::sleep_until(planned.min(look_up)).await;
+        if context.stopped() {
+            return false;
+        }
+        if planned <= look_up {
+            return true;
+        }
+    }
+}
+
+/// Counts what is left of the schedule when the time for overdue messages has passed.
+fn overdue(context: &Context, order: &mut EchoOrder) -> Result<(), Failure> {
+    if let Some(schedule) = &mut order.schedule {
+        let left = schedule.skip_until(order.end);
+        context.echo.borrow_mut().planned += left;
+        let sentence = "due, but not sent before the end: earlier messages of the connection had not come back";
+        context.fail_echo_many(Failure::new(Phase::Echo, "not_sent", sentence), left);
+    }
+    Ok(())
+}
+
+/// Ends when the oldest message has waited too long for its echo.
+async fn watch<E: Engine>(state: &State, context: &Context) -> Failure {
+    let timeout = context.limits.echo_timeout;
+    loop {
+        let oldest = state.outstanding.borrow().front().map(|oldest| oldest.sent);
+        let now = Instant::now();
+        match oldest {
+            Some(sent) if now >= sent + timeout.0 => {
+                let sentence = format!("no echo within {timeout} of its sending (--echo-timeout)");
+                return Failure::new(Phase::Echo, "timeout", sentence);
+            }
+            // Looked at again when the oldest could be too old: one timer a connection, not one a message.
+            oldest => E::sleep_until(oldest.unwrap_or(now) + timeout.0).await,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A phase of handshakes on one thread: when each is due, how many at a time, what becomes of the connection.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use wss_wire::engine::Engine;
+
+use super::close::close;
+use super::exchange::exchange;
+use super::open::open;
+use super::schedule::Schedule;
+use super::worker::Context;
+use super::{Afterwards, HandshakePlan, Pace, Until};
+
+/// Handshakes under way on this thread.
+#[derive(Default)]
+struct UnderWay {
+    count: Cell<usize>,
+    ended: Notify,
+}
+
+impl UnderWay {
+    async fn fewer_than(&self, most: usize) {
+        while self.count.get() >= most {
+            self.ended.notified().await;
+        }
+    }
+}
+
+/// Does this thread's share of the handshakes of a plan, and waits for all of them.
+pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: HandshakePlan) {
+    let under_way = Rc::new(UnderWay::default());
+    match plan.pace {
+        Pace::Rate { rate, arrivals } => {
+            let mut schedule =
+                Schedule::new(plan.start, rate, context.number, context.threads, arrivals, context.seed);
+            let mut done = 0;
+            while more(context, &plan.until, done, schedule.peek()) {
+                let planned = schedule.peek();
+                tokio::select! {
+                    biased;
+                    () = E::sleep_until(planned) => {}
+                    () = context.stopping() => break,
+                }
+                schedule.advance();
+                done += 1;
+                // A limit of the generator: what it costs shows as lateness.
+                under_way.fewer_than(context.limits.max_connecting).await;
+                begin::<E>(context, &plan, &under_way, planned);
+            }
+        }
+        Pace::Closed { concurrency } => {
+            E::sleep_until(plan.start).await;
+            let most = share(concurrency, context).max(1);
+            let mut done = 0;
+            loop {
+                under_way.fewer_than(most).await;
+                let now = Instant::now();
+                if context.stopped() || !more(context, &plan.until, done, now) {
+                    break;
+                }
+                done += 1;
+                begin::<E>(context, &plan, &under_way, now);
+            }
+        }
+    }
+    under_way.fewer_than(1).await;
+}
+
+/// This thread's share of a number over all threads.
+pub(super) fn share(total: usize, context: &Context) -> usize {
+    total / context.threads + usize::from(context.number < total % context.threads)
+}
+
+fn more(context: &Context, until: &Until, done: usize, next: Instant) -> bool {
+    match until {
+        Until::Count(count) => done < share(*count, context),
+        Until::Instant(end) => next < *end,
+    }
+}
+
+/// Starts a handshake in a task of its own.
+fn begin<E: Engine>(context: &Rc<Context>, plan: &HandshakePlan, under_way: &Rc<UnderWay>, planned: Instant) {
+    context.handshakes.borrow_mut().planned += 1;
+    under_way.count.set(under_way.count.get() + 1);
+    let (context, under_way) = (Rc::clone(context), Rc::clone(under_way));
+    let (afterwards, first_echo) = (plan.afterwards, plan.first_echo);
+    let closed_loop = matches!(plan.pace, Pace::Closed { .. });
+    E::spawn(async move {
+        let now = Instant::now();
+        {
+            let mut handshakes = context.handshakes.borrow_mut();
+            handshakes.started += 1;
+            handshakes.last.begun = Some(now);
+        }
+        // A closed loop plans nothing: it is never late.
+        let planned = if closed_loop { now } else { planned };
+        match open::<E>(&context, planned, first_echo).await {
+            Err(failure) => context.fail_handshake(failure),
+            Ok((channel, mut timing)) => {
+                if closed_loop {
+                    timing.lateness = std::time::Duration::ZERO;
+                }
+                context.complete_handshake(Instant::now(), timing);
+                match afterwards {
+                    Afterwards::Keep => {
+                        let orders = context.connection_opened();
+                        E::spawn(exchange::<E>(channel, Rc::clone(&context), orders));
+                    }
+                    Afterwards::Close { server_closes } => close::<E>(&context, channel, server_closes).await,
+                }
+            }
+        }
+        under_way.count.set(under_way.count.get() - 1);
+        under_way.ended.notify_one();
+    });
+}

@@ -1,0 +1,276 @@
+//! What a thread of the generator writes down. One of each a thread and phase, merged once at its end.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use wss_results::LatencyHistogram;
+use wss_results::run_result::{EchoResult, ErrorCount, HandshakeResult};
+use wss_wire::tls::{Label, LabelCounts};
+
+/// A phase of a connection, as `errors` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Connect,
+    Tls,
+    Upgrade,
+    FirstEcho,
+    Echo,
+    Close,
+}
+
+impl Phase {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Upgrade => "upgrade",
+            Self::FirstEcho => "first_echo",
+            Self::Echo => "echo",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// Something that went wrong: where, of which kind, and in words.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{sentence}")]
+pub(crate) struct Failure {
+    pub(crate) phase: Phase,
+    pub(crate) kind: &'static str,
+    pub(crate) sentence: String,
+}
+
+impl Failure {
+    pub(crate) fn new(phase: Phase, kind: &'static str, sentence: impl Into<String>) -> Self {
+        Self { phase, kind, sentence: sentence.into() }
+    }
+}
+
+/// Failures by phase and kind, each with its first example.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(BTreeMap<(Phase, &'static str), (u64, String)>);
+
+impl Failures {
+    pub(crate) fn add(&mut self, failure: Failure) {
+        self.add_many(failure, 1);
+    }
+
+    pub(crate) fn add_many(&mut self, failure: Failure, count: u64) {
+        self.0.entry((failure.phase, failure.kind)).or_insert((0, failure.sentence)).0 += count;
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        for ((phase, kind), (count, sentence)) in other.0 {
+            self.add_many(Failure { phase, kind, sentence }, count);
+        }
+    }
+
+    /// The most frequent first.
+    pub(crate) fn in_words(&self) -> Vec<ErrorCount> {
+        let mut counts: Vec<_> = self
+            .0
+            .iter()
+            .map(|((phase, kind), (count, example))| ErrorCount {
+                phase: phase.name().to_owned(),
+                kind: (*kind).to_owned(),
+                count: *count,
+                example: example.clone(),
+            })
+            .collect();
+        counts.sort_by_key(|error| std::cmp::Reverse(error.count));
+        counts
+    }
+}
+
+/// The clocks of one handshake that passed every phase.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    pub(crate) lateness: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) tls: Option<Duration>,
+    pub(crate) upgrade: Option<Duration>,
+    pub(crate) ready: Duration,
+    pub(crate) first_echo: Option<Duration>,
+    /// Inside polling TLS and upgrade.
+    pub(crate) busy: Duration,
+    /// Bytes of TCP payload until the end of the upgrade.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) label: Option<Label>,
+}
+
+/// The last events of a phase: what its rate is taken over.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Last {
+    /// The last start of a handshake or sending of a message.
+    pub(crate) begun: Option<Instant>,
+    /// The last completion.
+    pub(crate) done: Option<Instant>,
+}
+
+impl Last {
+    fn merge(&mut self, other: Self) {
+        self.begun = self.begun.max(other.begun);
+        self.done = self.done.max(other.done);
+    }
+}
+
+/// The handshakes of one phase.
+#[derive(Debug, Default)]
+pub(crate) struct HandshakeRecord {
+    pub(crate) planned: u64,
+    pub(crate) started: u64,
+    pub(crate) completed: u64,
+    connect: LatencyHistogram,
+    tls: LatencyHistogram,
+    upgrade: LatencyHistogram,
+    first_echo: LatencyHistogram,
+    ready: LatencyHistogram,
+    lateness: LatencyHistogram,
+    busy: LatencyHistogram,
+    sent: u64,
+    received: u64,
+    pub(crate) last: Last,
+    pub(crate) labels: LabelCounts,
+    pub(crate) failures: Failures,
+}
+
+impl HandshakeRecord {
+    pub(crate) fn complete(&mut self, timing: Timing) {
+        self.completed += 1;
+        self.connect.record(timing.connect);
+        self.ready.record(timing.ready);
+        self.lateness.record(timing.lateness);
+        for (histogram, time) in [
+            (&mut self.tls, timing.tls),
+            (&mut self.upgrade, timing.upgrade),
+            (&mut self.first_echo, timing.first_echo),
+        ] {
+            if let Some(time) = time {
+                histogram.record(time);
+            }
+        }
+        if timing.tls.is_some() || timing.upgrade.is_some() {
+            self.busy.record(timing.busy);
+        }
+        self.sent += timing.sent;
+        self.received += timing.received;
+        if let Some(label) = timing.label {
+            self.labels.add(label);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.planned += other.planned;
+        self.started += other.started;
+        self.completed += other.completed;
+        for (mine, theirs) in [
+            (&mut self.connect, &other.connect),
+            (&mut self.tls, &other.tls),
+            (&mut self.upgrade, &other.upgrade),
+            (&mut self.first_echo, &other.first_echo),
+            (&mut self.ready, &other.ready),
+            (&mut self.lateness, &other.lateness),
+            (&mut self.busy, &other.busy),
+        ] {
+            mine.merge(theirs);
+        }
+        self.sent += other.sent;
+        self.received += other.received;
+        self.last.merge(other.last);
+        self.labels.merge(&other.labels);
+        self.failures.merge(other.failures);
+    }
+
+    /// As the result has it, without the server's side and the CPU.
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    pub(crate) fn result(&self, elapsed: Duration) -> HandshakeResult {
+        let mean = |total: u64| (self.completed > 0).then(|| total as f64 / self.completed as f64);
+        HandshakeResult {
+            planned: self.planned,
+            started: self.started,
+            completed: self.completed,
+            failed: self.planned - self.completed,
+            rate_per_s: self.completed as f64 / elapsed.as_secs_f64().max(1e-9),
+            connect: self.connect.summary(),
+            tls: self.tls.summary(),
+            upgrade: self.upgrade.summary(),
+            first_echo: self.first_echo.summary(),
+            ready: self.ready.summary(),
+            lateness: self.lateness.summary(),
+            client_busy: self.busy.summary(),
+            server_busy: None,
+            bytes_sent_mean: mean(self.sent),
+            bytes_received_mean: mean(self.received),
+            client_cpu_ns: None,
+            server_cpu_ns: None,
+        }
+    }
+}
+
+/// The messages of one phase.
+#[derive(Debug, Default)]
+pub(crate) struct EchoRecord {
+    pub(crate) planned: u64,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) waited_for_peer: u64,
+    pub(crate) last: Last,
+    response: LatencyHistogram,
+    service: LatencyHistogram,
+    pub(crate) lateness: LatencyHistogram,
+    pub(crate) failures: Failures,
+}
+
+impl EchoRecord {
+    pub(crate) fn receive(&mut self, response: Duration, service: Duration) {
+        self.received += 1;
+        self.response.record(response);
+        self.service.record(service);
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.planned += other.planned;
+        self.sent += other.sent;
+        self.received += other.received;
+        self.waited_for_peer += other.waited_for_peer;
+        self.last.merge(other.last);
+        self.response.merge(&other.response);
+        self.service.merge(&other.service);
+        self.lateness.merge(&other.lateness);
+        self.failures.merge(other.failures);
+    }
+
+    /// As the result has it, without the CPU.
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    pub(crate) fn result(&self, elapsed: Duration) -> EchoResult {
+        EchoResult {
+            planned: self.planned,
+            sent: self.sent,
+            received: self.received,
+            failed: self.planned - self.received,
+            rate_per_s: self.received as f64 / elapsed.as_secs_f64().max(1e-9),
+            response: self.response.summary(),
+            service: self.service.summary(),
+            lateness: self.lateness.summary(),
+            waited_for_peer: self.waited_for_peer,
+            client_cpu_ns: None,
+            server_cpu_ns: None,
+        }
+    }
+}
+
+/// What happened since the last look: for the progress line and the series.
+#[derive(Debug, Default)]
+pub(crate) struct Interval {
+    pub(crate) completed: u64,
+    pub(crate) errors: u64,
+    pub(crate) latency: LatencyHistogram,
+}
+
+impl Interval {
+    pub(crate) fn complete(&mut self, latency: Duration) {
+        self.completed += 1;
+        self.latency.record(latency);
+    }
+}

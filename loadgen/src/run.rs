@@ -1,0 +1,331 @@
+//! `wssbench run`: the main job, from the options to the exit code.
+
+mod setup;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use wss_results::run_result::{
+    EchoResult, Environment, HandshakeResult, NegotiatedCount, RunResult, SCHEMA, Side, Target as TargetResult, Warmup,
+};
+use wss_results::{Mode, Rate, RunConfig, ServerStats, report, store, validity};
+use wss_wire::machine;
+
+use self::setup::Setup;
+use crate::cli::RunCommand;
+use crate::environment::{self, CpuTime};
+use crate::generator::record::Failures;
+use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
+use crate::progress::Progress;
+use crate::server_side::{Admin, Difference, difference};
+
+/// How long the server may take to have counted what the generator has seen the end of.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Runs it; says whether the result is valid.
+///
+/// # Errors
+/// If it could not run: one sentence with what to do.
+pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
+    let mut setup = Setup::new(&command.config)?;
+    let (id, started_at) = environment::identify();
+    let cpu_time = CpuTime::now();
+    let mut run = Run { progress: Progress::new()?, setup: &mut setup, failures: Failures::default() };
+    let measured = match run.setup.config.mode {
+        Mode::Echo => run.echo()?,
+        Mode::Handshake => run.handshakes()?,
+    };
+    let Run { progress, failures, .. } = run;
+    let interrupted = progress.interrupted();
+    let series = progress.end();
+    let (config, target, verify, mut notes) = setup.finish()?;
+
+    let errors = failures.in_words();
+    if measured.handshake.completed == 0 {
+        let commonest = errors.first().map_or("it was interrupted before the first", |error| error.example.as_str());
+        bail!("no connection succeeded: {commonest}");
+    }
+    notes.extend(measured.notes);
+    let mut result = RunResult {
+        schema: SCHEMA.to_owned(),
+        id,
+        started_at,
+        tool: environment::tool(),
+        environment: Environment { steal_percent: steal_since(cpu_time), ..environment::environment() },
+        config,
+        target,
+        negotiated: measured.negotiated,
+        server_negotiated: measured.server_negotiated,
+        verify,
+        handshake: measured.handshake,
+        echo: measured.echo,
+        warmup: measured.warmup,
+        server: measured.server,
+        client: measured.client,
+        series,
+        errors,
+        valid: true,
+        invalid_because: Vec::new(),
+        notes,
+        interrupted,
+    };
+    result.invalid_because = validity::judge(&result);
+    result.valid = result.invalid_because.is_empty();
+
+    let path = command.out.clone().unwrap_or_else(|| store::default_path(&result.id));
+    store::write(&result, &path).with_context(|| "writing the result; --out takes another place")?;
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&result)?);
+    } else {
+        println!("{}\nresult: {}", report::terminal(&result), path.display());
+    }
+    Ok(result.valid)
+}
+
+fn steal_since(start: Option<CpuTime>) -> f64 {
+    start.zip(CpuTime::now()).map_or(0.0, |(start, end)| end.stolen_percent_since(start))
+}
+
+/// What the phases found.
+struct Measured {
+    negotiated: Vec<NegotiatedCount>,
+    server_negotiated: Option<Vec<NegotiatedCount>>,
+    handshake: HandshakeResult,
+    echo: Option<EchoResult>,
+    warmup: Warmup,
+    server: Option<Side>,
+    client: Side,
+    notes: Vec<String>,
+}
+
+/// One look at both sides between two phases.
+struct Look {
+    instant: Instant,
+    client_cpu: Duration,
+    server: Option<ServerStats>,
+}
+
+/// What both sides spent in a phase.
+struct Spent {
+    elapsed: Duration,
+    client_cpu: Duration,
+    server: Option<Difference>,
+}
+
+struct Run<'a> {
+    setup: &'a mut Setup,
+    progress: Progress,
+    failures: Failures,
+}
+
+impl Run<'_> {
+    /// `--mode echo`: open the connections, then messages: warm-up and measurement.
+    fn echo(&mut self) -> anyhow::Result<Measured> {
+        let config = self.setup.config.clone();
+        let (handshake, negotiated, handshake_spent) =
+            self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
+        let idle = (self.server_stats()?, environment::memory().0);
+        let mut warmup = Warmup::default();
+        if !config.warmup.0.is_zero() && !self.progress.interrupted() {
+            warmup.echo = Some(self.echo_phase("warm-up", false, config.warmup.0)?.0);
+        }
+        let (echo, spent) = if self.progress.interrupted() {
+            (EchoResult::default(), None)
+        } else {
+            let (echo, spent) = self.echo_phase("echo", true, config.duration.0)?;
+            (echo, Some(spent))
+        };
+        self.close_all()?;
+        let (client, server) = self.sides(spent.as_ref(), Some(&handshake_spent), Some(&idle))?;
+        Ok(Measured {
+            negotiated,
+            server_negotiated: handshake_spent.server.map(|server| server.negotiated),
+            handshake,
+            echo: Some(echo),
+            warmup,
+            server,
+            client,
+            notes: Vec::new(),
+        })
+    }
+
+    /// `--mode handshake`: connect, TLS, upgrade, one echo, close, again: warm-up and measurement.
+    fn handshakes(&mut self) -> anyhow::Result<Measured> {
+        let config = self.setup.config.clone();
+        let afterwards = Afterwards::Close { server_closes: config.server_closes };
+        let mut warmup = Warmup::default();
+        if !config.warmup.0.is_zero() {
+            let end = Until::Instant(Generator::next_start() + config.warmup.0);
+            warmup.handshake = Some(self.handshake_phase("warm-up", false, end, afterwards)?.0);
+        }
+        let (handshake, negotiated, spent) = if self.progress.interrupted() {
+            (HandshakeResult::default(), Vec::new(), None)
+        } else {
+            let end = Until::Instant(Generator::next_start() + config.duration.0);
+            let (handshake, negotiated, spent) = self.handshake_phase("handshake", true, end, afterwards)?;
+            (handshake, negotiated, Some(spent))
+        };
+        self.close_all()?;
+        let (client, server) = self.sides(spent.as_ref(), None, None)?;
+        Ok(Measured {
+            negotiated,
+            server_negotiated: spent.and_then(|spent| spent.server).map(|server| server.negotiated),
+            handshake,
+            echo: None,
+            warmup,
+            server,
+            client,
+            notes: Vec::new(),
+        })
+    }
+
+    fn handshake_phase(
+        &mut self,
+        name: &'static str,
+        measured: bool,
+        until: Until,
+        afterwards: Afterwards,
+    ) -> anyhow::Result<(HandshakeResult, Vec<NegotiatedCount>, Spent)> {
+        let config = &self.setup.config;
+        let pace = match config.connect_rate {
+            Rate::PerSecond(rate) => Pace::Rate { rate, arrivals: config.arrivals },
+            Rate::Max => Pace::Closed { concurrency: config.connect_concurrency },
+        };
+        let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
+        let before = self.look()?;
+        let plan = HandshakePlan { start: Generator::next_start(), pace, until, afterwards, first_echo };
+        self.progress.begin(name, measured, plan.start);
+        let mut record = self.setup.generator.handshakes(&plan, &mut self.progress)?;
+        let spent = self.since(&before)?;
+        let end = match (pace, until) {
+            // An open loop is measured by when handshakes were begun: those of a far server end later.
+            (Pace::Rate { rate, .. }, Until::Count(count)) => {
+                plan.start + Duration::from_secs_f64(count as f64 / rate)
+            }
+            (Pace::Rate { .. }, Until::Instant(end)) => end,
+            (Pace::Closed { .. }, _) => record.last.done.unwrap_or(plan.start),
+        };
+        let end = if self.progress.interrupted() { record.last.begun.unwrap_or(end) } else { end.max(record.last.begun.unwrap_or(end)) };
+        let mut result = record.result(end.saturating_duration_since(plan.start));
+        result.client_cpu_ns = each(spent.client_cpu, result.completed);
+        if let Some(server) = &spent.server {
+            result.server_cpu_ns = each(server.cpu, result.completed);
+            result.server_busy = (server.busy.count() > 0).then(|| server.busy.summary());
+        }
+        self.failures.merge(std::mem::take(&mut record.failures));
+        Ok((result, record.labels.in_words(), spent))
+    }
+
+    fn echo_phase(
+        &mut self,
+        name: &'static str,
+        measured: bool,
+        duration: Duration,
+    ) -> anyhow::Result<(EchoResult, Spent)> {
+        let config = &self.setup.config;
+        let before = self.look()?;
+        let start = Generator::next_start();
+        let plan = EchoPlan {
+            start,
+            end: start + duration,
+            rate: match config.rate {
+                Rate::PerSecond(rate) => Some(rate),
+                Rate::Max => None,
+            },
+            arrivals: config.arrivals,
+            in_flight: config.in_flight,
+            connections: config.connections,
+        };
+        self.progress.begin(name, measured, start);
+        let mut record = self.setup.generator.echo(&plan, &mut self.progress)?;
+        let spent = self.since(&before)?;
+        let end = match plan.rate {
+            Some(_) if self.progress.interrupted() => record.last.begun.unwrap_or(plan.end),
+            Some(_) => plan.end.max(record.last.begun.unwrap_or(plan.end)),
+            None => record.last.done.unwrap_or(plan.end),
+        };
+        let mut result = record.result(end.saturating_duration_since(start));
+        result.client_cpu_ns = each(spent.client_cpu, result.received);
+        result.server_cpu_ns = spent.server.as_ref().and_then(|server| each(server.cpu, result.received));
+        self.failures.merge(std::mem::take(&mut record.failures));
+        Ok((result, spent))
+    }
+
+    fn close_all(&mut self) -> anyhow::Result<()> {
+        self.progress.begin("closing", false, Instant::now());
+        let failures = self.setup.generator.close(&mut self.progress)?;
+        self.failures.merge(failures);
+        Ok(())
+    }
+
+    fn server_stats(&self) -> anyhow::Result<Option<ServerStats>> {
+        self.setup.admin.as_ref().map(Admin::stats).transpose()
+    }
+
+    fn look(&self) -> anyhow::Result<Look> {
+        std::thread::sleep(SETTLE);
+        let server = self.server_stats()?;
+        Ok(Look { instant: Instant::now(), client_cpu: generator_cpu(), server })
+    }
+
+    fn since(&self, before: &Look) -> anyhow::Result<Spent> {
+        // The generator's first: what it does while it waits and asks is not part of the phase.
+        let (client_cpu, elapsed) = (generator_cpu().saturating_sub(before.client_cpu), before.instant.elapsed());
+        let after = self.look()?;
+        let server = before.server.as_ref().zip(after.server.as_ref());
+        let server = server.map(|(before, after)| difference(before, after)).transpose()?;
+        Ok(Spent { elapsed, client_cpu, server })
+    }
+
+    /// CPU and memory of both ends; `spent` is the phase that the run is about.
+    fn sides(
+        &self,
+        spent: Option<&Spent>,
+        handshake: Option<&Spent>,
+        idle: Option<&(Option<ServerStats>, u64)>,
+    ) -> anyhow::Result<(Side, Option<Side>)> {
+        let setup = &self.setup;
+        let used = |cpu: Duration, spent: &Spent, threads: usize| {
+            cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * threads.max(1) as f64).max(1e-9)
+        };
+        let client_used = |spent: &Spent| used(spent.client_cpu, spent, setup.threads);
+        let client = Side {
+            engine: setup.client_engine,
+            threads: setup.threads,
+            cpus: Some(setup.client_cpus.to_string()),
+            cpu_utilisation: spent.map_or(0.0, client_used),
+            cpu_utilisation_handshake: handshake.map(client_used),
+            rss_bytes_idle: idle.map(|idle| idle.1),
+            rss_bytes_peak: environment::memory().1,
+        };
+        let Some(stats) = self.server_stats()? else { return Ok((client, None)) };
+        let server_used = |spent: &Spent| {
+            spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers))
+        };
+        let server = Side {
+            engine: stats.engine,
+            threads: stats.workers,
+            cpus: setup.embedded.as_ref().map(|_| setup.server_cpus.to_string()),
+            cpu_utilisation: spent.map_or(0.0, server_used),
+            cpu_utilisation_handshake: handshake.map(server_used),
+            rss_bytes_idle: idle.and_then(|idle| idle.0.as_ref()).map(|stats| stats.rss_bytes),
+            rss_bytes_peak: stats.rss_bytes_peak,
+        };
+        Ok((client, Some(server)))
+    }
+}
+
+/// CPU time of the generator without this thread, which directs and shows: the same definition as the server's.
+fn generator_cpu() -> Duration {
+    machine::process_cpu().saturating_sub(machine::thread_cpu())
+}
+
+/// Nanoseconds each.
+fn each(total: Duration, count: u64) -> Option<f64> {
+    (count > 0).then(|| total.as_nanos() as f64 / count as f64)
+}
+
+/// Where the load went, for the result.
+fn target_result(config: &RunConfig, url: &str, address: std::net::SocketAddr) -> TargetResult {
+    TargetResult { url: url.to_owned(), address: address.to_string(), embedded: config.url.is_none() }
+}

@@ -1,0 +1,219 @@
+//! Before the first phase: every default filled in, the run checked, the server and the generator started.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use wss_results::config::CpuList;
+use wss_results::run_result::Target as TargetResult;
+use wss_results::{EngineKind, Layer, Mode, RunConfig};
+use wss_wire::layer::Target;
+use wss_wire::machine;
+use wss_wire::tls::{Trust, client_config, read_certificates};
+
+use super::target_result;
+use crate::embedded::{self, Embedded};
+use crate::generator::open::Destination;
+use crate::generator::{self, Generator};
+use crate::preflight;
+use crate::server_side::Admin;
+
+/// All that a run needs, running.
+pub(super) struct Setup {
+    /// With every default filled in.
+    pub(super) config: RunConfig,
+    pub(super) embedded: Option<Embedded>,
+    pub(super) admin: Option<Admin>,
+    pub(super) generator: Generator,
+    pub(super) threads: usize,
+    pub(super) client_engine: EngineKind,
+    pub(super) client_cpus: CpuList,
+    pub(super) server_cpus: CpuList,
+    target: TargetResult,
+    verify: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Setup {
+    /// Checks and starts.
+    ///
+    /// # Errors
+    /// If the run cannot be, or something does not start.
+    pub(super) fn new(asked: &RunConfig) -> anyhow::Result<Self> {
+        let mut config = asked.clone();
+        config.check()?;
+        let notes = fill_in(&mut config)?;
+        let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
+        let client_cpus = config.client_cpus.clone().context("filled in above")?;
+        let target = asked.url.as_deref().map(Target::parse).transpose()?;
+        let layer = target.as_ref().map_or(config.layer.unwrap_or(Layer::Wss), |target| target.layer);
+        ensure!(
+            !(config.server_closes && layer == Layer::Tcp),
+            "--server-closes needs a Close frame or a close_notify to ask the server with, and tcp:// has neither"
+        );
+        ensure!(
+            layer.has_websocket() || config.subprotocol.is_none(),
+            "--subprotocol is WebSocket's, and {layer}:// has no WebSocket"
+        );
+        let connections = preflight::connections_at_a_time(&config);
+        let address = target.as_ref().map(Target::resolve).transpose()?;
+        let loopback = address.is_none_or(|address| address.ip().is_loopback());
+        preflight::check(&config, connections, loopback, target.is_none())?;
+
+        // This thread too: what it shows and asks must not disturb the server.
+        machine::pin_thread(&client_cpus.0).with_context(|| format!("pinning the generator to the CPUs {client_cpus}"))?;
+        let embedded = match &target {
+            Some(_) => None,
+            None => Some(Embedded::start(&embedded::Options {
+                config: &config,
+                layer,
+                engine: config.server_engine.unwrap_or(config.engine),
+                threads: config.server_threads.unwrap_or(1),
+                cpus: &server_cpus,
+                // What is closing still counts.
+                connections: connections.saturating_mul(2).saturating_add(64),
+            })?),
+        };
+        let target = match (target, &embedded) {
+            (Some(target), _) => target,
+            (None, Some(embedded)) => Target::parse(&embedded.ready.url)?,
+            (None, None) => unreachable!("embedded if there is no target"),
+        };
+        let address = address.map_or_else(|| target.resolve(), Ok)?;
+        let admin_url = embedded.as_ref().map(|embedded| embedded.ready.admin.clone()).or(config.server_stats.clone());
+        let trust = layer.has_tls().then(|| trust(&config, embedded.as_ref())).transpose()?;
+        let destination = destination(&config, &target, address, trust.as_ref())?;
+        let client_engine = config.client_engine.unwrap_or(config.engine);
+        let threads = config.threads.unwrap_or(1);
+        let generator = Generator::start(&generator::Options {
+            engine: client_engine,
+            threads,
+            cpus: client_cpus.0.iter().copied().collect(),
+            seed: config.seed,
+            size: config.size.bytes(),
+            destination,
+            limits: config.limits.clone(),
+        })?;
+        let setup = Self {
+            target: target_result(asked, &target.url(), address),
+            admin: admin_url.as_deref().map(Admin::new),
+            verify: trust.map(|trust| trust.verify().to_owned()),
+            config,
+            embedded,
+            generator,
+            threads,
+            client_engine,
+            client_cpus,
+            server_cpus,
+            notes,
+        };
+        if let Some(admin) = &setup.admin {
+            // Asked once before the first phase, so that a wrong address is told before anything is measured.
+            admin.stats()?;
+        }
+        Ok(setup)
+    }
+
+    /// Ends the generator and the embedded server; what is left for the result.
+    ///
+    /// # Errors
+    /// If the embedded server did not end well.
+    pub(super) fn finish(self) -> anyhow::Result<(RunConfig, TargetResult, Option<String>, Vec<String>)> {
+        self.generator.end();
+        if let Some(embedded) = self.embedded {
+            embedded.end()?;
+        }
+        Ok((self.config, self.target, self.verify, self.notes))
+    }
+}
+
+/// Fills in what depends on the machine: engines, threads, CPUs. Says what a reader should know of it.
+fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
+    let allowed = machine::allowed_cpus().context("asking for the CPUs of this process")?;
+    let mut notes = Vec::new();
+    let embedded = config.url.is_none();
+    config.client_engine.get_or_insert(config.engine);
+    if embedded {
+        config.layer.get_or_insert(Layer::Wss);
+        config.server_engine.get_or_insert(config.engine);
+        let all: Vec<usize> = allowed.iter().copied().collect();
+        let half = (all.len() / 2).max(1);
+        let free = |taken: &Option<CpuList>| {
+            let free: BTreeSet<usize> =
+                allowed.iter().copied().filter(|cpu| !taken.as_ref().is_some_and(|taken| taken.0.contains(cpu))).collect();
+            if free.is_empty() { CpuList(allowed.clone()) } else { CpuList(free) }
+        };
+        if config.server_cpus.is_none() {
+            let server = match &config.client_cpus {
+                None => CpuList(all[..half].iter().copied().collect()),
+                taken => free(taken),
+            };
+            config.server_cpus = Some(server);
+        }
+        if config.client_cpus.is_none() {
+            config.client_cpus = Some(free(&config.server_cpus));
+        }
+        let server = config.server_cpus.clone().context("filled in above")?.0;
+        config.server_threads.get_or_insert(server.len());
+        if config.client_cpus.as_ref().is_some_and(|client| client.0.iter().any(|cpu| server.contains(cpu))) {
+            notes.push("server and generator share CPUs: each is slower for the other, and latencies hold both".to_owned());
+        }
+    } else if config.client_cpus.is_none() {
+        config.client_cpus = Some(CpuList(allowed.clone()));
+    }
+    let client = config.client_cpus.clone().context("filled in above")?.0;
+    for cpus in [&client, &config.server_cpus.clone().map(|list| list.0).unwrap_or_default()] {
+        if let Some(cpu) = cpus.iter().find(|cpu| !allowed.contains(cpu)) {
+            anyhow::bail!("CPU {cpu} is none of those that this process may use: {}", CpuList(allowed));
+        }
+    }
+    let threads = if embedded { client.len() } else { allowed.len().div_ceil(2) };
+    config.threads.get_or_insert(threads);
+    if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
+        notes.push("over tcp:// without a first echo a handshake is a connect and a close".to_owned());
+    }
+    Ok(notes)
+}
+
+/// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.
+fn trust(config: &RunConfig, embedded: Option<&Embedded>) -> anyhow::Result<Trust> {
+    if config.trust.insecure {
+        return Ok(Trust::Anyone);
+    }
+    if let Some(path) = &config.trust.ca {
+        return Ok(Trust::Only(read_certificates(path)?));
+    }
+    match embedded.and_then(|embedded| embedded.ready.ca_pem.as_ref()) {
+        Some(pem) => {
+            let ca = CertificateDer::from_pem_slice(pem.as_bytes()).context("reading the embedded server's CA")?;
+            Ok(Trust::Only(vec![ca]))
+        }
+        None => Ok(Trust::System),
+    }
+}
+
+fn destination(
+    config: &RunConfig,
+    target: &Target,
+    address: std::net::SocketAddr,
+    trust: Option<&Trust>,
+) -> anyhow::Result<Destination> {
+    let tls = match trust {
+        None => None,
+        Some(trust) => {
+            let name = config.trust.server_name.clone().unwrap_or_else(|| target.host.clone());
+            let server_name = ServerName::try_from(name.clone())
+                .with_context(|| format!("`{name}` is no name that a certificate can have"))?;
+            Some((Arc::new(client_config(&config.tls, trust)?), server_name))
+        }
+    };
+    Ok(Destination {
+        target: target.clone(),
+        address,
+        tls,
+        subprotocol: config.subprotocol.clone(),
+        max_head_size: config.limits.max_head_size.bytes(),
+    })
+}
