@@ -38,20 +38,20 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let Run { progress, failures, .. } = run;
     let interrupted = progress.interrupted();
     let series = progress.end();
-    let (config, target, verify, mut notes) = setup.finish()?;
+    let environment = Environment { steal_percent: steal_since(cpu_time), ..setup.environment.clone() };
+    let (config, target, verify, notes) = setup.finish()?;
 
     let errors = failures.in_words();
     if measured.handshake.completed == 0 {
         let commonest = errors.first().map_or("it was interrupted before the first", |error| error.example.as_str());
         bail!("no connection succeeded: {commonest}");
     }
-    notes.extend(measured.notes);
     let mut result = RunResult {
         schema: SCHEMA.to_owned(),
         id,
         started_at,
         tool: environment::tool(),
-        environment: Environment { steal_percent: steal_since(cpu_time), ..environment::environment() },
+        environment,
         config,
         target,
         negotiated: measured.negotiated,
@@ -95,7 +95,6 @@ struct Measured {
     warmup: Warmup,
     server: Option<Side>,
     client: Side,
-    notes: Vec<String>,
 }
 
 /// One look at both sides between two phases.
@@ -122,10 +121,13 @@ impl Run<'_> {
     /// `--mode echo`: open the connections, then messages: warm-up and measurement.
     fn echo(&mut self) -> anyhow::Result<Measured> {
         let config = self.setup.config.clone();
+        let mut warmup = Warmup::default();
+        if !config.warmup.0.is_zero() {
+            warmup.handshake = Some(self.open_once()?);
+        }
         let (handshake, negotiated, handshake_spent) =
             self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
         let idle = (self.server_stats()?, environment::memory().0);
-        let mut warmup = Warmup::default();
         if !config.warmup.0.is_zero() && !self.progress.interrupted() {
             warmup.echo = Some(self.echo_phase("warm-up", false, config.warmup.0)?.0);
         }
@@ -145,8 +147,19 @@ impl Run<'_> {
             warmup,
             server,
             client,
-            notes: Vec::new(),
         })
+    }
+
+    /// Warm-up of `--mode echo`: opens every connection once, in a closed loop, and closes it again. What memory both
+    /// ends and the kernel need they then have had: on a virtual machine the first touch of a page can take
+    /// milliseconds, and they would be told as the handshake's.
+    fn open_once(&mut self) -> anyhow::Result<HandshakeResult> {
+        let config = &self.setup.config;
+        let pace = Pace::Closed { concurrency: config.connect_concurrency };
+        let until = Until::Count(config.connections);
+        let (handshake, ..) = self.handshake_phase_at("warm-up", false, pace, until, Afterwards::Keep)?;
+        self.close_all()?;
+        Ok(handshake)
     }
 
     /// `--mode handshake`: connect, TLS, upgrade, one echo, close, again: warm-up and measurement.
@@ -155,14 +168,14 @@ impl Run<'_> {
         let afterwards = Afterwards::Close { server_closes: config.server_closes };
         let mut warmup = Warmup::default();
         if !config.warmup.0.is_zero() {
-            let end = Until::Instant(Generator::next_start() + config.warmup.0);
-            warmup.handshake = Some(self.handshake_phase("warm-up", false, end, afterwards)?.0);
+            let until = Until::Elapsed(config.warmup.0);
+            warmup.handshake = Some(self.handshake_phase("warm-up", false, until, afterwards)?.0);
         }
         let (handshake, negotiated, spent) = if self.progress.interrupted() {
             (HandshakeResult::default(), Vec::new(), None)
         } else {
-            let end = Until::Instant(Generator::next_start() + config.duration.0);
-            let (handshake, negotiated, spent) = self.handshake_phase("handshake", true, end, afterwards)?;
+            let until = Until::Elapsed(config.duration.0);
+            let (handshake, negotiated, spent) = self.handshake_phase("handshake", true, until, afterwards)?;
             (handshake, negotiated, Some(spent))
         };
         self.close_all()?;
@@ -175,7 +188,6 @@ impl Run<'_> {
             warmup,
             server,
             client,
-            notes: Vec::new(),
         })
     }
 
@@ -191,6 +203,18 @@ impl Run<'_> {
             Rate::PerSecond(rate) => Pace::Rate { rate, arrivals: config.arrivals },
             Rate::Max => Pace::Closed { concurrency: config.connect_concurrency },
         };
+        self.handshake_phase_at(name, measured, pace, until, afterwards)
+    }
+
+    fn handshake_phase_at(
+        &mut self,
+        name: &'static str,
+        measured: bool,
+        pace: Pace,
+        until: Until,
+        afterwards: Afterwards,
+    ) -> anyhow::Result<(HandshakeResult, Vec<NegotiatedCount>, Spent)> {
+        let config = &self.setup.config;
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
         let before = self.look()?;
         let plan = HandshakePlan { start: Generator::next_start(), pace, until, afterwards, first_echo };
@@ -202,7 +226,7 @@ impl Run<'_> {
             (Pace::Rate { rate, .. }, Until::Count(count)) => {
                 plan.start + Duration::from_secs_f64(count as f64 / rate)
             }
-            (Pace::Rate { .. }, Until::Instant(end)) => end,
+            (Pace::Rate { .. }, Until::Elapsed(time)) => plan.start + time,
             (Pace::Closed { .. }, _) => record.last.done.unwrap_or(plan.start),
         };
         let end = if self.progress.interrupted() { record.last.begun.unwrap_or(end) } else { end.max(record.last.begun.unwrap_or(end)) };

@@ -70,6 +70,11 @@ impl LatencyHistogram {
         self.out_of_range
     }
 
+    /// The percentile of a quantile (0.99 for p99), if there are samples enough for it.
+    pub fn percentile(&self, quantile: f64) -> Option<u64> {
+        (self.count() >= samples_needed(quantile)).then(|| self.inner.value_at_quantile(quantile))
+    }
+
     /// The latency in nanoseconds below which the share `quantile` lies; 0 if there is no sample.
     pub fn value_at(&self, quantile: f64) -> u64 {
         self.inner.value_at_quantile(quantile)
@@ -130,8 +135,7 @@ impl LatencyHistogram {
     /// The summary that goes into a result.
     pub fn summary(&self) -> Latency {
         let some = |value: u64| (self.count() > 0).then_some(value);
-        let percentile =
-            |quantile: f64| (self.count() >= samples_needed(quantile)).then(|| self.inner.value_at_quantile(quantile));
+        let percentile = |quantile: f64| self.percentile(quantile);
         Latency {
             unit: Unit::Ns,
             count: self.count(),

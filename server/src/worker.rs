@@ -127,6 +127,9 @@ async fn work<E: Engine>(setup: Setup) {
             return;
         }
     };
+    if shared.acceptor.is_some() {
+        wss_wire::tls::warm_up();
+    }
     let _ = started.send(Ok(()));
     loop {
         tokio::select! {

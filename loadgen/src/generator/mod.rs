@@ -32,6 +32,9 @@ const LEAD: Duration = Duration::from_millis(20);
 /// How often the directing thread looks up while it waits.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
+/// Intervals that each thread has in reserve, for when this thread is slow to give one back.
+const SPARES: usize = 2;
+
 /// When handshakes are due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
@@ -46,7 +49,8 @@ pub(crate) enum Pace {
 pub(crate) enum Until {
     /// After so many, over all threads.
     Count(usize),
-    Instant(Instant),
+    /// So long after its start.
+    Elapsed(Duration),
 }
 
 /// What becomes of a connection once it is open.
@@ -117,6 +121,8 @@ pub(crate) trait Watch {
 pub(crate) struct Generator {
     commands: Vec<tokio::sync::mpsc::UnboundedSender<Command>>,
     reports: mpsc::Receiver<Report>,
+    /// To each thread: intervals to use again.
+    spares: Vec<mpsc::Sender<Interval>>,
     threads: Vec<JoinHandle<()>>,
     stopped: bool,
 }
@@ -128,9 +134,15 @@ impl Generator {
     /// If the engine does not start, or a CPU cannot be used.
     pub(crate) fn start(options: &Options) -> anyhow::Result<Self> {
         let (sender, reports) = mpsc::channel();
-        let mut generator = Self { commands: Vec::new(), reports, threads: Vec::new(), stopped: false };
+        let mut generator =
+            Self { commands: Vec::new(), reports, spares: Vec::new(), threads: Vec::new(), stopped: false };
         for number in 0..options.threads {
             let (commands, receiver) = tokio::sync::mpsc::unbounded_channel();
+            let (spare, spares) = mpsc::channel();
+            for _ in 0..SPARES {
+                spare.send(Interval::default()).ok().context("the receiver is at hand")?;
+            }
+            generator.spares.push(spare);
             let setup = Setup {
                 number,
                 threads: options.threads,
@@ -141,6 +153,7 @@ impl Generator {
                 limits: options.limits.clone(),
                 commands: receiver,
                 reports: sender.clone(),
+                spares,
             };
             let engine = options.engine;
             let thread = thread::Builder::new()
@@ -239,10 +252,12 @@ impl Generator {
                 }
             }
             match self.reports.recv_timeout(LOOK_UP) {
-                Ok(Report::Tick { tick, interval, connections }) => {
-                    if let Some(second) = seconds.add(tick, interval, connections) {
+                Ok(Report::Tick { thread, tick, mut interval, connections }) => {
+                    if let Some(second) = seconds.add(tick, &interval, connections) {
                         watch.second(&second);
                     }
+                    interval.clear();
+                    let _ = self.spares[thread].send(interval);
                 }
                 Ok(Report::Failed(why)) => bail!(why),
                 Ok(report) => running -= usize::from(end(report)),
@@ -280,7 +295,7 @@ struct Seconds {
 
 impl Seconds {
     /// Adds one; gives the second back when all threads have told of it.
-    fn add(&mut self, tick: u32, interval: Interval, connections: u64) -> Option<Second> {
+    fn add(&mut self, tick: u32, interval: &Interval, connections: u64) -> Option<Second> {
         let empty = || {
             let second =
                 Second { tick, completed: 0, errors: 0, connections: 0, latency: LatencyHistogram::default() };

@@ -37,7 +37,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
             let mut schedule =
                 Schedule::new(plan.start, rate, context.number, context.threads, arrivals, context.seed);
             let mut done = 0;
-            while more(context, &plan.until, done, schedule.peek()) {
+            while more(context, &plan, done, schedule.peek()) {
                 let planned = schedule.peek();
                 tokio::select! {
                     biased;
@@ -58,7 +58,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
             loop {
                 under_way.fewer_than(most).await;
                 let now = Instant::now();
-                if context.stopped() || !more(context, &plan.until, done, now) {
+                if context.stopped() || !more(context, &plan, done, now) {
                     break;
                 }
                 done += 1;
@@ -74,10 +74,10 @@ pub(super) fn share(total: usize, context: &Context) -> usize {
     total / context.threads + usize::from(context.number < total % context.threads)
 }
 
-fn more(context: &Context, until: &Until, done: usize, next: Instant) -> bool {
-    match until {
-        Until::Count(count) => done < share(*count, context),
-        Until::Instant(end) => next < *end,
+fn more(context: &Context, plan: &HandshakePlan, done: usize, next: Instant) -> bool {
+    match plan.until {
+        Until::Count(count) => done < share(count, context),
+        Until::Elapsed(time) => next < plan.start + time,
     }
 }
 

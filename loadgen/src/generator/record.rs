@@ -273,4 +273,10 @@ impl Interval {
         self.completed += 1;
         self.latency.record(latency);
     }
+
+    /// Forgets what happened and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        (self.completed, self.errors) = (0, 0);
+        self.latency.clear();
+    }
 }

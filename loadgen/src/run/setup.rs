@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use wss_results::config::CpuList;
-use wss_results::run_result::Target as TargetResult;
+use wss_results::run_result::{Environment, Target as TargetResult};
 use wss_results::{EngineKind, Layer, Mode, RunConfig};
 use wss_wire::layer::Target;
 use wss_wire::machine;
@@ -34,6 +34,8 @@ pub(super) struct Setup {
     target: TargetResult,
     verify: Option<String>,
     notes: Vec<String>,
+    /// Taken before this thread was pinned, so that it tells all CPUs.
+    pub(super) environment: Environment,
 }
 
 impl Setup {
@@ -45,6 +47,7 @@ impl Setup {
         let mut config = asked.clone();
         config.check()?;
         let notes = fill_in(&mut config)?;
+        let environment = crate::environment::environment();
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
         let client_cpus = config.client_cpus.clone().context("filled in above")?;
         let target = asked.url.as_deref().map(Target::parse).transpose()?;
@@ -96,6 +99,7 @@ impl Setup {
             destination,
             limits: config.limits.clone(),
         })?;
+        machine::stand_back().context("lowering the priority of the directing thread")?;
         let setup = Self {
             target: target_result(asked, &target.url(), address),
             admin: admin_url.as_deref().map(Admin::new),
@@ -108,6 +112,7 @@ impl Setup {
             client_cpus,
             server_cpus,
             notes,
+            environment,
         };
         if let Some(admin) = &setup.admin {
             // Asked once before the first phase, so that a wrong address is told before anything is measured.

@@ -54,6 +54,18 @@ pub fn server_config(options: &TlsOptions, identity: &Identity) -> anyhow::Resul
     Ok(config)
 }
 
+/// Does on this thread what the first handshake would do for all later ones: seeding the generator of random numbers
+/// takes aws-lc some 20 ms, which are no part of any handshake's cost but the first one's.
+pub fn warm_up() {
+    let provider = provider();
+    let mut random = [0; 32];
+    // A failure shows in the first handshake, where it is counted.
+    let _ = provider.secure_random.fill(&mut random);
+    for group in &provider.kx_groups {
+        let _ = group.start();
+    }
+}
+
 /// Whom a client trusts.
 #[derive(Debug, Clone)]
 pub enum Trust {
