@@ -4,16 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Crates whose version changes what is measured.
-const CRATES: &[&str] = &[
-    "aws-lc-rs",
-    "fastwebsockets",
-    "hdrhistogram",
-    "io-uring",
-    "rustls",
-    "tokio",
-    "tokio-rustls",
-    "tokio-uring",
-];
+const CRATES: &[&str] =
+    &["aws-lc-rs", "fastwebsockets", "hdrhistogram", "io-uring", "rustls", "tokio", "tokio-rustls", "tokio-uring"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

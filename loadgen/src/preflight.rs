@@ -1,6 +1,6 @@
 //! What cannot fit is said before the run, with the figure: open files, ports, memory.
 
-use anyhow::{ensure, Context};
+use anyhow::{Context, ensure};
 use procfs::Current;
 use wss_results::{HumanDuration, Mode, Rate, RunConfig};
 use wss_wire::machine;

@@ -223,13 +223,15 @@ impl Run<'_> {
         let spent = self.since(&before)?;
         let end = match (pace, until) {
             // An open loop is measured by when handshakes were begun: those of a far server end later.
-            (Pace::Rate { rate, .. }, Until::Count(count)) => {
-                plan.start + Duration::from_secs_f64(count as f64 / rate)
-            }
+            (Pace::Rate { rate, .. }, Until::Count(count)) => plan.start + Duration::from_secs_f64(count as f64 / rate),
             (Pace::Rate { .. }, Until::Elapsed(time)) => plan.start + time,
             (Pace::Closed { .. }, _) => record.last.done.unwrap_or(plan.start),
         };
-        let end = if self.progress.interrupted() { record.last.begun.unwrap_or(end) } else { end.max(record.last.begun.unwrap_or(end)) };
+        let end = if self.progress.interrupted() {
+            record.last.begun.unwrap_or(end)
+        } else {
+            end.max(record.last.begun.unwrap_or(end))
+        };
         let mut result = record.result(end.saturating_duration_since(plan.start));
         result.client_cpu_ns = each(spent.client_cpu, result.completed);
         if let Some(server) = &spent.server {
@@ -323,9 +325,8 @@ impl Run<'_> {
             rss_bytes_peak: environment::memory().1,
         };
         let Some(stats) = self.server_stats()? else { return Ok((client, None)) };
-        let server_used = |spent: &Spent| {
-            spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers))
-        };
+        let server_used =
+            |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers));
         let server = Side {
             engine: stats.engine,
             threads: stats.workers,

@@ -53,7 +53,12 @@ pub(crate) struct Difference {
 /// # Errors
 /// If it was restarted in between.
 pub(crate) fn difference(before: &ServerStats, after: &ServerStats) -> anyhow::Result<Difference> {
-    ensure!(before.pid == after.pid, "the server was restarted during the run: process {} became {}", before.pid, after.pid);
+    ensure!(
+        before.pid == after.pid,
+        "the server was restarted during the run: process {} became {}",
+        before.pid,
+        after.pid
+    );
     let busy = after.handshake_busy.decode()?.since(&before.handshake_busy.decode()?)?;
     let mut negotiated = after.negotiated.clone();
     for entry in &mut negotiated {

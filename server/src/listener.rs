@@ -15,7 +15,8 @@ const BACKLOG: i32 = 8192;
 /// # Errors
 /// If the address is in use, by another server of ours too, or not of this machine.
 pub(crate) fn listen(address: SocketAddr, count: usize) -> anyhow::Result<Vec<TcpListener>> {
-    let context = || format!("listening on {address} (is another server there? --listen takes another port, 0 a free one)");
+    let context =
+        || format!("listening on {address} (is another server there? --listen takes another port, 0 a free one)");
     // Without SO_REUSEPORT this fails where somebody listens already; with it two servers would share the port,
     // and each measurement of one would be half of a measurement of the other.
     let probe = bind(address, false).with_context(context)?;

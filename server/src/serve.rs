@@ -81,8 +81,12 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let (events, ended) = mpsc::channel();
     watch_signals(events.clone())?;
     let (workers, address) = start_workers(options, acceptor.map(|acceptor| (acceptor, certificate)), &events)?;
-    let about =
-        About { engine: options.engine, layer: options.layer, workers: workers.commands.clone(), start: Instant::now() };
+    let about = About {
+        engine: options.engine,
+        layer: options.layer,
+        workers: workers.commands.clone(),
+        start: Instant::now(),
+    };
     let admin = admin::start(options.admin, about)?;
     let ca_pem = identity.and_then(|identity| identity.ca_pem);
     if let (Some(path), Some(pem)) = (&options.ca_out, &ca_pem) {

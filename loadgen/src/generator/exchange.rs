@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use wss_wire::engine::Engine;
 
-use super::channel::{Channel, Receiver, Received, Sender, Socket, Stream, check_echo, closed_failure};
+use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
 use super::record::{Failure, Phase};
 use super::schedule::Schedule;
 use super::worker::Context;
@@ -107,11 +107,7 @@ pub(crate) async fn exchange<E: Engine>(
 }
 
 /// After a failure: every message that this and later phases plan for the connection counts as planned and lost.
-async fn lose_planned(
-    context: &Context,
-    current: Option<EchoOrder>,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
-) {
+async fn lose_planned(context: &Context, current: Option<EchoOrder>, orders: &mut mpsc::UnboundedReceiver<Order>) {
     if let Some(order) = current {
         count_lost(context, order);
         context.order_done();

@@ -297,8 +297,7 @@ impl Seconds {
     /// Adds one; gives the second back when all threads have told of it.
     fn add(&mut self, tick: u32, interval: &Interval, connections: u64) -> Option<Second> {
         let empty = || {
-            let second =
-                Second { tick, completed: 0, errors: 0, connections: 0, latency: LatencyHistogram::default() };
+            let second = Second { tick, completed: 0, errors: 0, connections: 0, latency: LatencyHistogram::default() };
             (0, second)
         };
         let (threads, second) = self.open.entry(tick).or_insert_with(empty);

@@ -34,8 +34,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
     let under_way = Rc::new(UnderWay::default());
     match plan.pace {
         Pace::Rate { rate, arrivals } => {
-            let mut schedule =
-                Schedule::new(plan.start, rate, context.number, context.threads, arrivals, context.seed);
+            let mut schedule = Schedule::new(plan.start, rate, context.number, context.threads, arrivals, context.seed);
             let mut done = 0;
             while more(context, &plan, done, schedule.peek()) {
                 let planned = schedule.peek();

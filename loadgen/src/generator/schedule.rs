@@ -24,14 +24,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Stream number `stream` of `streams`, together `rate` a second, from `start` on.
-    pub(crate) fn new(
-        start: Instant,
-        rate: f64,
-        stream: usize,
-        streams: usize,
-        arrivals: Arrivals,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(start: Instant, rate: f64, stream: usize, streams: usize, arrivals: Arrivals, seed: u64) -> Self {
         #[allow(clippy::cast_precision_loss)] // streams are at most some 100,000
         let (stream_number, gap) = (stream as f64, streams as f64 / rate);
         let mut schedule = Self { start, gap, next: stream_number / rate, poisson: None };
@@ -115,9 +108,8 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_instants_and_another_stream_others() {
         let start = Instant::now();
-        let of = |stream, seed| {
-            instants(&mut Schedule::new(start, 100.0, stream, 4, Arrivals::Poisson, seed), start, 10)
-        };
+        let of =
+            |stream, seed| instants(&mut Schedule::new(start, 100.0, stream, 4, Arrivals::Poisson, seed), start, 10);
         assert_eq!(of(2, 5), of(2, 5));
         assert_ne!(of(2, 5), of(3, 5));
         assert_ne!(of(2, 5), of(2, 6));

@@ -42,7 +42,12 @@ pub(crate) enum Report {
     /// It is ready.
     Ready,
     /// A second has passed.
-    Tick { thread: usize, tick: u32, interval: Interval, connections: u64 },
+    Tick {
+        thread: usize,
+        tick: u32,
+        interval: Interval,
+        connections: u64,
+    },
     /// The end of a command.
     Handshakes(HandshakeRecord),
     Echo(EchoRecord),
@@ -291,9 +296,8 @@ fn stop(context: &Context) {
 fn echo_order(context: &Context, plan: &EchoPlan, number: usize) -> EchoOrder {
     // Connections of different threads take turns, so that the threads' planned instants interleave.
     let stream = (number * context.threads + context.number).min(plan.connections.saturating_sub(1));
-    let schedule = plan.rate.map(|rate| {
-        Schedule::new(plan.start, rate, stream, plan.connections, plan.arrivals, context.seed)
-    });
+    let schedule =
+        plan.rate.map(|rate| Schedule::new(plan.start, rate, stream, plan.connections, plan.arrivals, context.seed));
     EchoOrder {
         schedule,
         start: plan.start,

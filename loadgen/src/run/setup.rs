@@ -66,7 +66,8 @@ impl Setup {
         preflight::check(&config, connections, loopback, target.is_none())?;
 
         // This thread too: what it shows and asks must not disturb the server.
-        machine::pin_thread(&client_cpus.0).with_context(|| format!("pinning the generator to the CPUs {client_cpus}"))?;
+        machine::pin_thread(&client_cpus.0)
+            .with_context(|| format!("pinning the generator to the CPUs {client_cpus}"))?;
         let embedded = match &target {
             Some(_) => None,
             None => Some(Embedded::start(&embedded::Options {
@@ -146,8 +147,11 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
         let all: Vec<usize> = allowed.iter().copied().collect();
         let half = (all.len() / 2).max(1);
         let free = |taken: &Option<CpuList>| {
-            let free: BTreeSet<usize> =
-                allowed.iter().copied().filter(|cpu| !taken.as_ref().is_some_and(|taken| taken.0.contains(cpu))).collect();
+            let free: BTreeSet<usize> = allowed
+                .iter()
+                .copied()
+                .filter(|cpu| !taken.as_ref().is_some_and(|taken| taken.0.contains(cpu)))
+                .collect();
             if free.is_empty() { CpuList(allowed.clone()) } else { CpuList(free) }
         };
         if config.server_cpus.is_none() {
@@ -163,7 +167,9 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
         let server = config.server_cpus.clone().context("filled in above")?.0;
         config.server_threads.get_or_insert(server.len());
         if config.client_cpus.as_ref().is_some_and(|client| client.0.iter().any(|cpu| server.contains(cpu))) {
-            notes.push("server and generator share CPUs: each is slower for the other, and latencies hold both".to_owned());
+            notes.push(
+                "server and generator share CPUs: each is slower for the other, and latencies hold both".to_owned(),
+            );
         }
     } else if config.client_cpus.is_none() {
         config.client_cpus = Some(CpuList(allowed.clone()));

@@ -51,10 +51,8 @@ pub(crate) fn start(address: SocketAddr, about: About) -> anyhow::Result<SocketA
         .context("starting the admin endpoint")?;
     thread::Builder::new().name("admin".to_owned()).spawn(move || {
         let served: std::io::Result<()> = runtime.block_on(async {
-            let router = Router::new()
-                .route("/stats", get(stats))
-                .route("/metrics", get(text))
-                .with_state(Arc::new(about));
+            let router =
+                Router::new().route("/stats", get(stats)).route("/metrics", get(text)).with_state(Arc::new(about));
             axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await
         });
         if let Err(error) = served {

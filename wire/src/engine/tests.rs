@@ -1,1 +1,295 @@
+//! Each engine does what the trait promises, with real sockets.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Engine, Epoll, TimedOut, TokioUring, before, within};
+
+/// A bound for what must happen; reached only if it does not.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// The same test for every engine.
+macro_rules! on_every_engine {
+    ($($name:ident)*) => {
+        mod epoll { $(#[test] fn $name() { super::$name::<super::Epoll>(); })* }
+        mod tokio_uring { $(#[test] fn $name() { super::$name::<super::TokioUring>(); })* }
+    };
+}
+
+on_every_engine! {
+    what_is_sent_is_received_in_any_piece
+    a_dropped_stream_sends_what_it_took_and_ends
+    a_stream_dropped_with_a_read_in_flight_shows_its_peer_the_end
+    a_connect_that_is_given_up_leaves_no_descriptor
+    an_accept_that_is_given_up_loses_no_connection
+    a_refused_connection_is_an_error
+    sleepers_wake_in_the_order_of_their_deadlines_and_never_early
+    a_deadline_ends_what_waits_for_nothing
+    accepted_and_connected_sockets_have_no_delay
+    thousands_of_connections_leave_no_descriptor
+}
+
+fn listener() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    sockopt::set_tcp_nodelay(&listener, true).unwrap();
+    listener
+}
+
+/// Descriptors that are sockets: other tests of this process open and close theirs at the same time, so only growth
+/// beyond what they could have open means anything.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn what_is_sent_is_received_in_any_piece<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let echo = std::thread::spawn(move || {
+        let (mut peer, _) = socket.accept().unwrap();
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        // Back in pieces of odd lengths.
+        for piece in all.chunks(7919) {
+            peer.write_all(piece).unwrap();
+        }
+    });
+    let sent: Vec<u8> = (0..3_000_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let received = E::run(|| async {
+        let mut stream = E::connect(address).await.unwrap();
+        for piece in sent.chunks(100_003) {
+            let (first, second) = piece.split_at(piece.len() / 3);
+            let written =
+                stream.write_vectored(&[std::io::IoSlice::new(first), std::io::IoSlice::new(second)]).await.unwrap();
+            stream.write_all(&piece[written..]).await.unwrap();
+        }
+        stream.shutdown().await.unwrap();
+        let mut received = Vec::new();
+        within::<E, _>(BOUND, stream.read_to_end(&mut received)).await.unwrap().unwrap();
+        received
+    })
+    .unwrap();
+    echo.join().unwrap();
+    assert!(received == sent, "{} bytes came back of {}, or others", received.len(), sent.len());
+}
+
+fn a_dropped_stream_sends_what_it_took_and_ends<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let peer = std::thread::spawn(move || {
+        let (mut peer, _) = socket.accept().unwrap();
+        peer.set_read_timeout(Some(BOUND)).unwrap();
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all
+    });
+    E::run(|| async {
+        let mut stream = E::connect(address).await.unwrap();
+        stream.write_all(&[42; 5000]).await.unwrap();
+        drop(stream);
+    })
+    .unwrap();
+    assert_eq!(peer.join().unwrap(), [42; 5000]);
+}
+
+fn a_stream_dropped_with_a_read_in_flight_shows_its_peer_the_end<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let peer = std::thread::spawn(move || {
+        let (mut peer, _) = socket.accept().unwrap();
+        peer.set_read_timeout(Some(BOUND)).unwrap();
+        peer.read(&mut [0; 8])
+    });
+    E::run(|| async {
+        let mut stream = E::connect(address).await.unwrap();
+        let reading = within::<E, _>(Duration::from_millis(20), stream.read_u8()).await;
+        assert!(matches!(reading, Err(TimedOut)));
+        drop(stream);
+        // The peer sees it while the engine still runs.
+        let joined = E::spawn(async { E::sleep_until(Instant::now() + Duration::from_millis(200)).await });
+        joined.await.unwrap();
+        assert!(peer.is_finished());
+    })
+    .unwrap();
+    assert_eq!(peer.join().unwrap().unwrap(), 0);
+}
+
+fn a_connect_that_is_given_up_leaves_no_descriptor<E: Engine>() {
+    // A listener whose queue is full does not answer: the connect hangs, as to a host that drops packets.
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let socket = TcpListener::from(socket);
+    let address = socket.local_addr().unwrap();
+    let full: Vec<TcpStream> =
+        (0..8).filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok()).collect();
+    let before_them = descriptors();
+    E::run(|| async {
+        for _ in 0..100 {
+            let connecting = within::<E, _>(Duration::from_millis(2), E::connect(address)).await;
+            assert!(matches!(connecting, Err(TimedOut)), "a connect to a full queue was answered");
+        }
+    })
+    .unwrap();
+    drop(full);
+    let after = descriptors();
+    assert!(after < before_them + 60, "{before_them} descriptors became {after}");
+}
+
+fn an_accept_that_is_given_up_loses_no_connection<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let accepted = E::run(|| async {
+        let mut listener = E::listen(socket).unwrap();
+        for _ in 0..50 {
+            let nobody = within::<E, _>(Duration::from_micros(200), E::accept(&mut listener)).await;
+            assert!(nobody.is_err());
+        }
+        let peers: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut accepted = 0;
+        while let Ok(stream) = within::<E, _>(Duration::from_millis(300), E::accept(&mut listener)).await {
+            stream.unwrap();
+            accepted += 1;
+        }
+        drop(peers);
+        accepted
+    })
+    .unwrap();
+    assert_eq!(accepted, 20);
+}
+
+fn a_refused_connection_is_an_error<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let error = E::run(|| async { E::connect(address).await.err() }).unwrap().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+fn sleepers_wake_in_the_order_of_their_deadlines_and_never_early<E: Engine>() {
+    let woken = E::run(|| async {
+        let start = Instant::now();
+        let order = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let tasks: Vec<_> = [9u64, 3, 7, 1, 5, 0]
+            .into_iter()
+            .map(|milliseconds| {
+                let order = std::rc::Rc::clone(&order);
+                let deadline = start + Duration::from_millis(milliseconds);
+                E::spawn(async move {
+                    E::sleep_until(deadline).await;
+                    assert!(Instant::now() >= deadline, "woken early");
+                    order.borrow_mut().push(milliseconds);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        order.take()
+    })
+    .unwrap();
+    assert_eq!(woken, [0, 1, 3, 5, 7, 9]);
+}
+
+fn a_deadline_ends_what_waits_for_nothing<E: Engine>() {
+    let ended = E::run(|| async {
+        let deadline = Instant::now() + Duration::from_millis(5);
+        let ended = before::<E, _>(deadline, std::future::pending::<()>()).await;
+        (ended, Instant::now() >= deadline)
+    })
+    .unwrap();
+    assert_eq!(ended, (Err(TimedOut), true));
+}
+
+fn accepted_and_connected_sockets_have_no_delay<E: Engine>() {
+    // What the engine hands out hides its descriptor: this looks at every socket of the process that is connected to
+    // the listener's port, on either end.
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    E::run(|| async {
+        let mut listener = E::listen(socket).unwrap();
+        let connected = E::connect(address).await.unwrap();
+        let accepted = E::accept(&mut listener).await.unwrap();
+        let mut seen = 0;
+        for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+            let number: i32 = entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
+            // /proc hands out the same open file under a new number, which is ours to close; sockets it does not.
+            let Some(copy) = duplicate(number) else { continue };
+            let ours = |end: std::io::Result<std::net::SocketAddr>| end.is_ok_and(|end| end == address);
+            if (ours(copy.local_addr()) || ours(copy.peer_addr())) && copy.peer_addr().is_ok() {
+                assert!(sockopt::tcp_nodelay(copy.as_fd()).unwrap(), "descriptor {number} delays");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 2);
+        drop((connected, accepted));
+    })
+    .unwrap();
+}
+
+/// A duplicate of a descriptor of this process by its number, if it is a socket.
+#[allow(unsafe_code)]
+fn duplicate(number: i32) -> Option<TcpStream> {
+    // SAFETY: borrowed for the length of one call. If another thread has closed the number by now, duplicating
+    // fails, or duplicates another file, which is then only looked at.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    let copy = borrowed.try_clone_to_owned().ok()?;
+    sockopt::socket_type(&copy).ok()?;
+    Some(TcpStream::from(copy))
+}
+
+fn thousands_of_connections_leave_no_descriptor<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let before_them = descriptors();
+    E::run(|| async {
+        let mut listener = E::listen(socket).unwrap();
+        for round in 0..2000 {
+            let mut connected = E::connect(address).await.unwrap();
+            let mut accepted = E::accept(&mut listener).await.unwrap();
+            connected.write_all(b"ping").await.unwrap();
+            let mut four = [0; 4];
+            accepted.read_exact(&mut four).await.unwrap();
+            assert_eq!(&four, b"ping");
+            if round % 3 == 0 {
+                // Dropped with a read in flight on the one end, and with bytes that nobody has read on the other.
+                let _ = within::<E, _>(Duration::from_micros(50), connected.read(&mut four)).await;
+                accepted.write_all(b"late").await.unwrap();
+            }
+        }
+    })
+    .unwrap();
+    let after = descriptors();
+    assert!(after < before_them + 60, "{before_them} descriptors became {after}");
+}
+
+#[test]
+fn where_the_kernel_refuses_io_uring_the_error_says_what_to_do() {
+    for code in [1, 38] {
+        let error = super::tokio_uring::refused(std::io::Error::from_raw_os_error(code)).to_string();
+        assert!(error.contains("kernel.io_uring_disabled") && error.contains("--engine epoll"), "{error}");
+    }
+}
+
+#[test]
+fn a_peer_that_shuts_down_both_ways_ends_a_read_in_flight() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let peer = std::thread::spawn(move || {
+        let (peer, _) = socket.accept().unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        peer.shutdown(Shutdown::Both).unwrap();
+    });
+    let read = TokioUring::run(|| async {
+        let mut stream = TokioUring::connect(address).await.unwrap();
+        within::<TokioUring, _>(BOUND, stream.read(&mut [0; 8])).await
+    })
+    .unwrap();
+    assert_eq!(read.unwrap().unwrap(), 0);
+    peer.join().unwrap();
+    let _ = Epoll::KIND;
+}

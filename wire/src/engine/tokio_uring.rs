@@ -78,8 +78,7 @@ impl Engine for TokioUring {
         // DEFER_TASKRUN would hang: tokio-uring's submit never asks for events.
         ring.setup_coop_taskrun().setup_single_issuer().setup_cqsize(COMPLETIONS);
         let mut builder = tokio_uring::builder();
-        let runtime =
-            tokio_uring::Runtime::new(builder.entries(SUBMISSIONS).uring_builder(&ring)).map_err(refused)?;
+        let runtime = tokio_uring::Runtime::new(builder.entries(SUBMISSIONS).uring_builder(&ring)).map_err(refused)?;
         RUNNING.set(true);
         let output = runtime.block_on(async {
             tokio_uring::spawn(timer::driver()?);
@@ -128,7 +127,7 @@ impl Engine for TokioUring {
 }
 
 /// What to say of a ring that the kernel does not make.
-fn refused(source: io::Error) -> EngineError {
+pub(super) fn refused(source: io::Error) -> EngineError {
     const EPERM: i32 = 1;
     const ENOSYS: i32 = 38;
     const EINVAL: i32 = 22;

@@ -15,7 +15,9 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+};
 use wss_results::{TlsOptions, TlsVersion};
 
 pub use self::certificates::{Identity, read_certificates};
@@ -93,7 +95,8 @@ impl Trust {
 /// If no trusted certificate can be read, or the options leave nothing to negotiate.
 pub fn client_config(options: &TlsOptions, trust: &Trust) -> anyhow::Result<ClientConfig> {
     let provider = provider();
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions(options))?;
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions(options))?;
     let mut config = match trust {
         Trust::Anyone => {
             let verifier = Arc::new(SignaturesOnly(provider));

@@ -1,1 +1,137 @@
+//! Certificates, configurations and labels, without a socket.
 
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, ServerConnection};
+use wss_results::{TlsOptions, TlsVersion};
+
+use super::{CertificateKinds, Identity, Label, LabelCounts, Trust, certificate_kind, client_config, server_config};
+
+fn identity() -> Identity {
+    Identity::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()
+}
+
+fn trusting(identity: &Identity) -> Trust {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let pem = identity.ca_pem.clone().unwrap();
+    Trust::Only(vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()])
+}
+
+/// A handshake in memory; both ends, or the error of the one that failed.
+fn handshake(
+    server: &TlsOptions,
+    client: &TlsOptions,
+    identity: &Identity,
+    trust: &Trust,
+    name: &str,
+) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+    let server = server_config(server, identity).unwrap();
+    let client = client_config(client, trust).unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), name)?;
+    let mut server = ServerConnection::new(Arc::new(server))?;
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        server.read_tls(&mut wire.as_slice()).unwrap();
+        server.process_new_packets()?;
+        let mut wire = Vec::new();
+        server.write_tls(&mut wire).unwrap();
+        client.read_tls(&mut wire.as_slice()).unwrap();
+        client.process_new_packets()?;
+    }
+    Ok((client, server))
+}
+
+#[test]
+fn both_ends_label_a_handshake_alike_and_it_is_full() {
+    let identity = identity();
+    for (version, name) in [(TlsVersion::V1_2, "TLSv1.2"), (TlsVersion::V1_3, "TLSv1.3")] {
+        let options = TlsOptions { tls_version: Some(version) };
+        let (client, server) =
+            handshake(&options, &TlsOptions::default(), &identity, &trusting(&identity), "localhost").unwrap();
+        let kind: Arc<str> = certificate_kind(&identity.chain[0]).into();
+        assert_eq!(&*kind, "ecdsa-p256");
+        let label = Label::of(&client, CertificateKinds::default().of(client.peer_certificates()));
+        assert_eq!(label, Label::of(&server, kind));
+        assert!(label.is_full());
+        assert_eq!(label.negotiated().version, name);
+    }
+}
+
+#[test]
+fn nothing_is_resumed_by_accident() {
+    let identity = identity();
+    let client = Arc::new(client_config(&TlsOptions::default(), &trusting(&identity)).unwrap());
+    let server = Arc::new(server_config(&TlsOptions::default(), &identity).unwrap());
+    assert_eq!(server.send_tls13_tickets, 0);
+    assert!(!server.session_storage.can_cache());
+    // The client's store keeps nothing even of a server that sends tickets: same configuration, twice.
+    for _ in 0..2 {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(&client), name).unwrap();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        let mut generous = (*server).clone();
+        generous.send_tls13_tickets = 2;
+        let mut server = ServerConnection::new(Arc::new(generous)).unwrap();
+        server.read_tls(&mut hello.as_slice()).unwrap();
+        server.process_new_packets().unwrap();
+        assert_eq!(server.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
+}
+
+#[test]
+fn a_stranger_and_a_wrong_name_are_refused_and_trusting_anyone_is_said() {
+    let (one, other) = (identity(), identity());
+    let options = TlsOptions::default();
+    let stranger = handshake(&options, &options, &one, &trusting(&other), "localhost").unwrap_err();
+    assert!(matches!(stranger, rustls::Error::InvalidCertificate(_)), "{stranger}");
+    let misnamed = handshake(&options, &options, &one, &trusting(&one), "example.org").unwrap_err();
+    assert!(misnamed.to_string().contains("not valid for name"), "{misnamed}");
+    assert!(handshake(&options, &options, &one, &Trust::Anyone, "example.org").is_ok());
+    assert_eq!((Trust::Anyone.verify(), trusting(&one).verify()), ("none", "full"));
+}
+
+#[test]
+fn versions_that_do_not_meet_are_an_error_and_not_a_handshake() {
+    let identity = identity();
+    let only = |version| TlsOptions { tls_version: Some(version) };
+    let failed =
+        handshake(&only(TlsVersion::V1_2), &only(TlsVersion::V1_3), &identity, &trusting(&identity), "localhost");
+    assert!(failed.is_err());
+}
+
+#[test]
+fn equal_labels_are_counted_together_the_most_frequent_first() {
+    let identity = identity();
+    let label = |version| {
+        let options = TlsOptions { tls_version: Some(version) };
+        let (client, _) = handshake(&options, &options, &identity, &Trust::Anyone, "localhost").unwrap();
+        Label::of(&client, "ecdsa-p256".into())
+    };
+    let mut counts = LabelCounts::default();
+    counts.add(label(TlsVersion::V1_2));
+    for _ in 0..2 {
+        counts.add(label(TlsVersion::V1_3));
+    }
+    let mut twice = counts.clone();
+    twice.merge(&counts);
+    let told: Vec<_> = twice.in_words().into_iter().map(|entry| (entry.negotiated.version, entry.count)).collect();
+    assert_eq!(told, [("TLSv1.3".to_owned(), 4), ("TLSv1.2".to_owned(), 2)]);
+}
+
+#[test]
+fn a_file_that_holds_no_certificate_or_key_is_told_by_its_name() {
+    let folder = std::env::temp_dir().join(format!("wss-wire-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (empty, missing) = (folder.join("empty.pem"), folder.join("missing.pem"));
+    std::fs::write(&empty, "nothing\n").unwrap();
+    for path in [&empty, &missing] {
+        let error = format!("{:#}", Identity::read(path, path).unwrap_err());
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

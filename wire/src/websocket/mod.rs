@@ -21,8 +21,8 @@ pub use fastwebsockets::{OpCode, Payload, Role};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use strict::StrictReader;
 pub use shared::Shared;
+use strict::StrictReader;
 pub use violation::{Violation, parse_close};
 pub use writer::Writer;
 
