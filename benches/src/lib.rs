@@ -1,1 +1,12 @@
-//! Benches.
+//! What the comparison with the baseline server is made of: [`server`] starts a server and asks the kernel what CPU
+//! time it took, [`leg`] drives it once with `wssbench run`, [`comparison`] keeps all legs and makes medians of them,
+//! [`summary`] prints those.
+//!
+//! It measures no latency by itself: every figure is the generator's, but for the servers' CPU time. It never leaves a
+//! leg out in silence. The criterion benches in `benches/` use nothing of this.
+
+pub mod comparison;
+pub mod leg;
+pub mod server;
+pub mod summary;
+pub mod threads;

@@ -84,6 +84,9 @@ impl Watch for Progress {
 
     fn second(&mut self, second: &Second) {
         self.errors += second.errors;
+        if second.completed + second.errors == 0 && !self.measured {
+            return;
+        }
         // Not a summary: that would compress the histogram, milliseconds on the generator's CPU.
         let percentile = |quantile| second.latency.percentile(quantile);
         let (p50, p99) = (percentile(0.5), percentile(0.99));

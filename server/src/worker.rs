@@ -3,10 +3,13 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -57,11 +60,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Waits until the server drains.
+    /// Waits until the server drains. Polled with every message, so it asks to be woken once and then looks at a
+    /// flag; that holds as long as one task polls it, as its waker stays the same.
     pub(crate) async fn draining(&self) {
-        while !self.draining.get() {
-            self.drain.notified().await;
-        }
+        let mut told = pin!(self.drain.notified());
+        let mut asked = false;
+        poll_fn(|cx| {
+            if !asked {
+                asked = true;
+                let _ = told.as_mut().poll(cx);
+            }
+            if self.draining.get() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 

@@ -28,6 +28,7 @@ on_every_engine! {
     a_connect_that_is_given_up_leaves_no_descriptor
     an_accept_that_is_given_up_loses_no_connection
     a_refused_connection_is_an_error
+    a_stream_may_be_shut_down_again_after_both_ends_have_ended
     sleepers_wake_in_the_order_of_their_deadlines_and_never_early
     a_deadline_ends_what_waits_for_nothing
     accepted_and_connected_sockets_have_no_delay
@@ -168,6 +169,21 @@ fn a_refused_connection_is_an_error<E: Engine>() {
     drop(socket);
     let error = E::run(|| async { E::connect(address).await.err() }).unwrap().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+fn a_stream_may_be_shut_down_again_after_both_ends_have_ended<E: Engine>() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    let peer = std::thread::spawn(move || drop(socket.accept().unwrap()));
+    E::run(|| async {
+        let mut stream = E::connect(address).await.unwrap();
+        assert_eq!(within::<E, _>(BOUND, stream.read(&mut [0; 8])).await.unwrap().unwrap(), 0);
+        stream.shutdown().await.unwrap();
+        E::sleep_until(Instant::now() + Duration::from_millis(5)).await;
+        stream.shutdown().await.unwrap();
+    })
+    .unwrap();
+    peer.join().unwrap();
 }
 
 fn sleepers_wake_in_the_order_of_their_deadlines_and_never_early<E: Engine>() {

@@ -410,7 +410,11 @@ impl AsyncWrite for UringStream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_sent(cx))?;
-        Poll::Ready(rustix::net::shutdown(this.socket.as_fd(), Shutdown::Write).map_err(io::Error::from))
+        Poll::Ready(match rustix::net::shutdown(this.socket.as_fd(), Shutdown::Write) {
+            // Both ends have ended already: as with tokio's stream, that is what was wanted.
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
     }
 }
 

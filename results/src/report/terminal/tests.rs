@@ -49,7 +49,7 @@ fn a_good_echo_run_reads_like_this() {
       the same a connection              65.5 KiB            72.7 KiB
     memory, peak                         68.0 MiB            75.0 MiB
     A handshake took 1,823 bytes to the server and 2,207 bytes back.
-    — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,887.
+    — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,888.
 
     VALID: nothing failed, and the generator kept the pace that was asked for.
     ");
@@ -115,7 +115,7 @@ fn an_invalid_run_with_errors_reads_like_this() {
     A handshake took 1,823 bytes to the server and 2,207 bytes back.
     What it cost the server is not known: no admin endpoint of it was given
     (--server-stats).
-    — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,887.
+    — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,888.
 
     Error in   kind       count   the first one
     ────────────────────────────────────────────────────────────────────────────────
@@ -164,7 +164,7 @@ fn a_handshake_run_reads_like_this() {
     CPU used               21.9% of 1 thread   24.3% of 1 thread
     memory, peak                    68.0 MiB            75.0 MiB
     A handshake took 1,823 bytes to the server and 2,207 bytes back.
-    — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,887.
+    — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,888.
 
     VALID: nothing failed, and the generator kept the pace that was asked for.
     ");

@@ -1,0 +1,225 @@
+//! The command `wssbench` run as a user runs it: with arguments, in a folder of its own, and never longer than a bound.
+
+// Each file of tests is a program of its own and uses its own part of this.
+#![allow(dead_code)]
+
+pub(crate) mod peer;
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use wss_results::run_result::ErrorCount;
+use wss_results::{Latency, RunResult};
+
+/// What `wssbench run` is told so that a run takes little more than a second.
+pub(crate) const SHORT: [&str; 4] = ["--warmup", "0s", "--duration", "1s"];
+/// A closed loop: lateness is not judged, so that a run without errors is valid on a busy machine as well.
+pub(crate) const CLOSED: [&str; 4] = ["--rate", "max", "--connect-rate", "max"];
+/// How long a short run may take. Far more than it does: it is there so that a hang is told as a hang.
+pub(crate) const BOUND: Duration = Duration::from_secs(30);
+
+/// A command that runs.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+    arguments: String,
+    start: Instant,
+    pub(crate) folder: TempDir,
+}
+
+/// A command that has ended.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+    pub(crate) folder: TempDir,
+    arguments: String,
+}
+
+/// `wssbench` with these arguments, in an empty folder: its results go to `results/runs/` there.
+pub(crate) fn start(arguments: &[&str]) -> Running {
+    start_in(tempfile::tempdir().unwrap(), arguments)
+}
+
+/// The same in a folder that has something in it.
+pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
+    command.args(arguments).current_dir(folder.path());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+    let arguments = arguments.join(" ");
+    Running { child, stdout: Some(stdout), stderr: Some(stderr), arguments, start: Instant::now(), folder }
+}
+
+/// Reads to the end beside the test: a full pipe would stop the command.
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal by its number.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
+        assert!(status.success(), "kill {signal} {}", self.pid());
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end. A command that takes longer than `bound` has hung: that fails the test.
+    pub(crate) fn end_within(mut self, bound: Duration) -> Ended {
+        let deadline = Instant::now() + bound;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if Instant::now() > deadline {
+                break None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        let took = self.start.elapsed();
+        if status.is_none() {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+        }
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        let arguments = &self.arguments;
+        let Some(status) = status else { panic!("no end within {bound:?}: wssbench {arguments}\n{stderr}\n{stdout}") };
+        assert!(!stderr.contains("panicked"), "wssbench {arguments}\n{stderr}");
+        let arguments = std::mem::take(&mut self.arguments);
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        Ended { status, stdout, stderr, took, folder, arguments }
+    }
+}
+
+impl Drop for Running {
+    /// A test that fails in between leaves no process behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command to its end, within [`BOUND`].
+pub(crate) fn wssbench(arguments: &[&str]) -> Ended {
+    start(arguments).end_within(BOUND)
+}
+
+/// `wssbench run --json` with these arguments, within [`BOUND`].
+pub(crate) fn run(arguments: &[&str]) -> Ended {
+    wssbench(&[&["run", "--json"], arguments].concat())
+}
+
+impl Ended {
+    /// The exit code; a death by a signal is none.
+    pub(crate) fn code(&self) -> Option<i32> {
+        assert!(self.status.signal().is_none(), "{self}");
+        self.status.code()
+    }
+
+    /// The result that it printed. With it the exit code says whether it is valid, and nothing else.
+    pub(crate) fn result(&self) -> RunResult {
+        let result: RunResult =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no result: {error}\n{self}"));
+        assert_eq!(self.code(), Some(if result.valid { 0 } else { 3 }), "{self}");
+        assert_eq!(result.valid, result.invalid_because.is_empty(), "{self}");
+        result
+    }
+
+    /// That it could not run: exit code 1, nothing printed or written as a result, and one sentence, which it returns.
+    pub(crate) fn refusal(&self) -> String {
+        assert_eq!(self.code(), Some(1), "{self}");
+        assert_eq!(self.stdout, "", "{self}");
+        assert!(
+            !self.folder.path().join("results/runs").exists() || files(&self.folder.path().join("results/runs")) == 0
+        );
+        let said: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("wssbench: ")).collect();
+        assert_eq!(said.len(), 1, "not one sentence\n{self}");
+        assert_eq!(self.stderr.lines().last(), Some(said[0]), "more is said after it\n{self}");
+        said[0].to_owned()
+    }
+}
+
+/// How many files a folder has.
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { arguments, status, stdout, stderr, .. } = self;
+        let stdout: String = stdout.chars().take(2_000).collect();
+        write!(f, "wssbench {arguments}\n{status}\n--- standard error\n{stderr}\n--- standard output\n{stdout}")
+    }
+}
+
+/// What must hold for every result, whatever its peer did: nothing is lost and nothing counted twice.
+pub(crate) fn assert_adds_up(result: &RunResult) {
+    let handshake = &result.handshake;
+    assert_eq!(handshake.planned, handshake.completed + handshake.failed);
+    assert!(handshake.started <= handshake.planned);
+    let mut latencies = vec![&handshake.connect, &handshake.ready, &handshake.lateness];
+    let layer = result.target.url.split(':').next().unwrap();
+    if matches!(layer, "wss" | "tls") {
+        latencies.push(&handshake.tls);
+    }
+    if matches!(layer, "wss" | "ws") {
+        latencies.push(&handshake.upgrade);
+    }
+    for latency in latencies {
+        assert_eq!(samples(latency), handshake.completed);
+    }
+    let tls: u64 = result.negotiated.iter().map(|entry| entry.count).sum();
+    assert_eq!(tls, if matches!(layer, "wss" | "tls") { handshake.completed } else { 0 });
+    if let Some(echo) = &result.echo {
+        assert_eq!(echo.planned, echo.received + echo.failed);
+        assert!(echo.received <= echo.sent && echo.sent <= echo.planned, "{echo:?}");
+        assert_eq!((samples(&echo.response), samples(&echo.service)), (echo.received, echo.received));
+    }
+}
+
+/// The samples that a latency's histogram really holds.
+pub(crate) fn samples(latency: &Latency) -> u64 {
+    latency.samples().unwrap().count()
+}
+
+/// That a run was without errors: all that was planned came, and what makes it not valid, if anything, is how busy
+/// this machine is.
+pub(crate) fn assert_no_errors(result: &RunResult) {
+    assert_adds_up(result);
+    assert_eq!(result.errors, Vec::<ErrorCount>::new());
+    assert_eq!(result.handshake.failed, 0);
+    assert!(result.handshake.completed > 0);
+    if let Some(echo) = &result.echo {
+        assert_eq!(echo.failed, 0);
+        assert!(echo.received > 0);
+    }
+    let machine = ["was late by", "of its CPU", "were achieved", "the hypervisor kept"];
+    for why in &result.invalid_because {
+        assert!(machine.iter().any(|cause| why.contains(cause)), "{why}");
+    }
+}
+
+/// The errors as `phase kind count`, so that they compare with what was expected at a glance.
+pub(crate) fn errors(result: &RunResult) -> Vec<(&str, &str, u64)> {
+    result.errors.iter().map(|error| (error.phase.as_str(), error.kind.as_str(), error.count)).collect()
+}

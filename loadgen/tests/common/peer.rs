@@ -1,0 +1,143 @@
+//! Servers for the generator to meet: real sockets on 127.0.0.1, a thread a connection, each as bad as its test makes it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustls::{ServerConnection, StreamOwned};
+use tokio_tungstenite::tungstenite::{self, WebSocket};
+use wss_results::TlsOptions;
+use wss_wire::tls::{Identity, server_config};
+
+/// The server's end of TLS over a blocking socket.
+pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
+
+/// Listens on a free port and gives each connection to `handle` in a thread of its own. All end with the test's process.
+pub(crate) fn tcp(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = Arc::new(handle);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let handle = Arc::clone(&handle);
+            stream.set_nodelay(true).unwrap();
+            // Longer than any run here: a thread whose peer forgot it does not stay for ever.
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            thread::spawn(move || handle(stream));
+        }
+    });
+    address
+}
+
+/// A port on which nobody listens.
+pub(crate) fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Who a TLS server of a test is: made for it, and its CA in a file for `--ca`.
+pub(crate) struct Authority {
+    pub(crate) identity: Identity,
+    folder: tempfile::TempDir,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let authority =
+            Self { identity: Identity::generate(&[name.to_owned()]).unwrap(), folder: tempfile::tempdir().unwrap() };
+        std::fs::write(authority.ca(), authority.identity.ca_pem.as_ref().unwrap()).unwrap();
+        authority
+    }
+
+    /// The file with the CA.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The same for an argument.
+    pub(crate) fn ca_argument(&self) -> String {
+        self.ca().display().to_string()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn config(&self) -> Arc<rustls::ServerConfig> {
+        Arc::new(server_config(&TlsOptions::default(), &self.identity).unwrap())
+    }
+
+    /// A TLS server: `handle` gets each connection before its handshake, which the first reading or writing does.
+    pub(crate) fn serve(&self, handle: impl Fn(Tls) + Send + Sync + 'static) -> SocketAddr {
+        let config = self.config();
+        tcp(move |stream| handle(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream)))
+    }
+}
+
+/// Reads an HTTP head to its end; `None` if the peer ended before.
+pub(crate) fn read_head(stream: &mut impl Read) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if !matches!(stream.read(&mut byte), Ok(1)) {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8(head).unwrap())
+}
+
+/// A server that opens a WebSocket as it should and then does what `then` does.
+pub(crate) fn websocket(then: impl Fn(WebSocket<TcpStream>) + Send + Sync + 'static) -> SocketAddr {
+    tcp(move |stream| {
+        // One that goes away in the middle is the generator's, at the end of a run that was cut short.
+        if let Ok(socket) = tungstenite::accept(stream) {
+            then(socket);
+        }
+    })
+}
+
+/// Echoes until the peer closes, and closes as RFC 6455 has it: the server first.
+pub(crate) fn echo<S: Read + Write>(socket: &mut WebSocket<S>) {
+    while let Ok(message) = socket.read() {
+        if message.is_close() {
+            break;
+        }
+        if (message.is_binary() || message.is_text()) && socket.send(message).is_err() {
+            return;
+        }
+    }
+    // Until `ConnectionClosed`: the answer to the Close frame goes out with the next reading.
+    while socket.read().is_ok() {}
+}
+
+/// A frame that a server sends, FIN set, with less than 126 bytes; masked, as a server must not, if `mask`.
+pub(crate) fn frame(opcode: u8, payload: &[u8], mask: bool) -> Vec<u8> {
+    assert!(payload.len() < 126);
+    let mut frame = vec![0x80 | opcode, payload.len() as u8 | if mask { 0x80 } else { 0 }];
+    if mask {
+        // A mask of zeros: the payload is the same with it.
+        frame.extend([0; 4]);
+    }
+    frame.extend(payload);
+    frame
+}
+
+/// Closes so that the peer gets a RST: what it sent last is still unread.
+pub(crate) fn reset(stream: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+/// Keeps the connection open and reads what comes, without a word, until the peer ends.
+pub(crate) fn stay_silent(mut stream: impl Read) {
+    let mut waste = [0; 4096];
+    while matches!(stream.read(&mut waste), Ok(length) if length > 0) {}
+}
+
+/// Ends both directions; a thread of the test that still holds the socket does not keep it open.
+pub(crate) fn end(stream: &TcpStream) {
+    let _ = stream.shutdown(Shutdown::Both);
+}
