@@ -94,6 +94,7 @@ impl SendError {
 }
 
 /// The receiving direction.
+#[allow(clippy::large_enum_variant)] // all connections of a run have the same variant, and a box would be a detour
 pub(crate) enum Receiver<S> {
     WebSocket(websocket::Reader<Stream<S>>),
     Bytes { stream: Stream<S>, buffer: Box<[u8]> },

@@ -38,16 +38,16 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
         }
         drain(&mut stream).await
     };
-    settle::<E>(context, closing).await;
+    settle::<E>(context, Instant::now() + context.limits.close_timeout.0, closing).await;
 }
 
 /// Ends a connection of `--mode echo` whose Close frames, if it has such, have been exchanged.
-pub(crate) async fn finish<E: Engine>(context: &Context, mut stream: Stream<E::Stream>) {
+pub(crate) async fn finish<E: Engine>(context: &Context, mut stream: Stream<E::Stream>, deadline: Instant) {
     let closing = async {
         stream.shutdown().await.map_err(|error| stream_failure(Phase::Close, error))?;
         drain(&mut stream).await
     };
-    settle::<E>(context, closing).await;
+    settle::<E>(context, deadline, closing).await;
 }
 
 /// Reads to the end of the stream. A server that ends without close_notify is told as truncation.
@@ -67,14 +67,20 @@ async fn drain<S: super::channel::Socket>(stream: &mut Stream<S>) -> Result<(), 
     }
 }
 
-async fn settle<E: Engine>(context: &Context, closing: impl Future<Output = Result<(), Failure>>) {
-    let timeout = context.limits.close_timeout;
-    let closed = before::<E, _>(Instant::now() + timeout.0, pin!(closing)).await;
-    let closed = closed.unwrap_or_else(|TimedOut| {
-        let sentence = format!("the server did not end the connection within {timeout} (--close-timeout)");
-        Err(Failure::new(Phase::Close, "timeout", sentence))
-    });
-    if let Err(failure) = closed {
+async fn settle<E: Engine>(
+    context: &Context,
+    deadline: Instant,
+    closing: impl Future<Output = Result<(), Failure>>,
+) {
+    let closed = before::<E, _>(deadline, pin!(closing)).await;
+    if let Err(failure) = closed.unwrap_or_else(|TimedOut| Err(timed_out(context))) {
         context.fail_close(failure);
     }
+}
+
+/// The server did not end the connection in time.
+pub(super) fn timed_out(context: &Context) -> Failure {
+    let timeout = context.limits.close_timeout;
+    let sentence = format!("the server did not end the connection within {timeout} (--close-timeout)");
+    Failure::new(Phase::Close, "timeout", sentence)
 }

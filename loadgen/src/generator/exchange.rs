@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use fastwebsockets::Payload;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use wss_wire::engine::Engine;
+use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
 use super::record::{Failure, Phase};
@@ -60,7 +60,8 @@ struct State {
     /// When the last echo came, if one did: from then on a message in flight was free.
     freed: Cell<Option<Instant>>,
     pong: RefCell<Option<Payload<'static>>>,
-    closing: Cell<bool>,
+    /// Once it is told to close: when that has to be done.
+    closing: Cell<Option<Instant>>,
 }
 
 /// Serves the connection until it is told to close, or fails. A failure is recorded; the messages that were planned
@@ -75,7 +76,7 @@ pub(crate) async fn exchange<E: Engine>(
         outstanding: RefCell::default(),
         freed: Cell::new(None),
         pong: RefCell::new(None),
-        closing: Cell::new(false),
+        closing: Cell::new(None),
     };
     let mut current = None;
     let ended = {
@@ -94,12 +95,17 @@ pub(crate) async fn exchange<E: Engine>(
         .await
     };
     context.connection_closed();
-    match ended {
-        Ok(()) => {
-            super::close::finish::<E>(&context, stream).await;
+    match (ended, state.closing.get()) {
+        (Ok(()), deadline) => {
+            super::close::finish::<E>(&context, stream, deadline.unwrap_or_else(Instant::now)).await;
             context.order_done();
         }
-        Err(failure) => {
+        // Closing is the last order: there is no other that would have to be counted.
+        (Err(failure), Some(_)) => {
+            context.fail_close(Failure { phase: Phase::Close, ..failure });
+            context.order_done();
+        }
+        (Err(failure), None) => {
             context.fail_echo(failure.clone());
             lose_planned(&context, current, &mut orders).await;
         }
@@ -146,13 +152,14 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
                 context.receive_echo(now, sent.planned, sent.sent);
             }
             Received::Ping(payload) => *state.pong.borrow_mut() = Some(payload),
-            Received::Closed(_) if state.closing.get() => return Ok(()),
+            Received::Closed(_) if state.closing.get().is_some() => return Ok(()),
             Received::Closed(close) => return Err(closed_failure(Phase::Echo, close)),
         }
     }
 }
 
-/// Does what it is told until it is told to close; ends by itself only if sending fails.
+/// Does what it is told until it is told to close; ends by itself only if sending fails, or if the server does not
+/// answer the closing in time.
 async fn obey<E: Engine>(
     mut sender: Sender<E::Stream>,
     state: &State,
@@ -162,36 +169,41 @@ async fn obey<E: Engine>(
     stream: &Stream<E::Stream>,
 ) -> Failure {
     loop {
-        let order = {
-            let mut next = pin!(orders.recv());
-            poll_fn(|cx| {
-                // A ping may come while nothing is to be sent.
-                if state.pong.borrow().is_some() { Poll::Ready(None) } else { next.as_mut().poll(cx).map(Some) }
-            })
-            .await
-        };
-        let sent = match order {
-            None => answer_ping(&mut sender, state).await,
-            Some(Some(Order::Echo(order))) => {
+        let sent = match answering(&mut sender, state, orders.recv()).await {
+            Err(failure) => Err(failure),
+            Ok(Some(Order::Echo(order))) => {
                 let current = current.insert(order);
-                let sent = send_planned::<E>(&mut sender, state, context, current).await;
-                if sent.is_ok() {
-                    all_received(state).await;
+                match send_planned::<E>(&mut sender, state, context, current).await {
+                    Ok(()) => answering(&mut sender, state, all_received(state)).await,
+                    failed => failed,
                 }
-                sent
             }
-            Some(Some(Order::Close) | None) => {
-                state.closing.set(true);
-                close(&mut sender, stream).await
-            }
+            Ok(Some(Order::Close) | None) => return close::<E>(&mut sender, state, context, stream).await,
         };
-        match sent {
-            Err(failure) => return failure,
-            Ok(()) if state.closing.get() => return std::future::pending().await,
-            Ok(()) => {}
+        if let Err(failure) = sent {
+            return failure;
         }
         if current.take().is_some() {
             context.order_done();
+        }
+    }
+}
+
+/// Waits for `ready`, and answers the pings that come meanwhile: a server may wait for the pong before it goes on.
+async fn answering<S: Socket, T>(
+    sender: &mut Sender<S>,
+    state: &State,
+    ready: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let mut ready = pin!(ready);
+    loop {
+        let done = poll_fn(|cx| {
+            if state.pong.borrow().is_some() { Poll::Ready(None) } else { ready.as_mut().poll(cx).map(Some) }
+        })
+        .await;
+        match done {
+            Some(value) => return Ok(value),
+            None => answer_ping(sender, state).await?,
         }
     }
 }
@@ -204,8 +216,25 @@ async fn answer_ping<S: Socket>(sender: &mut Sender<S>, state: &State) -> Result
     }
 }
 
-/// Says that nothing more is sent; without WebSocket that is the end of the stream.
-async fn close<S: Socket>(sender: &mut Sender<S>, stream: &Stream<S>) -> Result<(), Failure> {
+/// Says that nothing more is sent, and gives the server until the deadline to say so as well: that is for the receiving
+/// side to see, so this ends only if it does not come about.
+async fn close<E: Engine>(
+    sender: &mut Sender<E::Stream>,
+    state: &State,
+    context: &Context,
+    stream: &Stream<E::Stream>,
+) -> Failure {
+    let deadline = Instant::now() + context.limits.close_timeout.0;
+    state.closing.set(Some(deadline));
+    let closing = async {
+        let Err(failure) = say_close(sender, stream).await else { return std::future::pending().await };
+        failure
+    };
+    before::<E, _>(deadline, pin!(closing)).await.unwrap_or_else(|TimedOut| super::close::timed_out(context))
+}
+
+/// A Close frame; without WebSocket the end of the stream.
+async fn say_close<S: Socket>(sender: &mut Sender<S>, stream: &Stream<S>) -> Result<(), Failure> {
     sender.close().await.map_err(|error| error.failure(Phase::Close))?;
     if matches!(sender, Sender::Bytes(_)) {
         let mut stream = stream.clone();
@@ -243,14 +272,14 @@ async fn send_planned<E: Engine>(
                 if planned >= order.end || context.stopped() {
                     return Ok(());
                 }
-                if !sleep_unless_stopped::<E>(planned, context).await {
+                if !answering(sender, state, sleep_unless_stopped::<E>(planned, context)).await? {
                     return Ok(());
                 }
                 Some(planned)
             }
             None => None,
         };
-        let freed = free_slot(state, order.in_flight).await;
+        let freed = answering(sender, state, free_slot(state, order.in_flight)).await?;
         let now = Instant::now();
         if order.schedule.is_none() && (now >= order.end || context.stopped()) {
             return Ok(());

@@ -189,7 +189,7 @@ impl Generator {
             watch,
             |report| match report {
                 Report::Handshakes(theirs) => {
-                    record.merge(theirs);
+                    record.merge(*theirs);
                     true
                 }
                 _ => false,
@@ -206,7 +206,7 @@ impl Generator {
             watch,
             |report| match report {
                 Report::Echo(theirs) => {
-                    record.merge(theirs);
+                    record.merge(*theirs);
                     true
                 }
                 _ => false,

@@ -49,8 +49,8 @@ pub(crate) enum Report {
         connections: u64,
     },
     /// The end of a command.
-    Handshakes(HandshakeRecord),
-    Echo(EchoRecord),
+    Handshakes(Box<HandshakeRecord>),
+    Echo(Box<EchoRecord>),
     Closed(Failures),
     /// It cannot go on.
     Failed(String),
@@ -267,18 +267,21 @@ async fn work<E: Engine>(setup: Setup) {
                 let start = plan.start;
                 let phase = opening::open_planned::<E>(&context, plan);
                 attend::<E>(&context, start, &mut commands, &reports, phase).await;
-                Report::Handshakes(context.handshakes.take())
+                Report::Handshakes(Box::new(context.handshakes.take()))
             }
             Command::Echo(plan) => {
                 let phase = context.order_all(|number| Order::Echo(echo_order(&context, &plan, number)));
                 attend::<E>(&context, plan.start, &mut commands, &reports, phase).await;
-                Report::Echo(context.echo.take())
+                Report::Echo(Box::new(context.echo.take()))
             }
             Command::Close => {
                 let phase = context.order_all(|_| Order::Close);
                 attend::<E>(&context, Instant::now(), &mut commands, &reports, phase).await;
                 context.orders.borrow_mut().clear();
-                Report::Closed(context.closing.take())
+                let mut failures = context.closing.take();
+                // A connection that failed between two phases has no other record to stand in.
+                failures.merge(context.echo.take().failures);
+                Report::Closed(failures)
             }
         };
         if reports.send(report).is_err() {

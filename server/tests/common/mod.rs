@@ -2,7 +2,7 @@
 //! that can do what no library lets them do.
 //!
 //! Nothing here judges by time: waits are bounded by [`PATIENCE`], which only says when to give up.
-#![allow(dead_code)] // Each test binary uses its own part of this.
+#![allow(dead_code, unused_imports, unused_macros)] // Each test binary uses its own part of this.
 
 mod client;
 mod server;

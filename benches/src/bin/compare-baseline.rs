@@ -1,0 +1,182 @@
+//! wss-server beside the baseline server: the same generator, the same CPUs, all servers up at the same time, each
+//! driven in turn, round by round in balanced order. Prints medians and ratios, and writes every leg.
+//!
+//! The servers share CPU 0, so that none has the better one; those that are not driven sleep. A server that is driven
+//! has it for itself, and the generator has CPU 1.
+//!
+//! Exit code: 0 if every leg is valid, 3 if not, 1 if it could not run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use wss_benches::comparison::{Comparison, Load, SCHEMA, SERVERS, order};
+use wss_benches::leg::{self, Driven, Leg, LegOptions, SERVER_CPU};
+use wss_benches::server::{Server, beside_this};
+use wss_benches::summary;
+use wss_results::{HumanDuration, Rate, Size};
+
+/// What the exit code says if a leg is not valid: the same as `wssbench run`.
+const EXIT_INVALID: u8 = 3;
+
+/// Compare wss-server with the plain baseline server, side by side
+#[derive(Parser)]
+#[command(name = "compare-baseline", version)]
+struct Options {
+    /// Rounds: each server once at each load; a multiple of 6 is balanced, fewer than 7 are a trial
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    rounds: usize,
+
+    /// How long a leg measures
+    #[arg(long, value_name = "TIME", default_value = "3s")]
+    duration: HumanDuration,
+
+    /// How long it warms up before
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    warmup: HumanDuration,
+
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    connections: usize,
+
+    /// Bytes a message
+    #[arg(long, value_name = "SIZE", default_value = "64B")]
+    size: Size,
+
+    /// Messages a second of the paced load
+    #[arg(long, value_name = "RATE", default_value = "20k/s")]
+    rate: Rate,
+
+    /// Where to write all legs
+    #[arg(long, value_name = "FILE", default_value = "results/baseline-comparison.json")]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_INVALID),
+        Err(error) => {
+            eprintln!("compare-baseline: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs it; says whether every leg is valid.
+fn run(options: &Options) -> anyhow::Result<bool> {
+    let mut comparison = begin(options)?;
+    let generator = beside_this("wssbench")?;
+    let folder = tempfile::tempdir().context("making a folder for the CAs and the generator's results")?;
+    let mut servers = start_servers()?;
+    for (number, server) in servers.iter().enumerate() {
+        std::fs::write(folder.path().join(ca_file(number)), &server.ready.ca_pem).context("writing a CA")?;
+    }
+    for round in 0..options.rounds {
+        // The loads change places as well.
+        let mut loads = comparison.loads.clone();
+        if round % 2 == 1 {
+            loads.reverse();
+        }
+        for load in &loads {
+            for number in order(round) {
+                let server = &mut servers[number];
+                let driven =
+                    leg::drive(&generator, folder.path(), server, &ca_file(number), load.rate, &comparison.options)?;
+                keep(&mut comparison, round, load, SERVERS[number], driven);
+            }
+        }
+        comparison.complete = round + 1 == options.rounds;
+        // After each round: a later failure, or a Ctrl-C, does not lose the earlier ones.
+        comparison.write(&options.out)?;
+    }
+    for server in servers {
+        server.end()?;
+    }
+    println!("{}\nevery leg: {}", summary::render(&comparison), options.out.display());
+    Ok(comparison.legs.iter().all(|leg| leg.valid))
+}
+
+/// Checks the options and lays out an empty comparison.
+fn begin(options: &Options) -> anyhow::Result<Comparison> {
+    ensure!(options.rounds > 0, "--rounds is 0: give at least 1");
+    if options.rate == Rate::Max {
+        bail!("--rate max is what the saturated load does: give a rate such as 20k/s for the paced one");
+    }
+    let leg_options = LegOptions {
+        duration: options.duration,
+        warmup: options.warmup,
+        connections: options.connections,
+        size: options.size,
+    };
+    leg::check(&leg_options)?;
+    let generator = leg_options.command_line("URL", "FILE", Rate::Max, "FILE").join(" ");
+    let Options { rounds, duration, warmup, connections, size, rate, .. } = options;
+    Ok(Comparison {
+        schema: SCHEMA.to_owned(),
+        started_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        // Made from what was understood: paths of this machine are nobody's business.
+        command_line: format!(
+            "compare-baseline --rounds {rounds} --duration {duration} --warmup {warmup} --connections {connections} \
+             --size {size} --rate {rate}"
+        ),
+        generator: format!("wssbench {generator}"),
+        environment: None,
+        tool: None,
+        profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        options: leg_options,
+        loads: vec![
+            Load { name: "saturated".to_owned(), rate: Rate::Max },
+            Load { name: "paced".to_owned(), rate: options.rate },
+        ],
+        rounds: options.rounds,
+        complete: false,
+        legs: Vec::new(),
+    })
+}
+
+/// The servers in the order of [`SERVERS`], all on the same CPU with one thread.
+fn start_servers() -> anyhow::Result<[Server; 3]> {
+    let (baseline, ours) = (beside_this("baseline-server")?, beside_this("wss-server")?);
+    let start_ours = |name: &str, engine: &str| {
+        let arguments = ["--listen", "127.0.0.1:0", "--engine", engine, "--threads", "1", "--cpus", SERVER_CPU];
+        Server::start(name, &ours, &[arguments.as_slice(), &["--until-stdin-closes"]].concat())
+    };
+    Ok([
+        Server::start(SERVERS[0], &baseline, &["--listen", "127.0.0.1:0", "--cpu", SERVER_CPU])?,
+        start_ours(SERVERS[1], "epoll")?,
+        start_ours(SERVERS[2], "tokio-uring")?,
+    ])
+}
+
+fn ca_file(server: usize) -> String {
+    format!("ca-{server}.pem")
+}
+
+/// Keeps a leg and says in a line how it went.
+fn keep(comparison: &mut Comparison, round: usize, load: &Load, server: &str, driven: Driven) {
+    if let Some((environment, tool)) = driven.setting {
+        comparison.environment.get_or_insert(environment);
+        comparison.tool.get_or_insert(tool);
+    }
+    let valid = driven.reasons.is_empty();
+    let went = match &driven.figures {
+        Some(figures) => format!(
+            "{:.0} messages/s, server CPU {:.2} µs/msg, client CPU {:.2} µs/msg",
+            figures.messages_per_s, figures.server_cpu_us, figures.client_cpu_us
+        ),
+        None => "failed".to_owned(),
+    };
+    let why = if valid { String::new() } else { format!(": NOT VALID: {}", driven.reasons.join("; ")) };
+    eprintln!("round {} of {}, {}, {server}: {went}{why}", round + 1, comparison.rounds, load.name);
+    comparison.legs.push(Leg {
+        round,
+        load: load.name.clone(),
+        server: server.to_owned(),
+        valid,
+        reasons: driven.reasons,
+        figures: driven.figures,
+    });
+}

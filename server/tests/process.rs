@@ -1,0 +1,194 @@
+//! The server as a process: how it starts, how it refuses to start, and how it ends – in order, within its bound, and
+//! without keeping its port from its successor.
+
+mod common;
+
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{BINARY, CLOSE, Server, TEXT, frame, on_both_engines, read_to_end, refused, tls_over};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustix::process::Signal;
+
+/// PEM of a CA, of a certificate that it signed for `localhost`, and of its key.
+fn identity() -> (String, String, String) {
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).expect("a certificate").pem();
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = leaf.signed_by(&key, &issuer).expect("a certificate").pem();
+    (ca_pem, certificate, key.serialize_pem())
+}
+
+fn fifty_connections_under_load_get_1001_on_sigterm(engine: &str) {
+    let mut server = Server::start(engine, &[]);
+    let peers: Vec<_> = (0..50).map(|_| server.websocket()).collect();
+    let echoes = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for mut peer in peers {
+            let echoes = &echoes;
+            scope.spawn(move || {
+                loop {
+                    // The server may have closed already: its Close frame is what this reads next.
+                    let _ = peer.stream.write_all(&frame(BINARY, b"load"));
+                    let answer = peer.read();
+                    if answer.first == CLOSE {
+                        assert_eq!(answer.close(), (1001, "going away".to_owned()));
+                        let _ = peer.stream.write_all(&frame(CLOSE, &1001_u16.to_be_bytes()));
+                        read_to_end(&mut peer.stream).1.expect("an end in order");
+                        return;
+                    }
+                    assert_eq!(answer.payload, b"load");
+                    echoes.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        common::wait_for("the load", || (echoes.load(Ordering::Relaxed) > 500).then_some(()));
+        server.signal(Signal::TERM);
+    });
+    let (status, said) = server.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+fn a_peer_that_never_answers_does_not_hold_up_the_end(engine: &str) {
+    let mut server = Server::start(engine, &["--drain-timeout", "1s"]);
+    let mut silent = server.websocket();
+    silent.assert_echo(BINARY, b"before");
+    let half_open = server.tcp();
+    let no_request = server.tls();
+    server.signal(Signal::INT);
+    // The wait is bounded by the helper's patience: the drain timeout and what the engine may take.
+    let (status, said) = server.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(silent.read().close().0, 1001);
+    drop((half_open, no_request));
+}
+
+fn a_second_signal_ends_the_draining(engine: &str) {
+    let mut server = Server::start(engine, &["--drain-timeout", "60s"]);
+    let mut silent = server.websocket();
+    server.signal(Signal::TERM);
+    assert_eq!(silent.read().close().0, 1001, "the first signal was taken");
+    server.signal(Signal::TERM);
+    let (status, said) = server.ended();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("while draining"), "{said}");
+}
+
+fn the_end_of_standard_input_drains(engine: &str) {
+    let mut server = Server::start(engine, &[]);
+    let mut peer = server.websocket();
+    peer.assert_echo(TEXT, b"before");
+    server.end_stdin();
+    assert_eq!(peer.assert_closed(1001), "going away");
+    let (status, said) = server.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+fn a_server_without_connections_ends_on_sigterm(engine: &str) {
+    let mut server = Server::start(engine, &[]);
+    let address = server.address();
+    server.signal(Signal::TERM);
+    let (status, said) = server.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    std::net::TcpListener::bind(address).expect("the port is free again");
+}
+
+fn a_server_that_was_killed_leaves_its_port_to_the_next(engine: &str) {
+    let mut server = Server::start(engine, &[]);
+    let address = server.address().to_string();
+    for _ in 0..5 {
+        let mut peers: Vec<_> = (0..10).map(|_| server.websocket()).collect();
+        peers.iter_mut().for_each(|peer| peer.assert_echo(BINARY, b"before"));
+        server.signal(Signal::KILL);
+        assert_eq!(server.ended().0.code(), None, "it was killed");
+        // At once, and with connections of the dead one that still wait to end.
+        server = Server::start(engine, &["--listen", &address]);
+        server.assert_echoes();
+        drop(peers);
+    }
+}
+
+fn a_second_server_on_the_same_port_is_refused(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let address = server.address().to_string();
+    refused(engine, &["--listen", &address]).assert_one_sentence(&[&address, "--listen"]);
+    server.assert_echoes();
+    let admin = server.ready.admin.trim_start_matches("http://");
+    refused(engine, &["--admin", admin]).assert_one_sentence(&[admin, "--admin"]);
+}
+
+fn options_that_cannot_be_are_refused(engine: &str) {
+    for (options, word) in [
+        (["--max-connections", "0"], "--max-connections"),
+        (["--max-message-size", "0B"], "--max-message-size"),
+        (["--max-head-size", "0B"], "--max-head-size"),
+        (["--handshake-timeout", "0s"], "--handshake-timeout"),
+        (["--path", "echo"], "--path"),
+        (["--listen", "192.0.2.1:0"], "192.0.2.1"),
+    ] {
+        refused(engine, &options).assert_one_sentence(&[word]);
+    }
+}
+
+fn a_certificate_and_key_of_the_users_own_are_shown(engine: &str) {
+    let files = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| files.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    let (ca, certificate, key) = identity();
+    std::fs::write(path("certificate.pem"), certificate).expect("writing");
+    std::fs::write(path("key.pem"), key).expect("writing");
+    let server = Server::start(engine, &["--cert", &path("certificate.pem"), "--key", &path("key.pem")]);
+    assert_eq!(server.ready.ca_pem, None, "it made none");
+    let mut peer = common::WebSocket::open(tls_over(server.tcp(), &ca));
+    peer.assert_echo(TEXT, b"by a certificate of one's own");
+    peer.close();
+}
+
+fn wrong_certificates_and_keys_are_refused(engine: &str) {
+    let files = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| files.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    let ((_, certificate, key), (_, _, other_key)) = (identity(), identity());
+    for (name, text) in [("cert", certificate), ("key", key), ("other", other_key), ("text", "no PEM".to_owned())] {
+        std::fs::write(path(name), text).expect("writing");
+    }
+    let (certificate, key) = (path("cert"), path("key"));
+    for (wrong_certificate, wrong_key, words) in [
+        (&path("missing"), &key, ["missing", "reading certificates"]),
+        (&certificate, &path("missing"), ["missing", "reading a private key"]),
+        (&path("text"), &key, ["text", "no certificate"]),
+        (&key, &key, ["key", "no certificate"]),
+        (&certificate, &path("text"), ["text", "reading a private key"]),
+        (&certificate, &certificate, ["cert", "reading a private key"]),
+        (&certificate, &path("other"), ["certificate", "key"]),
+    ] {
+        refused(engine, &["--cert", wrong_certificate, "--key", wrong_key]).assert_one_sentence(&words);
+    }
+}
+
+fn the_ready_line_says_what_was_asked_for(engine: &str) {
+    let server = Server::start(engine, &["--path", "/echo", "--max-connections", "7", "--idle-timeout", "90s"]);
+    let ready = &server.ready;
+    assert!(ready.ready && ready.workers == 1 && ready.engine.to_string() == engine, "{ready:?}");
+    assert_eq!(ready.url, format!("wss://{}/echo", server.address()));
+    assert_ne!(server.address().port(), 0);
+    assert_eq!(ready.pid, server.stats().pid);
+    assert_eq!(ready.limits["max_connections"], 7);
+    assert_eq!(ready.limits.as_object().map(serde_json::Map::len), Some(6), "each limit is printed: {}", ready.limits);
+}
+
+on_both_engines! {
+    fifty_connections_under_load_get_1001_on_sigterm,
+    a_peer_that_never_answers_does_not_hold_up_the_end,
+    a_second_signal_ends_the_draining,
+    the_end_of_standard_input_drains,
+    a_server_without_connections_ends_on_sigterm,
+    a_server_that_was_killed_leaves_its_port_to_the_next,
+    a_second_server_on_the_same_port_is_refused,
+    options_that_cannot_be_are_refused,
+    a_certificate_and_key_of_the_users_own_are_shown,
+    wrong_certificates_and_keys_are_refused,
+    the_ready_line_says_what_was_asked_for,
+}

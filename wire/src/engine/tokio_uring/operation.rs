@@ -1,0 +1,57 @@
+//! Operations of our own on tokio-uring's ring.
+
+use std::cell::Cell;
+use std::io;
+use std::marker::PhantomData;
+
+use io_uring::cqueue;
+use io_uring::squeue::Entry;
+use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
+
+thread_local! {
+    static IN_FLIGHT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Operations of this thread that have not completed.
+pub(super) fn in_flight() -> usize {
+    IN_FLIGHT.get()
+}
+
+/// What an operation needs until it has completed, counted while it is in flight.
+pub(super) struct Counted<D>(pub(super) D);
+
+impl<D> Counted<D> {
+    fn new(data: D) -> Self {
+        IN_FLIGHT.set(IN_FLIGHT.get() + 1);
+        Self(data)
+    }
+}
+
+impl<D> Drop for Counted<D> {
+    fn drop(&mut self) {
+        // try_with: the driver may be dropped while its thread ends.
+        let _ = IN_FLIGHT.try_with(|count| count.set(count.get() - 1));
+    }
+}
+
+/// Hands back the result with the data.
+pub(super) struct WithData<D>(PhantomData<D>);
+
+impl<D> OneshotOutputTransform for WithData<D> {
+    type Output = (io::Result<usize>, Counted<D>);
+    type StoredData = Counted<D>;
+
+    fn transform_oneshot_output(self, data: Counted<D>, completion: cqueue::Entry) -> Self::Output {
+        let result =
+            usize::try_from(completion.result()).map_err(|_| io::Error::from_raw_os_error(-completion.result()));
+        (result, data)
+    }
+}
+
+pub(super) type InFlight<D> = InFlightOneshot<Counted<D>, WithData<D>>;
+
+/// Submits an operation. All that `entry` points to lies in `data`, behind a pointer that does not move with it:
+/// the driver keeps `data` until the operation has completed, dropped or not.
+pub(super) fn submit<D>(data: D, entry: Entry) -> InFlight<D> {
+    UnsubmittedOneshot::new(Counted::new(data), WithData(PhantomData), entry).submit()
+}
