@@ -49,7 +49,7 @@ pub(crate) struct RunCommand {
     #[arg(long, help_heading = "Input and output")]
     pub(crate) json: bool,
 
-    /// Where to write the result [default: results/runs/<id>.json]
+    /// Where to write the result [default: results/runs/ID.json]
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     pub(crate) out: Option<PathBuf>,
 }

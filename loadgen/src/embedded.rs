@@ -4,7 +4,8 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -97,7 +98,8 @@ impl Drop for Embedded {
     }
 }
 
-/// Reads the ready line; passes on what the server says on standard error.
+/// Reads the ready line. What the server says on standard error is passed on once it is ready; before, it is why it
+/// does not start.
 fn wait_until_ready(child: &mut Child) -> anyhow::Result<Ready> {
     let (lines, first_line) = mpsc::channel();
     let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).context("its output is a pipe")?;
@@ -107,19 +109,23 @@ fn wait_until_ready(child: &mut Child) -> anyhow::Result<Ready> {
             let _ = lines.send(line);
         }
     });
+    let started = Arc::new(AtomicBool::new(false));
+    let is_started = Arc::clone(&started);
     let said = std::thread::spawn(move || {
         let mut said = Vec::new();
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            // That it drains at the end of its input is what it was asked for.
-            if !line.ends_with("draining") {
+            if !is_started.load(Ordering::Relaxed) {
+                said.push(line.trim_start_matches("wssbench: ").to_owned());
+            } else if !line.ends_with("draining") {
+                // That it drains at the end of its input is what it was asked for.
                 eprintln!("{line}");
-                said.push(line);
             }
         }
         said
     });
     match first_line.recv_timeout(START) {
         Ok(line) if !line.is_empty() => {
+            started.store(true, Ordering::Relaxed);
             serde_json::from_str(&line).with_context(|| format!("reading the server's ready line: {line}"))
         }
         Ok(_) => {
