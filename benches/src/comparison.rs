@@ -85,8 +85,7 @@ impl Comparison {
         fs::create_dir_all(folder).with_context(writing)?;
         // As any file is made, less the umask; a temporary file would otherwise be for its owner alone.
         let permissions = Permissions::from_mode(0o666);
-        let mut file =
-            tempfile::Builder::new().permissions(permissions).tempfile_in(folder).with_context(writing)?;
+        let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(folder).with_context(writing)?;
         file.write_all(&json).and_then(|()| file.as_file().sync_all()).with_context(writing)?;
         file.persist(path).with_context(writing)?;
         File::open(folder).and_then(|folder| folder.sync_all()).with_context(writing)
@@ -216,7 +215,8 @@ pub(crate) mod tests {
     fn a_ratio_is_the_median_of_the_rounds_ratios_not_the_ratio_of_the_medians() {
         let [baseline, ours, _] = SERVERS;
         let legs = [(100.0, 110.0), (200.0, 180.0), (1000.0, 2000.0)].into_iter().enumerate();
-        let legs = legs.flat_map(|(round, (theirs, of_ours))| [leg(round, baseline, theirs), leg(round, ours, of_ours)]);
+        let legs =
+            legs.flat_map(|(round, (theirs, of_ours))| [leg(round, baseline, theirs), leg(round, ours, of_ours)]);
         let ratio = comparison(legs.collect()).ratio("paced", ours, |figures| Some(figures.messages_per_s)).unwrap();
         assert_eq!((ratio.median, ratio.min, ratio.max, ratio.count), (1.1, 0.9, 2.0, 3));
     }

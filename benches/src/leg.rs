@@ -241,7 +241,9 @@ pub fn check(options: &LegOptions) -> anyhow::Result<()> {
     let cpus = wss_wire::machine::allowed_cpus().context("asking for the CPUs of this process")?;
     for cpu in [SERVER_CPU, CLIENT_CPU] {
         if !cpu.parse().is_ok_and(|cpu: usize| cpus.contains(&cpu)) {
-            bail!("CPU {cpu} is not one that this process may use: the servers run on {SERVER_CPU}, the generator on {CLIENT_CPU}");
+            bail!(
+                "CPU {cpu} is not one that this process may use: the servers run on {SERVER_CPU}, the generator on {CLIENT_CPU}"
+            );
         }
     }
     Ok(())

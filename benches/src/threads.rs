@@ -34,7 +34,8 @@ impl ThreadTimes {
         let mut times = BTreeMap::new();
         for entry in fs::read_dir(&folder).with_context(|| format!("listing the threads in {folder}"))? {
             let path = entry.with_context(|| format!("listing the threads in {folder}"))?.path();
-            let Some(thread) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok()) else {
+            let Some(thread) = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())
+            else {
                 continue;
             };
             if let Some(ns) = run_time(&path.join("schedstat"))? {

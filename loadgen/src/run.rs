@@ -41,11 +41,8 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let environment = Environment { steal_percent: steal_since(cpu_time), ..setup.environment.clone() };
     let (config, target, verify, notes) = setup.finish()?;
 
+    ensure_completed(&measured.handshake, &failures)?;
     let errors = failures.in_words();
-    if measured.handshake.completed == 0 {
-        let commonest = errors.first().map_or("it was interrupted before the first", |error| error.example.as_str());
-        bail!("no connection succeeded: {commonest}");
-    }
     let mut result = RunResult {
         schema: SCHEMA.to_owned(),
         id,
@@ -80,6 +77,16 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
         println!("{}\nresult: {}", report::terminal(&result), path.display());
     }
     Ok(result.valid)
+}
+
+/// Without one connection there is no result, but the commonest reason.
+fn ensure_completed(handshake: &HandshakeResult, failures: &Failures) -> anyhow::Result<()> {
+    if handshake.completed == 0 {
+        let errors = failures.in_words();
+        let commonest = errors.first().map_or("it was interrupted before the first", |error| error.example.as_str());
+        bail!("no connection succeeded: {commonest}");
+    }
+    Ok(())
 }
 
 fn steal_since(start: Option<CpuTime>) -> f64 {
@@ -124,6 +131,7 @@ impl Run<'_> {
         let mut warmup = Warmup::default();
         if !config.warmup.0.is_zero() {
             warmup.handshake = Some(self.open_once()?);
+            self.ensure_any(&warmup)?;
         }
         let (handshake, negotiated, handshake_spent) =
             self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
@@ -162,6 +170,11 @@ impl Run<'_> {
         Ok(handshake)
     }
 
+    /// A server that no connection of the warm-up reached is not tried again.
+    fn ensure_any(&self, warmup: &Warmup) -> anyhow::Result<()> {
+        warmup.handshake.as_ref().map_or(Ok(()), |handshake| ensure_completed(handshake, &self.failures))
+    }
+
     /// `--mode handshake`: connect, TLS, upgrade, one echo, close, again: warm-up and measurement.
     fn handshakes(&mut self) -> anyhow::Result<Measured> {
         let config = self.setup.config.clone();
@@ -170,6 +183,7 @@ impl Run<'_> {
         if !config.warmup.0.is_zero() {
             let until = Until::Elapsed(config.warmup.0);
             warmup.handshake = Some(self.handshake_phase("warm-up", false, until, afterwards)?.0);
+            self.ensure_any(&warmup)?;
         }
         let (handshake, negotiated, spent) = if self.progress.interrupted() {
             (HandshakeResult::default(), Vec::new(), None)

@@ -43,6 +43,12 @@ fn on_close(then: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
     format!("ws://{address}/")
 }
 
+/// Keeps the connection after the other end's FIN, for longer than any run here waits.
+fn never_end(stream: TcpStream) {
+    std::thread::sleep(std::time::Duration::from_secs(10));
+    drop(stream);
+}
+
 fn next_binary(socket: &mut WebSocket<TcpStream>) -> Option<Message> {
     socket.read().ok().filter(Message::is_binary)
 }
@@ -57,9 +63,7 @@ fn it_never_answers_the_close_frame() {
 fn it_answers_the_close_frame_and_never_ends_the_connection() {
     let server = on_close(|mut stream| {
         let _ = stream.write_all(&peer::frame(8, &1000_u16.to_be_bytes(), false));
-        // The other end's FIN is read, and none is sent back.
-        peer::stay_silent(stream.try_clone().unwrap());
-        std::thread::sleep(std::time::Duration::from_secs(5));
+        never_end(stream);
     });
     fails_to_close(&server, &[], "timeout", "did not end the connection within 1s (--close-timeout)");
 }
@@ -99,7 +103,7 @@ fn it_never_ends_a_stream_of_bytes() {
         while stream.read_exact(&mut message).is_ok() {
             let _ = stream.write_all(&message);
         }
-        std::thread::sleep(std::time::Duration::from_secs(5));
+        never_end(stream);
     });
     fails_to_close(&format!("tcp://{server}"), &[], "timeout", "within 1s (--close-timeout)");
 }
@@ -134,7 +138,8 @@ fn a_failure_between_the_last_echo_and_the_closing_is_not_lost() {
         });
         let arguments = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
         let url = format!("ws://{server}/");
-        let result = run(&[&[url.as_str()], &arguments[..], &["--duration", "300ms", "--engine", engine]].concat()).result();
+        let result =
+            run(&[&[url.as_str()], &arguments[..], &["--duration", "300ms", "--engine", engine]].concat()).result();
         assert_adds_up(&result);
         assert_eq!(errors(&result), [("echo", "unexpected", 2)]);
         assert!(!result.valid);
@@ -143,13 +148,22 @@ fn a_failure_between_the_last_echo_and_the_closing_is_not_lost() {
 
 #[test]
 fn in_handshake_mode_each_way_of_not_closing_is_counted() {
-    for (server, kind) in [(on_close(peer::stay_silent), "timeout"), (on_close(peer::reset), "reset")] {
+    for (server, kind) in
+        [(on_close(never_end), "timeout"), (on_close(peer::reset), "reset"), (on_close(drop), "closed")]
+    {
         for engine in ENGINES {
-            let arguments = ["--mode", "handshake", "--connect-rate", "20/s", "--close-timeout", "1s", "--warmup", "0s"];
-            let result = run(&[&[server.as_str()], &arguments[..], &["--duration", "200ms", "--engine", engine]].concat());
+            let arguments =
+                ["--mode", "handshake", "--connect-rate", "20/s", "--close-timeout", "1s", "--warmup", "0s"];
+            let result =
+                run(&[&[server.as_str()], &arguments[..], &["--duration", "200ms", "--engine", engine]].concat());
             let result = result.result();
             assert_adds_up(&result);
-            assert_eq!((result.handshake.completed, errors(&result)), (4, vec![("close", kind, 4)]), "{:?}", result.errors);
+            assert_eq!(
+                (result.handshake.completed, errors(&result)),
+                (4, vec![("close", kind, 4)]),
+                "{:?}",
+                result.errors
+            );
         }
     }
 }

@@ -38,7 +38,8 @@ fn meet(url: &str, extra: &[&str], check: impl Fn(&RunResult)) {
 /// That every connection failed in this way and the rest of its messages is told as lost; the sentence has `says`.
 fn fails(url: &str, extra: &[&str], phase: &str, kind: &str, says: &str) {
     meet(url, extra, |result| {
-        let failed = result.errors.iter().find(|error| error.kind == kind).unwrap_or_else(|| panic!("{:?}", result.errors));
+        let failed =
+            result.errors.iter().find(|error| error.kind == kind).unwrap_or_else(|| panic!("{:?}", result.errors));
         assert_eq!((failed.phase.as_str(), failed.count), (phase, CONNECTIONS), "{failed:?}");
         assert!(failed.example.contains(says), "`{says}` is not in: {}", failed.example);
         let others: Vec<_> = errors(result).into_iter().filter(|error| error.1 != kind).collect();
@@ -116,7 +117,8 @@ fn it_echoes_less_than_was_sent() {
 
 #[test]
 fn it_echoes_more_than_was_sent() {
-    let server = good_at_first(|socket, message| send_raw(socket, &peer::frame(2, &[&message[..], b"x"].concat(), false)));
+    let server =
+        good_at_first(|socket, message| send_raw(socket, &peer::frame(2, &[&message[..], b"x"].concat(), false)));
     fails(&server, &[], "echo", "violation", "longer than the limit of 64 bytes");
 }
 

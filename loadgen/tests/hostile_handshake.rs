@@ -19,7 +19,11 @@ const ENGINES: [&str; 2] = ["epoll", "tokio-uring"];
 
 /// Two connections to a server, with short waits: only `extra` differs between the tests.
 fn attempt(engine: &str, url: &str, extra: &[&str]) -> Ended {
-    let always = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
+    attempts(engine, "2", url, extra)
+}
+
+fn attempts(engine: &str, connections: &str, url: &str, extra: &[&str]) -> Ended {
+    let always = ["--connections", connections, "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
     let waits = ["--duration", "500ms", "--handshake-timeout", "1s", "--engine", engine];
     run(&[&[url], &always[..], &waits, extra].concat())
 }
@@ -132,11 +136,7 @@ fn garbage_instead_of_http_is_no_http() {
 #[test]
 fn a_certificate_of_an_unknown_authority_is_refused_and_insecure_accepts_it_and_says_so() {
     let (server, other) = (Authority::new("127.0.0.1"), Authority::new("127.0.0.1"));
-    let address = server.serve(|stream| {
-        if let Ok(mut socket) = tungstenite::accept(stream) {
-            peer::echo(&mut socket);
-        }
-    });
+    let address = server.serve(peer::wss_echo);
     let url = url("wss", address);
     refused(&url, &["--ca", &other.ca_argument()], &["certificate was not accepted", "--ca FILE, or --insecure"]);
     for engine in ENGINES {
@@ -152,11 +152,7 @@ fn a_certificate_of_an_unknown_authority_is_refused_and_insecure_accepts_it_and_
 #[test]
 fn a_certificate_for_another_name_is_refused_and_its_own_name_can_be_asked_for() {
     let server = Authority::new("wss.example.org");
-    let address = server.serve(|stream| {
-        if let Ok(mut socket) = tungstenite::accept(stream) {
-            peer::echo(&mut socket);
-        }
-    });
+    let address = server.serve(peer::wss_echo);
     let (url, ca) = (url("wss", address), server.ca_argument());
     refused(&url, &["--ca", &ca], &["is not for this name", "wss.example.org", "--server-name"]);
     let result = attempt("epoll", &url, &["--ca", &ca, "--server-name", "wss.example.org"]).result();
@@ -180,9 +176,11 @@ fn a_server_without_the_version_that_was_asked_for_refuses_with_an_alert() {
 fn an_answer_that_is_no_upgrade_is_told_with_what_is_wrong_with_it() {
     for (response, says) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nwelcome", "the server answered 200 OK instead of 101"),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
           Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-         "Sec-WebSocket-Accept is \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\""),
+            "Sec-WebSocket-Accept is \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\"",
+        ),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "is missing"),
         ("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n", "does not say Upgrade: websocket"),
     ] {
@@ -214,7 +212,7 @@ fn handshakes_that_fail_beside_others_that_do_not_are_counted_and_make_the_resul
                 peer::echo(&mut socket);
             }
         });
-        let result = attempt(engine, &url("ws", every_second), &["--connections", "6"]).result();
+        let result = attempts(engine, "6", &url("ws", every_second), &[]).result();
         assert_adds_up(&result);
         assert_eq!((result.handshake.planned, result.handshake.completed), (6, 3));
         assert_eq!(errors(&result), [("upgrade", "status", 3)]);

@@ -224,13 +224,21 @@ async fn answer<W: tokio::io::AsyncWrite + Unpin>(
                 let sent = writer.send_close(code, &error.to_string()).await;
                 (sent, Answered::Ended(format!("violation_{code}")))
             }
-            None => return Answered::Ended(error.kind().to_owned()),
+            None => return Answered::Ended(failure(error)),
         },
     };
     match sent {
         Ok(()) => answered,
         Err(_) if matches!(answered, Answered::Ended(_)) => answered,
-        Err(error) => Answered::Ended(error.kind().to_owned()),
+        Err(error) => Answered::Ended(failure(error)),
+    }
+}
+
+/// Names a failure that nobody can be told of. A record that was tampered with is no reset: TLS knows better.
+fn failure(error: WebSocketError) -> String {
+    match error {
+        WebSocketError::Io(error) => TlsFailure::from(error).kind().to_owned(),
+        other => other.kind().to_owned(),
     }
 }
 

@@ -90,8 +90,11 @@ fn a_silent_websocket_is_closed_with_1001(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "1s"]);
     let mut peer = server.websocket();
     peer.assert_echo(BINARY, b"the last word");
-    assert_eq!(peer.assert_closed(1001), "idle");
+    assert_eq!(peer.read().close(), (1001, "idle".to_owned()));
     server.await_count("echo", "idle_timeout", 1);
+    peer.stream.conn.send_close_notify();
+    peer.stream.flush().expect("sending close_notify");
+    peer.stream.sock.shutdown(std::net::Shutdown::Write).expect("ending");
     server.await_count("close", "completed", 1);
     server.assert_echoes();
 }

@@ -67,11 +67,7 @@ async fn drain<S: super::channel::Socket>(stream: &mut Stream<S>) -> Result<(), 
     }
 }
 
-async fn settle<E: Engine>(
-    context: &Context,
-    deadline: Instant,
-    closing: impl Future<Output = Result<(), Failure>>,
-) {
+async fn settle<E: Engine>(context: &Context, deadline: Instant, closing: impl Future<Output = Result<(), Failure>>) {
     let closed = before::<E, _>(deadline, pin!(closing)).await;
     if let Err(failure) = closed.unwrap_or_else(|TimedOut| Err(timed_out(context))) {
         context.fail_close(failure);

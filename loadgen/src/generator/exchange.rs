@@ -197,10 +197,13 @@ async fn answering<S: Socket, T>(
 ) -> Result<T, Failure> {
     let mut ready = pin!(ready);
     loop {
-        let done = poll_fn(|cx| {
-            if state.pong.borrow().is_some() { Poll::Ready(None) } else { ready.as_mut().poll(cx).map(Some) }
-        })
-        .await;
+        let done =
+            poll_fn(
+                |cx| {
+                    if state.pong.borrow().is_some() { Poll::Ready(None) } else { ready.as_mut().poll(cx).map(Some) }
+                },
+            )
+            .await;
         match done {
             Some(value) => return Ok(value),
             None => answer_ping(sender, state).await?,

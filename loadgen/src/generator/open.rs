@@ -45,7 +45,7 @@ pub(crate) async fn open<E: Engine>(
     let opening = phases::<E>(context, planned, first_echo, &phase);
     before::<E, _>(Instant::now() + timeout.0, opening).await.unwrap_or_else(|TimedOut| {
         let sentence = format!(
-            "no answer within {timeout} (--handshake-timeout), counted from the start of connect: the {} went on too long",
+            "no answer within {timeout} (--handshake-timeout), counted from the start of connect; the phase {} was not over",
             phase.get().name()
         );
         Err(Failure::new(phase.get(), "timeout", sentence))

@@ -57,7 +57,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
             loop {
                 under_way.fewer_than(most).await;
                 let now = Instant::now();
-                if context.stopped() || !more(context, &plan, done, now) {
+                if context.stopped() || hopeless(context, most) || !more(context, &plan, done, now) {
                     break;
                 }
                 done += 1;
@@ -66,6 +66,13 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
         }
     }
     under_way.fewer_than(1).await;
+}
+
+/// Whether as many as go at a time have failed and none has succeeded: with a server that does not answer, each
+/// further one would cost its whole timeout.
+fn hopeless(context: &Context, concurrency: usize) -> bool {
+    let handshakes = context.handshakes.borrow();
+    handshakes.completed == 0 && handshakes.failures.count() >= concurrency as u64
 }
 
 /// This thread's share of a number over all threads.

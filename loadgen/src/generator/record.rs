@@ -65,6 +65,11 @@ impl Failures {
         }
     }
 
+    /// All together.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.values().map(|(count, _)| count).sum()
+    }
+
     /// The most frequent first.
     pub(crate) fn in_words(&self) -> Vec<ErrorCount> {
         let mut counts: Vec<_> = self

@@ -1,4 +1,5 @@
-//! Servers for the generator to meet: real sockets on 127.0.0.1, a thread a connection, each as bad as its test makes it.
+//! Servers for the generator to meet: real sockets on 127.0.0.1, a thread a connection, each as bad as its test makes
+//! it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -111,6 +112,15 @@ pub(crate) fn echo<S: Read + Write>(socket: &mut WebSocket<S>) {
     }
     // Until `ConnectionClosed`: the answer to the Close frame goes out with the next reading.
     while socket.read().is_ok() {}
+}
+
+/// A `wss://` echo server's way with one connection, to its orderly end.
+pub(crate) fn wss_echo(stream: Tls) {
+    let Ok(mut socket) = tungstenite::accept(stream) else { return };
+    echo(&mut socket);
+    let stream = socket.get_mut();
+    stream.conn.send_close_notify();
+    let _ = stream.flush();
 }
 
 /// A frame that a server sends, FIN set, with less than 126 bytes; masked, as a server must not, if `mask`.

@@ -17,8 +17,10 @@ use super::operation::{InFlight, submit};
 use super::{RUNNING, ShutDownOnDrop, TokioUring};
 use crate::engine::{Engine, before};
 
-/// One whole TLS record (RFC 8446, 5.2: 2^14 + 256 and a header of 5).
-const RECEIVE_BUFFER: usize = 16_384 + 256 + 5;
+/// Bytes of the first receive buffer: an idle connection keeps one, and most messages are small.
+const RECEIVE_FIRST: usize = 4096;
+/// Bytes of the buffer once one was filled: one whole TLS record (RFC 8446, 5.2: 2^14 + 256 and a header of 5).
+const RECEIVE_MOST: usize = 16_384 + 256 + 5;
 /// Bytes of one send: what four records of rustls' output hold.
 const SEND_MOST: usize = 64 * 1024;
 /// A send buffer that grew past this is given back once it is sent.
@@ -68,7 +70,7 @@ pub struct UringStream {
 
 impl UringStream {
     pub(super) fn new(socket: Rc<OwnedFd>) -> Self {
-        let buffer = vec![0; RECEIVE_BUFFER].into_boxed_slice();
+        let buffer = vec![0; RECEIVE_FIRST].into_boxed_slice();
         let receive = Receive::Here { buffer, start: 0, end: 0 };
         Self { socket, receive, poll_first: false, send: Send::Idle(Vec::new()) }
     }
@@ -136,8 +138,11 @@ impl AsyncRead for UringStream {
                     *start += length;
                     return Poll::Ready(Ok(()));
                 }
-                Receive::Here { buffer, .. } => {
-                    let buffer = std::mem::take(buffer);
+                Receive::Here { buffer, end, .. } => {
+                    let mut buffer = std::mem::take(buffer);
+                    if *end == buffer.len() && *end < RECEIVE_MOST {
+                        buffer = vec![0; RECEIVE_MOST].into_boxed_slice();
+                    }
                     this.receive = Receive::InFlight(this.submit_receive(buffer));
                 }
                 Receive::InFlight(in_flight) => {

@@ -1,0 +1,225 @@
+//! The opening handshake over wss with the real server: each request it refuses is answered with the right status and
+//! a sentence that says why, is counted under that status, and the connection ends in order.
+
+mod common;
+
+use std::io::Write;
+
+use common::{Server, TEXT, WebSocket, on_both_engines, read_to_end, request};
+
+/// An answer to a request that was refused.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}"));
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok());
+        Self { status: status.expect("a status line"), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The value of a field.
+    fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// Sends a request that is refused, and reads to the end of the stream, which has to be in order.
+fn assert_refused(server: &Server, request: &[u8], status: u16, why: &str) -> Answer {
+    let before = server.count("upgrade", &status.to_string());
+    let mut stream = server.tls();
+    // A head over the limit is not read to its end, so its last bytes may not be taken any more.
+    let _ = stream.write_all(request);
+    let (bytes, ended) = read_to_end(&mut stream);
+    let answer = Answer::parse(&bytes);
+    assert_eq!(answer.status, status, "{}\n{}", answer.head, answer.body);
+    assert!(answer.body.contains(why), "the body {:?} does not say `{why}`", answer.body);
+    assert_eq!(answer.field("Content-Length"), Some(answer.body.len().to_string().as_str()), "{}", answer.head);
+    ended.expect("the stream is ended with close_notify");
+    server.await_count("upgrade", &status.to_string(), before + 1);
+    answer
+}
+
+/// The good request with one line replaced; an empty one is left out.
+fn replaced(line: &str, by: &str) -> Vec<u8> {
+    let good = request("");
+    let line = format!("{line}\r\n");
+    assert!(good.contains(&line), "{line:?} is not in the request");
+    let by = if by.is_empty() { String::new() } else { format!("{by}\r\n") };
+    good.replacen(&line, &by, 1).into_bytes()
+}
+
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+fn a_request_that_is_not_valid_is_answered_with_400(engine: &str) {
+    let server = Server::start(engine, &[]);
+    for (wrong, why) in [
+        (replaced(KEY, "Sec-WebSocket-Key: short"), "not 16 bytes"),
+        (replaced(KEY, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"), "not 16 bytes"),
+        (replaced(KEY, ""), "no Sec-WebSocket-Key"),
+        (replaced(KEY, &format!("{KEY}\r\n{KEY}")), "more than one Sec-WebSocket-Key"),
+        (replaced("GET / HTTP/1.1", "GET / HTTP/1.0"), "HTTP/1.0"),
+        (replaced("Host: localhost", ""), "no Host"),
+        (replaced("Host: localhost", "Host: a\r\nHost: b"), "more than one Host"),
+        (replaced("Host: localhost", "Host: localhost\r\nContent-Length: 5"), "body"),
+        (b"garbage\r\n\r\n".to_vec(), "not valid HTTP"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n".to_vec(), "control character"),
+        (b"GET / HTTP/1.1\nHost: localhost\n\n".to_vec(), "bare LF"),
+    ] {
+        assert_refused(&server, &wrong, 400, why);
+    }
+    server.assert_echoes();
+}
+
+fn another_path_is_answered_with_404(engine: &str) {
+    let server = Server::start(engine, &["--path", "/echo"]);
+    for path in ["/", "/echo/", "/Echo", "/echoes?/echo"] {
+        let wrong = replaced("GET / HTTP/1.1", &format!("GET {path} HTTP/1.1"));
+        assert_refused(&server, &wrong, 404, "the WebSocket is at /echo");
+    }
+    let mut right = WebSocket { stream: server.tls() };
+    right.send(&replaced("GET / HTTP/1.1", "GET /echo?with=query HTTP/1.1"));
+    right.read_head();
+    right.assert_echo(TEXT, b"the right path");
+    right.close();
+}
+
+fn another_method_is_answered_with_405_and_allow(engine: &str) {
+    let server = Server::start(engine, &[]);
+    for method in ["POST", "HEAD", "CONNECT", "get"] {
+        let wrong = replaced("GET / HTTP/1.1", &format!("{method} / HTTP/1.1"));
+        let answer = assert_refused(&server, &wrong, 405, "GET");
+        assert_eq!(answer.field("Allow"), Some("GET"), "{}", answer.head);
+    }
+    server.assert_echoes();
+}
+
+fn a_request_without_upgrade_is_answered_with_426(engine: &str) {
+    let server = Server::start(engine, &[]);
+    for (wrong, why) in [
+        (replaced("Upgrade: websocket", ""), "Upgrade: websocket"),
+        (replaced("Upgrade: websocket", "Upgrade: h2c"), "Upgrade: websocket"),
+        (replaced("Connection: Upgrade", "Connection: keep-alive"), "Connection: Upgrade"),
+    ] {
+        let answer = assert_refused(&server, &wrong, 426, why);
+        assert_eq!(answer.field("Upgrade"), Some("websocket"), "{}", answer.head);
+    }
+    server.assert_echoes();
+}
+
+fn another_version_is_answered_with_426_that_names_13(engine: &str) {
+    let server = Server::start(engine, &[]);
+    for (version, why) in
+        [("Sec-WebSocket-Version: 8", "13"), ("Sec-WebSocket-Version: 14", "13"), ("", "no Sec-WebSocket-Version")]
+    {
+        let answer = assert_refused(&server, &replaced("Sec-WebSocket-Version: 13", version), 426, why);
+        assert_eq!(answer.field("Sec-WebSocket-Version"), Some("13"), "{}", answer.head);
+    }
+    server.assert_echoes();
+}
+
+fn two_thousand_fields_are_answered_with_431(engine: &str) {
+    let server = Server::start(engine, &["--max-head-size", "1MiB"]);
+    let fields: String = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
+    assert_refused(&server, request(&fields).as_bytes(), 431, "more than 100 header fields");
+    server.assert_echoes();
+}
+
+fn a_field_of_one_mib_is_answered_with_431(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let field = format!("X-Large: {}\r\n", "x".repeat(1 << 20));
+    assert_refused(&server, request(&field).as_bytes(), 431, "larger than 16384 bytes");
+    server.assert_echoes();
+}
+
+fn a_head_up_to_the_limit_is_taken_and_one_byte_more_is_not(engine: &str) {
+    let server = Server::start(engine, &["--max-head-size", "1000B"]);
+    let padded = |size: usize| request(&format!("X: {}\r\n", "x".repeat(size - request("X: \r\n").len()))).into_bytes();
+    let mut fits = WebSocket { stream: server.tls() };
+    fits.send(&padded(1000));
+    fits.read_head();
+    fits.close();
+    assert_refused(&server, &padded(1001), 431, "larger than 1000 bytes");
+}
+
+fn the_first_subprotocol_offered_that_is_spoken_is_chosen(engine: &str) {
+    let server = Server::start(engine, &["--subprotocol", "chat", "--subprotocol", "echo"]);
+    for (offered, chosen) in [
+        ("Sec-WebSocket-Protocol: superchat, chat\r\n", Some("chat")),
+        ("Sec-WebSocket-Protocol: echo, chat\r\n", Some("echo")),
+        ("Sec-WebSocket-Protocol: superchat\r\nSec-WebSocket-Protocol: echo\r\n", Some("echo")),
+        ("Sec-WebSocket-Protocol: superchat, Chat\r\n", None),
+        ("", None),
+    ] {
+        let mut peer = WebSocket { stream: server.tls() };
+        peer.send(request(offered).as_bytes());
+        let head = peer.read_head();
+        let found = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "));
+        assert_eq!(found, chosen, "{offered:?}: {head}");
+        peer.close();
+    }
+}
+
+fn an_extension_offered_is_not_accepted(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let mut peer = WebSocket { stream: server.tls() };
+    peer.send(request("Sec-WebSocket-Extensions: permessage-deflate\r\n").as_bytes());
+    let head = peer.read_head();
+    assert!(!head.to_ascii_lowercase().contains("extensions"), "{head}");
+    peer.assert_echo(TEXT, b"as it is");
+    peer.close();
+}
+
+fn what_a_client_sends_is_not_reflected(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let wrong = replaced("GET / HTTP/1.1", "GET /<script>alert(1)</script> HTTP/1.1");
+    let answer = assert_refused(&server, &wrong, 404, "nothing here");
+    assert!(!answer.body.contains("script"), "{}", answer.body);
+}
+
+fn tls_on_the_port_of_plain_http_is_answered_with_400(engine: &str) {
+    let server = Server::start(engine, &["--layer", "ws"]);
+    let mut stream = server.tcp();
+    stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").expect("sending");
+    let (bytes, ended) = read_to_end(&mut stream);
+    assert_eq!(Answer::parse(&bytes).status, 400);
+    ended.expect("an end in order, in spite of bytes not read");
+    server.await_count("upgrade", "400", 1);
+    let mut fresh = WebSocket::open(server.tcp());
+    fresh.assert_echo(TEXT, b"still there");
+    fresh.close();
+}
+
+fn an_end_within_the_request_is_counted(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let mut stream = server.tls();
+    stream.write_all(b"GET / HTTP/1.1\r\n").expect("sending");
+    stream.conn.send_close_notify();
+    stream.flush().expect("sending close_notify");
+    let (bytes, ended) = read_to_end(&mut stream);
+    assert!(bytes.is_empty(), "half a request has no answer: {bytes:?}");
+    ended.expect("an end in order");
+    server.await_count("upgrade", "eof", 1);
+    server.assert_echoes();
+}
+
+on_both_engines! {
+    a_request_that_is_not_valid_is_answered_with_400,
+    another_path_is_answered_with_404,
+    another_method_is_answered_with_405_and_allow,
+    a_request_without_upgrade_is_answered_with_426,
+    another_version_is_answered_with_426_that_names_13,
+    two_thousand_fields_are_answered_with_431,
+    a_field_of_one_mib_is_answered_with_431,
+    a_head_up_to_the_limit_is_taken_and_one_byte_more_is_not,
+    the_first_subprotocol_offered_that_is_spoken_is_chosen,
+    an_extension_offered_is_not_accepted,
+    what_a_client_sends_is_not_reflected,
+    tls_on_the_port_of_plain_http_is_answered_with_400,
+    an_end_within_the_request_is_counted,
+}
