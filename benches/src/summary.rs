@@ -32,7 +32,7 @@ pub fn render(comparison: &Comparison) -> String {
     let options = &comparison.options;
     let _ = writeln!(
         text,
-        "{rounds} rounds of {} after {} of warm-up, {} connections, {} messages: median (lowest to highest)",
+        "rounds: {rounds}, of {} after {} of warm-up, {} connections, {} messages: median (lowest to highest)",
         options.duration, options.warmup, options.connections, options.size
     );
     if let Some(environment) = &comparison.environment {

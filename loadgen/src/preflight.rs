@@ -1,4 +1,7 @@
-//! What cannot fit is said before the run, with the figure: open files, ports, memory.
+//! What cannot be is said before the run, with the figure: open files, ports, memory, lengths of time, the result's
+//! place.
+
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use procfs::Current;
@@ -76,6 +79,60 @@ pub(crate) fn check(config: &RunConfig, connections: usize, loopback: bool, embe
     Ok(())
 }
 
+/// The longest that anything here may last: instants beyond it would not be sure to have a number.
+const LONGEST: HumanDuration = HumanDuration::from_secs(31_557_600);
+/// The most that can be planned a second: some 50 times what one machine was seen to do, and what is planned and not
+/// sent has to be counted through at the end.
+const HIGHEST_RATE: f64 = 10e6;
+
+/// Checks that every instant that is planned exists.
+///
+/// # Errors
+/// The first length of time or rate that goes too far.
+pub(crate) fn check_times(config: &RunConfig) -> anyhow::Result<()> {
+    let limits = &config.limits;
+    for (option, time) in [
+        ("duration", config.duration),
+        ("warmup", config.warmup),
+        ("handshake-timeout", limits.handshake_timeout),
+        ("echo-timeout", limits.echo_timeout),
+        ("close-timeout", limits.close_timeout),
+        ("overdue-timeout", limits.overdue_timeout),
+    ] {
+        ensure!(time <= LONGEST, "--{option} is {time}: give at most {LONGEST}");
+    }
+    let threads = config.threads.unwrap_or(1);
+    for (option, rate, streams) in
+        [("rate", config.rate, config.connections), ("connect-rate", config.connect_rate, threads)]
+    {
+        let Rate::PerSecond(rate) = rate else { continue };
+        ensure!(rate <= HIGHEST_RATE, "--{option} is {rate}/s: give at most 10M/s, or max for a closed loop");
+        #[allow(clippy::cast_precision_loss)]
+        let gap = streams as f64 / rate;
+        ensure!(
+            gap <= LONGEST.0.as_secs_f64(),
+            "--{option} is {rate}/s: that is less than one in {LONGEST} for each of {streams}; give more"
+        );
+    }
+    Ok(())
+}
+
+/// Checks that a result can be written to `path`, and makes the folders above it: a run that cannot be written down is
+/// better not begun.
+///
+/// # Errors
+/// If it is a folder, or nothing can be written beside it.
+pub(crate) fn check_place(path: &Path) -> anyhow::Result<()> {
+    let place = || format!("{} cannot be written; --out takes another place", path.display());
+    ensure!(!path.is_dir(), "{} is a folder; --out takes the name of a file", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(place)?;
+    // As the result itself will be: another file in the same folder, which then takes its name.
+    let trial = folder.join(format!(".wssbench-{}.trial", std::process::id()));
+    std::fs::File::create_new(&trial).with_context(place)?;
+    std::fs::remove_file(&trial).with_context(place)
+}
+
 /// Ports that a source address can connect from.
 fn ports() -> u64 {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -103,6 +160,24 @@ mod tests {
         let config = RunConfig { connections: 1000, size: wss_results::Size(1 << 40), ..RunConfig::default() };
         let error = check(&config, connections_at_a_time(&config), true, true).unwrap_err().to_string();
         assert!(error.contains("MiB of memory"), "{error}");
+    }
+
+    #[test]
+    fn what_no_clock_can_count_is_refused() {
+        let refusal = |change: fn(&mut RunConfig)| {
+            let mut config = RunConfig::default();
+            change(&mut config);
+            check_times(&config).unwrap_err().to_string()
+        };
+        let long = HumanDuration::from_secs(u64::MAX / 2);
+        assert!(check_times(&RunConfig::default()).is_ok());
+        assert_eq!(LONGEST.to_string(), "1year");
+        assert!(refusal(|config| config.rate = Rate::PerSecond(1e-300)).contains("--rate is"));
+        assert!(refusal(|config| config.connect_rate = Rate::PerSecond(1e300)).contains("at most 10M/s"));
+        let mut config = RunConfig { warmup: long, ..RunConfig::default() };
+        assert!(check_times(&config).unwrap_err().to_string().contains("--warmup"));
+        (config.warmup, config.limits.close_timeout) = (HumanDuration::from_secs(0), long);
+        assert!(check_times(&config).unwrap_err().to_string().contains("--close-timeout"));
     }
 
     #[test]

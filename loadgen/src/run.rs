@@ -16,6 +16,7 @@ use crate::cli::RunCommand;
 use crate::environment::{self, CpuTime};
 use crate::generator::record::Failures;
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
+use crate::preflight;
 use crate::progress::Progress;
 use crate::server_side::{Admin, Difference, difference};
 
@@ -27,8 +28,10 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// # Errors
 /// If it could not run: one sentence with what to do.
 pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
-    let mut setup = Setup::new(&command.config)?;
     let (id, started_at) = environment::identify();
+    let path = command.out.clone().unwrap_or_else(|| store::default_path(&id));
+    let mut setup = Setup::new(&command.config)?;
+    preflight::check_place(&path)?;
     let cpu_time = CpuTime::now();
     let mut run = Run { progress: Progress::new()?, setup: &mut setup, failures: Failures::default() };
     let measured = match run.setup.config.mode {
@@ -69,7 +72,6 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     result.invalid_because = validity::judge(&result);
     result.valid = result.invalid_because.is_empty();
 
-    let path = command.out.clone().unwrap_or_else(|| store::default_path(&result.id));
     store::write(&result, &path).with_context(|| "writing the result; --out takes another place")?;
     if command.json {
         println!("{}", serde_json::to_string_pretty(&result)?);

@@ -63,14 +63,14 @@ fn nobody_listens() {
 #[test]
 fn a_server_that_says_nothing_is_given_up_in_the_phase_that_it_stalls() {
     let silent = peer::tcp(peer::stay_silent);
-    refused(&url("wss", silent), &[], &["no answer within 1s (--handshake-timeout)", "the tls went on too long"]);
-    refused(&url("ws", silent), &[], &["no answer within 1s (--handshake-timeout)", "the upgrade went on too long"]);
+    refused(&url("wss", silent), &[], &["no answer within 1s (--handshake-timeout)", "the phase tls was not over"]);
+    refused(&url("ws", silent), &[], &["no answer within 1s (--handshake-timeout)", "the phase upgrade was not over"]);
 }
 
 #[test]
 fn the_first_echo_has_the_same_deadline() {
     let silent = peer::websocket(|socket| peer::stay_silent(socket.into_inner()));
-    refused(&url("ws", silent), &["--mode", "handshake"], &["the first_echo went on too long"]);
+    refused(&url("ws", silent), &["--mode", "handshake"], &["the phase first_echo was not over"]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_head_that_drips_is_a_stall() {
             thread::sleep(Duration::from_millis(100));
         }
     });
-    refused(&url("ws", dripping), &[], &["no answer within 1s", "the upgrade went on too long"]);
+    refused(&url("ws", dripping), &[], &["no answer within 1s", "the phase upgrade was not over"]);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn handshakes_that_fail_beside_others_that_do_not_are_counted_and_make_the_resul
     for engine in ENGINES {
         let count = AtomicUsize::new(0);
         let every_second = peer::tcp(move |mut stream| {
-            if count.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+            if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 peer::read_head(&mut stream);
                 let _ = stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
                 peer::stay_silent(stream);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fastwebsockets::{OpCode, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_wire::busy::Busy;
-use wss_wire::engine::{Engine, Sleep, TimedOut, before};
+use wss_wire::engine::{Engine, Sleep, TimedOut, before, within};
 use wss_wire::tls::{Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, Prefixed, UpgradeRefused};
@@ -158,26 +158,30 @@ async fn exchange<E: Engine>(
 ) -> String {
     let mut idle = Idle::<E>::new(shared.limits.idle_timeout.0);
     let mut draining = pin!(shared.draining());
-    loop {
+    // Looked at after each message: a peer that never pauses always has the next one ready, and the select below would
+    // never come to its second branch.
+    while !shared.is_draining() {
         let next = {
             let mut next = pin!(reader.next());
             tokio::select! {
                 biased;
                 next = &mut next => next,
                 () = &mut draining => {
-                    let _ = before::<E, _>(idle.deadline(), writer.send_close(1001, "going away")).await;
-                    // Reading goes on with the same future: the peer's answer is its Close.
-                    let _ = before::<E, _>(Instant::now() + shared.limits.drain_timeout.0, until_close(next)).await;
-                    return "drained".to_owned();
+                    say_going_away::<E>(writer, idle.deadline()).await;
+                    // Reading goes on with the same future, which may have begun a message.
+                    match within::<E, _>(shared.limits.drain_timeout.0, next).await {
+                        Ok(Ok(Message::Close(_)) | Err(_)) | Err(TimedOut) => return "drained".to_owned(),
+                        Ok(Ok(_)) => break,
+                    }
                 }
                 () = idle.expired() => {
-                    let _ = before::<E, _>(Instant::now() + Duration::from_secs(1), writer.send_close(1001, "idle")).await;
+                    let _ = within::<E, _>(Duration::from_secs(1), writer.send_close(1001, "idle")).await;
                     return "idle_timeout".to_owned();
                 }
             }
         };
         let answering = answer(next, writer);
-        match before::<E, _>(Instant::now() + shared.limits.idle_timeout.0, answering).await {
+        match within::<E, _>(shared.limits.idle_timeout.0, answering).await {
             Err(TimedOut) => return "peer_does_not_read".to_owned(),
             Ok(Answered::Echo(length)) => shared.counters.echoed(length),
             Ok(Answered::Control) => {}
@@ -185,11 +189,19 @@ async fn exchange<E: Engine>(
         }
         idle.reset();
     }
+    say_going_away::<E>(writer, idle.deadline()).await;
+    let _ = within::<E, _>(shared.limits.drain_timeout.0, until_close(reader)).await;
+    "drained".to_owned()
 }
 
-/// Waits out one read that is under way.
-async fn until_close(next: impl Future<Output = Result<Message, WebSocketError>>) {
-    let _ = next.await;
+/// Sends the Close frame of a server that ends, unless it was sent.
+async fn say_going_away<E: Engine>(writer: &mut WebSocketWriter<E>, deadline: Instant) {
+    let _ = before::<E, _>(deadline, writer.send_close(1001, "going away")).await;
+}
+
+/// Reads up to the peer's Close frame and ignores what was on its way before it.
+async fn until_close<R: tokio::io::AsyncRead + Unpin>(reader: &mut websocket::Reader<R>) {
+    while !matches!(reader.next().await, Ok(Message::Close(_)) | Err(_)) {}
 }
 
 enum Answered {
@@ -248,6 +260,9 @@ async fn echo_bytes<E: Engine>(mut stream: Stream<E>, shared: &Rc<Shared>) -> St
     let mut draining = pin!(shared.draining());
     let mut buffer = vec![0; ECHO_BUFFER];
     let outcome = loop {
+        if shared.is_draining() {
+            break "drained".to_owned(); // see `exchange`
+        }
         let read = tokio::select! {
             biased;
             read = stream.read(&mut buffer) => read,
@@ -263,7 +278,7 @@ async fn echo_bytes<E: Engine>(mut stream: Stream<E>, shared: &Rc<Shared>) -> St
             stream.write_all(&buffer[..length]).await?;
             stream.flush().await
         };
-        match before::<E, _>(Instant::now() + shared.limits.idle_timeout.0, echoing).await {
+        match within::<E, _>(shared.limits.idle_timeout.0, echoing).await {
             Err(TimedOut) => break "peer_does_not_read".to_owned(),
             Ok(Err(error)) => break TlsFailure::from(error).kind().to_owned(),
             Ok(Ok(())) => shared.counters.echoed(length),
@@ -293,6 +308,6 @@ async fn close<E: Engine>(mut stream: impl tokio::io::AsyncRead + tokio::io::Asy
             }
         }
     };
-    let outcome = before::<E, _>(Instant::now() + shared.limits.drain_timeout.0, closing).await.unwrap_or("timeout");
+    let outcome = within::<E, _>(shared.limits.drain_timeout.0, closing).await.unwrap_or("timeout");
     shared.counters.count(Phase::Close, outcome);
 }

@@ -60,6 +60,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether the server drains.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
     /// Waits until the server drains. Polled with every message, so it asks to be woken once and then looks at a
     /// flag; that holds as long as one task polls it, as its waker stays the same.
     pub(crate) async fn draining(&self) {

@@ -235,7 +235,8 @@ fn an_overlong_record_is_answered_with_an_alert(engine: &str) {
 
 fn garbage_in_place_of_tls_is_answered_with_an_alert(engine: &str) {
     let server = Server::start(engine, &[]);
-    for garbage in [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[0xff; 300], &[0; 300], b"SSH-2.0-OpenSSH\r\n"] {
+    for garbage in [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[0xff; 300], &[0; 300], b"SSH-2.0-OpenSSH\r\n"]
+    {
         let before = server.count("tls", "not_tls");
         let mut stream = server.tcp();
         stream.write_all(garbage).expect("sending");

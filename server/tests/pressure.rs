@@ -3,39 +3,65 @@
 
 mod common;
 
-use std::io::{ErrorKind, Write};
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
-use common::{BINARY, PATIENCE, PING, PONG, Server, frame, on_both_engines, read_to_end, wait_for};
+use common::{
+    BINARY, CLOSE, PATIENCE, PING, PONG, Server, Tls, WebSocket, frame, on_both_engines, read_to_end, wait_for,
+};
 
 const MIB: u64 = 1 << 20;
 
-/// Writes copies of `bytes` below which nothing is read, until the server takes no more; gives how many whole copies
-/// were handed to TLS.
-fn flood(peer: &mut common::WebSocket<common::Tls>, bytes: &[u8], most: usize) -> usize {
+/// Writes `bytes` again and again and reads nothing, until the server takes no more and it is `enough`; gives how many
+/// bytes were handed to TLS.
+fn flood(peer: &mut WebSocket<Tls>, bytes: &[u8], most: usize, mut enough: impl FnMut() -> bool) -> usize {
+    let start = Instant::now();
     peer.stream.sock.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
-    for sent in 0..most {
-        match peer.stream.write_all(bytes) {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return sent,
-            Err(error) => panic!("the server ended a peer that had not been idle yet: {error}"),
+    let mut sent = 0;
+    while sent < most {
+        match peer.stream.write(&bytes[sent % bytes.len()..]) {
+            Ok(written @ 1..) => sent += written,
+            // It takes nothing, for now or for ever.
+            _ if enough() => break,
+            _ => assert!(start.elapsed() < PATIENCE, "the server takes no more after {sent} bytes, and that is all"),
         }
     }
-    most
+    sent
+}
+
+/// Reads `length` bytes while what TLS still has for sending goes out: one after the other would wait for ever, as the
+/// server reads nothing before its answers are taken.
+fn take(peer: &mut WebSocket<Tls>, length: usize) -> Vec<u8> {
+    let stream = &mut peer.stream;
+    stream.sock.set_nonblocking(true).expect("a socket of our own");
+    let mut taken = Vec::new();
+    let start = Instant::now();
+    while taken.len() < length {
+        assert!(start.elapsed() < PATIENCE, "{} of {length} bytes came", taken.len());
+        let moved = [stream.conn.write_tls(&mut stream.sock), stream.conn.read_tls(&mut stream.sock)];
+        stream.conn.process_new_packets().expect("records in order");
+        let mut piece = [0; 64 << 10];
+        while let Ok(count @ 1..) = stream.conn.reader().read(&mut piece) {
+            taken.extend(&piece[..count]);
+        }
+        if moved.iter().all(|moved| !matches!(moved, Ok(1..))) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    stream.sock.set_nonblocking(false).expect("a socket of our own");
+    taken
 }
 
 fn a_peer_that_never_reads_is_ended_and_costs_no_memory(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "2s", "--drain-timeout", "1s"]);
     server.assert_echoes();
-    let before = server.stats().rss_bytes;
+    let before = server.stats().rss_bytes_peak;
     let mut peer = server.websocket();
     let message = frame(BINARY, &vec![1; 1 << 20]);
-    let sent = flood(&mut peer, &message, 100);
-    assert!(sent < 100, "the server read 100 MiB of echoes that nobody took");
-    let grown = server.stats().rss_bytes.saturating_sub(before);
+    let sent = flood(&mut peer, &message, 100 << 20, || server.count("echo", "peer_does_not_read") == 1);
+    assert!(sent < 100 << 20, "the server read 100 MiB of which nobody took the echoes");
+    let grown = server.stats().rss_bytes_peak - before;
     assert!(grown < 24 * MIB, "a peer that does not read made the server grow by {grown} bytes");
-    server.assert_echoes();
-    server.await_count("echo", "peer_does_not_read", 1);
     server.await_all_closed();
     server.assert_echoes();
 }
@@ -50,18 +76,18 @@ fn a_ping_flood_is_answered_in_order_and_costs_no_memory(engine: &str) {
         payload[..4].copy_from_slice(&number.to_be_bytes());
         pings.extend(frame(PING, &payload));
     }
-    let sent = flood(&mut peer, &pings, 1000);
-    assert!((1..1000).contains(&sent), "{sent} times 1,000 pings were taken while no pong was read");
+    let sent = flood(&mut peer, &pings, 128 << 20, || true);
+    assert!(sent < 128 << 20, "the server read 128 MiB of pings of which nobody took the pongs");
     let grown = server.stats().rss_bytes.saturating_sub(before);
     assert!(grown < 8 * MIB, "a flood of pings made the server grow by {grown} bytes");
     server.assert_echoes();
-    // Now the pongs are read: the first ones, each in its place.
-    peer.stream.sock.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-    for number in (0..1000_u32).cycle().take(sent * 1000) {
-        let pong = peer.read();
-        assert_eq!(pong.first, PONG);
-        assert_eq!(pong.payload[..4], number.to_be_bytes());
-        assert_eq!(pong.payload.len(), 125);
+    // Now the pongs are read: none is missing, and each is in its place.
+    let size = pings.len() / 1000;
+    let whole = sent / size;
+    let pongs = take(&mut peer, whole * 127);
+    for (pong, number) in pongs.chunks(127).zip((0..1000_u32).cycle()) {
+        assert_eq!(pong[..2], [PONG, 125]);
+        assert_eq!(pong[2..6], number.to_be_bytes());
     }
     server.assert_echoes();
 }
@@ -72,7 +98,7 @@ fn empty_fragments_without_end_are_idleness(engine: &str) {
     peer.send(&frame(0x01, b""));
     let fragments = frame(0x00, b"").repeat(1000);
     // Ends by the Close frame, after which the server reads a little more and then not at all.
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while peer.stream.write_all(&fragments).is_ok() {
         assert!(start.elapsed() < PATIENCE, "empty fragments keep a connection open for ever");
         if server.count("echo", "idle_timeout") == 1 {
@@ -91,18 +117,17 @@ fn a_silent_websocket_is_closed_with_1001(engine: &str) {
     let mut peer = server.websocket();
     peer.assert_echo(BINARY, b"the last word");
     assert_eq!(peer.read().close(), (1001, "idle".to_owned()));
-    server.await_count("echo", "idle_timeout", 1);
     peer.stream.conn.send_close_notify();
     peer.stream.flush().expect("sending close_notify");
-    peer.stream.sock.shutdown(std::net::Shutdown::Write).expect("ending");
     server.await_count("close", "completed", 1);
+    server.await_count("echo", "idle_timeout", 1);
     server.assert_echoes();
 }
 
 fn a_peer_that_does_not_end_after_its_close_is_cut_off(engine: &str) {
     let server = Server::start(engine, &["--drain-timeout", "1s"]);
     let mut silent = server.websocket();
-    silent.send(&frame(common::CLOSE, &1000_u16.to_be_bytes()));
+    silent.send(&frame(CLOSE, &1000_u16.to_be_bytes()));
     assert_eq!(silent.read().close().0, 1000);
     // Neither close_notify nor FIN comes from here.
     server.await_count("close", "timeout", 1);
@@ -111,7 +136,7 @@ fn a_peer_that_does_not_end_after_its_close_is_cut_off(engine: &str) {
     loud.send(&frame(0x83, b"wrong"));
     assert_eq!(loud.read().close().0, 1002);
     let noise = vec![0; 64 << 10];
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while loud.stream.write_all(&noise).is_ok() {
         assert!(start.elapsed() < PATIENCE, "what comes after a Close frame is read for ever");
     }
@@ -140,12 +165,15 @@ fn one_connection_over_the_limit_is_closed_at_once(engine: &str) {
 /// With 40 descriptors in all, the accepts of some of 60 connections fail with EMFILE.
 fn running_out_of_descriptors_is_survived(engine: &str) {
     let server = Server::start_with_files(engine, 40, &["--handshake-timeout", "60s"]);
+    let start = Instant::now();
     assert_eq!(server.ready.file_limit, Some(40));
     server.assert_echoes();
     let mut many: Vec<_> = (0..60).map(|_| server.tcp()).collect();
     wait_for("a full table of descriptors", || (server.open_files() >= 40).then_some(()));
     std::thread::sleep(Duration::from_secs(1)); // time for errors to come as often as they do
     many.truncate(10);
+    // Until then the answer may be 503, for the counters need a descriptor too.
+    wait_for("counters", || server.try_stats());
     server.await_count("accept", "completed", 1 + 60);
     let stats = server.stats();
     let errors: u64 = stats
@@ -155,7 +183,9 @@ fn running_out_of_descriptors_is_survived(engine: &str) {
         .map(|known| known.count)
         .sum();
     assert!(errors > 0, "nothing ran out: {:?}", stats.outcomes);
-    assert!(errors < 300, "{errors} errors in a second or two: accepting does not rest");
+    // It rests 20 ms after each; without that there would be a hundred thousand a second.
+    let most = 60 * (1 + start.elapsed().as_secs());
+    assert!(errors < most, "{errors} errors in {:?}: accepting does not rest", start.elapsed());
     server.assert_echoes();
     drop(many);
     server.await_all_closed();

@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{BINARY, CLOSE, Server, TEXT, frame, on_both_engines, read_to_end, refused, tls_over};
+use common::{BINARY, CLOSE, Server, TEXT, WebSocket, frame, on_both_engines, read_to_end, refused, tls_over};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::Signal;
 
@@ -51,6 +51,32 @@ fn fifty_connections_under_load_get_1001_on_sigterm(engine: &str) {
     });
     let (status, said) = server.ended();
     assert_eq!(status.code(), Some(0), "{said}");
+}
+
+/// A peer that sends without a pause always has something to be read: the end must not have to wait for a gap.
+fn a_peer_that_never_pauses_gets_1001_on_sigterm(engine: &str) {
+    let mut server = Server::start(engine, &["--layer", "ws"]);
+    let mut peer = WebSocket::open(server.tcp());
+    let mut sending = peer.stream.try_clone().expect("a second handle");
+    let sender = std::thread::spawn(move || {
+        let frames = frame(BINARY, b"and on").repeat(1000);
+        while sending.write_all(&frames).is_ok() {}
+    });
+    for _ in 0..1000 {
+        assert_eq!(peer.read().payload, b"and on");
+    }
+    server.signal(Signal::TERM);
+    let close = loop {
+        let answer = peer.read();
+        if answer.first == CLOSE {
+            break answer.close();
+        }
+    };
+    assert_eq!(close, (1001, "going away".to_owned()));
+    drop(peer);
+    let (status, said) = server.ended();
+    assert_eq!(status.code(), Some(0), "{said}");
+    sender.join().expect("the sender ends when it can send no more");
 }
 
 fn a_peer_that_never_answers_does_not_hold_up_the_end(engine: &str) {
@@ -142,7 +168,7 @@ fn a_certificate_and_key_of_the_users_own_are_shown(engine: &str) {
     std::fs::write(path("key.pem"), key).expect("writing");
     let server = Server::start(engine, &["--cert", &path("certificate.pem"), "--key", &path("key.pem")]);
     assert_eq!(server.ready.ca_pem, None, "it made none");
-    let mut peer = common::WebSocket::open(tls_over(server.tcp(), &ca));
+    let mut peer = WebSocket::open(tls_over(server.tcp(), &ca));
     peer.assert_echo(TEXT, b"by a certificate of one's own");
     peer.close();
 }
@@ -181,6 +207,7 @@ fn the_ready_line_says_what_was_asked_for(engine: &str) {
 
 on_both_engines! {
     fifty_connections_under_load_get_1001_on_sigterm,
+    a_peer_that_never_pauses_gets_1001_on_sigterm,
     a_peer_that_never_answers_does_not_hold_up_the_end,
     a_second_signal_ends_the_draining,
     the_end_of_standard_input_drains,

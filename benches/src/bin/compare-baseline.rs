@@ -6,7 +6,7 @@
 //!
 //! Exit code: 0 if every leg is valid, 3 if not, 1 if it could not run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -74,29 +74,43 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     for (number, server) in servers.iter().enumerate() {
         std::fs::write(folder.path().join(ca_file(number)), &server.ready.ca_pem).context("writing a CA")?;
     }
-    for round in 0..options.rounds {
-        // The loads change places as well.
-        let mut loads = comparison.loads.clone();
-        if round % 2 == 1 {
-            loads.reverse();
-        }
-        for load in &loads {
-            for number in order(round) {
-                let server = &mut servers[number];
-                let driven =
-                    leg::drive(&generator, folder.path(), server, &ca_file(number), load.rate, &comparison.options)?;
-                keep(&mut comparison, round, load, SERVERS[number], driven);
-            }
-        }
-        comparison.complete = round + 1 == options.rounds;
-        // After each round: a later failure, or a Ctrl-C, does not lose the earlier ones.
-        comparison.write(&options.out)?;
-    }
+    let driven = rounds(&mut comparison, &mut servers, &generator, folder.path(), &options.out);
+    // Whatever ended the rounds, the legs until then are kept.
+    comparison.write(&options.out)?;
+    driven?;
     for server in servers {
         server.end()?;
     }
     println!("{}\nevery leg: {}", summary::render(&comparison), options.out.display());
     Ok(comparison.legs.iter().all(|leg| leg.valid))
+}
+
+/// Drives every server at every load, round by round.
+fn rounds(
+    comparison: &mut Comparison,
+    servers: &mut [Server; 3],
+    generator: &Path,
+    folder: &Path,
+    out: &Path,
+) -> anyhow::Result<()> {
+    for round in 0..comparison.rounds {
+        let mut loads = comparison.loads.clone();
+        // The loads change places as well.
+        if round % 2 == 1 {
+            loads.reverse();
+        }
+        for load in &loads {
+            for number in order(round) {
+                let (server, ca) = (&mut servers[number], ca_file(number));
+                let driven = leg::drive(generator, folder, server, &ca, load.rate, &comparison.options)?;
+                keep(comparison, round, load, SERVERS[number], driven);
+            }
+        }
+        // After each round: a Ctrl-C does not lose the earlier ones.
+        comparison.write(out)?;
+    }
+    comparison.complete = true;
+    Ok(())
 }
 
 /// Checks the options and lays out an empty comparison.

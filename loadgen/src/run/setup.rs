@@ -46,6 +46,7 @@ impl Setup {
     pub(super) fn new(asked: &RunConfig) -> anyhow::Result<Self> {
         let mut config = asked.clone();
         config.check()?;
+        preflight::check_times(&config)?;
         let notes = fill_in(&mut config)?;
         let environment = crate::environment::environment();
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ pub(crate) struct Running {
     child: Child,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
+    /// Standard error until now.
+    heard: Arc<Mutex<Vec<u8>>>,
     arguments: String,
     start: Instant,
     pub(crate) folder: TempDir,
@@ -54,17 +57,21 @@ pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Running {
     command.args(arguments).current_dir(folder.path());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let (stdout, stderr) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+    let heard = Arc::default();
+    let stdout = collect(child.stdout.take().unwrap(), Arc::default());
+    let stderr = collect(child.stderr.take().unwrap(), Arc::clone(&heard));
     let arguments = arguments.join(" ");
-    Running { child, stdout: Some(stdout), stderr: Some(stderr), arguments, start: Instant::now(), folder }
+    Running { child, stdout: Some(stdout), stderr: Some(stderr), heard, arguments, start: Instant::now(), folder }
 }
 
 /// Reads to the end beside the test: a full pipe would stop the command.
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+fn collect(mut pipe: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<String> {
     thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
+        let mut part = [0; 8192];
+        while let Ok(length @ 1..) = pipe.read(&mut part) {
+            into.lock().unwrap().extend(&part[..length]);
+        }
+        String::from_utf8_lossy(&into.lock().unwrap()).into_owned()
     })
 }
 
@@ -77,6 +84,11 @@ impl Running {
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill {signal} {}", self.pid());
+    }
+
+    /// Whether it has said this on standard error.
+    pub(crate) fn said(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.heard.lock().unwrap()).contains(words)
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

@@ -28,9 +28,11 @@ fn command(engine: &str, options: &[&str]) -> Command {
 }
 
 fn arguments<'a>(engine: &'a str, options: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["--engine", engine, "--threads", "1", "--until-stdin-closes"];
-    if !options.contains(&"--listen") {
-        arguments.extend(["--listen", "127.0.0.1:0"]);
+    let mut arguments = vec!["--engine", engine, "--until-stdin-closes"];
+    for (name, value) in [("--listen", "127.0.0.1:0"), ("--threads", "1")] {
+        if !options.contains(&name) {
+            arguments.extend([name, value]);
+        }
     }
     arguments.extend(options);
     arguments
@@ -123,6 +125,12 @@ impl Server {
         stream.read_to_string(&mut answer).expect("the answer of the admin endpoint");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
         (head.to_owned(), body.to_owned())
+    }
+
+    /// Its counters, if it can tell them now.
+    pub(crate) fn try_stats(&self) -> Option<ServerStats> {
+        let (head, body) = self.get("/stats");
+        head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(&body).expect("ServerStats"))
     }
 
     /// Its counters.

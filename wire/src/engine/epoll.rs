@@ -3,17 +3,18 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use wss_results::EngineKind;
 
 use super::{Engine, EngineError, timer};
 
-/// rustls reads in steps of 4,096 bytes: without a buffer below it, a record of 16 KiB would cost five calls.
-/// One whole record fits (RFC 8446, 5.2: 2^14 + 256 and a header of 5).
-const READ_BUFFER: usize = 16_384 + 256 + 5;
+/// One whole TLS record (RFC 8446, 5.2: 2^14 + 256 and a header of 5).
+const READ_AHEAD: usize = 16_384 + 256 + 5;
 
 /// epoll, through tokio.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Epoll;
 
 impl Engine for Epoll {
     const KIND: EngineKind = EngineKind::Epoll;
-    type Stream = BufReader<TcpStream>;
+    type Stream = EpollStream;
     type Listener = TcpListener;
 
     fn run<M, F>(main: M) -> Result<F::Output, EngineError>
@@ -49,12 +50,86 @@ impl Engine for Epoll {
     async fn accept(listener: &mut TcpListener) -> io::Result<Self::Stream> {
         // TCP_NODELAY is inherited from the listener.
         let (stream, _) = listener.accept().await?;
-        Ok(BufReader::with_capacity(READ_BUFFER, stream))
+        Ok(EpollStream::new(stream))
     }
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(BufReader::with_capacity(READ_BUFFER, stream))
+        Ok(EpollStream::new(stream))
+    }
+}
+
+/// A TCP stream that reads ahead where that saves calls.
+///
+/// rustls reads in steps of 4,096 bytes: alone, a record of 16 KiB would cost five calls. But small messages are read
+/// whole in one, and a buffer between would copy them once more and be kept by every idle connection. So a read that
+/// was filled to the brim is followed by reads of a whole record into a buffer, until one is short again.
+pub struct EpollStream {
+    stream: TcpStream,
+    /// The last read left nothing of its room: there may be more.
+    bulk: bool,
+    /// What was read ahead: empty unless `start < end`.
+    ahead: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl EpollStream {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, bulk: false, ahead: Box::default(), start: 0, end: 0 }
+    }
+}
+
+impl AsyncRead for EpollStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.start == this.end {
+            if !this.bulk || out.remaining() >= READ_AHEAD {
+                let read = ready!(Pin::new(&mut this.stream).poll_read(cx, out));
+                this.bulk = out.remaining() == 0;
+                return Poll::Ready(read);
+            }
+            if this.ahead.is_empty() {
+                this.ahead = vec![0; READ_AHEAD].into_boxed_slice();
+            }
+            let mut ahead = ReadBuf::new(&mut this.ahead);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut ahead))?;
+            (this.start, this.end) = (0, ahead.filled().len());
+            this.bulk = ahead.remaining() == 0;
+        }
+        let length = out.remaining().min(this.end - this.start);
+        out.put_slice(&this.ahead[this.start..this.start + length]);
+        this.start += length;
+        if this.start == this.end && !this.bulk {
+            this.ahead = Box::default();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for EpollStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -41,6 +41,8 @@ impl Identity {
         leaf.is_ca = IsCa::ExplicitNoCa;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // RFC 5280 section 4.2.1.1 demands it; Python's ssl refuses a certificate without it from 3.13 on.
+        leaf.use_authority_key_identifier_extension = true;
         let certificate = leaf.signed_by(&key, &issuer).context("signing the server's certificate")?;
         Ok(Self {
             chain: vec![certificate.der().clone()],

@@ -1,0 +1,247 @@
+//! Other people's implementations at the other end: tokio-tungstenite's WebSocket and Python's TLS.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use common::peer::Authority;
+use common::{CLOSED, SHORT, assert_no_errors, run};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::TlsAcceptor;
+use wss_results::RunResult;
+
+const ENGINES: [&str; 2] = ["epoll", "tokio-uring"];
+
+/// A TLS echo server on asyncio; it prints its port once it listens, and has read its key by then.
+const PYTHON_SERVER: &str = r#"
+import asyncio, ssl, sys
+
+async def echo(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+    server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    async with server:
+        await server.serve_forever()
+
+asyncio.run(main())
+"#;
+
+/// A TLS client that trusts one CA, says something, and prints what comes back and what was negotiated.
+const PYTHON_CLIENT: &str = r#"
+import socket, ssl, sys
+
+context = ssl.create_default_context(cafile=sys.argv[2])
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10) as plain:
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as stream:
+        said = b"Hello, World!"
+        stream.sendall(said)
+        heard = b""
+        while len(heard) < len(said):
+            part = stream.recv(4096)
+            if not part:
+                break
+            heard += part
+        print(stream.version(), heard.decode())
+        # Only a server that answers close_notify lets this return.
+        stream.unwrap()
+"#;
+
+/// A program that ends with the test.
+struct Other(Child);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Other {
+    fn start(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        Self(child.unwrap_or_else(|error| panic!("{command:?} does not start ({error}): this test needs it installed")))
+    }
+
+    /// Its first line on standard output.
+    fn first_line(&mut self) -> String {
+        let stdout = self.0.stdout.take().unwrap();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = BufReader::new(stdout).read_line(&mut line);
+            let _ = sender.send(line);
+        });
+        let line = receiver.recv_timeout(common::BOUND).expect("it says nothing");
+        assert!(line.ends_with('\n'), "it ended without a line: see its standard error above");
+        line.trim_end().to_owned()
+    }
+
+    /// Asks it to end and waits for that.
+    fn end(mut self) -> std::process::ExitStatus {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let deadline = Instant::now() + common::BOUND;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end on SIGTERM");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn python(script: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).args(arguments);
+    command
+}
+
+/// A short run without errors against a server that is not ours.
+fn run_against(url: &str, ca: &str, engine: &str, extra: &[&str]) -> RunResult {
+    let arguments = [&[url, "--ca", ca, "--engine", engine][..], &SHORT, extra].concat();
+    let result = run(&arguments).result();
+    assert_no_errors(&result);
+    assert_eq!(result.verify.as_deref(), Some("full"));
+    assert!(!result.target.embedded && result.server.is_none() && result.server_negotiated.is_none());
+    result
+}
+
+/// tokio-tungstenite's server over tokio-rustls, on a thread with a tokio of its own; it ends with the test's process.
+fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(authority.config());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let acceptor = Arc::new(acceptor);
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let acceptor = Arc::clone(&acceptor);
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+                    while let Some(Ok(message)) = socket.next().await {
+                        if message.is_binary() && socket.send(message).await.is_err() {
+                            return;
+                        }
+                    }
+                    // The Close frames have been exchanged; what is left is close_notify, which it leaves to others.
+                    let _ = socket.get_mut().shutdown().await;
+                });
+            }
+        });
+    });
+    address
+}
+
+#[test]
+fn tokio_tungstenite_echoes_what_the_generator_sends_on_both_engines() {
+    let authority = Authority::new("127.0.0.1");
+    let url = format!("wss://{}/", tungstenite_over_tls(&authority));
+    for engine in ENGINES {
+        let ca = authority.ca_argument();
+        let result =
+            run_against(&url, &ca, engine, &[&CLOSED[..], &["--connections", "8", "--in-flight", "4"]].concat());
+        assert!(result.valid, "{:?}", result.invalid_because);
+        let echo = run_against(&url, &ca, engine, &["--connections", "4", "--rate", "500/s"]).echo.unwrap();
+        assert_eq!((echo.planned, echo.received), (500, 500));
+        let large = [&CLOSED[..], &["--connections", "2", "--size", "256KiB"]].concat();
+        run_against(&url, &ca, engine, &large);
+        let handshakes = ["--mode", "handshake", "--connect-rate", "50/s"];
+        assert_eq!(run_against(&url, &ca, engine, &handshakes).handshake.completed, 50);
+    }
+}
+
+/// Writes a certificate with its key where Python can read them: its `ssl` takes files only.
+fn write_for_python(authority: &Authority) -> (String, String) {
+    let pem = |label: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    };
+    let (chain, key) = (authority.folder().join("chain.pem"), authority.folder().join("key.pem"));
+    std::fs::write(&chain, pem("CERTIFICATE", &authority.identity.chain[0])).unwrap();
+    std::fs::write(&key, pem("PRIVATE KEY", authority.identity.key.secret_der())).unwrap();
+    (chain.display().to_string(), key.display().to_string())
+}
+
+#[test]
+fn a_tls_server_in_python_echoes_what_the_generator_sends_on_both_engines() {
+    let authority = Authority::new("127.0.0.1");
+    let (chain, key) = write_for_python(&authority);
+    let mut server = Other::start(&mut python(PYTHON_SERVER, &[&chain, &key]));
+    let port = server.first_line();
+    // It has been read: no key stays on the disk longer than it must.
+    std::fs::remove_file(&key).unwrap();
+    let url = format!("tls://127.0.0.1:{port}");
+    for engine in ENGINES {
+        let ca = authority.ca_argument();
+        let result = run_against(&url, &ca, engine, &[&CLOSED[..], &["--connections", "4", "--size", "1000"]].concat());
+        assert_eq!((result.handshake.completed, result.negotiated[0].negotiated.version.as_str()), (4, "TLSv1.3"));
+        let result = run_against(&url, &ca, engine, &["--connections", "2", "--rate", "200/s", "--tls", "1.2"]);
+        assert_eq!(result.echo.unwrap().received, 200);
+        assert_eq!(result.negotiated[0].negotiated.version, "TLSv1.2");
+    }
+}
+
+/// `wssbench serve` on a free port, its ready line, and the file with its CA.
+fn serve(folder: &Path, layer: &str) -> (Other, wss_server::Ready, String) {
+    let ca = folder.join("ca.pem").display().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
+    command.args(["serve", "--layer", layer, "--listen", "127.0.0.1:0", "--ca-out", &ca]).current_dir(folder);
+    let mut server = Other::start(&mut command);
+    let ready: wss_server::Ready = serde_json::from_str(&server.first_line()).unwrap();
+    assert!(ready.ready && ready.url.starts_with(&format!("{layer}://127.0.0.1:")), "{ready:?}");
+    assert_eq!(std::fs::read_to_string(&ca).ok(), ready.ca_pem);
+    (server, ready, ca)
+}
+
+#[test]
+fn a_tls_client_in_python_exchanges_hello_world_with_wssbench_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, ready, ca) = serve(folder.path(), "tls");
+    let port = ready.url.rsplit(':').next().unwrap();
+    let mut client = Other::start(&mut python(PYTHON_CLIENT, &[port, &ca]));
+    assert_eq!(client.first_line(), "TLSv1.3 Hello, World!");
+    assert!(client.0.wait().unwrap().success(), "it got no close_notify");
+    assert!(server.end().success());
+}
+
+#[test]
+fn wssbench_serve_is_the_server_that_wssbench_run_measures() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, ready, ca) = serve(folder.path(), "wss");
+    for engine in ENGINES {
+        let load = ["--connections", "4", "--server-stats", &ready.admin, "--ca", &ca, "--engine", engine];
+        let result = run(&[&[ready.url.as_str()][..], &SHORT, &CLOSED, &load].concat()).result();
+        assert_no_errors(&result);
+        assert_eq!(result.server_negotiated.as_ref(), Some(&result.negotiated), "both ends counted the same");
+        let side = result.server.unwrap();
+        assert_eq!((side.engine, side.threads), (ready.engine, ready.workers));
+        assert!(side.cpu_utilisation > 0.0);
+    }
+    assert!(server.end().success());
+}

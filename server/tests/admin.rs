@@ -1,0 +1,164 @@
+//! The admin endpoint of the real server: what it counts adds up, in JSON and as Prometheus text alike, and it is for
+//! this machine alone.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{BINARY, Server, frame, on_both_engines, refused};
+use wss_results::ServerStats;
+use wss_results::server_stats::SCHEMA;
+
+/// A server that has served seven connections well, with three messages each, and has refused two.
+fn busy_server(engine: &str) -> Server {
+    let server = Server::start(engine, &[]);
+    for _ in 0..7 {
+        let mut peer = server.websocket();
+        for length in [0, 10, 100] {
+            peer.assert_echo(BINARY, &vec![5; length]);
+        }
+        peer.close();
+    }
+    for _ in 0..2 {
+        let mut peer = server.websocket();
+        peer.send(&frame(0x83, b"wrong"));
+        peer.assert_closed(1002);
+    }
+    server.await_all_closed();
+    server
+}
+
+fn outcomes(stats: &ServerStats) -> BTreeMap<(&str, &str), u64> {
+    stats.outcomes.iter().map(|known| ((known.phase.as_str(), known.outcome.as_str()), known.count)).collect()
+}
+
+fn the_counts_add_up(engine: &str) {
+    let server = busy_server(engine);
+    let stats = server.stats();
+    let counted = outcomes(&stats);
+    for phase in ["accept", "tls", "upgrade"] {
+        assert_eq!(counted.get(&(phase, "completed")), Some(&9), "{phase}: {counted:?}");
+    }
+    assert_eq!(counted.get(&("echo", "completed")), Some(&7), "{counted:?}");
+    assert_eq!(counted.get(&("echo", "violation_1002")), Some(&2), "{counted:?}");
+    for phase in ["accept", "tls", "upgrade", "echo", "close"] {
+        let sum: u64 = counted.iter().filter(|((known, _), _)| *known == phase).map(|(_, count)| count).sum();
+        assert_eq!(sum, 9, "each connection ends each phase once, {phase}: {counted:?}");
+    }
+    assert_eq!((stats.messages_echoed, stats.bytes_echoed, stats.connections_open), (21, 7 * 110, 0));
+    let handshakes: u64 = stats.negotiated.iter().map(|entry| entry.count).sum();
+    assert_eq!(handshakes, 9, "{:?}", stats.negotiated);
+    let busy = stats.handshake_busy.decode().expect("a histogram");
+    assert_eq!(busy.count() + busy.out_of_range(), 9);
+}
+
+fn the_answer_says_what_serves(engine: &str) {
+    let server = busy_server(engine);
+    let stats = server.stats();
+    assert_eq!(stats.schema, SCHEMA);
+    assert_eq!((stats.pid, stats.workers), (server.ready.pid, 1));
+    assert_eq!((stats.engine, stats.layer), (server.ready.engine, server.ready.layer));
+    let label = &stats.negotiated[0].negotiated;
+    assert_eq!((label.version.as_str(), label.kind.as_str()), ("TLSv1.3", "full"), "{label:?}");
+    assert_eq!(label.certificate, "ecdsa-p256");
+    assert!(stats.rss_bytes > 1 << 20 && stats.rss_bytes_peak >= stats.rss_bytes, "{stats:?}");
+    assert!(stats.cpu_ns > 0, "{stats:?}");
+    let later = server.stats();
+    assert!(later.uptime_ns > stats.uptime_ns && later.cpu_ns >= stats.cpu_ns, "{stats:?}, then {later:?}");
+}
+
+fn open_connections_are_counted_while_they_are_open(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let mut peers: Vec<_> = (0..4).map(|_| server.websocket()).collect();
+    assert_eq!(server.stats().connections_open, 4);
+    peers.pop().expect("four of them").close();
+    common::wait_for("three of four", || (server.stats().connections_open == 3).then_some(()));
+    drop(peers);
+    server.await_all_closed();
+}
+
+/// The counters of several workers are added up, whichever of them the kernel gave a connection to.
+fn several_workers_answer_as_one(engine: &str) {
+    let server = Server::start(engine, &["--threads", "3"]);
+    assert_eq!(server.ready.workers, 3);
+    for _ in 0..30 {
+        server.assert_echoes();
+    }
+    let stats = server.stats();
+    assert_eq!((stats.workers, stats.messages_echoed), (3, 30));
+    assert_eq!(outcomes(&stats).get(&("accept", "completed")), Some(&30));
+}
+
+/// The samples of a text in the OpenMetrics format; panics at a line that is none of its kinds.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let (mut samples, mut described) = (BTreeMap::new(), Vec::new());
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            match comment.split_once(' ') {
+                Some(("HELP" | "UNIT", rest)) => assert!(rest.contains(' '), "{line}"),
+                Some(("TYPE", rest)) => {
+                    let (name, kind) = rest.split_once(' ').expect("a name and a kind");
+                    assert!(matches!(kind, "counter" | "gauge"), "{line}");
+                    described.push(name.to_owned());
+                }
+                _ => assert_eq!(line, "# EOF"),
+            }
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line:?}"));
+        let name = series.split('{').next().expect("a name");
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{line}");
+        assert!(described.iter().any(|known| name.strip_suffix("_total").unwrap_or(name) == known), "no TYPE: {line}");
+        assert!(!series.contains('{') || series.ends_with('}'), "{line}");
+        let twice = samples.insert(series.to_owned(), value.parse().unwrap_or_else(|_| panic!("no number: {line}")));
+        assert!(twice.is_none(), "twice: {line}");
+    }
+    samples
+}
+
+fn metrics_are_prometheus_text_with_the_same_counts(engine: &str) {
+    let server = busy_server(engine);
+    let (head, body) = server.get("/metrics");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
+    let (samples, stats) = (samples(&body), server.stats());
+    let sample = |name: &str| samples.get(name).copied().unwrap_or_else(|| panic!("no {name} in {samples:#?}"));
+    for ((phase, outcome), count) in outcomes(&stats) {
+        let series = format!("wssbench_outcomes_total{{phase=\"{phase}\",outcome=\"{outcome}\"}}");
+        assert_eq!(sample(&series), f64::from(u32::try_from(count).expect("few")), "{series}");
+    }
+    assert_eq!(sample("wssbench_messages_echoed_total"), 21.0);
+    assert_eq!(sample("wssbench_echoed_bytes_total"), 770.0);
+    assert_eq!(sample("wssbench_connections_open"), 0.0);
+    assert!(sample("wssbench_worker_cpu_seconds_total") > 0.0);
+    assert!(sample("wssbench_resident_memory_bytes") > 1e6);
+    let handshakes: f64 =
+        samples.iter().filter(|(name, _)| name.starts_with("wssbench_tls_handshakes_total{")).map(|(_, n)| n).sum();
+    assert_eq!(handshakes, 9.0);
+}
+
+fn other_paths_and_methods_are_refused(engine: &str) {
+    let server = Server::start(engine, &[]);
+    for path in ["/", "/stats/", "/statsx", "/../etc/passwd"] {
+        let (head, _) = server.get(path);
+        assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");
+    }
+    assert_eq!(server.stats().connections_open, 0);
+}
+
+fn an_address_that_others_can_reach_is_refused(engine: &str) {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        refused(engine, &["--admin", address]).assert_one_sentence(&["--admin", "loopback", address]);
+    }
+}
+
+on_both_engines! {
+    the_counts_add_up,
+    the_answer_says_what_serves,
+    open_connections_are_counted_while_they_are_open,
+    several_workers_answer_as_one,
+    metrics_are_prometheus_text_with_the_same_counts,
+    other_paths_and_methods_are_refused,
+    an_address_that_others_can_reach_is_refused,
+}
