@@ -55,6 +55,7 @@ pub(crate) struct RunCommand {
 }
 
 pub(crate) fn main() -> ExitCode {
+    end_on_panic();
     let ended = match Command::parse().verb {
         Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| true),
         Some(Verb::Run(command)) => configure(*command).and_then(|command| run::run(&command)),
@@ -68,6 +69,19 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(EXIT_ERROR)
         }
     }
+}
+
+/// A panic in a task would leave its phase waiting for ever: it is told, and ends the program. (The server keeps a
+/// panic to the connection that it happened on; an embedded one ends with this process.)
+fn end_on_panic() {
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "serve") {
+        return;
+    }
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::exit(i32::from(EXIT_ERROR));
+    }));
 }
 
 /// Lays the command line over the file that it names.

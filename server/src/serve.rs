@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
@@ -186,8 +187,14 @@ fn start_worker(
     thread::Builder::new()
         .name(format!("worker-{number}"))
         .spawn(move || {
-            let ended: Result<(), EngineError> = with_engine!(engine, E => worker::run::<E>(setup));
-            let why = ended.err().map_or_else(|| "it was done".to_owned(), |error| error.to_string());
+            // A panic has been told on standard error; the others must not go on without this one in silence.
+            let ended: thread::Result<Result<(), EngineError>> =
+                catch_unwind(AssertUnwindSafe(|| with_engine!(engine, E => worker::run::<E>(setup))));
+            let why = match ended {
+                Ok(Ok(())) => "it was done".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "it panicked".to_owned(),
+            };
             let _ = events.send(End::Worker(why));
         })
         .context("starting a worker's thread")

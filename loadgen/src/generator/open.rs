@@ -147,28 +147,36 @@ async fn exchange_first<S: super::channel::Socket>(
     number: u64,
 ) -> Result<(), Failure> {
     let phase = Phase::FirstEcho;
+    let Channel { sender, receiver, .. } = channel;
     let mut scratch = Vec::new();
-    let sending = channel.sender.send(payloads.get(number), &mut scratch);
-    // Both at once: a message larger than the buffers on the way is echoed before it is sent.
-    let mut sending = pin!(sending);
-    let mut sent = false;
-    let mut receiving = pin!(channel.receiver.receive(phase));
-    let received = loop {
-        tokio::select! {
+    let mut received = {
+        // Both at once: a message larger than the buffers on the way is echoed before it is sent.
+        let mut receiving = pin!(receiver.receive(phase));
+        let mut sending = pin!(sender.send(payloads.get(number), &mut scratch));
+        let early = tokio::select! {
             biased;
-            received = &mut receiving => break received?,
-            result = &mut sending, if !sent => {
-                sent = true;
-                result.map_err(|error| error.failure(phase))?;
+            received = &mut receiving => Some(received?),
+            sent = &mut sending => {
+                sent.map_err(|error| error.failure(phase))?;
+                None
             }
+        };
+        match early {
+            Some(Received::Closed(close)) => return Err(closed_failure(phase, close)),
+            Some(received) => {
+                sending.await.map_err(|error| error.failure(phase))?;
+                received
+            }
+            None => receiving.await?,
         }
     };
-    match received {
-        Received::Message(echo) => check_echo(phase, payloads.get(number), &echo),
-        Received::Closed(close) => Err(closed_failure(phase, close)),
-        Received::Ping(_) => {
-            Err(Failure::new(phase, "unexpected", "the server sent a ping before the first echo: it is no echo server"))
+    loop {
+        match received {
+            Received::Message(echo) => return check_echo(phase, payloads.get(number), &echo),
+            Received::Closed(close) => return Err(closed_failure(phase, close)),
+            Received::Ping(ping) => sender.pong(ping).await.map_err(|error| error.failure(phase))?,
         }
+        received = receiver.receive(phase).await?;
     }
 }
 
