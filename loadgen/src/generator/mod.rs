@@ -123,6 +123,8 @@ pub(crate) struct Generator {
     reports: mpsc::Receiver<Report>,
     /// To each thread: intervals to use again.
     spares: Vec<mpsc::Sender<Interval>>,
+    /// Histograms for the seconds that are put together.
+    empty: Vec<LatencyHistogram>,
     threads: Vec<JoinHandle<()>>,
     stopped: bool,
 }
@@ -134,8 +136,14 @@ impl Generator {
     /// If the engine does not start, or a CPU cannot be used.
     pub(crate) fn start(options: &Options) -> anyhow::Result<Self> {
         let (sender, reports) = mpsc::channel();
-        let mut generator =
-            Self { commands: Vec::new(), reports, spares: Vec::new(), threads: Vec::new(), stopped: false };
+        let mut generator = Self {
+            commands: Vec::new(),
+            reports,
+            spares: Vec::new(),
+            empty: vec![LatencyHistogram::new(); SPARES],
+            threads: Vec::new(),
+            stopped: false,
+        };
         for number in 0..options.threads {
             let (commands, receiver) = tokio::sync::mpsc::unbounded_channel();
             let (spare, spares) = mpsc::channel();
@@ -243,7 +251,7 @@ impl Generator {
             commands.send(command()).ok().context("a thread of the generator has ended by itself")?;
         }
         let mut running = self.commands.len();
-        let mut seconds = Seconds { threads: self.commands.len(), ..Seconds::default() };
+        let mut seconds = Seconds { threads: self.commands.len(), open: BTreeMap::new(), spares: &mut self.empty };
         while running > 0 {
             if watch.interrupted() && !self.stopped {
                 self.stopped = true;
@@ -255,6 +263,7 @@ impl Generator {
                 Ok(Report::Tick { thread, tick, mut interval, connections }) => {
                     if let Some(second) = seconds.add(tick, &interval, connections) {
                         watch.second(&second);
+                        seconds.give_back(second);
                     }
                     interval.clear();
                     let _ = self.spares[thread].send(interval);
@@ -287,13 +296,15 @@ impl Generator {
 }
 
 /// Puts the threads' ticks together.
-#[derive(Default)]
-struct Seconds {
+struct Seconds<'a> {
     threads: usize,
     open: BTreeMap<u32, (usize, Second)>,
+    /// Histograms to use again: this thread shares its CPU with one that measures, and where the first touch of a page
+    /// stops a virtual CPU, a new histogram a second would stop that one.
+    spares: &'a mut Vec<LatencyHistogram>,
 }
 
-impl Seconds {
+impl Seconds<'_> {
     /// Adds one; gives the second back when all threads have told of it.
     fn add(&mut self, tick: u32, interval: &Interval, connections: u64) -> Option<Second> {
         let empty = || {
@@ -310,6 +321,12 @@ impl Seconds {
             return None;
         }
         self.open.remove(&tick).map(|(_, second)| second)
+    }
+
+    fn give_back(&mut self, second: Second) {
+        let mut latency = second.latency;
+        latency.clear();
+        self.spares.push(latency);
     }
 
     /// What some threads alone have told of: they ended later than the others.
