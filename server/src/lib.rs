@@ -2,7 +2,7 @@
 //!
 //! [`serve`](serve::serve) starts one worker a CPU, each a thread with its own engine and its own SO_REUSEPORT
 //! listener; they share nothing but their options. What a worker counts stays on its thread and is handed out on
-//! request ([`counters`]). The admin endpoint ([`admin`]) runs on a thread of its own.
+//! request (`counters.rs`). The admin endpoint (`admin/`) runs on a thread of its own.
 
 mod admin;
 mod connection;
