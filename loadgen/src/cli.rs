@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
@@ -16,12 +16,15 @@ const EXIT_INVALID: u8 = 3;
 
 /// What does TLS cost my WebSockets?
 ///
-/// Without a verb: `run` with its defaults, on an embedded server.
+/// Without a verb it is `run`: by default on an embedded server, 1,000 connections and 10,000 messages a second.
 #[derive(Debug, Parser)]
-#[command(name = "wssbench", version, max_term_width = 100)]
+#[command(name = "wssbench", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Command {
     #[command(subcommand)]
     verb: Option<Verb>,
+
+    #[command(flatten)]
+    run: RunCommand,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,7 +44,8 @@ pub(crate) struct RunCommand {
     #[command(flatten)]
     pub(crate) config: RunConfig,
 
-    /// TOML of the same options; what the command line names wins
+    /// TOML of the same options with _ for -, those of TLS, trust and limits in the tables [tls], [trust] and [limits];
+    /// what the command line names wins
     #[arg(id = "config_file", long = "config", value_name = "FILE", help_heading = "Input and output")]
     pub(crate) config_file: Option<PathBuf>,
 
@@ -56,11 +60,22 @@ pub(crate) struct RunCommand {
 
 pub(crate) fn main() -> ExitCode {
     end_on_panic();
-    let ended = match Command::parse().verb {
-        Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| true),
-        Some(Verb::Run(command)) => configure(*command).and_then(|command| run::run(&command)),
-        None => run::run(&RunCommand { config: RunConfig::default(), config_file: None, json: false, out: None }),
+    let matches = match Command::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are no errors; a wrong option is one that could not run.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_ERROR } else { 0 });
+        }
     };
+    let ended = Command::from_arg_matches(&matches).map_err(anyhow::Error::from).and_then(|command| {
+        let given = matches.subcommand().map_or(&matches, |(_, given)| given);
+        match command.verb {
+            Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| true),
+            Some(Verb::Run(command)) => run::run(&configure(*command, given)?),
+            None => run::run(&configure(command.run, given)?),
+        }
+    });
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(EXIT_INVALID),
@@ -84,12 +99,9 @@ fn end_on_panic() {
     }));
 }
 
-/// Lays the command line over the file that it names.
-fn configure(mut command: RunCommand) -> anyhow::Result<RunCommand> {
+/// Lays the command line over the file that it names; `given` tells what the user wrote.
+fn configure(mut command: RunCommand, given: &ArgMatches) -> anyhow::Result<RunCommand> {
     if let Some(path) = &command.config_file {
-        let matches = Command::command().get_matches();
-        let (_, given) = matches.subcommand().expect("parsed before, with the same arguments");
-        debug_assert!(RunCommand::from_arg_matches(given).is_ok());
         command.config = config_file::layer(path, &command.config, given)?;
     }
     Ok(command)

@@ -43,7 +43,7 @@ pub(crate) fn environment() -> Environment {
         governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         hypervisor: virtual_machine
             .then(|| read("/sys/class/dmi/id/sys_vendor").or_else(|| read("/sys/hypervisor/type")))
-            .map(|name| name.unwrap_or_else(|| "unnamed".to_owned())),
+            .map(|name| name.unwrap_or_else(|| "unnamed hypervisor".to_owned())),
         clocksource: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         steal_percent: 0.0,
     }

@@ -99,7 +99,7 @@ impl Watch for Progress {
         #[allow(clippy::cast_precision_loss)]
         let rate = second.completed as f64 / length;
         self.say(&format!(
-            "{:<9} {:>4.0} s  {:>6} connections  {rate:>7.0}/s  p50 {:>9}  p99 {:>9}  {} errors",
+            "{:<9} {:>3.0}s {:>6} open {rate:>7.0}/s  p50 {:>9}  p99 {:>9} {:>5} errors",
             self.phase,
             self.run_start.elapsed().as_secs_f64(),
             second.connections,

@@ -11,14 +11,14 @@ use wss_results::run_result::{
 use wss_results::{Mode, Rate, RunConfig, ServerStats, report, store, validity};
 use wss_wire::machine;
 
-use self::setup::Setup;
+use self::setup::{Finished, Setup};
 use crate::cli::RunCommand;
 use crate::environment::{self, CpuTime};
-use crate::generator::record::Failures;
+use crate::generator::record::{Failure, Failures, Phase};
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
 use crate::preflight;
 use crate::progress::Progress;
-use crate::server_side::{Admin, Difference, difference};
+use crate::server_side::{Difference, difference};
 
 /// How long the server may take to have counted what the generator has seen the end of.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -33,16 +33,24 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let mut setup = Setup::new(&command.config)?;
     preflight::check_place(&path)?;
     let cpu_time = CpuTime::now();
-    let mut run = Run { progress: Progress::new()?, setup: &mut setup, failures: Failures::default() };
+    let mut run = Run {
+        progress: Progress::new()?,
+        setup: &mut setup,
+        failures: Failures::default(),
+        warmup_failures: Failures::default(),
+    };
     let measured = match run.setup.config.mode {
         Mode::Echo => run.echo()?,
         Mode::Handshake => run.handshakes()?,
     };
-    let Run { progress, failures, .. } = run;
+    let Run { progress, mut failures, warmup_failures, .. } = run;
     let interrupted = progress.interrupted();
     let series = progress.end();
     let environment = Environment { steal_percent: steal_since(cpu_time), ..setup.environment.clone() };
-    let (config, target, verify, notes) = setup.finish()?;
+    let Finished { config, target, verify, notes, server_ended } = setup.finish();
+    if let Err(error) = server_ended {
+        failures.add(Failure::new(Phase::Server, "ended", format!("{error:#}")));
+    }
 
     ensure_completed(&measured.handshake, &failures)?;
     let errors = failures.in_words();
@@ -59,7 +67,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
         verify,
         handshake: measured.handshake,
         echo: measured.echo,
-        warmup: measured.warmup,
+        warmup: Warmup { errors: warmup_failures.in_words(), ..measured.warmup },
         server: measured.server,
         client: measured.client,
         series,
@@ -124,6 +132,7 @@ struct Run<'a> {
     setup: &'a mut Setup,
     progress: Progress,
     failures: Failures,
+    warmup_failures: Failures,
 }
 
 impl Run<'_> {
@@ -137,7 +146,7 @@ impl Run<'_> {
         }
         let (handshake, negotiated, handshake_spent) =
             self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
-        let idle = (self.server_stats()?, environment::memory().0);
+        let idle = (self.server_stats(), environment::memory().0);
         if !config.warmup.0.is_zero() && !self.progress.interrupted() {
             warmup.echo = Some(self.echo_phase("warm-up", false, config.warmup.0)?.0);
         }
@@ -147,8 +156,8 @@ impl Run<'_> {
             let (echo, spent) = self.echo_phase("echo", true, config.duration.0)?;
             (echo, Some(spent))
         };
-        self.close_all()?;
-        let (client, server) = self.sides(spent.as_ref(), Some(&handshake_spent), Some(&idle))?;
+        self.close_all(true)?;
+        let (client, server) = self.sides(spent.as_ref(), Some(&handshake_spent), Some(&idle));
         Ok(Measured {
             negotiated,
             server_negotiated: handshake_spent.server.map(|server| server.negotiated),
@@ -168,13 +177,13 @@ impl Run<'_> {
         let pace = Pace::Closed { concurrency: config.connect_concurrency };
         let until = Until::Count(config.connections);
         let (handshake, ..) = self.handshake_phase_at("warm-up", false, pace, until, Afterwards::Keep)?;
-        self.close_all()?;
+        self.close_all(false)?;
         Ok(handshake)
     }
 
     /// A server that no connection of the warm-up reached is not tried again.
     fn ensure_any(&self, warmup: &Warmup) -> anyhow::Result<()> {
-        warmup.handshake.as_ref().map_or(Ok(()), |handshake| ensure_completed(handshake, &self.failures))
+        warmup.handshake.as_ref().map_or(Ok(()), |handshake| ensure_completed(handshake, &self.warmup_failures))
     }
 
     /// `--mode handshake`: connect, TLS, upgrade, one echo, close, again: warm-up and measurement.
@@ -194,8 +203,8 @@ impl Run<'_> {
             let (handshake, negotiated, spent) = self.handshake_phase("handshake", true, until, afterwards)?;
             (handshake, negotiated, Some(spent))
         };
-        self.close_all()?;
-        let (client, server) = self.sides(spent.as_ref(), None, None)?;
+        self.close_all(true)?;
+        let (client, server) = self.sides(spent.as_ref(), None, None);
         Ok(Measured {
             negotiated,
             server_negotiated: spent.and_then(|spent| spent.server).map(|server| server.negotiated),
@@ -230,9 +239,9 @@ impl Run<'_> {
         until: Until,
         afterwards: Afterwards,
     ) -> anyhow::Result<(HandshakeResult, Vec<NegotiatedCount>, Spent)> {
+        let before = self.look();
         let config = &self.setup.config;
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
-        let before = self.look()?;
         let plan = HandshakePlan { start: Generator::next_start(), pace, until, afterwards, first_echo };
         self.progress.begin(name, measured, plan.start);
         let mut record = self.setup.generator.handshakes(&plan, &mut self.progress)?;
@@ -254,7 +263,7 @@ impl Run<'_> {
             result.server_cpu_ns = each(server.cpu, result.completed);
             result.server_busy = (server.busy.count() > 0).then(|| server.busy.summary());
         }
-        self.failures.merge(std::mem::take(&mut record.failures));
+        self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         Ok((result, record.labels.in_words(), spent))
     }
 
@@ -264,8 +273,8 @@ impl Run<'_> {
         measured: bool,
         duration: Duration,
     ) -> anyhow::Result<(EchoResult, Spent)> {
+        let before = self.look();
         let config = &self.setup.config;
-        let before = self.look()?;
         let start = Generator::next_start();
         let plan = EchoPlan {
             start,
@@ -289,31 +298,44 @@ impl Run<'_> {
         let mut result = record.result(end.saturating_duration_since(start));
         result.client_cpu_ns = each(spent.client_cpu, result.received);
         result.server_cpu_ns = spent.server.as_ref().and_then(|server| each(server.cpu, result.received));
-        self.failures.merge(std::mem::take(&mut record.failures));
+        self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         Ok((result, spent))
     }
 
-    fn close_all(&mut self) -> anyhow::Result<()> {
+    /// Where what goes wrong is written down: the warm-up's is told apart.
+    fn failures_of(&mut self, measured: bool) -> &mut Failures {
+        if measured { &mut self.failures } else { &mut self.warmup_failures }
+    }
+
+    fn close_all(&mut self, measured: bool) -> anyhow::Result<()> {
         self.progress.begin("closing", false, Instant::now());
         let failures = self.setup.generator.close(&mut self.progress)?;
-        self.failures.merge(failures);
+        self.failures_of(measured).merge(failures);
         Ok(())
     }
 
-    fn server_stats(&self) -> anyhow::Result<Option<ServerStats>> {
-        self.setup.admin.as_ref().map(Admin::stats).transpose()
+    /// The server's counts. A server that is lost in mid-run costs its side of the result, not the result.
+    fn server_stats(&mut self) -> Option<ServerStats> {
+        match self.setup.admin.as_ref()?.stats() {
+            Ok(stats) => Some(stats),
+            Err(error) => {
+                self.setup.admin = None;
+                self.failures.add(Failure::new(Phase::Server, "lost", format!("the server is gone: {error:#}")));
+                None
+            }
+        }
     }
 
-    fn look(&self) -> anyhow::Result<Look> {
+    fn look(&mut self) -> Look {
         std::thread::sleep(SETTLE);
-        let server = self.server_stats()?;
-        Ok(Look { instant: Instant::now(), client_cpu: generator_cpu(), server })
+        let server = self.server_stats();
+        Look { instant: Instant::now(), client_cpu: generator_cpu(), server }
     }
 
-    fn since(&self, before: &Look) -> anyhow::Result<Spent> {
+    fn since(&mut self, before: &Look) -> anyhow::Result<Spent> {
         // The generator's first: what it does while it waits and asks is not part of the phase.
         let (client_cpu, elapsed) = (generator_cpu().saturating_sub(before.client_cpu), before.instant.elapsed());
-        let after = self.look()?;
+        let after = self.look();
         let server = before.server.as_ref().zip(after.server.as_ref());
         let server = server.map(|(before, after)| difference(before, after)).transpose()?;
         Ok(Spent { elapsed, client_cpu, server })
@@ -321,11 +343,12 @@ impl Run<'_> {
 
     /// CPU and memory of both ends; `spent` is the phase that the run is about.
     fn sides(
-        &self,
+        &mut self,
         spent: Option<&Spent>,
         handshake: Option<&Spent>,
         idle: Option<&(Option<ServerStats>, u64)>,
-    ) -> anyhow::Result<(Side, Option<Side>)> {
+    ) -> (Side, Option<Side>) {
+        let stats = self.server_stats();
         let setup = &self.setup;
         let used = |cpu: Duration, spent: &Spent, threads: usize| {
             cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * threads.max(1) as f64).max(1e-9)
@@ -340,7 +363,7 @@ impl Run<'_> {
             rss_bytes_idle: idle.map(|idle| idle.1),
             rss_bytes_peak: environment::memory().1,
         };
-        let Some(stats) = self.server_stats()? else { return Ok((client, None)) };
+        let Some(stats) = stats else { return (client, None) };
         let server_used =
             |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers));
         let server = Side {
@@ -352,7 +375,7 @@ impl Run<'_> {
             rss_bytes_idle: idle.and_then(|idle| idle.0.as_ref()).map(|stats| stats.rss_bytes),
             rss_bytes_peak: stats.rss_bytes_peak,
         };
-        Ok((client, Some(server)))
+        (client, Some(server))
     }
 }
 

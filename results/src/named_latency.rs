@@ -15,7 +15,7 @@ pub(crate) fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
 
 /// Those and the ones of the warm-up.
 pub(crate) fn all(result: &RunResult) -> Vec<(String, &Latency)> {
-    let Warmup { handshake, echo } = &result.warmup;
+    let Warmup { handshake, echo, errors: _ } = &result.warmup;
     let mut named = measured(result);
     named.extend(handshake.iter().flat_map(|handshake| of_handshake("warmup.handshake", handshake)));
     named.extend(echo.iter().flat_map(|echo| of_echo("warmup.echo", echo)));

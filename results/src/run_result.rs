@@ -203,10 +203,12 @@ pub struct EchoResult {
 /// The warm-up, with the same shapes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {
-    /// In `--mode handshake`.
+    /// The handshakes of `--mode handshake`; in `--mode echo` each connection opened once, in a closed loop.
     pub handshake: Option<HandshakeResult>,
     /// In `--mode echo`.
     pub echo: Option<EchoResult>,
+    /// Whatever went wrong in it, by phase and kind.
+    pub errors: Vec<ErrorCount>,
 }
 
 /// One end: engine, CPU, memory.

@@ -136,7 +136,7 @@ pub(crate) fn echo_run() -> RunResult {
         verify: Some("full".to_owned()),
         handshake: handshake(1_000, 249.8),
         echo: Some(echo),
-        warmup: Warmup { handshake: None, echo: Some(EchoResult::default()) },
+        warmup: Warmup { handshake: None, echo: Some(EchoResult::default()), errors: Vec::new() },
         server: Some(side("0", 0.243, 71 << 20)),
         client: side("1", 0.219, 64 << 20),
         series: vec![point("handshake", 1.0), point("echo", 1.0), point("echo", 2.0)],
@@ -157,7 +157,7 @@ pub(crate) fn handshake_run() -> RunResult {
     result.negotiated = vec![negotiated(2_500)];
     result.server_negotiated = Some(vec![negotiated(2_500)]);
     result.echo = None;
-    result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None };
+    result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None, errors: Vec::new() };
     for side in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
         side.cpu_utilisation_handshake = None;
         side.rss_bytes_idle = None;

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Mode;
+use crate::config::{Arrivals, Mode};
 use crate::latency::{HIGHEST_NS, Latency};
 use crate::named_latency;
 use crate::report::quantity::{count, percent_to, rate_to, time, time_to, told_apart, total};
 use crate::report::words::{counted, one_line, sort_of_handshake};
-use crate::run_result::{Negotiated, NegotiatedCount, RunResult};
+use crate::run_result::{ErrorCount, Negotiated, NegotiatedCount, RunResult};
 use crate::units::Rate;
 
 /// CPU utilisation of the generator's threads, 0 to 1, above which an open loop is no longer trusted: with less to
@@ -51,7 +51,8 @@ pub fn judge(result: &RunResult) -> Vec<String> {
     if result.config.mode == Mode::Echo && result.echo.is_none() {
         sentences.push("not one echo was completed: the phase did not begin".to_owned());
     }
-    sentences.extend(errors(result));
+    sentences.extend(errors(&result.errors, ""));
+    sentences.extend(errors(&result.warmup.errors, " in the warm-up"));
     sentences.extend(phases.iter().filter_map(Phase::generator_cpu));
     sentences.extend(phases.iter().filter_map(Phase::lateness));
     sentences.extend(phases.iter().filter_map(Phase::achieved));
@@ -83,6 +84,8 @@ struct Phase<'a> {
 fn phases(result: &RunResult) -> Vec<Phase<'_>> {
     let handshake = &result.handshake;
     let in_echo_mode = result.config.mode == Mode::Echo;
+    // A Poisson process plans more or fewer than its rate by chance: there only the number is judged.
+    let even = result.config.arrivals == Arrivals::Even;
     let mut phases = vec![Phase {
         noun: "handshake",
         plural: "handshakes",
@@ -99,7 +102,7 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
         planned: handshake.planned,
         completed: handshake.completed,
         rate_per_s: handshake.rate_per_s,
-        judge_rate: !in_echo_mode || handshake.planned >= MIN_CONNECTIONS_FOR_RATE,
+        judge_rate: even && (!in_echo_mode || handshake.planned >= MIN_CONNECTIONS_FOR_RATE),
     }];
     phases.extend(result.echo.iter().map(|echo| Phase {
         noun: "echo",
@@ -113,7 +116,7 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
         planned: echo.planned,
         completed: echo.received,
         rate_per_s: echo.rate_per_s,
-        judge_rate: true,
+        judge_rate: even,
     }));
     phases
 }
@@ -204,8 +207,8 @@ fn interrupted(result: &RunResult) -> Option<String> {
     })
 }
 
-fn errors(result: &RunResult) -> Option<String> {
-    let mut kinds: Vec<_> = result.errors.iter().filter(|error| error.count > 0).collect();
+fn errors(errors: &[ErrorCount], of: &str) -> Option<String> {
+    let mut kinds: Vec<_> = errors.iter().filter(|error| error.count > 0).collect();
     kinds.sort_by_key(|error| std::cmp::Reverse(error.count));
     let all = total(kinds.iter().map(|error| error.count));
     let named: Vec<String> = kinds
@@ -215,7 +218,7 @@ fn errors(result: &RunResult) -> Option<String> {
         .collect();
     let others = total(kinds.iter().skip(NAMED_IN_A_SENTENCE).map(|error| error.count));
     let others = if others > 0 { format!(", {} of other kinds", count(others)) } else { String::new() };
-    (all > 0).then(|| format!("{} (limit 0): {}{others}", counted(all, "error"), named.join(", ")))
+    (all > 0).then(|| format!("{}{of} (limit 0): {}{others}", counted(all, "error"), named.join(", ")))
 }
 
 /// A sample beyond the histogram's end is in no percentile: all of them are then lower than what was measured.

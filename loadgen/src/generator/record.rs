@@ -16,6 +16,8 @@ pub(crate) enum Phase {
     FirstEcho,
     Echo,
     Close,
+    /// The server itself: it ended, or its admin endpoint did.
+    Server,
 }
 
 impl Phase {
@@ -27,6 +29,7 @@ impl Phase {
             Self::FirstEcho => "first_echo",
             Self::Echo => "echo",
             Self::Close => "close",
+            Self::Server => "server",
         }
     }
 }

@@ -38,6 +38,15 @@ pub(super) struct Setup {
     pub(super) environment: Environment,
 }
 
+/// What is left of a [`Setup`].
+pub(super) struct Finished {
+    pub(super) config: RunConfig,
+    pub(super) target: TargetResult,
+    pub(super) verify: Option<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) server_ended: anyhow::Result<()>,
+}
+
 impl Setup {
     /// Checks and starts.
     ///
@@ -123,16 +132,11 @@ impl Setup {
         Ok(setup)
     }
 
-    /// Ends the generator and the embedded server; what is left for the result.
-    ///
-    /// # Errors
-    /// If the embedded server did not end well.
-    pub(super) fn finish(self) -> anyhow::Result<(RunConfig, TargetResult, Option<String>, Vec<String>)> {
+    /// Ends the generator and the embedded server; what is left for the result, and whether the server ended well.
+    pub(super) fn finish(self) -> Finished {
         self.generator.end();
-        if let Some(embedded) = self.embedded {
-            embedded.end()?;
-        }
-        Ok((self.config, self.target, self.verify, self.notes))
+        let Self { config, target, verify, notes, .. } = self;
+        Finished { config, target, verify, notes, server_ended: self.embedded.map_or(Ok(()), Embedded::end) }
     }
 }
 

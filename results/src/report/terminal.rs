@@ -127,13 +127,16 @@ fn pace(config: &RunConfig, asked: Rate, closed: &str) -> String {
 }
 
 fn engine(side: &Side) -> String {
-    let cpus = side.cpus.as_ref().map_or_else(String::new, |cpus| format!(" on CPU {cpus}"));
+    let cpus = side
+        .cpus
+        .as_ref()
+        .map_or_else(String::new, |cpus| format!(" on CPU{} {cpus}", if cpus.contains(',') { "s" } else { "" }));
     format!("{}, {}{cpus}", side.engine, counted(side.threads as u64, "thread"))
 }
 
 fn program(result: &RunResult) -> String {
     let tool = &result.tool;
-    let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {}", commit));
+    let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {:.12}", commit));
     let dirty = if tool.git_dirty == Some(true) { " with uncommitted changes" } else { "" };
     let profile = match tool.profile.as_str() {
         "release" => "",

@@ -225,3 +225,25 @@ fn a_sample_beyond_the_histogram_makes_its_percentiles_too_low_and_the_run_inval
         "samples over 60.0 s (limit 0) are in no percentile, which makes all of them too low: 3 of echo.response"
     );
 }
+
+#[test]
+fn a_poisson_process_is_not_condemned_by_its_own_variance() {
+    let result = changed(handshake_run(), |r| {
+        r.config.arrivals = crate::Arrivals::Poisson;
+        r.handshake.rate_per_s = 230.0;
+    });
+    assert_eq!(judge(&result), Vec::<String>::new());
+}
+
+#[test]
+fn what_failed_in_the_warm_up_is_told_as_the_warm_ups() {
+    let failed = changed(echo_run(), |r| {
+        r.warmup.errors = vec![crate::run_result::ErrorCount {
+            phase: "tls".to_owned(),
+            kind: "timeout".to_owned(),
+            count: 3,
+            example: "no answer".to_owned(),
+        }];
+    });
+    assert_eq!(only_sentence(&failed), "3 errors in the warm-up (limit 0): 3 × tls timeout");
+}

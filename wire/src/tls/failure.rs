@@ -10,6 +10,12 @@ pub enum TlsFailure {
     /// The peer's certificate was not accepted.
     #[error("the server's certificate was not accepted: {0}; give its CA with --ca FILE, or --insecure")]
     Certificate(String),
+    /// A self-signed certificate that says it is a CA's.
+    #[error(
+        "the server's certificate says that it is a CA's, and a CA's may not be a server's: make it with \
+         basicConstraints=CA:FALSE, or use --insecure"
+    )]
+    CaAsServer,
     /// The certificate is for another name.
     #[error("the server's certificate is not for this name: {0}; give the right one with --server-name")]
     Name(String),
@@ -34,7 +40,7 @@ impl TlsFailure {
     /// Name for counting.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Certificate(_) => "certificate",
+            Self::Certificate(_) | Self::CaAsServer => "certificate",
             Self::Name(_) => "certificate_name",
             Self::Alert(_) => "alert",
             Self::NotTls(_) => "not_tls",
@@ -55,6 +61,10 @@ impl From<io::Error> for TlsFailure {
             Some(Error::InvalidCertificate(
                 reason @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
             )) => Self::Name(reason.to_string()),
+            // webpki's own words come as text alone.
+            Some(Error::InvalidCertificate(reason)) if format!("{reason:?}").contains("CaUsedAsEndEntity") => {
+                Self::CaAsServer
+            }
             Some(Error::InvalidCertificate(reason)) => Self::Certificate(reason.to_string()),
             Some(Error::AlertReceived(alert)) => Self::Alert(format!("{alert:?}")),
             Some(Error::InvalidMessage(reason)) => Self::NotTls(format!("{reason:?}")),
