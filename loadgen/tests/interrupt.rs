@@ -203,3 +203,19 @@ fn a_server_does_not_outlive_a_run_that_ends_by_itself() {
     assert_gone(server);
     common::assert_no_errors(&ended.result());
 }
+
+#[test]
+fn a_server_that_dies_in_mid_run_costs_its_side_of_the_result_and_not_the_result() {
+    let arguments = ["--connections", "4", "--warmup", "0s", "--duration", "3s", "--rate", "200/s"];
+    let (mut running, server) = start_embedded(&arguments);
+    wait_for_phase(&mut running, "echo");
+    assert!(std::process::Command::new("kill").args(["-KILL", &server.to_string()]).status().unwrap().success());
+    let ended = running.end_within(common::BOUND);
+    assert_eq!(ended.code(), Some(3), "{ended}");
+    let result = ended.result();
+    assert_adds_up(&result);
+    let told = |kind| result.errors.iter().any(|error| (error.phase.as_str(), error.kind.as_str()) == ("server", kind));
+    assert!(told("lost") && told("ended"), "{:?}", result.errors);
+    let echo = result.echo.as_ref().unwrap();
+    assert!(echo.received > 0 && echo.failed > 0 && result.server.is_none(), "{echo:?}");
+}
