@@ -165,7 +165,7 @@ where
     stream.flush().await?;
 
     let mut buffer = Vec::new();
-    let end = match head::read_head(stream, request.max_head_size, &mut buffer).await {
+    let end = match head::read_head(stream, b"HTTP/1.", request.max_head_size, &mut buffer).await {
         Ok(end) => end,
         Err(HeadError::Malformed(why)) => return Err(malformed(why, &buffer)),
         Err(HeadError::TooLarge | HeadError::TooManyFields) => {

@@ -31,8 +31,14 @@ pub(super) enum HeadError {
 
 /// Reads into `buffer`, which is empty, up to the empty line that ends a head (RFC 9112 section 2.1), and returns the
 /// length of the head with that line. Whatever else came with it is behind it in `buffer`, never more than `limit`
-/// bytes altogether. After an error `buffer` has what came.
-pub(super) async fn read_head<S>(stream: &mut S, limit: usize, buffer: &mut Vec<u8>) -> Result<usize, HeadError>
+/// bytes altogether. After an error `buffer` has what came. What does not begin with `begins` is told at once: a peer
+/// that speaks another protocol may never send an empty line.
+pub(super) async fn read_head<S>(
+    stream: &mut S,
+    begins: &[u8],
+    limit: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<usize, HeadError>
 where
     S: AsyncRead + Unpin,
 {
@@ -43,6 +49,9 @@ where
         buffer.reserve(size);
         if (&mut *stream).take(size as u64).read_buf(buffer).await.map_err(HeadError::Io)? == 0 {
             return Err(HeadError::Eof);
+        }
+        if buffer.iter().zip(begins).any(|(came, expected)| came != expected) {
+            return Err(HeadError::Malformed("it is no HTTP"));
         }
         if let Some(end) = scan.bytes(&buffer[seen..])? {
             return Ok(seen + end);

@@ -90,7 +90,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut buffer = Vec::new();
-    let judged = match head::read_head(stream, options.max_head_size, &mut buffer).await {
+    let judged = match head::read_head(stream, b"", options.max_head_size, &mut buffer).await {
         Ok(end) => judge(&buffer[..end], options).map(|granted| (end, granted)),
         Err(HeadError::Malformed(why)) => Err(Refusal::bad(format!("The request is not valid HTTP/1.1: {why}."))),
         Err(HeadError::TooLarge) => {
