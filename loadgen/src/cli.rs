@@ -44,7 +44,7 @@ pub(crate) struct RunCommand {
     #[command(flatten)]
     pub(crate) config: RunConfig,
 
-    /// TOML of the same options with _ for -, those of TLS, trust and limits in the tables [tls], [trust] and [limits];
+    /// TOML of the same options with _ for -, those of TLS, trust and limits in the tables tls, trust and limits;
     /// what the command line names wins
     #[arg(id = "config_file", long = "config", value_name = "FILE", help_heading = "Input and output")]
     pub(crate) config_file: Option<PathBuf>,
