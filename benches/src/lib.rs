@@ -3,9 +3,10 @@
 //! [`summary`] prints those.
 //!
 //! It measures no latency by itself: every figure is the generator's, but for the servers' CPU time. It never leaves a
-//! leg out in silence. The criterion benches in `benches/` use nothing of this.
+//! leg out in silence. [`in_memory`] is the handshake without a network, which the criterion bench times.
 
 pub mod comparison;
+pub mod in_memory;
 pub mod leg;
 pub mod server;
 pub mod summary;

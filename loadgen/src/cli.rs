@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::{config_file, run};
+use crate::{config_file, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
@@ -36,6 +36,17 @@ enum Verb {
     Run(Box<RunCommand>),
     /// Serve wss, ws, tls or tcp echo until SIGTERM or SIGINT
     Serve(Box<ServeOptions>),
+    /// Show one connection from SYN to close: every TLS record and message, the upgrade, every frame
+    ///
+    /// Without a URL the server is embedded. What is encrypted is opened with the session's own secrets.
+    /// Exit code: 0 it came to its end, 1 it did not, and the timeline shows how far it came.
+    Trace(Box<trace::TraceCommand>),
+    /// Compare many configurations in interleaved blocks: every option of run takes a list here
+    ///
+    /// `--suite all --cert ecdsa-p256,rsa-2048` runs every combination; `all` is all that an option lists. Without any
+    /// option of run and without a preset it is a tour of five minutes: what does TLS cost me?
+    /// Exit code: 0 all valid, 1 could not run, 3 not all of it is valid, or it was interrupted.
+    Sweep(Box<sweep::SweepCommand>),
 }
 
 /// `wssbench run`.
@@ -71,19 +82,29 @@ pub(crate) fn main() -> ExitCode {
     let ended = Command::from_arg_matches(&matches).map_err(anyhow::Error::from).and_then(|command| {
         let given = matches.subcommand().map_or(&matches, |(_, given)| given);
         match command.verb {
-            Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| true),
-            Some(Verb::Run(command)) => run::run(&configure(*command, given)?),
-            None => run::run(&configure(command.run, given)?),
+            Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| ExitCode::SUCCESS),
+            Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
+            Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
+            Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
+            None => run::run(&configure(command.run, given)?).map(exit_of_run),
         }
     });
     match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_INVALID),
+        Ok(code) => code,
         Err(error) => {
             eprintln!("wssbench: {error:#}");
             ExitCode::from(EXIT_ERROR)
         }
     }
+}
+
+fn exit_of_run(valid: bool) -> ExitCode {
+    exit_code(valid, EXIT_INVALID)
+}
+
+/// `failed` if it is not well.
+fn exit_code(well: bool, failed: u8) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::from(failed) }
 }
 
 /// A panic in a task would leave its phase waiting for ever: it is told, and ends the program. (The server keeps a

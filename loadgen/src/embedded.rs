@@ -1,7 +1,8 @@
 //! The embedded server: a child process of its own on CPUs of its own, which ends with the generator however the
 //! generator ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,17 @@ pub(crate) struct Options<'a> {
     pub(crate) cpus: &'a CpuList,
     /// Connections that the run may have open at a time.
     pub(crate) connections: usize,
+    /// Sessions that it has to remember.
+    pub(crate) sessions: usize,
+    /// With `--mtls`: the CA of the generator's certificate, PEM.
+    pub(crate) client_ca: Option<&'a str>,
+}
+
+/// A file without a name that a child process inherits.
+fn in_memory(text: &str) -> std::io::Result<std::fs::File> {
+    let mut file = std::fs::File::from(rustix::fs::memfd_create("wssbench-ca", rustix::fs::MemfdFlags::empty())?);
+    file.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 impl Embedded {
@@ -51,8 +63,15 @@ impl Embedded {
             .args(["--max-message-size", &options.config.size.0.max(1 << 20).to_string()])
             // Idle connections of a run that opens many slowly are no fault.
             .args(["--idle-timeout", "1h"]);
-        if let Some(version) = options.config.tls.tls_version {
-            command.args(["--tls", version.name()]);
+        if options.layer.has_tls() {
+            command.args(options.config.server_tls().arguments());
+            command.args(["--max-sessions", &options.sessions.to_string()]);
+        }
+        // In memory, and read by the child through its own table of open files: nothing is left behind.
+        let client_ca =
+            options.client_ca.map(in_memory).transpose().context("handing the client's CA to the server")?;
+        if let Some(file) = &client_ca {
+            command.arg(format!("--client-ca=/proc/self/fd/{}", file.as_raw_fd()));
         }
         if let Some(subprotocol) = &options.config.subprotocol {
             command.args(["--subprotocol", subprotocol]);

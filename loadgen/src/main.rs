@@ -12,6 +12,8 @@ mod preflight;
 mod progress;
 mod run;
 mod server_side;
+mod sweep;
+mod trace;
 
 use std::process::ExitCode;
 

@@ -25,23 +25,36 @@ pub(crate) struct Progress {
     series: Vec<SeriesPoint>,
 }
 
+/// A flag that SIGINT and SIGTERM set; the second one ends the process at once.
+///
+/// # Errors
+/// If the signals cannot be registered.
+pub(crate) fn interruption() -> std::io::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag unset and sets it, the second finds it set.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    Ok(interrupted)
+}
+
+/// One line that changes; `None` where standard output or standard error is no terminal.
+pub(crate) fn line() -> Option<ProgressBar> {
+    let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    terminal.then(|| {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.with_style(ProgressStyle::with_template("{spinner} {msg}").expect("a constant template"))
+    })
+}
+
 impl Progress {
     /// Listens for SIGINT and SIGTERM. The second one ends the process at once.
     ///
     /// # Errors
     /// If the signals cannot be registered.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag unset and sets it, the second finds it set.
-            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupted))?;
-            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-        }
-        let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        let bar = terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.with_style(ProgressStyle::with_template("{spinner} {msg}").expect("a constant template"))
-        });
+        let (interrupted, bar) = (interruption()?, line());
         let now = Instant::now();
         Ok(Self {
             bar,

@@ -1,13 +1,17 @@
 //! `wssbench run`: the main job, from the options to the exit code.
 
+mod cost;
 mod setup;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use wss_results::config::tls::Verify;
 use wss_results::run_result::{
-    EchoResult, Environment, HandshakeResult, NegotiatedCount, RunResult, SCHEMA, Side, Target as TargetResult, Warmup,
+    EchoResult, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA, Side,
+    Target as TargetResult, Warmup,
 };
+use wss_results::server_stats::HandshakeTotals;
 use wss_results::{Mode, Rate, RunConfig, ServerStats, report, store, validity};
 use wss_wire::machine;
 
@@ -48,6 +52,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let series = progress.end();
     let environment = Environment { steal_percent: steal_since(cpu_time), ..setup.environment.clone() };
     let Finished { config, target, verify, notes, server_ended } = setup.finish();
+    let resumption = resumption(&config, &measured);
     if let Err(error) = server_ended {
         failures.add(Failure::new(Phase::Server, "ended", format!("{error:#}")));
     }
@@ -64,7 +69,9 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
         target,
         negotiated: measured.negotiated,
         server_negotiated: measured.server_negotiated,
-        verify,
+        verify: verify.map(|verify| verify.to_string()),
+        verify_skips: verify.and_then(Verify::skips).map(str::to_owned),
+        resumption,
         handshake: measured.handshake,
         echo: measured.echo,
         warmup: Warmup { errors: warmup_failures.in_words(), ..measured.warmup },
@@ -89,6 +96,22 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     Ok(result.valid)
 }
 
+/// The mix of full and resumed handshakes, if one was asked for.
+#[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+fn resumption(config: &RunConfig, measured: &Measured) -> Option<Resumption> {
+    let tls = &config.tls;
+    if !tls.resumes() || measured.negotiated.is_empty() {
+        return None;
+    }
+    let percent = |count: u64| 100.0 * count as f64 / measured.handshake.completed.max(1) as f64;
+    Some(Resumption {
+        by: tls.resume_by().to_string(),
+        asked_percent: 100.0 * tls.resume_share(),
+        achieved_percent: percent(measured.resumed),
+        early_data_percent: percent(measured.early_data),
+    })
+}
+
 /// Without one connection there is no result, but the commonest reason.
 fn ensure_completed(handshake: &HandshakeResult, failures: &Failures) -> anyhow::Result<()> {
     if handshake.completed == 0 {
@@ -107,6 +130,9 @@ fn steal_since(start: Option<CpuTime>) -> f64 {
 struct Measured {
     negotiated: Vec<NegotiatedCount>,
     server_negotiated: Option<Vec<NegotiatedCount>>,
+    /// Handshakes that resumed a session, and those of which the server took early data.
+    resumed: u64,
+    early_data: u64,
     handshake: HandshakeResult,
     echo: Option<EchoResult>,
     warmup: Warmup,
@@ -118,6 +144,7 @@ struct Measured {
 struct Look {
     instant: Instant,
     client_cpu: Duration,
+    client_system: Duration,
     server: Option<ServerStats>,
 }
 
@@ -125,7 +152,17 @@ struct Look {
 struct Spent {
     elapsed: Duration,
     client_cpu: Duration,
+    client_system: Duration,
     server: Option<Difference>,
+}
+
+/// A phase of handshakes.
+struct Handshakes {
+    result: HandshakeResult,
+    negotiated: Vec<NegotiatedCount>,
+    resumed: u64,
+    early_data: u64,
+    spent: Spent,
 }
 
 struct Run<'a> {
@@ -140,11 +177,12 @@ impl Run<'_> {
     fn echo(&mut self) -> anyhow::Result<Measured> {
         let config = self.setup.config.clone();
         let mut warmup = Warmup::default();
+        self.make_sessions()?;
         if !config.warmup.0.is_zero() {
             warmup.handshake = Some(self.open_once()?);
             self.ensure_any(&warmup)?;
         }
-        let (handshake, negotiated, handshake_spent) =
+        let Handshakes { result: handshake, negotiated, resumed, early_data, spent: handshake_spent } =
             self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
         let idle = (self.server_stats(), environment::memory().0);
         if !config.warmup.0.is_zero() && !self.progress.interrupted() {
@@ -161,6 +199,8 @@ impl Run<'_> {
         Ok(Measured {
             negotiated,
             server_negotiated: handshake_spent.server.map(|server| server.negotiated),
+            resumed,
+            early_data,
             handshake,
             echo: Some(echo),
             warmup,
@@ -176,9 +216,22 @@ impl Run<'_> {
         let config = &self.setup.config;
         let pace = Pace::Closed { concurrency: config.connect_concurrency };
         let until = Until::Count(config.connections);
-        let (handshake, ..) = self.handshake_phase_at("warm-up", false, pace, until, Afterwards::Keep)?;
+        let opened = self.handshake_phase_at("warm-up", false, pace, until, Afterwards::Keep, true)?;
         self.close_all(false)?;
-        Ok(handshake)
+        Ok(opened.result)
+    }
+
+    /// Before the first handshake that resumes a session: full ones, until every thread has as many sessions as it may
+    /// have handshakes under way. They are in no figure; what goes wrong in them is told with the warm-up.
+    fn make_sessions(&mut self) -> anyhow::Result<()> {
+        let count = self.setup.full_handshakes_for_sessions();
+        if count == 0 {
+            return Ok(());
+        }
+        let pace = Pace::Closed { concurrency: self.setup.config.connect_concurrency };
+        let afterwards = Afterwards::Close { server_closes: false };
+        let made = self.handshake_phase_at("sessions", false, pace, Until::Count(count), afterwards, false)?;
+        ensure_completed(&made.result, &self.warmup_failures)
     }
 
     /// A server that no connection of the warm-up reached is not tried again.
@@ -191,23 +244,28 @@ impl Run<'_> {
         let config = self.setup.config.clone();
         let afterwards = Afterwards::Close { server_closes: config.server_closes };
         let mut warmup = Warmup::default();
+        self.make_sessions()?;
         if !config.warmup.0.is_zero() {
             let until = Until::Elapsed(config.warmup.0);
-            warmup.handshake = Some(self.handshake_phase("warm-up", false, until, afterwards)?.0);
+            warmup.handshake = Some(self.handshake_phase("warm-up", false, until, afterwards)?.result);
             self.ensure_any(&warmup)?;
         }
-        let (handshake, negotiated, spent) = if self.progress.interrupted() {
-            (HandshakeResult::default(), Vec::new(), None)
+        let measured = if self.progress.interrupted() {
+            None
         } else {
-            let until = Until::Elapsed(config.duration.0);
-            let (handshake, negotiated, spent) = self.handshake_phase("handshake", true, until, afterwards)?;
-            (handshake, negotiated, Some(spent))
+            Some(self.handshake_phase("handshake", true, Until::Elapsed(config.duration.0), afterwards)?)
         };
         self.close_all(true)?;
-        let (client, server) = self.sides(spent.as_ref(), None, None);
+        let (client, server) = self.sides(measured.as_ref().map(|measured| &measured.spent), None, None);
+        let (resumed, early_data) =
+            measured.as_ref().map_or((0, 0), |measured| (measured.resumed, measured.early_data));
+        let (handshake, negotiated, spent) = measured
+            .map_or_else(Default::default, |measured| (measured.result, measured.negotiated, Some(measured.spent)));
         Ok(Measured {
             negotiated,
             server_negotiated: spent.and_then(|spent| spent.server).map(|server| server.negotiated),
+            resumed,
+            early_data,
             handshake,
             echo: None,
             warmup,
@@ -222,13 +280,13 @@ impl Run<'_> {
         measured: bool,
         until: Until,
         afterwards: Afterwards,
-    ) -> anyhow::Result<(HandshakeResult, Vec<NegotiatedCount>, Spent)> {
+    ) -> anyhow::Result<Handshakes> {
         let config = &self.setup.config;
         let pace = match config.connect_rate {
             Rate::PerSecond(rate) => Pace::Rate { rate, arrivals: config.arrivals },
             Rate::Max => Pace::Closed { concurrency: config.connect_concurrency },
         };
-        self.handshake_phase_at(name, measured, pace, until, afterwards)
+        self.handshake_phase_at(name, measured, pace, until, afterwards, true)
     }
 
     fn handshake_phase_at(
@@ -238,11 +296,12 @@ impl Run<'_> {
         pace: Pace,
         until: Until,
         afterwards: Afterwards,
-    ) -> anyhow::Result<(HandshakeResult, Vec<NegotiatedCount>, Spent)> {
+        may_resume: bool,
+    ) -> anyhow::Result<Handshakes> {
         let before = self.look();
         let config = &self.setup.config;
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
-        let plan = HandshakePlan { start: Generator::next_start(), pace, until, afterwards, first_echo };
+        let plan = HandshakePlan { start: Generator::next_start(), pace, until, afterwards, first_echo, may_resume };
         self.progress.begin(name, measured, plan.start);
         let mut record = self.setup.generator.handshakes(&plan, &mut self.progress)?;
         let spent = self.since(&before)?;
@@ -263,8 +322,25 @@ impl Run<'_> {
             result.server_cpu_ns = each(server.cpu, result.completed);
             result.server_busy = (server.busy.count() > 0).then(|| server.busy.summary());
         }
+        self.split_cost(&mut result, &record.totals, &spent);
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
-        Ok((result, record.labels.in_words(), spent))
+        let (resumed, early_data) = (record.resumed, record.early_data);
+        Ok(Handshakes { result, negotiated: record.labels.in_words(), resumed, early_data, spent })
+    }
+
+    /// Where both ends' time went, and what the server alone knows of the flights.
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    fn split_cost(&self, result: &mut HandshakeResult, client: &HandshakeTotals, spent: &Spent) {
+        let setup = &self.setup;
+        let split = setup.config.tls.cost_split();
+        let cpu = (spent.client_cpu, spent.client_system);
+        result.client_cost = cost::cost(client, Some(cpu), split, setup.timing_ns);
+        let Some(server) = &spent.server else { return };
+        let cpu = (server.cpu, server.system);
+        result.server_cost = cost::cost(&server.handshakes, Some(cpu), split, setup.timing_ns);
+        if let (Some(flights), Some(1..)) = (&mut result.flights, Some(server.handshakes.count)) {
+            flights.ticket_bytes = Some(server.handshakes.ticket_bytes as f64 / server.handshakes.count as f64);
+        }
     }
 
     fn echo_phase(
@@ -295,9 +371,14 @@ impl Run<'_> {
             Some(_) => plan.end.max(record.last.begun.unwrap_or(plan.end)),
             None => record.last.done.unwrap_or(plan.end),
         };
-        let mut result = record.result(end.saturating_duration_since(start));
+        let size = self.setup.config.size.0;
+        let mut result = record.result(end.saturating_duration_since(start), size);
         result.client_cpu_ns = each(spent.client_cpu, result.received);
-        result.server_cpu_ns = spent.server.as_ref().and_then(|server| each(server.cpu, result.received));
+        if let Some(server) = &spent.server {
+            result.server_cpu_ns = each(server.cpu, result.received);
+            let aead = Duration::from_nanos(server.crypto.aead_ns);
+            result.server_aead_ns = each(aead, result.received).filter(|ns| *ns > 0.0);
+        }
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         Ok((result, spent))
     }
@@ -329,16 +410,17 @@ impl Run<'_> {
     fn look(&mut self) -> Look {
         std::thread::sleep(SETTLE);
         let server = self.server_stats();
-        Look { instant: Instant::now(), client_cpu: generator_cpu(), server }
+        Look { instant: Instant::now(), client_cpu: generator_cpu(), client_system: generator_system(), server }
     }
 
     fn since(&mut self, before: &Look) -> anyhow::Result<Spent> {
         // The generator's first: what it does while it waits and asks is not part of the phase.
         let (client_cpu, elapsed) = (generator_cpu().saturating_sub(before.client_cpu), before.instant.elapsed());
+        let client_system = generator_system().saturating_sub(before.client_system);
         let after = self.look();
         let server = before.server.as_ref().zip(after.server.as_ref());
         let server = server.map(|(before, after)| difference(before, after)).transpose()?;
-        Ok(Spent { elapsed, client_cpu, server })
+        Ok(Spent { elapsed, client_cpu, client_system, server })
     }
 
     /// CPU and memory of both ends; `spent` is the phase that the run is about.
@@ -382,6 +464,11 @@ impl Run<'_> {
 /// CPU time of the generator without this thread, which directs and shows: the same definition as the server's.
 fn generator_cpu() -> Duration {
     machine::process_cpu().saturating_sub(machine::thread_cpu())
+}
+
+/// The part of it in the kernel; none if /proc does not tell.
+fn generator_system() -> Duration {
+    machine::system_cpu_of_others().unwrap_or_default()
 }
 
 /// Nanoseconds each.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use wss_results::run_result::NegotiatedCount;
-use wss_results::server_stats::SCHEMA;
+use wss_results::server_stats::{CryptoTime, HandshakeTotals, SCHEMA};
 use wss_results::{LatencyHistogram, ServerStats};
 
 /// How long it may take to answer.
@@ -46,6 +46,9 @@ pub(crate) struct Difference {
     pub(crate) cpu: Duration,
     pub(crate) busy: LatencyHistogram,
     pub(crate) negotiated: Vec<NegotiatedCount>,
+    pub(crate) handshakes: HandshakeTotals,
+    pub(crate) crypto: CryptoTime,
+    pub(crate) system: Duration,
 }
 
 /// The difference of two looks at the same server.
@@ -66,5 +69,12 @@ pub(crate) fn difference(before: &ServerStats, after: &ServerStats) -> anyhow::R
         entry.count -= earlier.map_or(0, |earlier| earlier.count).min(entry.count);
     }
     negotiated.retain(|entry| entry.count > 0);
-    Ok(Difference { cpu: Duration::from_nanos(after.cpu_ns.saturating_sub(before.cpu_ns)), busy, negotiated })
+    Ok(Difference {
+        cpu: Duration::from_nanos(after.cpu_ns.saturating_sub(before.cpu_ns)),
+        busy,
+        negotiated,
+        handshakes: after.handshakes.since(&before.handshakes),
+        crypto: after.crypto.since(&before.crypto),
+        system: Duration::from_nanos(after.system_ns.saturating_sub(before.system_ns)),
+    })
 }

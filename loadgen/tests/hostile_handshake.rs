@@ -142,7 +142,7 @@ fn a_certificate_of_an_unknown_authority_is_refused_and_insecure_accepts_it_and_
     for engine in ENGINES {
         let result = attempt(engine, &url, &["--insecure"]).result();
         assert_no_errors(&result);
-        assert_eq!(result.verify.as_deref(), Some("none"));
+        assert_eq!(result.verify.as_deref(), Some("no-chain"));
         let result = attempt(engine, &url, &["--ca", &server.ca_argument()]).result();
         assert_no_errors(&result);
         assert_eq!(result.verify.as_deref(), Some("full"));
@@ -163,8 +163,9 @@ fn a_certificate_for_another_name_is_refused_and_its_own_name_can_be_asked_for()
 #[test]
 fn a_server_without_the_version_that_was_asked_for_refuses_with_an_alert() {
     let server = Authority::new("127.0.0.1");
-    let only_1_2 = wss_results::TlsOptions { tls_version: Some(wss_results::TlsVersion::V1_2) };
-    let config = std::sync::Arc::new(wss_wire::tls::server_config(&only_1_2, &server.identity).unwrap());
+    let only_1_2 = wss_results::TlsOptions { tls_version: Some(wss_results::TlsVersion::V1_2), ..Default::default() };
+    let config =
+        std::sync::Arc::new(wss_wire::tls::server_config(&only_1_2, &server.identity, &Default::default()).unwrap());
     let address = peer::tcp(move |stream| {
         let connection = rustls::ServerConnection::new(config.clone()).unwrap();
         let _ = rustls::StreamOwned::new(connection, stream).read(&mut [0; 16]);

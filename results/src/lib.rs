@@ -14,12 +14,16 @@ pub mod run_result;
 mod sample;
 pub mod schema;
 pub mod server_stats;
+pub mod statistics;
 pub mod store;
+pub mod sweep_result;
+pub mod trace_result;
 pub mod units;
 pub mod validity;
 
-pub use config::{Arrivals, EngineKind, Layer, Mode, RunConfig, TlsOptions, TlsVersion, TrustOptions};
+pub use config::{Arrivals, EngineKind, Layer, Mode, ProviderKind, RunConfig, TlsOptions, TlsVersion, TrustOptions};
 pub use latency::{Latency, LatencyHistogram};
 pub use run_result::RunResult;
 pub use server_stats::ServerStats;
-pub use units::{HumanDuration, Rate, Size};
+pub use sweep_result::SweepResult;
+pub use units::{HumanDuration, Percent, Rate, Size};

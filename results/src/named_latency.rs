@@ -41,6 +41,9 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         bytes_received_mean: _,
         client_cpu_ns: _,
         server_cpu_ns: _,
+        client_cost: _,
+        server_cost: _,
+        flights: _,
     } = handshake;
     let mut named = vec![
         (format!("{path}.connect"), connect),
@@ -68,6 +71,9 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         waited_for_peer: _,
         client_cpu_ns: _,
         server_cpu_ns: _,
+        bytes_per_s: _,
+        client_aead_ns: _,
+        server_aead_ns: _,
     } = echo;
     vec![
         (format!("{path}.response"), response),

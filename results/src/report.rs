@@ -5,8 +5,10 @@
 
 mod page;
 pub(crate) mod quantity;
+pub mod sweep;
 mod tables;
 mod terminal;
+pub mod trace;
 pub(crate) mod words;
 
 pub use terminal::terminal;

@@ -32,8 +32,14 @@ pub struct RunResult {
     pub negotiated: Vec<NegotiatedCount>,
     /// The same seen from the server, if its admin endpoint was at hand.
     pub server_negotiated: Option<Vec<NegotiatedCount>>,
-    /// How certificates were verified: `full` or `none` (`--insecure`); absent without TLS.
+    /// How certificates were verified: `full`, `no-chain` (`--insecure`) or `none`; absent without TLS.
     pub verify: Option<String>,
+    /// What `verify` leaves unchecked, in words.
+    #[serde(default)]
+    pub verify_skips: Option<String>,
+    /// The mix of full and resumed handshakes, if one was asked for.
+    #[serde(default)]
+    pub resumption: Option<Resumption>,
     /// The handshakes.
     pub handshake: HandshakeResult,
     /// The echo round trips of open connections; absent in `--mode handshake`.
@@ -118,8 +124,22 @@ pub struct Negotiated {
     pub group: String,
     /// Kind of the server's certificate: `ecdsa-p256`, `rsa-2048`, `ed25519`.
     pub certificate: String,
-    /// `full`, `full-after-retry` (HelloRetryRequest) or `resumed`.
+    /// `full`, `full-after-retry` (HelloRetryRequest), `resumed`, or `early-data` (resumed, and the server took the
+    /// upgrade request that came with the first flight).
     pub kind: String,
+}
+
+/// Full and resumed handshakes: what was asked for and what was had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resumption {
+    /// `ticket`, `stateful` or `session-id`.
+    pub by: String,
+    /// Share of the handshakes that was to resume a session, in percent.
+    pub asked_percent: f64,
+    /// Share of the completed ones that did.
+    pub achieved_percent: f64,
+    /// Of all completed ones, the share of which the server took early data, in percent.
+    pub early_data_percent: f64,
 }
 
 /// How many handshakes were like this.
@@ -170,6 +190,72 @@ pub struct HandshakeResult {
     pub client_cpu_ns: Option<f64>,
     /// CPU time of the server's workers a completed handshake, the same.
     pub server_cpu_ns: Option<f64>,
+    /// Where the client's time went.
+    #[serde(default)]
+    pub client_cost: Option<HandshakeCost>,
+    /// Where the server's time went.
+    #[serde(default)]
+    pub server_cost: Option<HandshakeCost>,
+    /// What went over the wire.
+    #[serde(default)]
+    pub flights: Option<Flights>,
+}
+
+/// Where one end's time for a handshake went: means over the completed ones, nanoseconds.
+///
+/// `busy = key_exchange_start + key_exchange_complete + sign + verify + aead + hash + socket + rest`, and
+/// `cpu = busy - socket + system + unexplained`. What was not timed (`--cost-split`) is absent, and part of `rest`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HandshakeCost {
+    /// Time inside polling TLS and upgrade.
+    pub busy_ns: f64,
+    /// Making key shares.
+    pub key_exchange_start_ns: Option<f64>,
+    /// From the peer's key share to the shared secret; where a server makes its own share in the same step, that too.
+    pub key_exchange_complete_ns: Option<f64>,
+    /// Signing the handshake.
+    pub sign_ns: Option<f64>,
+    /// Verifying signatures: those of the chain and that of the handshake.
+    pub verify_ns: Option<f64>,
+    /// Encrypting and decrypting records (`--cost-split all`).
+    pub aead_ns: Option<f64>,
+    /// Hashes, HMAC and key derivation (`--cost-split all`).
+    pub hash_ns: Option<f64>,
+    /// Inside the calls that read and write the socket: with epoll the system calls, with a ring what queues them.
+    pub socket_ns: Option<f64>,
+    /// Busy with something else: rustls' state machine, messages, certificates' parsing; the upgrade; the adapter to
+    /// the engine.
+    pub rest_ns: f64,
+    /// What of the above is the timing's own: calls, times what one costs here.
+    pub timing_ns: f64,
+    /// CPU time by the kernel's accounting, connect, accept and close included.
+    pub cpu_ns: Option<f64>,
+    /// Its part in the kernel: the network stack and the system calls. Sampled by the kernel at its ticks, and so
+    /// absent if the phase took less than a second of CPU time.
+    pub system_ns: Option<f64>,
+    /// `cpu - (busy - socket) - system`: the engine and the tasks in user space, accept and close. Below 0 if what
+    /// was busy was interrupted.
+    pub unexplained_ns: Option<f64>,
+}
+
+/// What the handshakes put on the wire: means over the completed ones, seen from the client, TLS and upgrade.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Flights {
+    /// TLS records that the client sent until its handshake was done.
+    pub tls_records_sent: f64,
+    /// Those that it received until then.
+    pub tls_records_received: f64,
+    /// Bytes of TCP payload that it sent until then.
+    pub tls_bytes_sent: f64,
+    /// Those that it received until then.
+    pub tls_bytes_received: f64,
+    /// Times that it waited for an answer until then: round trips of TLS alone.
+    pub tls_round_trips: f64,
+    /// The same with the upgrade.
+    pub round_trips: f64,
+    /// Bytes of the server's session tickets with their records, counted by the server (TLS 1.3) or seen by the
+    /// client (TLS 1.2); absent if neither can tell.
+    pub ticket_bytes: Option<f64>,
 }
 
 /// The echo round trips. `planned = received + failed`.
@@ -198,6 +284,15 @@ pub struct EchoResult {
     pub client_cpu_ns: Option<f64>,
     /// CPU time of the server's workers a received message, kernel included.
     pub server_cpu_ns: Option<f64>,
+    /// Payload echoed, in each direction, bytes a second.
+    #[serde(default)]
+    pub bytes_per_s: f64,
+    /// Part of `client_cpu_ns` in the records' AEAD (`--cost-split all`).
+    #[serde(default)]
+    pub client_aead_ns: Option<f64>,
+    /// Part of `server_cpu_ns` in the records' AEAD (`--cost-split all`).
+    #[serde(default)]
+    pub server_aead_ns: Option<f64>,
 }
 
 /// The warm-up, with the same shapes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::tls::Verify;
 use crate::config::{EngineKind, Mode, RunConfig};
 use crate::latency::{Latency, LatencyHistogram};
 use crate::run_result::{
@@ -47,6 +48,7 @@ fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
         bytes_received_mean: Some(2_207.0),
         client_cpu_ns: Some(742_000.0),
         server_cpu_ns: Some(801_000.0),
+        ..HandshakeResult::default()
     }
 }
 
@@ -93,6 +95,8 @@ pub(crate) fn echo_run() -> RunResult {
         waited_for_peer: 0,
         client_cpu_ns: Some(18_900.0),
         server_cpu_ns: Some(21_300.0),
+        bytes_per_s: 639_961.6,
+        ..EchoResult::default()
     };
     let point = |phase: &str, second: f64| SeriesPoint {
         phase: phase.to_owned(),
@@ -134,6 +138,8 @@ pub(crate) fn echo_run() -> RunResult {
         negotiated: vec![negotiated(1_000)],
         server_negotiated: Some(vec![negotiated(1_000)]),
         verify: Some("full".to_owned()),
+        verify_skips: None,
+        resumption: None,
         handshake: handshake(1_000, 249.8),
         echo: Some(echo),
         warmup: Warmup { handshake: None, echo: Some(EchoResult::default()), errors: Vec::new() },
@@ -170,7 +176,8 @@ pub(crate) fn handshake_run() -> RunResult {
 pub(crate) fn invalid_run() -> RunResult {
     let mut result = echo_run();
     result.target.embedded = false;
-    result.verify = Some("none".to_owned());
+    result.verify = Some("no-chain".to_owned());
+    result.verify_skips = Verify::NoChain.skips().map(str::to_owned);
     result.server = None;
     result.server_negotiated = None;
     result.handshake.server_busy = None;

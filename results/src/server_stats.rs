@@ -46,6 +46,107 @@ pub struct ServerStats {
     pub negotiated: Vec<NegotiatedCount>,
     /// Time inside polling the TLS handshake and the upgrade, of those that completed.
     pub handshake_busy: EncodedHistogram,
+    /// What those handshakes cost and put on the wire, in sum.
+    pub handshakes: HandshakeTotals,
+    /// Time in cryptography of the workers, everything since the start.
+    pub crypto: CryptoTime,
+    /// Part of `cpu_ns` in the kernel.
+    pub system_ns: u64,
+}
+
+/// Time in cryptography by what it was for, and how often the clock was read for it. All zero where nothing is timed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CryptoTime {
+    /// Making key shares, nanoseconds.
+    pub key_exchange_start_ns: u64,
+    /// From the peer's key share to the shared secret.
+    pub key_exchange_complete_ns: u64,
+    /// Signing.
+    pub sign_ns: u64,
+    /// Verifying signatures.
+    pub verify_ns: u64,
+    /// Encrypting and decrypting records.
+    pub aead_ns: u64,
+    /// Hashes, HMAC and key derivation.
+    pub hash_ns: u64,
+    /// Inside the calls that read and write the socket, during handshakes.
+    pub socket_ns: u64,
+    /// Calls that were timed.
+    pub calls: u64,
+}
+
+/// Sums over completed handshakes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HandshakeTotals {
+    /// Handshakes.
+    pub count: u64,
+    /// Time inside polling them.
+    pub busy_ns: u64,
+    /// The part of it in cryptography and in the socket.
+    pub crypto: CryptoTime,
+    /// Bytes of session tickets with their records.
+    pub ticket_bytes: u64,
+}
+
+macro_rules! field_by_field {
+    ($name:ident { $($field:ident),* }) => {
+        impl $name {
+            /// Adds another one.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field = self.$field.saturating_add(other.$field);)*
+            }
+
+            /// What came after `earlier`.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(earlier.$field)),* }
+            }
+        }
+    };
+}
+
+field_by_field!(CryptoTime {
+    key_exchange_start_ns,
+    key_exchange_complete_ns,
+    sign_ns,
+    verify_ns,
+    aead_ns,
+    hash_ns,
+    socket_ns,
+    calls
+});
+
+impl CryptoTime {
+    /// Everything but the socket.
+    pub fn primitives_ns(&self) -> u64 {
+        self.key_exchange_start_ns
+            + self.key_exchange_complete_ns
+            + self.sign_ns
+            + self.verify_ns
+            + self.aead_ns
+            + self.hash_ns
+    }
+}
+
+impl HandshakeTotals {
+    /// Adds another one.
+    pub fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.busy_ns += other.busy_ns;
+        self.crypto.add(&other.crypto);
+        self.ticket_bytes += other.ticket_bytes;
+    }
+
+    /// What came after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            count: self.count.saturating_sub(earlier.count),
+            busy_ns: self.busy_ns.saturating_sub(earlier.busy_ns),
+            crypto: self.crypto.since(&earlier.crypto),
+            ticket_bytes: self.ticket_bytes.saturating_sub(earlier.ticket_bytes),
+        }
+    }
 }
 
 /// How often a phase ended in one way.

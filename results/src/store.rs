@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::latency::HistogramError;
 use crate::named_latency;
@@ -44,20 +45,24 @@ pub enum StoreError {
         source: serde_json::Error,
     },
     /// Not JSON, no file of ours, or a field that is missing, of another type, or an option not known here.
-    #[error("{}: it does not read as {SCHEMA}: {source}", path.display())]
+    #[error("{}: it does not read as {schema}: {source}", path.display())]
     NoResult {
         /// The file.
         path: PathBuf,
+        /// The schema that was expected.
+        schema: &'static str,
         /// What is wrong and where.
         source: serde_json::Error,
     },
     /// A result of another kind or of another major version.
-    #[error("{}: {found}: this wssbench reads {SCHEMA}", path.display())]
+    #[error("{}: {found}: this wssbench reads {schema}", path.display())]
     UnknownSchema {
         /// The file.
         path: PathBuf,
         /// The schema it names.
         found: String,
+        /// The schema that was expected.
+        schema: &'static str,
     },
     /// A latency without its samples.
     #[error("{}: {latency}: {source}", path.display())]
@@ -83,9 +88,14 @@ pub fn default_path(id: &str) -> PathBuf {
 /// [`StoreError::Io`] if a folder or file cannot be made, written, brought to the disk or renamed;
 /// [`StoreError::Unwritable`] if it would not read back.
 pub fn write(result: &RunResult, path: &Path) -> Result<(), StoreError> {
+    write_as(result, path)
+}
+
+/// [`write()`], for a result of any kind.
+pub(crate) fn write_as<T: Serialize + DeserializeOwned>(result: &T, path: &Path) -> Result<(), StoreError> {
     let failed = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
     let mut json = serde_json::to_vec_pretty(result)
-        .and_then(|json| serde_json::from_slice::<RunResult>(&json).map(|_| json))
+        .and_then(|json| serde_json::from_slice::<T>(&json).map(|_| json))
         .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })?;
     json.push(b'\n');
 
@@ -111,6 +121,15 @@ pub fn write(result: &RunResult, path: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`], one kind for each way in which a file is not that.
 pub fn read(path: &Path) -> Result<RunResult, StoreError> {
+    let result: RunResult = read_as(SCHEMA, path)?;
+    for (latency, summary) in named_latency::all(&result) {
+        summary.samples().map_err(|source| StoreError::Histogram { path: path.to_owned(), latency, source })?;
+    }
+    Ok(result)
+}
+
+/// [`read`], for a result of any kind: of this schema and complete; what its histograms hold is not looked at.
+pub(crate) fn read_as<T: DeserializeOwned>(schema: &'static str, path: &Path) -> Result<T, StoreError> {
     let text = fs::read_to_string(path).map_err(|source| StoreError::Io {
         path: path.to_owned(),
         action: "reading",
@@ -118,18 +137,18 @@ pub fn read(path: &Path) -> Result<RunResult, StoreError> {
     })?;
     let malformed = |source: serde_json::Error| {
         let path = path.to_owned();
-        if source.is_eof() { StoreError::CutShort { path, source } } else { StoreError::NoResult { path, source } }
+        if source.is_eof() {
+            StoreError::CutShort { path, source }
+        } else {
+            StoreError::NoResult { path, schema, source }
+        }
     };
     // The schema first and alone: what another version changed must not read as an error in the file.
-    let Named { schema } = serde_json::from_str(&text).map_err(malformed)?;
-    if schema != SCHEMA {
-        return Err(StoreError::UnknownSchema { path: path.to_owned(), found: schema });
+    let Named { schema: found } = serde_json::from_str(&text).map_err(malformed)?;
+    if found != schema {
+        return Err(StoreError::UnknownSchema { path: path.to_owned(), found, schema });
     }
-    let result: RunResult = serde_json::from_str(&text).map_err(malformed)?;
-    for (latency, summary) in named_latency::all(&result) {
-        summary.samples().map_err(|source| StoreError::Histogram { path: path.to_owned(), latency, source })?;
-    }
-    Ok(result)
+    serde_json::from_str(&text).map_err(malformed)
 }
 
 /// What a file says it is, whatever else it holds.

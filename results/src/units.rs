@@ -114,6 +114,34 @@ impl fmt::Display for Rate {
     }
 }
 
+/// A share, written `30%`; a bare number is percent too.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Percent(f64);
+
+impl Percent {
+    /// The share, 0 to 1.
+    pub fn share(self) -> f64 {
+        self.0 / 100.0
+    }
+}
+
+impl FromStr for Percent {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let number = text.trim().strip_suffix('%').unwrap_or(text.trim());
+        match number.trim_end().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self(percent)),
+            _ => Err(UnitError(format!("`{text}` is not a share from 0% to 100%, such as 30%"))),
+        }
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
 /// Reads a unit from a string, or from a bare number where the file's format has them (`size = 64`).
 fn from_text_or_number<'de, D: Deserializer<'de>, T: FromStr<Err = UnitError>>(deserializer: D) -> Result<T, D::Error> {
     #[derive(Deserialize)]
@@ -156,7 +184,7 @@ macro_rules! written_as_text {
     )*};
 }
 
-written_as_text!(HumanDuration: "10s", Size: "16KiB", Rate: "20000/s");
+written_as_text!(HumanDuration: "10s", Size: "16KiB", Rate: "20000/s", Percent: "30%");
 
 #[cfg(test)]
 mod tests {
@@ -179,6 +207,15 @@ mod tests {
         }
         for text in ["", "fast", "1e999", "NaN", "k"] {
             assert!(text.parse::<Rate>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_percentage_is_one_from_0_to_100() {
+        assert_eq!("30%".parse::<Percent>().unwrap().share(), 0.3);
+        assert_eq!("100".parse::<Percent>().unwrap().to_string(), "100%");
+        for text in ["", "%", "-1%", "100.1%", "NaN", "half"] {
+            assert!(text.parse::<Percent>().is_err(), "{text:?} was taken");
         }
     }
 

@@ -8,6 +8,7 @@ use fastwebsockets::{OpCode, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_wire::busy::Busy;
 use wss_wire::engine::{Engine, Sleep, TimedOut, before, within};
+use wss_wire::flights::Seen;
 use wss_wire::tls::{Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, Prefixed, UpgradeRefused};
@@ -29,14 +30,14 @@ type WebSocketWriter<E> = websocket::Writer<SharedStream<Stream<E>>>;
 struct Refused<E: Engine> {
     phase: Phase,
     outcome: String,
-    stream: Option<Transport<E::Stream>>,
+    stream: Option<Stream<E>>,
 }
 
 /// Serves a connection to its end.
 pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
     let deadline = Instant::now() + shared.limits.handshake_timeout.0;
     let counters = &shared.counters;
-    let phase = std::cell::Cell::new(if shared.acceptor.is_some() { Phase::Tls } else { Phase::Upgrade });
+    let phase = std::cell::Cell::new(if shared.tls.is_some() { Phase::Tls } else { Phase::Upgrade });
     let opened = {
         let opening = pin!(open::<E>(stream, shared, &phase));
         before::<E, _>(deadline, Busy::new(opening)).await
@@ -49,8 +50,9 @@ pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
                 close::<E>(stream, shared).await;
             }
         }
-        Ok((Ok(stream), spent)) => {
-            if shared.acceptor.is_some() || shared.upgrade.is_some() {
+        Ok((Ok(mut stream), spent)) => {
+            stream.get_mut().unwatch();
+            if shared.tls.is_some() || shared.upgrade.is_some() {
                 counters.busy(spent);
             }
             let outcome = if shared.upgrade.is_some() {
@@ -69,29 +71,37 @@ async fn open<E: Engine>(
     shared: &Rc<Shared>,
     phase: &std::cell::Cell<Phase>,
 ) -> Result<Stream<E>, Refused<E>> {
-    let mut stream = match &shared.acceptor {
+    let mut early_data = Vec::new();
+    let stream = match &shared.tls {
         None => Transport::Plain(Counted::new(stream)),
-        Some((acceptor, certificate)) => match acceptor.accept(Counted::new(stream)).into_fallible().await {
-            Ok(stream) => {
+        Some(tls) => match tls.acceptor.accept(Counted::watched(stream, tls.timed)).into_fallible().await {
+            Ok(mut stream) => {
+                let taken = take_early_data(stream.get_mut().1, &mut early_data);
+                let (counted, connection) = stream.get_ref();
                 shared.counters.count(Phase::Tls, COMPLETED);
-                shared.counters.negotiated(Label::of(stream.get_ref().1, certificate.clone()));
+                shared.counters.negotiated(Label::of(connection, tls.certificate.clone(), taken));
+                shared.counters.tickets(ticket_bytes(counted.seen(), connection));
                 Transport::Tls(Box::new(stream.into()))
             }
             Err((error, stream)) => {
                 let outcome = TlsFailure::from(error).kind().to_owned();
                 // The alert that says why is flushed before the connection goes.
-                return Err(Refused { phase: Phase::Tls, outcome, stream: Some(Transport::Plain(stream)) });
+                let stream = Some(Prefixed::new(Transport::Plain(stream), Vec::new()));
+                return Err(Refused { phase: Phase::Tls, outcome, stream });
             }
         },
     };
+    // The handshake is done: what came early is no replay, and is answered as if it had come now.
+    let mut stream = Prefixed::new(stream, early_data);
     let Some(upgrade) = &shared.upgrade else {
-        return Ok(Prefixed::new(stream, Vec::new()));
+        return Ok(stream);
     };
     phase.set(Phase::Upgrade);
     match upgrade::accept(&mut stream, upgrade).await {
         Ok(accepted) => {
             shared.counters.count(Phase::Upgrade, COMPLETED);
-            Ok(Prefixed::new(stream, accepted.leftover))
+            stream.unread(accepted.leftover);
+            Ok(stream)
         }
         Err(refused) => {
             let outcome = match refused {
@@ -101,6 +111,21 @@ async fn open<E: Engine>(
             };
             Err(Refused { phase: Phase::Upgrade, outcome, stream: Some(stream) })
         }
+    }
+}
+
+/// Reads what came with the client's first flight; whether the server took any.
+fn take_early_data(connection: &mut rustls::ServerConnection, data: &mut Vec<u8>) -> bool {
+    // rustls holds at most as much as the configuration allows, and has all of it once the handshake is done.
+    connection.early_data().is_some_and(|mut early| std::io::Read::read_to_end(&mut early, data).is_ok())
+}
+
+/// Bytes of the tickets that went out with the handshake: with TLS 1.3 they are all that a server sends after the
+/// client's last flight.
+fn ticket_bytes(seen: Seen, connection: &rustls::ServerConnection) -> u64 {
+    match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => seen.sent_since_received,
+        _ => seen.plain_ticket_bytes,
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
 use wss_results::LatencyHistogram;
-use wss_results::server_stats::Outcome;
-use wss_wire::tls::{Label, LabelCounts};
+use wss_results::server_stats::{CryptoTime, HandshakeTotals, Outcome};
+use wss_wire::busy::Spent;
+use wss_wire::tls::{Label, LabelCounts, timed};
 
 /// A phase of a connection, as `outcomes` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +42,7 @@ pub(crate) struct Counters {
     outcomes: RefCell<BTreeMap<(Phase, String), u64>>,
     labels: RefCell<LabelCounts>,
     busy: RefCell<LatencyHistogram>,
+    handshakes: Cell<HandshakeTotals>,
 }
 
 impl Counters {
@@ -62,9 +62,21 @@ impl Counters {
         self.labels.borrow_mut().add(label);
     }
 
-    /// Records the busy time of a handshake that was completed.
-    pub(crate) fn busy(&self, spent: Duration) {
-        self.busy.borrow_mut().record(spent);
+    /// Records what a handshake took that was completed.
+    pub(crate) fn busy(&self, spent: Spent) {
+        self.busy.borrow_mut().record(spent.busy);
+        let mut handshakes = self.handshakes.get();
+        handshakes.count += 1;
+        handshakes.busy_ns += u64::try_from(spent.busy.as_nanos()).unwrap_or(u64::MAX);
+        handshakes.crypto.add(&spent.timed);
+        self.handshakes.set(handshakes);
+    }
+
+    /// Counts the tickets of a TLS handshake.
+    pub(crate) fn tickets(&self, bytes: u64) {
+        let mut handshakes = self.handshakes.get();
+        handshakes.ticket_bytes += bytes;
+        self.handshakes.set(handshakes);
     }
 
     /// All of it, as it stands.
@@ -76,6 +88,8 @@ impl Counters {
             outcomes: self.outcomes.borrow().clone(),
             labels: self.labels.borrow().clone(),
             busy: self.busy.borrow().clone(),
+            handshakes: self.handshakes.get(),
+            crypto: timed::spent(),
         }
     }
 }
@@ -89,6 +103,9 @@ pub(crate) struct Snapshot {
     outcomes: BTreeMap<(Phase, String), u64>,
     pub(crate) labels: LabelCounts,
     pub(crate) busy: LatencyHistogram,
+    pub(crate) handshakes: HandshakeTotals,
+    /// Of the worker's thread, which is the one that asks.
+    pub(crate) crypto: CryptoTime,
 }
 
 impl Snapshot {
@@ -102,6 +119,8 @@ impl Snapshot {
         }
         self.labels.merge(&other.labels);
         self.busy.merge(&other.busy);
+        self.handshakes.add(&other.handshakes);
+        self.crypto.add(&other.crypto);
     }
 
     /// The outcomes in words, in the order of the phases.

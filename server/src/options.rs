@@ -48,21 +48,17 @@ pub struct ServeOptions {
     #[arg(long)]
     pub until_stdin_closes: bool,
 
-    /// Certificate chain, PEM, leaf first [default: a CA and a leaf are made at start]
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub cert: Option<PathBuf>,
-
-    /// Private key of --cert, PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub key: Option<PathBuf>,
-
     /// Write the CA that was made at start to this file, PEM, for clients to trust
-    #[arg(long, value_name = "FILE", conflicts_with = "cert")]
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
     pub ca_out: Option<PathBuf>,
 
     /// A further name for the certificate that is made at start
     #[arg(long = "name", value_name = "NAME")]
     pub names: Vec<String>,
+
+    /// With --mtls: the CA that clients' certificates have to be signed by, PEM
+    #[arg(long, value_name = "FILE", requires = "mtls")]
+    pub client_ca: Option<PathBuf>,
 
     /// TLS of both ends
     #[command(flatten)]
@@ -94,6 +90,10 @@ pub struct ServeLimits {
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     pub max_message_size: Size,
 
+    /// Sessions remembered for --resume-by stateful and session-id; beyond it the oldest is forgotten
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_sessions: usize,
+
     /// Bytes of a request head (431)
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
     pub max_head_size: Size,
@@ -113,6 +113,17 @@ impl ServeOptions {
         ensure!(self.limits.max_connections > 0, "--max-connections is 0: give at least 1");
         ensure!(self.limits.max_message_size.0 > 0, "--max-message-size is 0: give a size such as 16MiB");
         ensure!(self.limits.max_head_size.0 > 0, "--max-head-size is 0: give a size such as 16KiB");
+        ensure!(self.limits.max_sessions > 0, "--max-sessions is 0: give at least 1");
+        self.tls.check()?;
+        ensure!(
+            !self.tls.mtls || self.client_ca.is_some(),
+            "--mtls needs --client-ca FILE: the CA that clients' certificates have to be signed by"
+        );
+        ensure!(
+            !self.tls.early_data || self.layer.has_websocket(),
+            "--early-data carries the HTTP upgrade request, and {}:// has none",
+            self.layer
+        );
         ensure!(
             !self.limits.handshake_timeout.0.is_zero() && !self.limits.idle_timeout.0.is_zero(),
             "--handshake-timeout and --idle-timeout must be longer than 0"

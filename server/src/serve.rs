@@ -14,17 +14,18 @@ use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio_rustls::TlsAcceptor;
+use wss_results::config::tls::{CertificateChoice, CertificateKind, CostSplit};
 use wss_results::{EngineKind, Layer};
 use wss_wire::engine::EngineError;
 use wss_wire::machine;
-use wss_wire::tls::{Identity, certificate_kind, server_config};
+use wss_wire::tls::{Identity, Role, ServerExtras, certificate_kind, read_certificates, server_config};
 use wss_wire::upgrade::ServerUpgrade;
 use wss_wire::with_engine;
 
 use crate::admin::{self, About};
 use crate::listener;
 use crate::options::ServeOptions;
-use crate::worker::{self, Command, Setup};
+use crate::worker::{self, Command, Setup, TlsSide};
 
 /// What a worker may need beyond the drain timeout to end: its engine waits for the kernel.
 const DRAIN_SLACK: Duration = Duration::from_secs(10);
@@ -76,12 +77,20 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let file_limit = machine::raise_file_limit().context("raising the limit of open files")?;
     let (identity, certificate) = identity(options)?;
     let acceptor = match &identity {
-        Some(identity) => Some(TlsAcceptor::from(Arc::new(server_config(&options.tls, identity)?))),
+        Some(identity) => {
+            let client_ca = options.client_ca.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
+            let extras = ServerExtras { client_ca, sessions: options.limits.max_sessions };
+            Some(TlsSide {
+                acceptor: TlsAcceptor::from(Arc::new(server_config(&options.tls, identity, &extras)?)),
+                certificate,
+                timed: options.tls.cost_split() != CostSplit::Off,
+            })
+        }
         None => None,
     };
     let (events, ended) = mpsc::channel();
     watch_signals(events.clone())?;
-    let (workers, address) = start_workers(options, acceptor.map(|acceptor| (acceptor, certificate)), &events)?;
+    let (workers, address) = start_workers(options, acceptor, &events)?;
     let about = About {
         engine: options.engine,
         layer: options.layer,
@@ -121,8 +130,8 @@ fn identity(options: &ServeOptions) -> anyhow::Result<(Option<Identity>, Arc<str
     if !options.layer.has_tls() {
         return Ok((None, "none".into()));
     }
-    let identity = match (&options.cert, &options.key) {
-        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
+    let identity = match (&options.tls.cert, &options.tls.key) {
+        (Some(CertificateChoice::File(certificate)), Some(key)) => Identity::read(certificate, key)?,
         _ => {
             let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
             if !options.listen.ip().is_unspecified() {
@@ -130,7 +139,8 @@ fn identity(options: &ServeOptions) -> anyhow::Result<(Option<Identity>, Arc<str
             }
             names.extend(options.names.iter().cloned());
             names.dedup();
-            Identity::generate(&names)?
+            let kind = options.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
+            Identity::generate(Role::Server, &names, kind, options.tls.chain.unwrap_or(1))?
         }
     };
     let leaf: &CertificateDer<'_> = &identity.chain[0];
@@ -140,7 +150,7 @@ fn identity(options: &ServeOptions) -> anyhow::Result<(Option<Identity>, Arc<str
 
 fn start_workers(
     options: &ServeOptions,
-    acceptor: Option<(TlsAcceptor, Arc<str>)>,
+    acceptor: Option<TlsSide>,
     events: &mpsc::Sender<End>,
 ) -> anyhow::Result<(Workers, SocketAddr)> {
     let cpus: Vec<usize> = match &options.cpus {
@@ -159,7 +169,7 @@ fn start_workers(
         let setup = Setup {
             listener,
             cpus: Some(std::iter::once(cpus[number % cpus.len()]).collect()),
-            acceptor: acceptor.clone(),
+            tls: acceptor.clone(),
             upgrade: options.layer.has_websocket().then(|| ServerUpgrade {
                 path: options.path.clone(),
                 subprotocols: options.subprotocols.clone(),

@@ -25,11 +25,21 @@ use crate::options::ServeLimits;
 /// thousand times a second.
 const REST_AFTER_ERROR: Duration = Duration::from_millis(20);
 
+/// How connections are secured.
+#[derive(Clone)]
+pub(crate) struct TlsSide {
+    pub(crate) acceptor: TlsAcceptor,
+    /// Kind of the server's certificate.
+    pub(crate) certificate: Arc<str>,
+    /// Whether reading and writing the socket is timed.
+    pub(crate) timed: bool,
+}
+
 /// What the thread of a worker is started with.
 pub(crate) struct Setup {
     pub(crate) listener: TcpListener,
     pub(crate) cpus: Option<BTreeSet<usize>>,
-    pub(crate) acceptor: Option<(TlsAcceptor, Arc<str>)>,
+    pub(crate) tls: Option<TlsSide>,
     pub(crate) upgrade: Option<ServerUpgrade>,
     pub(crate) limits: ServeLimits,
     /// Connections that are open over all workers. The one thing that they share, touched once a connection.
@@ -49,7 +59,7 @@ pub(crate) enum Command {
 
 /// What the connections of one worker share.
 pub(crate) struct Shared {
-    pub(crate) acceptor: Option<(TlsAcceptor, Arc<str>)>,
+    pub(crate) tls: Option<TlsSide>,
     pub(crate) upgrade: Option<ServerUpgrade>,
     pub(crate) limits: ServeLimits,
     pub(crate) counters: Counters,
@@ -125,9 +135,9 @@ pub(crate) fn run<E: Engine>(setup: Setup) -> Result<(), EngineError> {
 }
 
 async fn work<E: Engine>(setup: Setup) {
-    let Setup { listener, acceptor, upgrade, limits, open, mut commands, started, .. } = setup;
+    let Setup { listener, tls, upgrade, limits, open, mut commands, started, .. } = setup;
     let shared = Rc::new(Shared {
-        acceptor,
+        tls,
         upgrade,
         limits,
         counters: Counters::default(),
@@ -143,8 +153,8 @@ async fn work<E: Engine>(setup: Setup) {
             return;
         }
     };
-    if shared.acceptor.is_some() {
-        wss_wire::tls::warm_up();
+    if let Some(tls) = &shared.tls {
+        wss_wire::tls::warm_up(tls.acceptor.config().crypto_provider());
     }
     let _ = started.send(Ok(()));
     loop {

@@ -6,6 +6,7 @@
 
 pub mod busy;
 pub mod engine;
+pub mod flights;
 pub mod layer;
 pub mod machine;
 pub mod tls;

@@ -7,7 +7,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-/// Counts the bytes of a stream in both directions.
+use crate::flights::{Seen, Watch};
+use crate::tls::timed::{Part, timed};
+
+/// Counts the bytes of a stream in both directions, and watches its handshake.
 #[derive(Debug)]
 pub struct Counted<S> {
     stream: S,
@@ -15,31 +18,79 @@ pub struct Counted<S> {
     pub received: u64,
     /// Bytes that it took for writing.
     pub sent: u64,
+    /// While the handshake is watched.
+    handshake: Option<Box<Handshake>>,
+}
+
+#[derive(Debug)]
+struct Handshake {
+    watch: Watch,
+    timed: bool,
 }
 
 impl<S> Counted<S> {
     /// Starts at zero.
     pub fn new(stream: S) -> Self {
-        Self { stream, received: 0, sent: 0 }
+        Self { stream, received: 0, sent: 0, handshake: None }
     }
+
+    /// Starts at zero and watches a TLS handshake until [`Self::unwatch`]; `timed` tells whether reading and writing
+    /// is counted as [`Part::Socket`].
+    pub fn watched(stream: S, timed: bool) -> Self {
+        let handshake = Some(Box::new(Handshake { watch: Watch::default(), timed }));
+        Self { stream, received: 0, sent: 0, handshake }
+    }
+
+    /// What of the handshake was seen until now; nothing of one that is not watched.
+    pub fn seen(&self) -> Seen {
+        self.handshake.as_ref().map_or_else(Seen::default, |handshake| handshake.watch.seen())
+    }
+
+    /// The handshake is over: from now on only bytes are counted.
+    pub fn unwatch(&mut self) {
+        self.handshake = None;
+    }
+}
+
+/// Does `poll`, timed if the handshake's socket calls are.
+fn polled<T>(handshake: Option<&Handshake>, poll: impl FnOnce() -> T) -> T {
+    if handshake.is_some_and(|handshake| handshake.timed) { timed(Part::Socket, poll) } else { poll() }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
         let before = out.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, out);
-        self.received += (out.filled().len() - before) as u64;
-        polled
+        let result = polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_read(cx, out));
+        let read = &out.filled()[before..];
+        this.received += read.len() as u64;
+        if let Some(handshake) = &mut this.handshake {
+            handshake.watch.received(read);
+        }
+        result
+    }
+}
+
+impl<S> Counted<S> {
+    /// Counts what of `slices` was taken.
+    fn took(&mut self, taken: &Poll<io::Result<usize>>, slices: &[&[u8]]) {
+        let Poll::Ready(Ok(mut left)) = *taken else { return };
+        self.sent += left as u64;
+        let Some(handshake) = &mut self.handshake else { return };
+        for slice in slices {
+            let length = left.min(slice.len());
+            handshake.watch.sent(&slice[..length]);
+            left -= length;
+        }
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, data);
-        if let Poll::Ready(Ok(written)) = &polled {
-            self.sent += *written as u64;
-        }
-        polled
+        let this = &mut *self;
+        let taken = polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_write(cx, data));
+        this.took(&taken, &[data]);
+        taken
     }
 
     fn poll_write_vectored(
@@ -47,11 +98,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        if let Poll::Ready(Ok(written)) = &polled {
-            self.sent += *written as u64;
+        let this = &mut *self;
+        let taken = polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_write_vectored(cx, slices));
+        if this.handshake.is_some() {
+            let slices: Vec<&[u8]> = slices.iter().map(|slice| &**slice).collect();
+            this.took(&taken, &slices);
+        } else {
+            this.took(&taken, &[]);
         }
-        polled
+        taken
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -59,7 +114,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let this = &mut *self;
+        polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -78,15 +134,30 @@ pub enum Transport<S> {
 impl<S> Transport<S> {
     /// Bytes sent and received on TCP until now.
     pub fn bytes(&self) -> (u64, u64) {
-        let counted = match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
-        };
+        let counted = self.counted();
         (counted.sent, counted.received)
     }
-}
 
-impl<S> Transport<S> {
+    /// What of the handshake was seen until now.
+    pub fn seen(&self) -> Seen {
+        self.counted().seen()
+    }
+
+    fn counted(&self) -> &Counted<S> {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// TLS and upgrade are over: from now on only bytes are counted.
+    pub fn unwatch(&mut self) {
+        match self {
+            Self::Plain(stream) => stream.unwatch(),
+            Self::Tls(stream) => stream.get_mut().0.unwatch(),
+        }
+    }
+
     /// Queues TLS's close_notify without ending TCP; goes out with the next flush. Nothing without TLS.
     pub fn send_close_notify(&mut self) {
         if let Self::Tls(stream) = self {

@@ -20,8 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use wss_benches::server::Ready;
 use wss_results::TlsOptions;
+use wss_results::config::tls::{CertificateKind, CostSplit};
 use wss_wire::machine;
-use wss_wire::tls::{Identity, server_config, warm_up};
+use wss_wire::tls::{self, Identity, ServerExtras, server_config, warm_up};
 use wss_wire::upgrade::{self, Prefixed, ServerUpgrade};
 
 /// A plain wss echo server on tokio, tokio-rustls and fastwebsockets, to compare wss-server with
@@ -49,11 +50,16 @@ fn main() -> anyhow::Result<()> {
 
 /// Serves until standard input closes.
 async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
-    let identity = Identity::generate(&["localhost".to_owned(), listen.ip().to_string()])?;
-    let acceptor = TlsAcceptor::from(Arc::new(server_config(&TlsOptions::default(), &identity)?));
+    let identity = {
+        let names = ["localhost".to_owned(), listen.ip().to_string()];
+        Identity::generate(tls::Role::Server, &names, CertificateKind::EcdsaP256, 1)?
+    };
+    // As a program has it that does not look where its time goes.
+    let options = TlsOptions { cost_split: Some(CostSplit::Off), ..TlsOptions::default() };
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(&options, &identity, &ServerExtras::default())?));
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     // wss-server does the same before it says that it is ready: the first handshake of either is like the others.
-    warm_up();
+    warm_up(acceptor.config().crypto_provider());
     say_ready(&Ready {
         ready: true,
         url: format!("wss://{}/", listener.local_addr().context("asking for the address")?),

@@ -71,6 +71,8 @@ pub(crate) struct HandshakePlan {
     pub(crate) until: Until,
     pub(crate) afterwards: Afterwards,
     pub(crate) first_echo: bool,
+    /// Whether its share of the handshakes resumes sessions; those that make the sessions do not.
+    pub(crate) may_resume: bool,
 }
 
 /// A phase of messages on the connections that are open.

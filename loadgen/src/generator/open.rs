@@ -1,24 +1,27 @@
 //! One handshake, phase by phase, each with its own clock: connect → TLS → upgrade → first echo.
 
 use std::cell::Cell;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
-use wss_wire::busy::Busy;
+use tokio_rustls::client::TlsStream;
+use wss_results::TlsOptions;
+use wss_wire::busy::{Busy, Spent};
 use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::layer::Target;
-use wss_wire::tls::{Label, TlsFailure};
+use wss_wire::tls::{ClientConfigs, Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
-use wss_wire::upgrade::{self, ClientUpgrade, Prefixed};
+use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
 
 use super::channel::{Channel, Received, check_echo, closed_failure, stream_failure};
 use super::payload::Payloads;
-use super::record::{Failure, Phase, Timing};
+use super::record::{Failure, FlightCounts, Phase, Timing};
 use super::worker::Context;
 
 /// Where to connect and how: the same for all connections of a run.
@@ -26,23 +29,40 @@ use super::worker::Context;
 pub(crate) struct Destination {
     pub(crate) target: Target,
     pub(crate) address: SocketAddr,
-    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) tls: Option<TlsDestination>,
     pub(crate) subprotocol: Option<String>,
     pub(crate) max_head_size: usize,
 }
 
-/// Opens one connection; `planned` is when it was due.
+/// How to connect with TLS.
+#[derive(Clone)]
+pub(crate) struct TlsDestination {
+    pub(crate) config: ClientConfig,
+    pub(crate) name: ServerName<'static>,
+    pub(crate) options: TlsOptions,
+    /// Sessions that one thread has to keep, so that every handshake that is to resume one finds one.
+    pub(crate) sessions: usize,
+    /// Whether reading and writing the socket is timed.
+    pub(crate) timed: bool,
+}
+
+/// One handshake that is due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    pub(crate) planned: Instant,
+    pub(crate) first_echo: bool,
+    /// Whether it is to resume a session.
+    pub(crate) resume: bool,
+}
+
+/// Opens one connection.
 ///
 /// # Errors
 /// The failure of the first phase that failed. The deadline is one for all phases, from now on.
-pub(crate) async fn open<E: Engine>(
-    context: &Context,
-    planned: Instant,
-    first_echo: bool,
-) -> Result<(Channel<E::Stream>, Timing), Failure> {
+pub(crate) async fn open<E: Engine>(context: &Context, due: Due) -> Result<(Channel<E::Stream>, Timing), Failure> {
     let phase = Cell::new(Phase::Connect);
     let timeout = context.limits.handshake_timeout;
-    let opening = phases::<E>(context, planned, first_echo, &phase);
+    let opening = phases::<E>(context, due, &phase);
     before::<E, _>(Instant::now() + timeout.0, opening).await.unwrap_or_else(|TimedOut| {
         let sentence = format!(
             "no answer within {timeout} (--handshake-timeout), counted from the start of connect; the phase {} was not over",
@@ -54,8 +74,7 @@ pub(crate) async fn open<E: Engine>(
 
 async fn phases<E: Engine>(
     context: &Context,
-    planned: Instant,
-    first_echo: bool,
+    due: Due,
     phase: &Cell<Phase>,
 ) -> Result<(Channel<E::Stream>, Timing), Failure> {
     let destination = &context.destination;
@@ -64,80 +83,139 @@ async fn phases<E: Engine>(
     let connected = Instant::now();
 
     phase.set(Phase::Tls);
-    let mut busy = Duration::ZERO;
+    let websocket = destination.target.layer.has_websocket();
+    let request = websocket.then(|| upgrade_request(context));
+    let mut spent = Spent::default();
     let mut label = None;
+    // A request that went as early data is not sent again: it was taken, or the handshake failed.
+    let mut requested = false;
     let mut stream = match &destination.tls {
         None => Transport::Plain(Counted::new(stream)),
-        Some((config, name)) => {
-            let connecting = TlsConnector::from(Arc::clone(config)).connect(name.clone(), Counted::new(stream));
-            let (connected, spent) = Busy::new(connecting).await;
-            busy += spent;
-            let stream = connected.map_err(|error| stream_failure(Phase::Tls, error))?;
-            label = Some(read_label(context, stream.get_ref().1)?);
+        Some(tls) => {
+            let early_data = request.as_ref().filter(|_| due.resume && tls.options.early_data);
+            let stream = secure(context, tls, Counted::watched(stream, tls.timed), early_data, due, &mut spent).await?;
+            requested = early_data.is_some();
+            label = Some(read_label(context, stream.get_ref().1, due.resume)?);
             Transport::Tls(Box::new(stream.into()))
         }
     };
     let secured = Instant::now();
+    let after_tls = (stream.seen(), stream.bytes());
 
     phase.set(Phase::Upgrade);
-    let websocket = destination.target.layer.has_websocket();
     let mut leftover = Vec::new();
-    if websocket {
-        let (upgraded, spent) = Busy::new(pin!(upgrade(context, &mut stream))).await;
-        busy += spent;
+    if let Some(request) = &request {
+        let (upgraded, busy) = Busy::new(pin!(upgrade(&mut stream, request, requested))).await;
+        spent += busy;
         leftover = upgraded?;
     }
     let ready = Instant::now();
     let (sent, received) = stream.bytes();
+    let seen = stream.seen();
+    stream.unwatch();
 
     phase.set(Phase::FirstEcho);
     let mut channel = Channel::new(Prefixed::new(stream, leftover), websocket, context.payloads.size());
-    if first_echo {
+    if due.first_echo {
         exchange_first(&mut channel, &context.payloads, context.next_number(1)).await?;
     }
     let timing = Timing {
-        lateness: start.saturating_duration_since(planned),
+        lateness: start.saturating_duration_since(due.planned),
         connect: connected - start,
         tls: destination.tls.is_some().then(|| secured - connected),
         upgrade: websocket.then(|| ready - secured),
-        ready: ready.saturating_duration_since(planned),
-        first_echo: first_echo.then(|| ready.elapsed()),
-        busy,
+        ready: ready.saturating_duration_since(due.planned),
+        first_echo: due.first_echo.then(|| ready.elapsed()),
+        spent,
         sent,
         received,
+        flights: destination.tls.is_some().then(|| FlightCounts::new(after_tls, seen)),
         label,
     };
     Ok((channel, timing))
 }
 
-/// The client's label. A handshake that was not what was asked for is a failure of its own, never a sample.
-fn read_label(context: &Context, connection: &rustls::ClientConnection) -> Result<Label, Failure> {
-    let certificate = context.certificate_kinds.borrow_mut().of(connection.peer_certificates());
-    let label = Label::of(connection, certificate);
-    if label.is_full() {
-        return Ok(label);
-    }
-    let sentence = format!("the handshake was {}, where a full one was asked for", label.negotiated().kind);
-    Err(Failure::new(Phase::Tls, "not_as_asked", sentence))
-}
-
-async fn upgrade<S>(context: &Context, stream: &mut Transport<S>) -> Result<Vec<u8>, Failure>
+/// TLS over a connection; `early_data` goes with the first flight.
+async fn secure<S>(
+    context: &Context,
+    tls: &TlsDestination,
+    stream: Counted<S>,
+    early_data: Option<&ClientUpgrade>,
+    due: Due,
+    spent: &mut Spent,
+) -> Result<TlsStream<Counted<S>>, Failure>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
+    let request = match early_data {
+        None => String::new(),
+        Some(request) => upgrade::compose(request).map_err(upgrade_failure)?,
+    };
+    let config = match &context.tls {
+        Some(ClientConfigs { resuming: Some((config, _)), .. }) if due.resume => config,
+        Some(ClientConfigs { full, .. }) => full,
+        None => return Err(Failure::new(Phase::Tls, "protocol", "TLS without a configuration for it")),
+    };
+    let fits = Cell::new(true);
+    // Made inside what is timed: the key share and the ClientHello are.
+    let connecting = pin!(async {
+        let connector = TlsConnector::from(Arc::clone(config));
+        let connecting = connector.connect_with(tls.name.clone(), stream, |connection| {
+            // Without a session there is no early data; the label will tell.
+            if let Some(mut early) = connection.early_data().filter(|_| !request.is_empty()) {
+                fits.set(early.write(request.as_bytes()).is_ok_and(|written| written == request.len()));
+            }
+        });
+        connecting.await
+    });
+    let (connected, busy) = Busy::new(connecting).await;
+    *spent += busy;
+    let stream = connected.map_err(|error| stream_failure(Phase::Tls, error))?;
+    if !fits.get() {
+        let sentence = "the server's limit of early data is smaller than the upgrade request";
+        return Err(Failure::new(Phase::Tls, "early_data_refused", sentence));
+    }
+    Ok(stream)
+}
+
+/// The client's label. A handshake that was not what was asked for is a failure of its own, never a sample.
+fn read_label(context: &Context, connection: &rustls::ClientConnection, resumed: bool) -> Result<Label, Failure> {
+    let certificate = context.certificate_kinds.borrow_mut().of(connection.peer_certificates());
+    let label = Label::of(connection, certificate, connection.is_early_data_accepted());
+    match context.asked.check(&label, connection.alpn_protocol(), resumed) {
+        Ok(()) => Ok(label),
+        Err((kind, sentence)) => Err(Failure::new(Phase::Tls, kind, sentence)),
+    }
+}
+
+fn upgrade_request(context: &Context) -> ClientUpgrade {
     let destination = &context.destination;
-    let request = ClientUpgrade {
+    ClientUpgrade {
         host: destination.target.host_field(),
         path: destination.target.path.clone(),
         subprotocol: destination.subprotocol.clone(),
         key: context.websocket_key(),
         max_head_size: destination.max_head_size,
+    }
+}
+
+/// The opening handshake of RFC 6455; `requested` if the request has gone already.
+async fn upgrade<S>(stream: &mut Transport<S>, request: &ClientUpgrade, requested: bool) -> Result<Vec<u8>, Failure>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let upgraded = match requested {
+        true => upgrade::read_answer(stream, request).await,
+        false => upgrade::connect(stream, request).await,
     };
-    match upgrade::connect(stream, &request).await {
-        Ok(upgraded) => Ok(upgraded.leftover),
+    Ok(upgraded.map_err(upgrade_failure)?.leftover)
+}
+
+fn upgrade_failure(error: UpgradeError) -> Failure {
+    match error {
         // With TLS 1.3 a server that refuses the client says so only now.
-        Err(upgrade::UpgradeError::Io(error)) => Err(stream_failure(Phase::Upgrade, error)),
-        Err(error) => Err(Failure::new(Phase::Upgrade, error.kind(), error.to_string())),
+        UpgradeError::Io(error) => stream_failure(Phase::Upgrade, error),
+        error => Failure::new(Phase::Upgrade, error.kind(), error.to_string()),
     }
 }
 

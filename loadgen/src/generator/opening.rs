@@ -9,7 +9,7 @@ use wss_wire::engine::Engine;
 
 use super::close::close;
 use super::exchange::exchange;
-use super::open::open;
+use super::open::{Due, open};
 use super::schedule::Schedule;
 use super::worker::Context;
 use super::{Afterwards, HandshakePlan, Pace, Until};
@@ -93,6 +93,7 @@ fn begin<E: Engine>(context: &Rc<Context>, plan: &HandshakePlan, under_way: &Rc<
     under_way.count.set(under_way.count.get() + 1);
     let (context, under_way) = (Rc::clone(context), Rc::clone(under_way));
     let (afterwards, first_echo) = (plan.afterwards, plan.first_echo);
+    let resume = plan.may_resume && context.resumes_next();
     let closed_loop = matches!(plan.pace, Pace::Closed { .. });
     E::spawn(async move {
         let now = Instant::now();
@@ -103,7 +104,7 @@ fn begin<E: Engine>(context: &Rc<Context>, plan: &HandshakePlan, under_way: &Rc<
         }
         // A closed loop plans nothing: it is never late.
         let planned = if closed_loop { now } else { planned };
-        match open::<E>(&context, planned, first_echo).await {
+        match open::<E>(&context, Due { planned, first_echo, resume }).await {
             Err(failure) => context.fail_handshake(failure),
             Ok((channel, mut timing)) => {
                 if closed_loop {

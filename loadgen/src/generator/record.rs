@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use wss_results::LatencyHistogram;
-use wss_results::run_result::{EchoResult, ErrorCount, HandshakeResult};
+use wss_results::run_result::{EchoResult, ErrorCount, Flights, HandshakeResult};
+use wss_results::server_stats::HandshakeTotals;
+use wss_wire::busy::Spent;
+use wss_wire::flights::Seen;
 use wss_wire::tls::{Label, LabelCounts};
 
 /// A phase of a connection, as `errors` names it.
@@ -100,11 +103,39 @@ pub(crate) struct Timing {
     pub(crate) ready: Duration,
     pub(crate) first_echo: Option<Duration>,
     /// Inside polling TLS and upgrade.
-    pub(crate) busy: Duration,
+    pub(crate) spent: Spent,
     /// Bytes of TCP payload until the end of the upgrade.
     pub(crate) sent: u64,
     pub(crate) received: u64,
+    /// With TLS.
+    pub(crate) flights: Option<FlightCounts>,
     pub(crate) label: Option<Label>,
+}
+
+/// What one handshake, or the sum of several, put on the wire.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FlightCounts {
+    tls: Seen,
+    tls_sent: u64,
+    tls_received: u64,
+    round_trips: u64,
+}
+
+impl FlightCounts {
+    /// What was seen, and the bytes sent and received, at the end of TLS; what was seen at the end of the upgrade.
+    pub(crate) fn new((tls, (tls_sent, tls_received)): (Seen, (u64, u64)), ready: Seen) -> Self {
+        Self { tls, tls_sent, tls_received, round_trips: ready.round_trips }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.tls.records_sent += other.tls.records_sent;
+        self.tls.records_received += other.tls.records_received;
+        self.tls.round_trips += other.tls.round_trips;
+        self.tls.plain_ticket_bytes += other.tls.plain_ticket_bytes;
+        self.tls_sent += other.tls_sent;
+        self.tls_received += other.tls_received;
+        self.round_trips += other.round_trips;
+    }
 }
 
 /// The last events of a phase: what its rate is taken over.
@@ -138,6 +169,11 @@ pub(crate) struct HandshakeRecord {
     busy: LatencyHistogram,
     sent: u64,
     received: u64,
+    pub(crate) totals: HandshakeTotals,
+    flights: Option<FlightCounts>,
+    /// Those that resumed a session, and those of which the server took early data.
+    pub(crate) resumed: u64,
+    pub(crate) early_data: u64,
     pub(crate) last: Last,
     pub(crate) labels: LabelCounts,
     pub(crate) failures: Failures,
@@ -159,11 +195,19 @@ impl HandshakeRecord {
             }
         }
         if timing.tls.is_some() || timing.upgrade.is_some() {
-            self.busy.record(timing.busy);
+            self.busy.record(timing.spent.busy);
         }
         self.sent += timing.sent;
         self.received += timing.received;
+        self.totals.count += 1;
+        self.totals.busy_ns += u64::try_from(timing.spent.busy.as_nanos()).unwrap_or(u64::MAX);
+        self.totals.crypto.add(&timing.spent.timed);
+        if let Some(flights) = &timing.flights {
+            self.flights.get_or_insert_default().add(flights);
+        }
         if let Some(label) = timing.label {
+            self.resumed += u64::from(label.is_resumed());
+            self.early_data += u64::from(label.has_early_data());
             self.labels.add(label);
         }
     }
@@ -185,6 +229,12 @@ impl HandshakeRecord {
         }
         self.sent += other.sent;
         self.received += other.received;
+        self.totals.add(&other.totals);
+        if let Some(flights) = &other.flights {
+            self.flights.get_or_insert_default().add(flights);
+        }
+        self.resumed += other.resumed;
+        self.early_data += other.early_data;
         self.last.merge(other.last);
         self.labels.merge(&other.labels);
         self.failures.merge(other.failures);
@@ -212,6 +262,24 @@ impl HandshakeRecord {
             bytes_received_mean: mean(self.received),
             client_cpu_ns: None,
             server_cpu_ns: None,
+            client_cost: None,
+            server_cost: None,
+            flights: self.flights.map(|flights| self.flights_mean(&flights)),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    fn flights_mean(&self, flights: &FlightCounts) -> Flights {
+        let mean = |total: u64| total as f64 / self.completed.max(1) as f64;
+        Flights {
+            tls_records_sent: mean(flights.tls.records_sent),
+            tls_records_received: mean(flights.tls.records_received),
+            tls_bytes_sent: mean(flights.tls_sent),
+            tls_bytes_received: mean(flights.tls_received),
+            tls_round_trips: mean(flights.tls.round_trips),
+            round_trips: mean(flights.round_trips),
+            // TLS 1.3 encrypts them: only the server can tell.
+            ticket_bytes: (flights.tls.plain_ticket_bytes > 0).then(|| mean(flights.tls.plain_ticket_bytes)),
         }
     }
 }
@@ -227,6 +295,8 @@ pub(crate) struct EchoRecord {
     response: LatencyHistogram,
     service: LatencyHistogram,
     pub(crate) lateness: LatencyHistogram,
+    /// Time of the thread in the records' AEAD, if that is timed.
+    pub(crate) aead_ns: u64,
     pub(crate) failures: Failures,
 }
 
@@ -246,12 +316,13 @@ impl EchoRecord {
         self.response.merge(&other.response);
         self.service.merge(&other.service);
         self.lateness.merge(&other.lateness);
+        self.aead_ns += other.aead_ns;
         self.failures.merge(other.failures);
     }
 
     /// As the result has it, without the CPU.
     #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-    pub(crate) fn result(&self, elapsed: Duration) -> EchoResult {
+    pub(crate) fn result(&self, elapsed: Duration, size: u64) -> EchoResult {
         EchoResult {
             planned: self.planned,
             sent: self.sent,
@@ -264,6 +335,9 @@ impl EchoRecord {
             waited_for_peer: self.waited_for_peer,
             client_cpu_ns: None,
             server_cpu_ns: None,
+            bytes_per_s: self.received as f64 * size as f64 / elapsed.as_secs_f64().max(1e-9),
+            client_aead_ns: (self.aead_ns > 0 && self.received > 0).then(|| self.aead_ns as f64 / self.received as f64),
+            server_aead_ns: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
 use wss_results::config::LimitOptions;
 use wss_wire::engine::{Engine, EngineError};
-use wss_wire::tls::CertificateKinds;
+use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs, timed};
 
 use super::exchange::{EchoOrder, Order};
 use super::open::Destination;
@@ -24,8 +24,8 @@ use super::{EchoPlan, HandshakePlan, opening};
 
 /// How often a thread reports while a phase runs.
 const TICK: Duration = Duration::from_secs(1);
-/// Phases of one kind that a run has at most: warm-up and measurement.
-const PHASES: usize = 2;
+/// Phases of one kind that a run has at most: sessions, warm-up and measurement.
+const PHASES: usize = 3;
 /// Scratch buffers that are kept for later messages.
 const SCRATCH_KEPT: usize = 64;
 
@@ -82,6 +82,11 @@ pub(crate) struct Context {
     pub(crate) limits: LimitOptions,
     pub(crate) payloads: Payloads,
     pub(crate) certificate_kinds: RefCell<CertificateKinds>,
+    pub(crate) tls: Option<ClientConfigs>,
+    /// What its handshakes have to be.
+    pub(crate) asked: Asked,
+    /// Handshakes that were begun of those of which a share is to resume.
+    mixed: Cell<u64>,
     pub(crate) handshakes: RefCell<HandshakeRecord>,
     pub(crate) echo: RefCell<EchoRecord>,
     /// Empty records for the phases to come.
@@ -117,6 +122,15 @@ impl Context {
     /// The numbers of the next messages.
     pub(crate) fn next_number(&self, count: u64) -> u64 {
         self.message.replace(self.message.get() + count)
+    }
+
+    /// Whether the next handshake is to resume a session: so that of any number of them the share is as asked, to
+    /// one.
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    pub(crate) fn resumes_next(&self) -> bool {
+        let share = self.destination.tls.as_ref().map_or(0.0, |tls| tls.options.resume_share());
+        let number = self.mixed.replace(self.mixed.get() + 1) as f64;
+        ((number + 1.0) * share).floor() > (number * share).floor()
     }
 
     pub(crate) fn websocket_key(&self) -> [u8; 16] {
@@ -244,7 +258,11 @@ async fn work<E: Engine>(setup: Setup) {
     let Setup { mut commands, reports, .. } = setup;
     // Streams of different threads must not repeat each other.
     let seed = setup.seed.wrapping_add((setup.number as u64) << 32);
+    let tls = setup.destination.tls.as_ref();
     let context = Rc::new(Context {
+        tls: tls.map(|tls| ClientConfigs::new(&tls.config, &tls.options, tls.sessions)),
+        asked: tls.map_or_else(Asked::default, |tls| Asked::new(&tls.options)),
+        mixed: Cell::new(0),
         number: setup.number,
         threads: setup.threads,
         seed: setup.seed,
@@ -269,8 +287,8 @@ async fn work<E: Engine>(setup: Setup) {
         message: Cell::new(0),
         scratch: RefCell::default(),
     });
-    if context.destination.tls.is_some() {
-        wss_wire::tls::warm_up();
+    if let Some(tls) = &context.tls {
+        wss_wire::tls::warm_up(tls.full.crypto_provider());
     }
     if reports.send(Report::Ready).is_err() {
         return;
@@ -288,9 +306,12 @@ async fn work<E: Engine>(setup: Setup) {
                 Report::Handshakes(Box::new(context.take_handshakes()))
             }
             Command::Echo(plan) => {
+                let before = timed::spent();
                 let phase = context.order_all(|number| Order::Echo(echo_order(&context, &plan, number)));
                 attend::<E>(&context, plan.start, &mut commands, &reports, phase).await;
-                Report::Echo(Box::new(context.take_echo()))
+                let mut record = context.take_echo();
+                record.aead_ns = timed::spent().since(&before).aead_ns;
+                Report::Echo(Box::new(record))
             }
             Command::Close => {
                 let phase = context.order_all(|_| Order::Close);

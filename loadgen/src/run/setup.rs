@@ -7,15 +7,18 @@ use anyhow::{Context, ensure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use wss_results::config::CpuList;
+use wss_results::config::tls::{CertificateChoice, CertificateKind, CostSplit, Verify};
 use wss_results::run_result::{Environment, Target as TargetResult};
-use wss_results::{EngineKind, Layer, Mode, RunConfig};
+use wss_results::{EngineKind, Layer, Mode, Rate, RunConfig, TlsVersion};
 use wss_wire::layer::Target;
 use wss_wire::machine;
-use wss_wire::tls::{Trust, client_config, read_certificates};
+use wss_wire::tls::{
+    self, Identity, Provider, Role, ServerExtras, Side, Trust, client_config, read_certificates, server_config,
+};
 
 use super::target_result;
 use crate::embedded::{self, Embedded};
-use crate::generator::open::Destination;
+use crate::generator::open::{Destination, TlsDestination};
 use crate::generator::{self, Generator};
 use crate::preflight;
 use crate::server_side::Admin;
@@ -32,8 +35,12 @@ pub(super) struct Setup {
     pub(super) client_cpus: CpuList,
     pub(super) server_cpus: CpuList,
     target: TargetResult,
-    verify: Option<String>,
+    verify: Option<Verify>,
     notes: Vec<String>,
+    /// Sessions that all threads together have to keep.
+    sessions: usize,
+    /// What one timed call costs, nanoseconds.
+    pub(super) timing_ns: f64,
     /// Taken before this thread was pinned, so that it tells all CPUs.
     pub(super) environment: Environment,
 }
@@ -42,7 +49,7 @@ pub(super) struct Setup {
 pub(super) struct Finished {
     pub(super) config: RunConfig,
     pub(super) target: TargetResult,
-    pub(super) verify: Option<String>,
+    pub(super) verify: Option<Verify>,
     pub(super) notes: Vec<String>,
     pub(super) server_ended: anyhow::Result<()>,
 }
@@ -70,10 +77,23 @@ impl Setup {
             layer.has_websocket() || config.subprotocol.is_none(),
             "--subprotocol is WebSocket's, and {layer}:// has no WebSocket"
         );
+        if layer.has_tls() {
+            tls::check(&config)?;
+        }
+        ensure!(
+            layer.has_websocket() || !config.tls.early_data,
+            "--early-data carries the HTTP upgrade request, and {layer}:// has none"
+        );
         let connections = preflight::connections_at_a_time(&config);
+        let sessions = sessions(&config, connections);
         let address = target.as_ref().map(Target::resolve).transpose()?;
         let loopback = address.is_none_or(|address| address.ip().is_loopback());
         preflight::check(&config, connections, loopback, target.is_none())?;
+
+        let client_identity = if layer.has_tls() { client_identity(&config)? } else { None };
+        if layer.has_tls() {
+            check_certificate(&config)?;
+        }
 
         // This thread too: what it shows and asks must not disturb the server.
         machine::pin_thread(&client_cpus.0)
@@ -88,6 +108,8 @@ impl Setup {
                 cpus: &server_cpus,
                 // What is closing still counts.
                 connections: connections.saturating_mul(2).saturating_add(64),
+                sessions: sessions_of_server(&config, sessions),
+                client_ca: client_identity.as_ref().and_then(|identity| identity.ca_pem.as_deref()),
             })?),
         };
         let target = match (target, &embedded) {
@@ -98,9 +120,10 @@ impl Setup {
         let address = address.map_or_else(|| target.resolve(), Ok)?;
         let admin_url = embedded.as_ref().map(|embedded| embedded.ready.admin.clone()).or(config.server_stats.clone());
         let trust = layer.has_tls().then(|| trust(&config, embedded.as_ref())).transpose()?;
-        let destination = destination(&config, &target, address, trust.as_ref())?;
-        let client_engine = config.client_engine.unwrap_or(config.engine);
         let threads = config.threads.unwrap_or(1);
+        let identity = client_identity.as_ref();
+        let destination = destination(&config, &target, address, trust.as_ref(), identity, sessions.div_ceil(threads))?;
+        let client_engine = config.client_engine.unwrap_or(config.engine);
         let generator = Generator::start(&generator::Options {
             engine: client_engine,
             threads,
@@ -114,7 +137,9 @@ impl Setup {
         let setup = Self {
             target: target_result(asked, &target.url(), address),
             admin: admin_url.as_deref().map(Admin::new),
-            verify: trust.map(|trust| trust.verify().to_owned()),
+            verify: trust.map(|trust| trust.verify()),
+            sessions,
+            timing_ns: tls::timed::cost_of_timing(),
             config,
             embedded,
             generator,
@@ -130,6 +155,17 @@ impl Setup {
             admin.stats()?;
         }
         Ok(setup)
+    }
+
+    /// Full handshakes that it takes to have a session for each that is to resume one.
+    pub(super) fn full_handshakes_for_sessions(&self) -> usize {
+        match (self.sessions, self.config.tls.version()) {
+            (0, _) => 0,
+            // One session of TLS 1.2 is resumed again and again.
+            (_, Some(TlsVersion::V1_2)) => self.threads,
+            // So that each thread's share is enough for it.
+            (sessions, _) => sessions.div_ceil(usize::from(self.config.tls.tickets()).max(1)) + self.threads,
+        }
     }
 
     /// Ends the generator and the embedded server; what is left for the result, and whether the server ended well.
@@ -195,8 +231,10 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
 
 /// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.
 fn trust(config: &RunConfig, embedded: Option<&Embedded>) -> anyhow::Result<Trust> {
-    if config.trust.insecure {
-        return Ok(Trust::Anyone);
+    match config.trust.verify() {
+        Verify::Full => {}
+        Verify::NoChain => return Ok(Trust::Anyone { signatures: true }),
+        Verify::None => return Ok(Trust::Anyone { signatures: false }),
     }
     if let Some(path) = &config.trust.ca {
         return Ok(Trust::Only(read_certificates(path)?));
@@ -210,19 +248,91 @@ fn trust(config: &RunConfig, embedded: Option<&Embedded>) -> anyhow::Result<Trus
     }
 }
 
+/// The name that the server's certificate has to have.
+fn server_name(config: &RunConfig, host: &str) -> anyhow::Result<ServerName<'static>> {
+    let name = config.trust.server_name.clone().unwrap_or_else(|| host.to_owned());
+    ServerName::try_from(name.clone()).with_context(|| format!("`{name}` is no name that a certificate can have"))
+}
+
+/// Who the client is, if the server asks for it: from the user's files, or made here.
+fn client_identity(config: &RunConfig) -> anyhow::Result<Option<Identity>> {
+    if !config.tls.mtls {
+        return Ok(None);
+    }
+    let identity = match (&config.trust.client_cert, &config.trust.client_key) {
+        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
+        _ => {
+            let kind = config.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
+            Identity::generate(Role::Client, &["wssbench".to_owned()], kind, config.tls.chain.unwrap_or(1))?
+        }
+    };
+    ensure!(
+        config.url.is_some() || identity.ca_pem.is_some(),
+        "--client-cert is for a server of your own: the embedded one knows its CA only if it is made here"
+    );
+    Ok(Some(identity))
+}
+
+/// Verifies a certificate that the embedded server is to show, as each handshake will: one sentence now instead of a
+/// thousand errors later.
+fn check_certificate(config: &RunConfig) -> anyhow::Result<()> {
+    let (Some(CertificateChoice::File(certificate)), Some(key), None) =
+        (&config.tls.cert, &config.tls.key, &config.url)
+    else {
+        return Ok(());
+    };
+    let identity = Identity::read(certificate, key)?;
+    server_config(&config.server_tls(), &identity, &ServerExtras::default())?;
+    let trust = trust(config, None)?;
+    let crypto = Arc::new(Provider::new(&config.client_tls(), Side::Client)?.crypto);
+    trust
+        .check_chain(&crypto, &identity.chain, &server_name(config, "127.0.0.1")?)
+        .with_context(|| format!("verifying {} as a client of it will", certificate.display()))
+}
+
+/// Sessions that the generator has to keep: one for each handshake that may be under way, and as many again, as a
+/// ticket comes only when its handshake is over.
+fn sessions(config: &RunConfig, connections: usize) -> usize {
+    if !config.tls.resumes() {
+        return 0;
+    }
+    let under_way = match config.connect_rate {
+        Rate::Max => config.connect_concurrency,
+        Rate::PerSecond(_) => connections.clamp(config.connect_concurrency, config.limits.max_connecting),
+    };
+    under_way * 2
+}
+
+/// Sessions that the server has to remember: those that the generator keeps, and all that were made after the oldest
+/// of them.
+fn sessions_of_server(config: &RunConfig, sessions: usize) -> usize {
+    const MOST: f64 = 1_000_000.0;
+    let tls = &config.tls;
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let made =
+        (sessions as f64 / tls.resume_share().max(1e-6) * f64::from(tls.tickets().max(1)) * 2.0).min(MOST) as usize;
+    made.max(1_000)
+}
+
 fn destination(
     config: &RunConfig,
     target: &Target,
     address: std::net::SocketAddr,
     trust: Option<&Trust>,
+    identity: Option<&Identity>,
+    sessions: usize,
 ) -> anyhow::Result<Destination> {
     let tls = match trust {
         None => None,
         Some(trust) => {
-            let name = config.trust.server_name.clone().unwrap_or_else(|| target.host.clone());
-            let server_name = ServerName::try_from(name.clone())
-                .with_context(|| format!("`{name}` is no name that a certificate can have"))?;
-            Some((Arc::new(client_config(&config.tls, trust)?), server_name))
+            let options = config.client_tls();
+            Some(TlsDestination {
+                config: client_config(&options, trust, identity)?,
+                name: server_name(config, &target.host)?,
+                timed: options.cost_split() != CostSplit::Off,
+                options,
+                sessions,
+            })
         }
     };
     Ok(Destination {

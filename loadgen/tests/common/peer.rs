@@ -11,7 +11,8 @@ use std::time::Duration;
 use rustls::{ServerConnection, StreamOwned};
 use tokio_tungstenite::tungstenite::{self, WebSocket};
 use wss_results::TlsOptions;
-use wss_wire::tls::{Identity, server_config};
+use wss_results::config::tls::CertificateKind;
+use wss_wire::tls::{Identity, Role, ServerExtras, server_config};
 
 /// The server's end of TLS over a blocking socket.
 pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
@@ -46,8 +47,10 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
-        let authority =
-            Self { identity: Identity::generate(&[name.to_owned()]).unwrap(), folder: tempfile::tempdir().unwrap() };
+        let authority = Self {
+            identity: Identity::generate(Role::Server, &[name.to_owned()], CertificateKind::EcdsaP256, 1).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
         std::fs::write(authority.ca(), authority.identity.ca_pem.as_ref().unwrap()).unwrap();
         authority
     }
@@ -67,7 +70,7 @@ impl Authority {
     }
 
     pub(crate) fn config(&self) -> Arc<rustls::ServerConfig> {
-        Arc::new(server_config(&TlsOptions::default(), &self.identity).unwrap())
+        Arc::new(server_config(&TlsOptions::default(), &self.identity, &ServerExtras::default()).unwrap())
     }
 
     /// A TLS server: `handle` gets each connection before its handshake, which the first reading or writing does.

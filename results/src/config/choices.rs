@@ -1,4 +1,4 @@
-//! What an option can be: named choices, and lists of CPUs.
+//! What an option can be: named choices, and lists of CPUs. Those of TLS are in [`super::tls`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
+/// An enum whose variants have one name each, the same on the command line, in TOML and in JSON; what stands behind `|`
+/// is understood as well, and never written.
 macro_rules! named_choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal $(| $alias:literal)*),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, Serialize, Deserialize, JsonSchema)]
         pub enum $name {
-            $($(#[$variant_doc])* #[value(name = $text)] #[serde(rename = $text)] $variant),*
+            $($(#[$variant_doc])* #[value(name = $text, $(alias = $alias),*)] #[serde(rename = $text, $(alias = $alias),*)] $variant),*
         }
 
         impl $name {
@@ -23,6 +25,9 @@ macro_rules! named_choice {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text),* }
             }
+
+            /// All of them, in the order in which they are listed.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
         }
 
         impl fmt::Display for $name {
@@ -32,6 +37,8 @@ macro_rules! named_choice {
         }
     };
 }
+
+pub(super) use named_choice;
 
 named_choice! {
     /// What is measured.
@@ -95,16 +102,6 @@ named_choice! {
         Even = "even",
         /// As a Poisson process: exponential gaps, seeded.
         Poisson = "poisson",
-    }
-}
-
-named_choice! {
-    /// A version of TLS.
-    TlsVersion {
-        /// RFC 5246.
-        V1_2 = "1.2",
-        /// RFC 8446.
-        V1_3 = "1.3",
     }
 }
 

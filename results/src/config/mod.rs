@@ -4,48 +4,20 @@
 //! an empty file and an empty command line mean the same run.
 
 mod choices;
-
-use std::path::PathBuf;
+pub mod tls;
 
 use clap::{Args, FromArgMatches};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode, TlsVersion};
+pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
+pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};
 use crate::units::{HumanDuration, Rate, Size};
 
 /// Why a configuration cannot be run: one sentence that says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
-
-/// TLS as both ends speak it: the server flattens the same options.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[command(next_help_heading = "TLS")]
-pub struct TlsOptions {
-    /// The only TLS version to offer [default: 1.3 and 1.2, of which 1.3 is chosen]
-    #[arg(id = "tls_version", long = "tls", value_name = "VERSION")]
-    pub tls_version: Option<TlsVersion>,
-}
-
-/// What the client trusts.
-#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[command(next_help_heading = "Trust")]
-pub struct TrustOptions {
-    /// Trust only the certificates in this PEM file [default: the system's store; the embedded server's own CA]
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-
-    /// Accept every certificate: the chain and the name go unchecked, signatures are still verified
-    #[arg(long, conflicts_with = "ca")]
-    pub insecure: bool,
-
-    /// The name to ask for (SNI) and to find in the certificate [default: the URL's host]
-    #[arg(long, value_name = "NAME")]
-    pub server_name: Option<String>,
-}
 
 /// How long the generator waits, each from start to end of what it names.
 #[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
@@ -157,6 +129,14 @@ pub struct RunConfig {
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub client_engine: Option<EngineKind>,
 
+    /// Provider of the embedded server, if not --provider
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub server_provider: Option<ProviderKind>,
+
+    /// Provider of the generator, if not --provider
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub client_provider: Option<ProviderKind>,
+
     /// Threads of the generator [default: half of the CPUs]
     #[arg(short, long, value_name = "N")]
     pub threads: Option<usize>,
@@ -209,6 +189,16 @@ impl Default for LimitOptions {
 }
 
 impl RunConfig {
+    /// TLS as the generator is to speak it.
+    pub fn client_tls(&self) -> TlsOptions {
+        TlsOptions { provider: self.client_provider.or(self.tls.provider), ..self.tls.clone() }
+    }
+
+    /// TLS as the embedded server is to speak it.
+    pub fn server_tls(&self) -> TlsOptions {
+        TlsOptions { provider: self.server_provider.or(self.tls.provider), ..self.tls.clone() }
+    }
+
     /// Refuses what no run could do.
     ///
     /// # Errors
@@ -247,6 +237,9 @@ impl RunConfig {
             for (option, given) in [
                 ("layer", self.layer.is_some()),
                 ("server-engine", self.server_engine.is_some()),
+                ("server-provider", self.server_provider.is_some()),
+                ("key", self.tls.key.is_some()),
+                ("chain", self.tls.chain.is_some()),
                 ("server-threads", self.server_threads.is_some()),
                 ("server-cpus", self.server_cpus.is_some()),
             ] {
@@ -255,7 +248,10 @@ impl RunConfig {
                 }
             }
         }
-        Ok(())
+        if self.url.is_some() && self.tls.mtls && self.trust.client_cert.is_none() {
+            return refuse("--mtls with a server of your own needs --client-cert FILE and --client-key FILE");
+        }
+        self.tls.check()
     }
 }
 
@@ -276,7 +272,7 @@ mod tests {
             url: Some("wss://127.0.0.1:1/".to_owned()),
             connect_rate: Rate::Max,
             client_cpus: Some("0,2-3".parse().unwrap()),
-            tls: TlsOptions { tls_version: Some(TlsVersion::V1_2) },
+            tls: TlsOptions { tls_version: Some(TlsVersion::V1_2), ..TlsOptions::default() },
             ..RunConfig::default()
         };
         assert_eq!(toml::from_str::<RunConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);

@@ -1,4 +1,4 @@
-//! A page of 80 columns: lines, labelled facts and tables, one below the other.
+//! A page of 80 columns, or of 100: lines, labelled facts and tables, one below the other.
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -7,17 +7,33 @@ use crate::report::words::one_line;
 /// Columns of the page: what a terminal shows, and what a mail and a commit message keep unbroken.
 pub(super) const WIDTH: usize = 80;
 
+/// Columns of a page for those who compare many things.
+pub(super) const WIDE: usize = 100;
+
 /// Columns of a fact's label.
 const LABEL: usize = 13;
 
 /// The text so far.
-#[derive(Default)]
-pub(super) struct Page(String);
+pub(super) struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { text: String::new(), width: WIDTH }
+    }
+}
 
 impl Page {
+    /// A page of [`WIDE`] columns.
+    pub(super) fn wide() -> Self {
+        Self { text: String::new(), width: WIDE }
+    }
+
     /// An empty line between two sections.
     pub(super) fn gap(&mut self) {
-        self.0.push('\n');
+        self.text.push('\n');
     }
 
     /// A sentence or more, wrapped; like all text of a page without control characters.
@@ -37,25 +53,25 @@ impl Page {
 
     /// A table, without the blanks at the ends of its lines.
     pub(super) fn table(&mut self, table: &Table) {
-        self.0.push_str(&table.trim_fmt());
-        self.0.push('\n');
+        self.text.push_str(&table.trim_fmt());
+        self.text.push('\n');
     }
 
     fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
         // A name such as ecdsa-p256 is searched for and copied: it is not broken at its hyphen.
-        let options = textwrap::Options::new(WIDTH)
+        let options = textwrap::Options::new(self.width)
             .initial_indent(first)
             .subsequent_indent(rest)
             .word_splitter(textwrap::WordSplitter::NoHyphenation);
         for line in textwrap::wrap(&one_line(text), options) {
-            self.0.push_str(line.trim_end());
-            self.0.push('\n');
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
         }
     }
 
     /// The whole text; its last line ends with a newline.
     pub(super) fn finish(self) -> String {
-        self.0
+        self.text
     }
 }
 

@@ -5,7 +5,7 @@
 pub(crate) const NOT_TOLD: &str = "—";
 
 /// `value` with this many significant digits; digits before the point are never dropped.
-fn significant(value: f64, digits: usize) -> String {
+pub(crate) fn significant(value: f64, digits: usize) -> String {
     let scientific = format!("{value:.*e}", digits - 1);
     // The exponent after rounding, so that 9.996 becomes 10.0 and not 10.00. NaN and infinity have none.
     let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i64>().ok()).unwrap_or(0);

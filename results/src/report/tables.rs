@@ -7,11 +7,14 @@ use crate::latency::Latency;
 use crate::report::page::{numbers_right, table};
 use crate::report::quantity::{count, memory, percent, time, time_if_told, total};
 use crate::report::words::{counted, one_line};
-use crate::run_result::{EchoResult, RunResult, Side};
-use crate::units::Rate;
+use crate::run_result::{EchoResult, HandshakeCost, HandshakeResult, RunResult, Side};
+use crate::units::{Rate, Size};
 
 /// Kinds of errors that are shown; the others are summed up.
 const ERROR_ROWS: usize = 8;
+
+/// Messages from which on their bytes are what they cost.
+const BULK: Size = Size(4096);
 
 /// Characters of an example: three lines of its column.
 const EXAMPLE_CHARS: usize = 120;
@@ -92,6 +95,21 @@ pub(super) fn cost(result: &RunResult) -> Table {
 
     add("CPU time a handshake", cpu(handshake.client_cpu_ns, handshake.server_cpu_ns));
     add("CPU time a message", cpu(echo.and_then(|e| e.client_cpu_ns), echo.and_then(|e| e.server_cpu_ns)));
+    // Each end decrypts and encrypts a message: two passes over its bytes.
+    let size = result.config.size;
+    let a_byte = |ns: Option<f64>| ns.filter(|_| size >= BULK).map(|ns| ns / size.0 as f64);
+    let per_byte: Vec<_> = [echo.and_then(|e| e.client_cpu_ns), echo.and_then(|e| e.server_cpu_ns)]
+        .into_iter()
+        .take(sides.len())
+        .map(|ns| a_byte(ns).map(|ns| format!("{ns:.3} ns")))
+        .collect();
+    add("  the same a payload byte", per_byte);
+    let of_records = |aead: Option<f64>, all: Option<f64>| aead.zip(all).map(|(aead, all)| percent(aead / all));
+    let shares = [
+        echo.and_then(|e| of_records(e.client_aead_ns, e.client_cpu_ns)),
+        echo.and_then(|e| of_records(e.server_aead_ns, e.server_cpu_ns)),
+    ];
+    add("  of it encrypting and decrypting", shares.into_iter().take(sides.len()).collect());
     let in_echo_mode = result.config.mode == Mode::Echo;
     add("CPU used, opening", each(&|side| side.cpu_utilisation_handshake.map(|share| used(share, side))));
     let phase = if in_echo_mode { "CPU used, echoing" } else { "CPU used" };
@@ -103,6 +121,43 @@ pub(super) fn cost(result: &RunResult) -> Table {
     add("memory, peak", each(&|side| Some(memory(side.rss_bytes_peak as f64))));
     numbers_right(&mut table);
     table
+}
+
+/// Where each end's time for a handshake went: a mean, and its share of the busy time. `None` if that was not told.
+pub(super) fn split(handshake: &HandshakeResult) -> Option<Table> {
+    let sides: Vec<(&str, &HandshakeCost)> = [("client", &handshake.client_cost), ("server", &handshake.server_cost)]
+        .into_iter()
+        .filter_map(|(name, cost)| Some((name, cost.as_ref()?)))
+        .collect();
+    if sides.is_empty() {
+        return None;
+    }
+    let mut table = table([vec!["Where a handshake's time went"], sides.iter().map(|side| side.0).collect()].concat());
+    let mut add = |name: &str, of: &dyn Fn(&HandshakeCost) -> Option<f64>| {
+        let cells: Vec<Option<f64>> = sides.iter().map(|(_, cost)| of(cost)).collect();
+        if cells.iter().any(Option::is_some) {
+            let cells = cells.iter().map(|cell| cell.map_or_else(|| "not known".to_owned(), signed_time));
+            table.add_row([name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+        }
+    };
+    add("key exchange, share made", &|cost| cost.key_exchange_start_ns);
+    add("key exchange, completed", &|cost| cost.key_exchange_complete_ns);
+    add("signing", &|cost| cost.sign_ns);
+    add("verifying signatures", &|cost| cost.verify_ns);
+    add("records: AEAD", &|cost| cost.aead_ns);
+    add("hashes and key derivation", &|cost| cost.hash_ns);
+    add("reading and writing the socket", &|cost| cost.socket_ns);
+    add("everything else: rustls, upgrade", &|cost| Some(cost.rest_ns));
+    add("= busy, mean", &|cost| Some(cost.busy_ns));
+    add("in the kernel: network, system calls", &|cost| cost.system_ns);
+    add("unexplained: engine, accept, close", &|cost| cost.unexplained_ns);
+    add("= CPU time (busy - socket + the two)", &|cost| cost.system_ns.and(cost.cpu_ns));
+    numbers_right(&mut table);
+    Some(table)
+}
+
+fn signed_time(ns: f64) -> String {
+    if ns < 0.0 { format!("-{}", time(-ns)) } else { time(ns) }
 }
 
 /// What went wrong, the commonest first.

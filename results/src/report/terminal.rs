@@ -6,10 +6,10 @@
 use crate::config::{Mode, RunConfig};
 use crate::latency::samples_needed;
 use crate::report::page::Page;
-use crate::report::quantity::{NOT_TOLD, count, rate, total};
+use crate::report::quantity::{NOT_TOLD, count, percent_to, rate, time, total};
 use crate::report::tables;
-use crate::report::words::{counted, sort_of_handshake};
-use crate::run_result::{EchoResult, RunResult, Side};
+use crate::report::words::{counted, program, sort_of_handshake};
+use crate::run_result::{EchoResult, Resumption, RunResult, Side};
 use crate::units::Rate;
 
 /// Sorts of handshakes that are listed; the others are counted.
@@ -63,9 +63,9 @@ fn verdict(page: &mut Page, result: &RunResult) {
 
 fn negotiated(page: &mut Page, result: &RunResult) {
     // How certificates were verified is told of every run with TLS, also of one whose handshakes all failed.
-    let Some(verify) = &result.verify else {
+    if result.verify.is_none() {
         return page.fact("Negotiated", "no TLS");
-    };
+    }
     let mut sorts: Vec<_> = result.negotiated.iter().collect();
     sorts.sort_by_key(|sort| std::cmp::Reverse(sort.count));
     if sorts.is_empty() {
@@ -79,8 +79,18 @@ fn negotiated(page: &mut Page, result: &RunResult) {
         let handshakes = total(more.iter().map(|sort| sort.count));
         page.fact("", &format!("{} × {}", count(handshakes), counted(more.len() as u64, "other sort")));
     }
-    if verify == "none" {
-        page.fact("Verification", "OFF (--insecure): the certificate's chain and name went unchecked");
+    if let (Some(verify), Some(skipped)) = (&result.verify, &result.verify_skips) {
+        page.fact("Verification", &format!("NOT FULL ({verify}): {skipped}"));
+    }
+    if let Some(resumption) = &result.resumption {
+        let Resumption { by, asked_percent, achieved_percent, early_data_percent } = resumption;
+        let early = if *early_data_percent > 0.0 {
+            format!(", {} with early data", percent_to(*early_data_percent, 3))
+        } else {
+            String::new()
+        };
+        let (asked, achieved) = (percent_to(*asked_percent, 3), percent_to(*achieved_percent, 3));
+        page.fact("Resumption", &format!("{achieved} of the handshakes by {by} ({asked} asked){early}"));
     }
 }
 
@@ -114,7 +124,7 @@ fn what_was_run(page: &mut Page, result: &RunResult) {
     let mut machine = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
     machine.extend(environment.hypervisor.clone());
     machine.push(format!("Linux {}", environment.kernel));
-    machine.push(program(result));
+    machine.push(program(&result.tool));
     page.fact("Measured on", &machine.join(", "));
 }
 
@@ -132,17 +142,6 @@ fn engine(side: &Side) -> String {
         .as_ref()
         .map_or_else(String::new, |cpus| format!(" on CPU{} {cpus}", if cpus.contains(',') { "s" } else { "" }));
     format!("{}, {}{cpus}", side.engine, counted(side.threads as u64, "thread"))
-}
-
-fn program(result: &RunResult) -> String {
-    let tool = &result.tool;
-    let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {:.12}", commit));
-    let dirty = if tool.git_dirty == Some(true) { " with uncommitted changes" } else { "" };
-    let profile = match tool.profile.as_str() {
-        "release" => "",
-        _ => " (DEBUG BUILD: several times slower than a release build)",
-    };
-    format!("wssbench {}{commit}{dirty}{profile}", tool.version)
 }
 
 fn handshake(page: &mut Page, result: &RunResult) {
@@ -173,13 +172,14 @@ fn handshake(page: &mut Page, result: &RunResult) {
 
 fn echoes(page: &mut Page, result: &RunResult, echo: &EchoResult) {
     page.text(&format!(
-        "Echoes: {} received of {} planned, {} failed{}; {}/s{}",
+        "Echoes: {} received of {} planned, {} failed{}; {}/s{}{}",
         count(echo.received),
         count(echo.planned),
         count(echo.failed),
         never(echo.planned, echo.sent, "sent"),
         rate(echo.rate_per_s),
         asked(result.config.rate),
+        throughput(echo.bytes_per_s),
     ));
     if echo.received == 0 {
         return;
@@ -215,6 +215,15 @@ fn never(planned: u64, begun: u64, verb: &str) -> String {
     }
 }
 
+/// Told from 1 MB/s on: below, nobody asks for it.
+fn throughput(bytes_per_s: f64) -> String {
+    match bytes_per_s {
+        1e9.. => format!("; {:.2} GB/s each way", bytes_per_s / 1e9),
+        1e6.. => format!("; {:.1} MB/s each way", bytes_per_s / 1e6),
+        _ => String::new(),
+    }
+}
+
 fn asked(asked: Rate) -> String {
     match asked {
         Rate::PerSecond(per_s) => format!(" of {}/s asked", rate(per_s)),
@@ -225,9 +234,42 @@ fn asked(asked: Rate) -> String {
 fn cost(page: &mut Page, result: &RunResult) {
     page.table(&tables::cost(result));
     let handshake = &result.handshake;
+    let bytes = |mean: f64| counted(mean.round() as u64, "byte");
     if let (Some(sent), Some(received)) = (handshake.bytes_sent_mean, handshake.bytes_received_mean) {
-        let bytes = |mean: f64| counted(mean.round() as u64, "byte");
         page.text(&format!("A handshake took {} to the server and {} back.", bytes(sent), bytes(received)));
+    }
+    if let Some(flights) = &handshake.flights {
+        let few = |mean: f64| format!("{:.1}", mean).trim_end_matches(".0").to_owned();
+        let tickets = match flights.ticket_bytes {
+            None => String::new(),
+            Some(0.0) => "; no tickets".to_owned(),
+            Some(mean) => format!("; tickets {}", bytes(mean)),
+        };
+        page.text(&format!(
+            "TLS of it: {} in {} records to the server, {} in {} back, {} round trips ({} with the upgrade){tickets}.",
+            bytes(flights.tls_bytes_sent),
+            few(flights.tls_records_sent),
+            bytes(flights.tls_bytes_received),
+            few(flights.tls_records_received),
+            few(flights.tls_round_trips),
+            few(flights.round_trips),
+        ));
+    }
+    if let Some(table) = tables::split(handshake) {
+        page.gap();
+        page.table(&table);
+        let timing = [&handshake.client_cost, &handshake.server_cost]
+            .into_iter()
+            .flatten()
+            .map(|cost| cost.timing_ns)
+            .fold(0.0, f64::max);
+        if timing > 0.0 {
+            page.text(&format!(
+                "Timing itself is up to {} of it (--cost-split {}; off leaves it out, all tells more).",
+                time(timing),
+                result.config.tls.cost_split()
+            ));
+        }
     }
     if result.server.is_none() {
         page.text("What it cost the server is not known: no admin endpoint of it was given (--server-stats).");

@@ -1,7 +1,7 @@
 //! Phrases that more than one sentence needs.
 
 use crate::report::quantity::count;
-use crate::run_result::Negotiated;
+use crate::run_result::{Negotiated, Tool};
 
 /// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
@@ -15,6 +15,17 @@ pub(crate) fn sort_of_handshake(negotiated: &Negotiated) -> String {
     let parts = [version, suite, group, &certificate, kind];
     let named: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     one_line(&named.join(", "))
+}
+
+/// What measured: version, commit and, if it is no release, what that means.
+pub(crate) fn program(tool: &Tool) -> String {
+    let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {:.12}", commit));
+    let dirty = if tool.git_dirty == Some(true) { " with uncommitted changes" } else { "" };
+    let profile = match tool.profile.as_str() {
+        "release" => "",
+        _ => " (DEBUG BUILD: several times slower than a release build)",
+    };
+    format!("wssbench {}{commit}{dirty}{profile}", tool.version)
 }
 
 /// `text` in one line and without control characters: examples of errors quote what a peer sent, and a peer

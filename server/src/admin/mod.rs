@@ -99,6 +99,7 @@ async fn gather(about: &About) -> Result<ServerStats, String> {
     let memory = procfs::process::Process::myself()
         .and_then(|process| process.status())
         .map_err(|error| format!("reading /proc/self/status: {error}"))?;
+    let system = machine::system_cpu_of_others().map_err(|error| format!("reading /proc/self/stat: {error}"))?;
     let bytes = |kib: Option<u64>| kib.unwrap_or(0) * 1024;
     Ok(ServerStats {
         schema: SCHEMA.to_owned(),
@@ -117,5 +118,8 @@ async fn gather(about: &About) -> Result<ServerStats, String> {
         outcomes: all.outcomes(),
         negotiated: all.labels.in_words(),
         handshake_busy: EncodedHistogram::from(&all.busy),
+        handshakes: all.handshakes,
+        crypto: all.crypto,
+        system_ns: u64::try_from(system.as_nanos()).unwrap_or(u64::MAX),
     })
 }

@@ -4,12 +4,36 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
+use wss_results::config::tls::CertificateKind;
 use wss_results::run_result::{Negotiated, NegotiatedCount};
+use wss_results::{TlsOptions, TlsVersion};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
+
+/// How a handshake went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Full,
+    FullAfterRetry,
+    Resumed,
+    EarlyData,
+    Unknown,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::FullAfterRetry => "full-after-retry",
+            Self::Resumed => "resumed",
+            Self::EarlyData => "early-data",
+            Self::Unknown => "unknown",
+        }
+    }
+}
 
 /// What one handshake was. Cheap to make and to compare.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,25 +41,37 @@ pub struct Label {
     version: Option<ProtocolVersion>,
     suite: Option<CipherSuite>,
     group: Option<NamedGroup>,
-    kind: Option<HandshakeKind>,
+    kind: Kind,
     certificate: Arc<str>,
 }
 
 impl Label {
-    /// Reads a connection whose handshake is done. `certificate` is the kind of the server's.
-    pub fn of(connection: &CommonState, certificate: Arc<str>) -> Self {
+    /// Reads a connection whose handshake is done. `certificate` is the kind of the server's, `early_data` whether the
+    /// server took any.
+    pub fn of(connection: &CommonState, certificate: Arc<str>, early_data: bool) -> Self {
         Self {
             version: connection.protocol_version(),
             suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
             group: connection.negotiated_key_exchange_group().map(|group| group.name()),
-            kind: connection.handshake_kind(),
+            kind: match connection.handshake_kind() {
+                Some(HandshakeKind::Full) => Kind::Full,
+                Some(HandshakeKind::FullWithHelloRetryRequest) => Kind::FullAfterRetry,
+                Some(HandshakeKind::Resumed) if early_data => Kind::EarlyData,
+                Some(HandshakeKind::Resumed) => Kind::Resumed,
+                _ => Kind::Unknown,
+            },
             certificate,
         }
     }
 
-    /// Whether the handshake was a full one, which is all that is asked for as yet.
-    pub fn is_full(&self) -> bool {
-        matches!(self.kind, Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest))
+    /// Whether a session was resumed.
+    pub fn is_resumed(&self) -> bool {
+        matches!(self.kind, Kind::Resumed | Kind::EarlyData)
+    }
+
+    /// Whether the server took early data.
+    pub fn has_early_data(&self) -> bool {
+        self.kind == Kind::EarlyData
     }
 
     /// The label in words.
@@ -48,15 +84,98 @@ impl Label {
                 other => or_unknown(other.map(|version| format!("{version:?}"))),
             },
             suite: or_unknown(self.suite.map(|suite| format!("{suite:?}"))),
-            group: or_unknown(self.group.map(|group| format!("{group:?}"))),
-            certificate: self.certificate.to_string(),
-            kind: match self.kind {
-                Some(HandshakeKind::Full) => "full".to_owned(),
-                Some(HandshakeKind::FullWithHelloRetryRequest) => "full-after-retry".to_owned(),
-                Some(HandshakeKind::Resumed) => "resumed".to_owned(),
-                other => or_unknown(other.map(|kind| format!("{kind:?}"))),
+            group: match self.group {
+                // A resumed session of TLS 1.2 exchanges no keys.
+                None if self.is_resumed() => "none".to_owned(),
+                other => or_unknown(other.map(|group| format!("{group:?}"))),
             },
+            certificate: self.certificate.to_string(),
+            kind: self.kind.name().to_owned(),
         }
+    }
+}
+
+/// What the handshakes of a run have to be.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    version: Option<ProtocolVersion>,
+    suite: Option<&'static str>,
+    group: Option<&'static str>,
+    certificate: Option<CertificateKind>,
+    alpn: Vec<Vec<u8>>,
+    retry: bool,
+    early_data: bool,
+    /// The last label that was found to be as asked, full and resumed: the same comes again and again.
+    known: [std::cell::RefCell<Option<Label>>; 2],
+}
+
+impl Asked {
+    /// What the options ask for.
+    pub fn new(options: &TlsOptions) -> Self {
+        Self {
+            version: options.version().map(|version| match version {
+                TlsVersion::V1_2 => ProtocolVersion::TLSv1_2,
+                TlsVersion::V1_3 => ProtocolVersion::TLSv1_3,
+            }),
+            suite: options.suite.map(|suite| suite.name()),
+            group: options.group.map(|group| group.name()),
+            certificate: options.certificate_kind(),
+            alpn: super::alpn(options),
+            retry: options.force_retry,
+            early_data: options.early_data,
+            known: Default::default(),
+        }
+    }
+
+    /// Whether a handshake was what was asked for; `resumed` is whether this one was to resume a session.
+    ///
+    /// # Errors
+    /// The kind of the failure and a sentence.
+    pub fn check(&self, label: &Label, alpn: Option<&[u8]>, resumed: bool) -> Result<(), (&'static str, String)> {
+        if !self.alpn.is_empty() && !alpn.is_some_and(|alpn| self.alpn.iter().any(|asked| asked == alpn)) {
+            return Err(("not_as_asked", "the server agreed on none of the protocols of --alpn".to_owned()));
+        }
+        let known = &self.known[usize::from(resumed)];
+        if known.borrow().as_ref() == Some(label) {
+            return Ok(());
+        }
+        let kind = match (resumed, self.early_data, self.retry) {
+            (true, true, _) => Kind::EarlyData,
+            (true, false, _) => Kind::Resumed,
+            (false, _, true) => Kind::FullAfterRetry,
+            (false, _, false) => Kind::Full,
+        };
+        let got = label.negotiated();
+        let failed = |what: &str, got: &str, asked: &str| {
+            Err(("not_as_asked", format!("the {what} was {got}, where {asked} was asked for")))
+        };
+        // A server may ask for another key share of its own accord: that handshake is full, and labelled.
+        let kind_fits = label.kind == kind || (kind == Kind::Full && label.kind == Kind::FullAfterRetry);
+        match (kind, label.kind) {
+            _ if kind_fits => {}
+            (Kind::EarlyData, Kind::Resumed) => {
+                return Err(("early_data_refused", "the session was resumed and its early data refused".to_owned()));
+            }
+            (Kind::EarlyData | Kind::Resumed, _) => {
+                let sentence = format!("the handshake was {}, where a resumed one was asked for", got.kind);
+                return Err(("not_resumed", sentence));
+            }
+            _ => return failed("handshake", &got.kind, kind.name()),
+        }
+        if self.version.is_some() && self.version != label.version {
+            return failed("version", &got.version, &format!("{:?}", self.version));
+        }
+        if let Some(suite) = self.suite.filter(|suite| **suite != got.suite) {
+            return failed("suite", &got.suite, suite);
+        }
+        if let Some(group) = self.group.filter(|group| **group != got.group && label.group.is_some()) {
+            return failed("group", &got.group, group);
+        }
+        if let Some(kind) = self.certificate.filter(|kind| *kind.name() != *got.certificate) {
+            return failed("kind of certificate", &got.certificate, kind.name());
+        }
+        *known.borrow_mut() = Some(label.clone());
+        Ok(())
     }
 }
 
@@ -140,6 +259,15 @@ pub fn certificate_kind(certificate: &CertificateDer<'_>) -> String {
     }
     if *algorithm == OID_SIG_ED25519 {
         return "ed25519".to_owned();
+    }
+    // NIST's arcs of FIPS 204, which the registry of names does not have yet.
+    if let Some(level) = algorithm.to_id_string().strip_prefix("2.16.840.1.101.3.4.3.") {
+        match level {
+            "17" => return "ml-dsa-44".to_owned(),
+            "18" => return "ml-dsa-65".to_owned(),
+            "19" => return "ml-dsa-87".to_owned(),
+            _ => {}
+        }
     }
     match key.parsed() {
         Ok(PublicKey::RSA(rsa)) => format!("rsa-{}", rsa.key_size()),

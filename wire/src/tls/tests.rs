@@ -6,10 +6,22 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConnection};
 use wss_results::{TlsOptions, TlsVersion};
 
-use super::{CertificateKinds, Identity, Label, LabelCounts, Trust, certificate_kind, client_config, server_config};
+use wss_results::config::tls::{CertificateKind, Verify};
+
+use super::{
+    CertificateKinds, Identity, Label, LabelCounts, Role, ServerExtras, Trust, certificate_kind, client_config,
+    server_config,
+};
+
+const ANYONE: Trust = Trust::Anyone { signatures: true };
 
 fn identity() -> Identity {
-    Identity::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap()
+    generate(CertificateKind::EcdsaP256, 1)
+}
+
+fn generate(kind: CertificateKind, chain: u8) -> Identity {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    Identity::generate(Role::Server, &names, kind, chain).unwrap()
 }
 
 fn trusting(identity: &Identity) -> Trust {
@@ -27,8 +39,8 @@ fn handshake(
     trust: &Trust,
     name: &str,
 ) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
-    let server = server_config(server, identity).unwrap();
-    let client = client_config(client, trust).unwrap();
+    let server = server_config(server, identity, &ServerExtras::default()).unwrap();
+    let client = client_config(client, trust, None).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut client = ClientConnection::new(Arc::new(client), name)?;
     let mut server = ServerConnection::new(Arc::new(server))?;
@@ -49,14 +61,14 @@ fn handshake(
 fn both_ends_label_a_handshake_alike_and_it_is_full() {
     let identity = identity();
     for (version, name) in [(TlsVersion::V1_2, "TLSv1.2"), (TlsVersion::V1_3, "TLSv1.3")] {
-        let options = TlsOptions { tls_version: Some(version) };
+        let options = TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
         let (client, server) =
             handshake(&options, &TlsOptions::default(), &identity, &trusting(&identity), "localhost").unwrap();
         let kind: Arc<str> = certificate_kind(&identity.chain[0]).into();
         assert_eq!(&*kind, "ecdsa-p256");
-        let label = Label::of(&client, CertificateKinds::default().of(client.peer_certificates()));
-        assert_eq!(label, Label::of(&server, kind));
-        assert!(label.is_full());
+        let label = Label::of(&client, CertificateKinds::default().of(client.peer_certificates()), false);
+        assert_eq!(label, Label::of(&server, kind, false));
+        assert!(!label.is_resumed());
         assert_eq!(label.negotiated().version, name);
     }
 }
@@ -64,8 +76,8 @@ fn both_ends_label_a_handshake_alike_and_it_is_full() {
 #[test]
 fn nothing_is_resumed_by_accident() {
     let identity = identity();
-    let client = Arc::new(client_config(&TlsOptions::default(), &trusting(&identity)).unwrap());
-    let server = Arc::new(server_config(&TlsOptions::default(), &identity).unwrap());
+    let client = Arc::new(client_config(&TlsOptions::default(), &trusting(&identity), None).unwrap());
+    let server = Arc::new(server_config(&TlsOptions::default(), &identity, &ServerExtras::default()).unwrap());
     assert_eq!(server.send_tls13_tickets, 0);
     assert!(!server.session_storage.can_cache());
     // The client's store keeps nothing even of a server that sends tickets: same configuration, twice.
@@ -91,14 +103,14 @@ fn a_stranger_and_a_wrong_name_are_refused_and_trusting_anyone_is_said() {
     assert!(matches!(stranger, rustls::Error::InvalidCertificate(_)), "{stranger}");
     let misnamed = handshake(&options, &options, &one, &trusting(&one), "example.org").unwrap_err();
     assert!(misnamed.to_string().contains("not valid for name"), "{misnamed}");
-    assert!(handshake(&options, &options, &one, &Trust::Anyone, "example.org").is_ok());
-    assert_eq!((Trust::Anyone.verify(), trusting(&one).verify()), ("none", "full"));
+    assert!(handshake(&options, &options, &one, &ANYONE, "example.org").is_ok());
+    assert_eq!((ANYONE.verify(), trusting(&one).verify()), (Verify::NoChain, Verify::Full));
 }
 
 #[test]
 fn versions_that_do_not_meet_are_an_error_and_not_a_handshake() {
     let identity = identity();
-    let only = |version| TlsOptions { tls_version: Some(version) };
+    let only = |version| TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
     let failed =
         handshake(&only(TlsVersion::V1_2), &only(TlsVersion::V1_3), &identity, &trusting(&identity), "localhost");
     assert!(failed.is_err());
@@ -108,9 +120,9 @@ fn versions_that_do_not_meet_are_an_error_and_not_a_handshake() {
 fn equal_labels_are_counted_together_the_most_frequent_first() {
     let identity = identity();
     let label = |version| {
-        let options = TlsOptions { tls_version: Some(version) };
-        let (client, _) = handshake(&options, &options, &identity, &Trust::Anyone, "localhost").unwrap();
-        Label::of(&client, "ecdsa-p256".into())
+        let options = TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
+        let (client, _) = handshake(&options, &options, &identity, &ANYONE, "localhost").unwrap();
+        Label::of(&client, "ecdsa-p256".into(), false)
     };
     let mut counts = LabelCounts::default();
     counts.add(label(TlsVersion::V1_2));

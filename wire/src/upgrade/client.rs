@@ -160,10 +160,20 @@ pub async fn connect<S>(stream: &mut S, request: &ClientUpgrade) -> Result<Upgra
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let key = BASE64.encode(request.key);
-    stream.write_all(compose(request, &key)?.as_bytes()).await?;
+    stream.write_all(compose(request)?.as_bytes()).await?;
     stream.flush().await?;
+    read_answer(stream, request).await
+}
 
+/// Reads the answer to a request that was sent (as TLS early data) and checks it.
+///
+/// # Errors
+///
+/// [`UpgradeError`]; the stream is of no use afterwards.
+pub async fn read_answer<S>(stream: &mut S, request: &ClientUpgrade) -> Result<Upgraded, UpgradeError>
+where
+    S: AsyncRead + Unpin,
+{
     let mut buffer = Vec::new();
     let end = match head::read_head(stream, b"HTTP/1.", request.max_head_size, &mut buffer).await {
         Ok(end) => end,
@@ -179,13 +189,18 @@ where
         Err(HeadError::Io(error)) => return Err(error.into()),
     };
     let (bytes, leftover) = buffer.split_at(end);
-    let subprotocol = judge(bytes, leftover, request, &key)?;
+    let subprotocol = judge(bytes, leftover, request, &BASE64.encode(request.key))?;
     Ok(Upgraded { subprotocol, leftover: buffer.split_off(end) })
 }
 
 /// The request; its parts are checked, because a line break in one of them would be a header line more.
-fn compose(request: &ClientUpgrade, key: &str) -> Result<String, UpgradeError> {
+///
+/// # Errors
+///
+/// [`UpgradeError::InvalidRequest`] alone.
+pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
     let ClientUpgrade { host, path, subprotocol, .. } = request;
+    let key = BASE64.encode(request.key);
     let invalid = |what, value: &str, rule| Err(UpgradeError::InvalidRequest { what, value: value.into(), rule });
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return invalid("path", path, "it begins with a slash and has printable ASCII only, without space and #");

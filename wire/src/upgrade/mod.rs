@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest, Sha1};
 
-pub use client::{ClientUpgrade, UpgradeError, Upgraded, connect};
+pub use client::{ClientUpgrade, UpgradeError, Upgraded, compose, connect, read_answer};
 pub use prefixed::Prefixed;
 pub use server::{Accepted, ServerUpgrade, UpgradeRefused, accept};
 

@@ -23,6 +23,14 @@ impl<S> Prefixed<S> {
         Self { prefix, given: 0, stream }
     }
 
+    /// Puts bytes back that were read: they come again, before all others.
+    pub fn unread(&mut self, bytes: Vec<u8>) {
+        let rest = self.prefix.split_off(self.given);
+        self.prefix = bytes;
+        self.prefix.extend(rest);
+        self.given = 0;
+    }
+
     /// The stream below.
     pub fn get_ref(&self) -> &S {
         &self.stream

@@ -71,7 +71,8 @@ fn an_invalid_run_with_errors_reads_like_this() {
 
     Negotiated   1,000 × TLSv1.3, TLS13_AES_256_GCM_SHA384, X25519MLKEM768,
                  ecdsa-p256 certificate, full
-    Verification OFF (--insecure): the certificate's chain and name went unchecked
+    Verification NOT FULL (no-chain): the certificate's chain and name went
+                 unchecked
     Server       wss://localhost:40123/ at 127.0.0.1:40123 (external server)
     Engines      client tokio-uring, 1 thread on CPU 1; server not known
     Connections  1,000, opened at 250/s (open loop, even arrivals)

@@ -1,0 +1,147 @@
+//! `wssbench sweep`: many configurations compared in interleaved blocks, from the options to the exit code.
+//!
+//! [`plan`] says what is compared, [`order`] in which order, [`leg`] runs one turn of one configuration, each part of
+//! it as a `wssbench run` of its own. What follows from the figures is the business of `wss-results`.
+
+mod axes;
+mod leg;
+mod options;
+mod order;
+mod parts;
+mod plan;
+mod presets;
+mod progress;
+mod resume;
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use wss_results::report::sweep as report;
+use wss_results::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
+
+use self::leg::Runner;
+pub(crate) use self::options::SweepCommand;
+use self::options::SweepOptions;
+use self::plan::Plan;
+use self::progress::Progress;
+use crate::environment::{self, CpuTime};
+use crate::preflight;
+
+/// Runs it; says whether all of it was run and every leg is valid.
+///
+/// # Errors
+/// If it could not run: one sentence with what to do.
+pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
+    let options = &command.options;
+    let mut sweep = match &options.resume_from {
+        Some(path) => resume::from(path, command)?,
+        None => begin(Plan::new(command)?, options),
+    };
+    if options.list {
+        print!("{}", plan::list(&sweep));
+        return Ok(true);
+    }
+    let path = place(options, &sweep.id);
+    preflight::check_place(&path)?;
+    run_blocks(&mut sweep, &path)?;
+    print(options, &sweep, &path)?;
+    Ok(sweep.valid)
+}
+
+/// Where the result goes: what was continued goes on in its own file.
+fn place(options: &SweepOptions, id: &str) -> PathBuf {
+    let named = options.out.as_ref().or(options.resume_from.as_ref());
+    named.cloned().unwrap_or_else(|| sweep_result::default_path(id))
+}
+
+/// A sweep of which nothing has been run.
+fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
+    let (id, started_at) = environment::identify();
+    let Plan { preset, blocks, parts, configurations, reference, impossible } = plan;
+    let mut sweep = SweepResult {
+        schema: SCHEMA.to_owned(),
+        id,
+        started_at,
+        tool: environment::tool(),
+        environment: environment::environment(),
+        preset,
+        seed: options.seed(),
+        parts,
+        configurations,
+        reference,
+        impossible,
+        blocks_planned: blocks,
+        blocks: Vec::new(),
+        analysis: sweep_result::Analysis::default(),
+        valid: false,
+        invalid_because: Vec::new(),
+        interrupted: false,
+    };
+    sweep.conclude();
+    sweep
+}
+
+/// Runs what is missing, and writes after each block what there is.
+fn run_blocks(sweep: &mut SweepResult, path: &std::path::Path) -> anyhow::Result<()> {
+    let numbers: Vec<usize> = sweep.configurations.iter().map(|configuration| configuration.number).collect();
+    let orders = order::orders(sweep.seed, numbers.len(), sweep.blocks_planned);
+    let cpu_time = CpuTime::now();
+    let mut progress = Progress::new(sweep)?;
+    let runner = Runner::new(progress.interrupted())?;
+    // Before the first leg as well: what cannot be written is better known at once.
+    sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
+    for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
+        let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
+        let mut block = Block { number: index + 1, started_at: now(), order, legs: Vec::new() };
+        for number in block.order.clone() {
+            progress.begin_leg(sweep, block.number, number);
+            let Some(leg) = run_leg(&runner, sweep, number)? else { break };
+            progress.end_leg(&leg);
+            block.legs.push(leg);
+        }
+        sweep.interrupted = !block.is_whole();
+        if !block.legs.is_empty() {
+            sweep.blocks.push(block);
+        }
+        let stolen = cpu_time.zip(CpuTime::now()).map(|(start, end)| end.stolen_percent_since(start));
+        sweep.environment.steal_percent = stolen.unwrap_or(0.0);
+        sweep.conclude();
+        sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
+        if sweep.interrupted {
+            break;
+        }
+    }
+    progress.end();
+    Ok(())
+}
+
+/// One turn of a configuration; `None` if it was interrupted before its end.
+fn run_leg(runner: &Runner, sweep: &SweepResult, number: usize) -> anyhow::Result<Option<Leg>> {
+    let configuration = sweep.configuration(number).context("it is one of the sweep's own numbers")?;
+    let started_at = now();
+    let mut parts = Vec::with_capacity(sweep.parts.len());
+    for part in &sweep.parts {
+        let Some(result) = runner.run(part, &configuration.options, sweep.seed)? else { return Ok(None) };
+        parts.push(result);
+    }
+    let valid = parts.iter().all(|part| part.valid);
+    Ok(Some(Leg { configuration: number, started_at, valid, parts }))
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+fn print(options: &SweepOptions, sweep: &SweepResult, path: &std::path::Path) -> anyhow::Result<()> {
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(sweep)?);
+    } else if options.csv {
+        print!("{}", report::csv(sweep).context("writing CSV")?);
+    } else if options.md {
+        print!("{}", report::markdown(sweep));
+    } else {
+        println!("{}\nresult: {}", report::terminal(sweep), path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! The options of `run` as axes: each takes a list here, and nothing here knows which options there are.
+//!
+//! Values travel as they were written, `--option=value`. Whether one can be is for `run`'s own parser to say, so that
+//! an unknown value gets the same list and the same nearest match there and here.
+
+use std::any::TypeId;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::builder::{PossibleValue, Resettable, StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use wss_results::RunConfig;
+use wss_results::config::CpuList;
+
+/// Every value that an option lists.
+const ALL: &str = "all";
+
+/// Options of `run` that a sweep decides itself, by their id.
+const OWN: [&str; 4] = ["mode", "duration", "warmup", "seed"];
+
+/// Above the options of `run` that have no heading there.
+const HEADING: &str = "Options of run, of which each takes a list";
+
+/// An option of `run` with the values that it is to have, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Axis {
+    /// Of each value, what `run` is given: usually one argument, of an option that may be given several times all.
+    pub(super) values: Vec<Vec<String>>,
+}
+
+impl Axis {
+    /// The option's name with its dashes, or nothing for a URL.
+    pub(super) fn name(&self) -> &str {
+        self.values.iter().flatten().next().map_or("", |argument| name(argument))
+    }
+}
+
+/// `--suite=aes128` → `--suite`; nothing for a URL.
+pub(super) fn name(argument: &str) -> &str {
+    if argument.starts_with("--") { argument.split('=').next().unwrap_or(argument) } else { "" }
+}
+
+/// The options of `run`, as `run` has them.
+fn run_command() -> Command {
+    RunConfig::augment_args(Command::new("wssbench run").no_binary_name(true))
+}
+
+/// Adds the axes to the command of a sweep.
+pub(super) fn augment(command: Command) -> Command {
+    let run = run_command();
+    let axes = run.get_arguments().filter(|argument| !OWN.contains(&argument.get_id().as_str())).map(list);
+    axes.fold(command, Command::arg)
+}
+
+/// How an option of `run` becomes a list.
+enum Shape {
+    /// `--mtls`, which can be `--mtls=true,false` here.
+    Flag,
+    /// `--suite a,b`.
+    List,
+    /// `--client-cpus 0,1`: a value with commas of its own. It can be given several times.
+    Repeated,
+    /// `--alpn a --alpn b`: one value, as in `run`.
+    Whole,
+}
+
+fn shape(argument: &Arg) -> Shape {
+    let value = argument.get_value_parser().type_id();
+    match argument.get_action() {
+        ArgAction::SetTrue | ArgAction::SetFalse => Shape::Flag,
+        ArgAction::Append => Shape::Whole,
+        _ if argument.is_positional() || value == TypeId::of::<CpuList>() || value == TypeId::of::<PathBuf>() => {
+            Shape::Repeated
+        }
+        _ => Shape::List,
+    }
+}
+
+fn list(argument: &Arg) -> Arg {
+    let listed = Listed(argument.get_possible_values());
+    let list = argument.clone().action(ArgAction::Append).default_value(Resettable::Reset);
+    // Behind the sweep's own ones.
+    let list = if argument.get_help_heading().is_none() { list.help_heading(HEADING) } else { list };
+    match shape(argument) {
+        Shape::Flag => list
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_delimiter(',')
+            .value_parser(Listed(vec![PossibleValue::new("true"), PossibleValue::new("false")])),
+        Shape::List => list.value_delimiter(',').value_parser(listed),
+        Shape::Repeated | Shape::Whole => list.value_parser(listed),
+    }
+}
+
+/// Takes any text, and shows in the help what is possible.
+#[derive(Debug, Clone)]
+struct Listed(Vec<PossibleValue>);
+
+impl TypedValueParser for Listed {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        (!self.0.is_empty()).then(|| Box::new(self.0.iter().cloned()) as Box<dyn Iterator<Item = _>>)
+    }
+}
+
+/// What was given on the command line of a sweep.
+pub(super) fn given(matches: &ArgMatches) -> Vec<Axis> {
+    let run = run_command();
+    let given = run.get_arguments().filter(|argument| {
+        let id = argument.get_id().as_str();
+        !OWN.contains(&id) && matches.value_source(id) == Some(ValueSource::CommandLine)
+    });
+    given.map(|argument| axis(argument, matches)).filter(|axis| !axis.values.is_empty()).collect()
+}
+
+fn axis(argument: &Arg, matches: &ArgMatches) -> Axis {
+    let given = matches.get_many::<String>(argument.get_id().as_str()).into_iter().flatten();
+    let possible = argument.get_possible_values();
+    let every = || possible.iter().filter(|value| !value.is_hide_set()).map(|value| value.get_name().to_owned());
+    let shape = shape(argument);
+    let mut values: Vec<String> = Vec::new();
+    for value in given {
+        match (value.as_str(), &shape) {
+            (ALL, Shape::Flag) => values.extend(["true".to_owned(), "false".to_owned()]),
+            (ALL, Shape::List) if !possible.is_empty() => values.extend(every()),
+            _ => values.push(value.clone()),
+        }
+    }
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let written = |value: &String| match (&long, &shape) {
+        (Some(long), Shape::Flag) if value == "true" => vec![long.clone()],
+        (Some(long), _) => vec![format!("{long}={value}")],
+        (None, _) => vec![value.clone()],
+    };
+    Axis {
+        values: match shape {
+            Shape::Whole => vec![values.iter().flat_map(written).collect()],
+            _ => values.iter().map(written).collect(),
+        },
+    }
+}
+
+/// Checks each value of an axis by itself.
+///
+/// # Errors
+/// The first that `run` does not know: in its words.
+pub(super) fn check(axis: &Axis) -> anyhow::Result<()> {
+    for value in &axis.values {
+        match run_command().try_get_matches_from(for_run(value)) {
+            Ok(_) => {}
+            // What else it takes, another option may give.
+            Err(error) if matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict) => {}
+            Err(error) => return Err(anyhow!(in_words(&error))),
+        }
+    }
+    Ok(())
+}
+
+/// The same arguments as `run` takes them: there a flag that is not to be is left out.
+pub(super) fn for_run(arguments: &[String]) -> Vec<String> {
+    let run = run_command();
+    let is_off = |argument: &&String| {
+        let flag = argument.strip_suffix("=false").and_then(|flag| flag.strip_prefix("--"));
+        flag.is_some_and(|flag| {
+            let mut known = run.get_arguments();
+            known.any(|known| known.get_long() == Some(flag) && matches!(shape(known), Shape::Flag))
+        })
+    };
+    arguments.iter().filter(|argument| !is_off(argument)).cloned().collect()
+}
+
+/// What `run` understands these arguments to be.
+///
+/// # Errors
+/// If they cannot be together: in the parser's words.
+pub(super) fn parse(arguments: &[String]) -> anyhow::Result<RunConfig> {
+    let matches = run_command().try_get_matches_from(for_run(arguments)).map_err(|error| anyhow!(in_words(&error)))?;
+    RunConfig::from_arg_matches(&matches).map_err(|error| anyhow!(in_words(&error)))
+}
+
+/// A parser's error without what is around it: the first line and what it lists.
+fn in_words(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ");
+    let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();
+    text[..end.unwrap_or(text.len())].trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(arguments: &[&str]) -> Vec<Axis> {
+        let command = augment(Command::new("sweep").no_binary_name(true));
+        given(&command.try_get_matches_from(arguments).unwrap())
+    }
+
+    fn values(arguments: &[&str]) -> Vec<Vec<Vec<String>>> {
+        axes(arguments).into_iter().map(|axis| axis.values).collect()
+    }
+
+    #[test]
+    fn an_option_takes_a_list_and_keeps_it_as_it_was_written() {
+        assert_eq!(
+            values(&["--suite", "aes128,CHACHA20", "--layer=wss", "--suite", "aes256"]),
+            [
+                vec![vec!["--layer=wss".to_owned()]],
+                vec![
+                    vec!["--suite=aes128".to_owned()],
+                    vec!["--suite=CHACHA20".to_owned()],
+                    vec!["--suite=aes256".to_owned()]
+                ],
+            ]
+        );
+        assert!(values(&[]).is_empty());
+    }
+
+    #[test]
+    fn all_means_what_the_parser_lists() {
+        let layers = &axes(&["--layer", "all"])[0];
+        assert_eq!(
+            layers.values.iter().flatten().collect::<Vec<_>>(),
+            ["--layer=wss", "--layer=ws", "--layer=tls", "--layer=tcp"]
+        );
+        assert_eq!(layers.name(), "--layer");
+        // A certificate can be a file too; what is listed are the kinds.
+        assert_eq!(axes(&["--cert", "all"])[0].values.len(), 9);
+        // A number has no list: the parser will say that `all` is none.
+        assert!(check(&axes(&["--connections", "all"])[0]).unwrap_err().to_string().contains("'all'"));
+    }
+
+    #[test]
+    fn a_flag_can_be_an_axis_and_a_list_of_cpus_is_one_value() {
+        assert_eq!(values(&["--mtls=true,false"]), [vec![vec!["--mtls".to_owned()], vec!["--mtls=false".to_owned()]]]);
+        assert_eq!(values(&["--mtls"]), [vec![vec!["--mtls".to_owned()]]]);
+        assert_eq!(for_run(&["--mtls=false".to_owned(), "--ca=false".to_owned()]), ["--ca=false"]);
+        assert_eq!(values(&["--client-cpus", "0,1"]), [vec![vec!["--client-cpus=0,1".to_owned()]]]);
+        assert_eq!(values(&["--alpn", "a", "--alpn", "b"]), [vec![vec!["--alpn=a".to_owned(), "--alpn=b".to_owned()]]]);
+        assert_eq!(values(&["ws://a/", "ws://b/"]), [vec![vec!["ws://a/".to_owned()], vec!["ws://b/".to_owned()]]]);
+    }
+
+    #[test]
+    fn an_unknown_value_is_told_with_the_list_and_the_nearest() {
+        let sentence = check(&axes(&["--engine", "epol"])[0]).unwrap_err().to_string();
+        assert!(sentence.starts_with("invalid value 'epol' for '--engine"), "{sentence}");
+        assert!(sentence.contains("tokio-uring") && sentence.contains("similar value exists: 'epoll'"), "{sentence}");
+        assert!(!sentence.contains("Usage"), "{sentence}");
+    }
+
+    #[test]
+    fn the_options_that_a_sweep_decides_are_none_of_its_axes() {
+        for option in ["--mode=echo", "--duration=3s", "--warmup=1s"] {
+            let command = augment(Command::new("sweep").no_binary_name(true));
+            assert!(command.try_get_matches_from([option]).is_err(), "{option}");
+        }
+    }
+}

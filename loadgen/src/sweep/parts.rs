@@ -1,0 +1,126 @@
+//! What a leg is made of, as options of `run`. An option that a configuration gives itself wins over a part's.
+
+use std::time::Duration;
+
+use wss_results::HumanDuration;
+use wss_results::sweep_result::{Part, PartKind};
+
+use super::axes::{for_run, name};
+
+/// Parts of a leg if nothing says otherwise.
+pub(super) const DEFAULT: [PartKind; 3] = [PartKind::Handshake, PartKind::Echo, PartKind::Bulk];
+
+/// How long a leg lasts if nothing says otherwise.
+pub(super) const LEG: HumanDuration = HumanDuration::from_secs(2);
+
+/// The warm-up before a part: a fifth of it, within these.
+const WARMUP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+
+/// The parts of a leg that share its time evenly.
+pub(super) fn parts(kinds: &[PartKind], leg: HumanDuration, handshakes: Option<usize>) -> Vec<Part> {
+    let share = leg.0 / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
+    kinds.iter().map(|kind| Part { kind: *kind, options: options(*kind, share, handshakes) }).collect()
+}
+
+fn options(kind: PartKind, share: Duration, handshakes: Option<usize>) -> Vec<String> {
+    let (shortest, longest) = WARMUP;
+    let times = [("duration", in_ms(share)), ("warmup", in_ms((share / 5).clamp(shortest, longest)))];
+    let what: Vec<(&str, String)> = match (kind, handshakes) {
+        // As many at a time as keep both ends busy while some wait for the other end.
+        (PartKind::Handshake, None) => vec![
+            ("mode", "handshake".to_owned()),
+            ("connect-rate", "max".to_owned()),
+            ("connect-concurrency", "16".to_owned()),
+            ("no-first-echo", String::new()),
+        ],
+        (PartKind::Handshake, Some(number)) => vec![
+            ("mode", "echo".to_owned()),
+            ("connections", number.to_string()),
+            ("connect-rate", "max".to_owned()),
+            ("connect-concurrency", "16".to_owned()),
+            ("rate", "max".to_owned()),
+        ],
+        (PartKind::Echo, _) => closed_loop(4, "64B"),
+        (PartKind::Bulk, _) => closed_loop(2, "256KiB"),
+        (PartKind::Paced, _) => vec![
+            ("mode", "echo".to_owned()),
+            ("connections", "64".to_owned()),
+            ("connect-rate", "max".to_owned()),
+            ("rate", "5k/s".to_owned()),
+            ("size", "64B".to_owned()),
+        ],
+    };
+    // A fixed number of handshakes is followed by a glimpse of echoes: `run` has no mode that ends without any.
+    let times = match (kind, handshakes) {
+        (PartKind::Handshake, Some(_)) => [("duration", "20ms".to_owned()), ("warmup", "1ms".to_owned())],
+        _ => times,
+    };
+    let all = what.into_iter().chain(times);
+    all.map(|(option, value)| match value.as_str() {
+        "" => format!("--{option}"),
+        value => format!("--{option}={value}"),
+    })
+    .collect()
+}
+
+fn closed_loop(connections: usize, size: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("mode", "echo".to_owned()),
+        ("connections", connections.to_string()),
+        ("connect-rate", "max".to_owned()),
+        ("rate", "max".to_owned()),
+        ("size", size.to_owned()),
+    ]
+}
+
+/// In whole milliseconds: a third of two seconds would be printed with all of its nanoseconds.
+fn in_ms(time: Duration) -> String {
+    HumanDuration(Duration::from_millis(u64::try_from(time.as_millis().max(1)).unwrap_or(u64::MAX))).to_string()
+}
+
+/// What `run` is given: the configuration's options over those of the part.
+pub(super) fn arguments(part: &Part, configuration: &[String]) -> Vec<String> {
+    let given = |argument: &&String| configuration.iter().any(|other| name(other) == name(argument));
+    let all: Vec<String> =
+        part.options.iter().filter(|argument| !given(argument)).chain(configuration).cloned().collect();
+    for_run(&all)
+}
+
+#[cfg(test)]
+mod tests {
+    use wss_results::{Mode, Rate, Size};
+
+    use super::super::axes::parse;
+    use super::*;
+
+    #[test]
+    fn the_parts_share_the_time_of_the_leg() {
+        let parts = parts(&PartKind::ALL, LEG, None);
+        let configs: Vec<_> = parts.iter().map(|part| parse(&arguments(part, &[])).unwrap()).collect();
+        let all: Duration = configs.iter().map(|config| config.duration.0).sum();
+        assert_eq!(all, LEG.0);
+        assert_eq!(
+            configs.iter().map(|config| config.mode).collect::<Vec<_>>(),
+            [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo]
+        );
+        assert!(configs[0].no_first_echo && configs[..3].iter().all(|config| config.connect_rate == Rate::Max));
+        assert_eq!((configs[1].size, configs[2].size), (Size(64), Size(256 << 10)));
+        assert_eq!(configs[3].rate, Rate::PerSecond(5000.0));
+    }
+
+    #[test]
+    fn a_configuration_wins_over_a_part() {
+        let part = &parts(&[PartKind::Bulk], LEG, None)[0];
+        let config = parse(&arguments(part, &["--size=1MiB".to_owned(), "--layer=tls".to_owned()])).unwrap();
+        assert_eq!((config.size, config.connections), (Size(1 << 20), 2));
+        let part = &parts(&[PartKind::Handshake], LEG, None)[0];
+        assert!(!parse(&arguments(part, &["--no-first-echo=false".to_owned()])).unwrap().no_first_echo);
+    }
+
+    #[test]
+    fn a_fixed_number_of_handshakes_is_so_many_connections() {
+        let part = &parts(&[PartKind::Handshake], LEG, Some(500))[0];
+        let config = parse(&arguments(part, &[])).unwrap();
+        assert_eq!((config.mode, config.connections, config.connect_rate), (Mode::Echo, 500, Rate::Max));
+    }
+}

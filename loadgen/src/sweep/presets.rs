@@ -1,0 +1,153 @@
+//! The common questions, ready to run.
+
+use clap::ValueEnum;
+use wss_results::config::tls::{CertificateKind, Group, Suite};
+use wss_results::sweep_result::PartKind;
+use wss_results::{EngineKind, Layer, ProviderKind, TlsVersion};
+
+/// A common question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Preset {
+    /// What does TLS cost me? The layers, and the main choices within TLS, in five minutes
+    Tour,
+    /// Every cipher suite: handshake and bulk
+    Suites,
+    /// Every group of the key exchange: handshake
+    Groups,
+    /// Every kind of certificate: handshake
+    Certs,
+    /// Every provider of cryptography, with the same suite, group and certificate
+    Providers,
+    /// Every I/O engine, saturated and paced
+    Engines,
+    /// TCP, TLS, WebSocket and both
+    Layers,
+}
+
+/// What a preset runs.
+pub(super) struct Definition {
+    /// Options of `run`, the reference first.
+    pub(super) configurations: Vec<Vec<String>>,
+    pub(super) parts: Vec<PartKind>,
+    pub(super) blocks: usize,
+}
+
+/// Blocks if nothing says otherwise: an interval of 95.8%, and one leg more or less does not matter.
+pub(super) const BLOCKS: usize = 12;
+
+impl Preset {
+    /// The name on the command line and in the result.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Tour => "tour",
+            Self::Suites => "suites",
+            Self::Groups => "groups",
+            Self::Certs => "certs",
+            Self::Providers => "providers",
+            Self::Engines => "engines",
+            Self::Layers => "layers",
+        }
+    }
+
+    /// What it runs.
+    pub(super) fn definition(self) -> Definition {
+        use PartKind::{Bulk, Echo, Handshake, Paced};
+        let (configurations, parts, blocks) = match self {
+            Self::Tour => (tour(), vec![Handshake, Echo, Bulk], 8),
+            Self::Suites => (suites(), vec![Handshake, Bulk], BLOCKS),
+            Self::Groups => (each("group", Group::ALL, Group::name), vec![Handshake], BLOCKS),
+            Self::Certs => (each("cert", CertificateKind::ALL, CertificateKind::name), vec![Handshake], BLOCKS),
+            Self::Providers => (providers(), vec![Handshake, Echo, Bulk], BLOCKS),
+            Self::Engines => (engines(), vec![Handshake, Echo, Bulk, Paced], BLOCKS),
+            Self::Layers => (layers(), vec![Handshake, Echo, Bulk], BLOCKS),
+        };
+        Definition { configurations, parts, blocks }
+    }
+}
+
+fn each<T: Copy>(option: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Vec<Vec<String>> {
+    all.iter().map(|one| vec![set(option, name(*one))]).collect()
+}
+
+fn set(option: &str, value: &str) -> String {
+    format!("--{option}={value}")
+}
+
+/// From plain WebSocket, which the others are compared with, to the choices that people ask about.
+fn tour() -> Vec<Vec<String>> {
+    let layer = |layer: Layer| set("layer", layer.name());
+    let wss = |option: String| vec![layer(Layer::Wss), option];
+    vec![
+        vec![layer(Layer::Ws)],
+        vec![layer(Layer::Tcp)],
+        vec![layer(Layer::Tls)],
+        vec![layer(Layer::Wss)],
+        wss(set("tls", TlsVersion::V1_2.name())),
+        wss(set("suite", Suite::ChaCha20.name())),
+        wss(set("group", Group::X25519MlKem768.name())),
+        wss(set("cert", CertificateKind::Rsa2048.name())),
+        wss(set("resume", "100%")),
+    ]
+}
+
+fn suites() -> Vec<Vec<String>> {
+    let certificate = |suite: Suite| match suite.goes_with(CertificateKind::EcdsaP256) {
+        true => CertificateKind::EcdsaP256,
+        false => CertificateKind::Rsa2048,
+    };
+    let with_it = |suite: &Suite| vec![set("suite", suite.name()), set("cert", certificate(*suite).name())];
+    Suite::ALL.iter().map(with_it).collect()
+}
+
+/// With everything else the same: what a provider prefers is another question.
+fn providers() -> Vec<Vec<String>> {
+    let same = [
+        set("suite", Suite::Aes128Gcm.name()),
+        set("group", Group::X25519.name()),
+        set("cert", CertificateKind::EcdsaP256.name()),
+    ];
+    each("provider", ProviderKind::ALL, ProviderKind::name)
+        .into_iter()
+        .map(|provider| provider.into_iter().chain(same.clone()).collect())
+        .collect()
+}
+
+fn engines() -> Vec<Vec<String>> {
+    each("engine", EngineKind::ALL, EngineKind::name)
+}
+
+fn layers() -> Vec<Vec<String>> {
+    let order = [Layer::Tcp, Layer::Tls, Layer::Ws, Layer::Wss];
+    each("layer", &order, Layer::name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::axes::parse;
+    use super::super::parts;
+    use super::*;
+
+    #[test]
+    fn every_preset_is_made_of_configurations_that_run_understands_and_takes() {
+        for preset in Preset::value_variants() {
+            let definition = preset.definition();
+            assert!(definition.configurations.len() > 1 && !definition.parts.is_empty());
+            assert_eq!(preset.to_possible_value().unwrap().get_name(), preset.name());
+            for options in &definition.configurations {
+                for part in parts::parts(&definition.parts, parts::LEG, None) {
+                    let config = parse(&parts::arguments(&part, options)).unwrap();
+                    assert_eq!(config.check(), Ok(()), "{preset:?} {options:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_suites_are_three_of_1_3_and_three_of_1_2_with_each_kind_of_key() {
+        let of = |certificate: &str| {
+            let suites = suites();
+            suites.iter().filter(|options| options.iter().any(|option| option.ends_with(certificate))).count()
+        };
+        assert_eq!((of("=ecdsa-p256"), of("=rsa-2048")), (6, 3));
+    }
+}

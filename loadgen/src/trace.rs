@@ -1,0 +1,258 @@
+//! `wssbench trace`: one connection from SYN to close, told event by event.
+//!
+//! The way: [`client`] (where to, and TLS) → [`connection`] (the socket and rustls, driven by hand, onto the [`tape`]) →
+//! [`talk`] (upgrade, echo, ping, Close) → [`observer`] (the tape, opened and taken apart) → result → report. It measures
+//! one connection once: that is to be read, not to be compared.
+
+mod application;
+mod certificate;
+mod client;
+mod connection;
+mod handshake;
+mod names;
+mod observer;
+mod secrets;
+mod talk;
+mod tape;
+mod totals;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use wss_results::run_result::Negotiated;
+use wss_results::trace_result::{SCHEMA, TraceFailure, TracePhase, TraceResult, TraceTarget};
+use wss_results::{EngineKind, HumanDuration, Layer, TlsOptions, TrustOptions, report};
+use wss_wire::layer::Target;
+use wss_wire::tls::{CertificateKinds, Label, TlsFailure};
+use wss_wire::websocket::Shared;
+
+use self::connection::Connection;
+use self::talk::{Failure, Plan};
+use self::tape::Taped;
+use crate::environment;
+
+/// The longest message: one frame, one record, one page.
+const MESSAGE_MOST: usize = 8192;
+/// The longest that a trace may wait.
+const TIMEOUT_MOST: Duration = Duration::from_secs(3600);
+
+/// `wssbench trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceCommand {
+    /// wss://host:port/path, ws://, tls:// or tcp:// [default: an embedded server]
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+
+    /// The stack of the embedded server [default: wss]
+    #[arg(long, value_enum, conflicts_with = "url")]
+    layer: Option<Layer>,
+
+    /// Engine of the embedded server [default: tokio-uring]
+    #[arg(long, value_enum, value_name = "ENGINE", conflicts_with = "url")]
+    server_engine: Option<EngineKind>,
+
+    /// Subprotocol to ask for (Sec-WebSocket-Protocol)
+    #[arg(long, value_name = "NAME")]
+    subprotocol: Option<String>,
+
+    /// The text to be echoed
+    #[arg(long, value_name = "TEXT", default_value = "Hello, WebSocket!")]
+    message: String,
+
+    /// Leave the text and its echo out: for a server that does not echo
+    #[arg(long)]
+    no_echo: bool,
+
+    /// How long the whole connection may take
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    timeout: HumanDuration,
+
+    /// Print the trace as JSON instead of a timeline
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    tls: TlsOptions,
+
+    #[command(flatten)]
+    trust: TrustOptions,
+}
+
+/// Traces one connection and prints it; says whether it came to its end as it should.
+///
+/// # Errors
+/// If there could be no connection to trace: one sentence with what to do.
+pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
+    let target = command.url.as_deref().map(Target::parse).transpose()?;
+    let layer = target.as_ref().map_or(command.layer.unwrap_or(Layer::Wss), |target| target.layer);
+    client::check(command, layer)?;
+    let address = target.as_ref().map(Target::resolve).transpose()?;
+    let identity = if layer.has_tls() { client::identity(command)? } else { None };
+    let embedded = match target {
+        None => Some(client::embedded(&client::as_run(command), identity.as_ref())?),
+        Some(_) => None,
+    };
+    let target = match (target, &embedded) {
+        (Some(target), _) => target,
+        (None, Some(embedded)) => Target::parse(&embedded.ready.url)?,
+        (None, None) => unreachable!("embedded if there is no target"),
+    };
+    let address = address.map_or_else(|| target.resolve(), Ok)?;
+    let ca = embedded.as_ref().and_then(|embedded| embedded.ready.ca_pem.as_deref());
+    let tls = layer.has_tls().then(|| client::tls(command, &target, ca, identity.as_ref())).transpose()?;
+
+    // Before the connection: the first random number of a library takes it milliseconds.
+    let mut key = [0; 16];
+    aws_lc_rs::rand::fill(&mut key).context("making Sec-WebSocket-Key")?;
+    let plan = Plan {
+        target: &target,
+        subprotocol: command.subprotocol.as_deref(),
+        key,
+        message: (!command.no_echo).then_some(command.message.as_str()),
+    };
+
+    let mut notes = Vec::new();
+    if let Some(before) = tls.as_ref().and_then(|tls| tls.before.as_ref()) {
+        begin_session(&plan, address, tls.as_ref().map(|tls| (before, &tls.name)), command.timeout)?;
+        notes.push(
+            "a connection before this one, which is not shown, began the session that this one resumes".to_owned(),
+        );
+    }
+    let (_, started_at) = environment::identify();
+    let traced = connect(&plan, address, tls.as_ref().map(|tls| (&tls.config, &tls.name)), command.timeout);
+    if let Some(embedded) = embedded {
+        embedded.end()?;
+    }
+
+    notes.extend(tls.as_ref().and_then(|tls| tls.verify.skips()).map(str::to_owned));
+    let events = observer::observe(traced.tape, tls.as_ref().map(|tls| &tls.means), layer.has_websocket());
+    let result = TraceResult {
+        schema: SCHEMA.to_owned(),
+        started_at,
+        tool: environment::tool(),
+        target: TraceTarget {
+            url: target.url(),
+            address: address.to_string(),
+            server_name: tls.as_ref().map(|tls| tls.name.to_str().into_owned()),
+            embedded: command.url.is_none(),
+        },
+        verify: tls.map(|tls| tls.verify.to_string()),
+        negotiated: traced.negotiated,
+        phases: totals::phases(&events),
+        notes: [notes, totals::notes(&events, traced.failure.is_some())].concat(),
+        events,
+        failure: traced.failure,
+    };
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&result)?);
+    } else {
+        print!("{}", report::trace::timeline(&result));
+    }
+    Ok(result.failure.is_none())
+}
+
+/// What is left of a connection.
+struct Traced {
+    tape: Vec<Taped>,
+    negotiated: Option<Negotiated>,
+    failure: Option<TraceFailure>,
+}
+
+/// How to speak TLS, and with whom.
+type TlsWith<'a> = (&'a Arc<ClientConfig>, &'a ServerName<'static>);
+
+/// A whole connection that leaves a session to be resumed.
+///
+/// # Errors
+/// If it fails: there is nothing to resume then.
+fn begin_session(
+    plan: &Plan<'_>,
+    address: SocketAddr,
+    tls: Option<TlsWith<'_>>,
+    timeout: HumanDuration,
+) -> anyhow::Result<()> {
+    match connect(plan, address, tls, timeout).failure {
+        None => Ok(()),
+        Some(failure) => anyhow::bail!("the connection that was to begin a session failed: {}", failure.sentence),
+    }
+}
+
+/// The connection, from SYN to close or to its failure.
+fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeout: HumanDuration) -> Traced {
+    let deadline = Instant::now() + timeout.0;
+    let (tape, opened) = Connection::open(address, timeout.0);
+    let socket = match opened {
+        Ok(socket) => socket,
+        Err(error) => {
+            let sentence = connect_sentence(address, timeout, &error);
+            let failure = Some(TraceFailure { phase: TracePhase::Connect, sentence });
+            return Traced { tape: tape.taped, negotiated: None, failure };
+        }
+    };
+    let connection = Shared::new(Connection::new(socket, tape, deadline));
+    let lived = live(&connection, plan, tls);
+    connection.with(|connection| {
+        let phase = connection.tape.phase;
+        if lived.is_err() {
+            connection.give_up(matches!(&lived, Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe));
+        }
+        Traced {
+            negotiated: connection.tls().filter(|tls| !tls.is_handshaking()).map(negotiated),
+            tape: std::mem::take(&mut connection.tape.taped),
+            failure: lived
+                .err()
+                .map(|failure| TraceFailure { phase, sentence: sentence(failure, phase, timeout, tls.is_some()) }),
+        }
+    })
+}
+
+/// TLS → what is said → the end.
+fn live(connection: &Shared<Connection>, plan: &Plan<'_>, tls: Option<TlsWith<'_>>) -> Result<(), Failure> {
+    if let Some((config, name)) = tls {
+        connection.with(|connection| connection.handshake(Arc::clone(config), name.clone()))?;
+    }
+    talk::talk(connection, plan)?;
+    // tcp:// has nothing but FIN to ask for the end with.
+    connection.with(|connection| connection.end(plan.target.layer == Layer::Tcp))?;
+    Ok(())
+}
+
+/// What a finished handshake negotiated, in the words of a run.
+fn negotiated(connection: &rustls::ClientConnection) -> Negotiated {
+    let certificate = CertificateKinds::default().of(connection.peer_certificates());
+    Label::of(connection, certificate, connection.is_early_data_accepted()).negotiated()
+}
+
+fn connect_sentence(address: SocketAddr, timeout: HumanDuration, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("{address} refused the connection: is a server listening there?"),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            format!("{address} did not answer the SYN within {timeout} (--timeout): does a firewall drop it?")
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            format!("{address} cannot be reached from this machine")
+        }
+        _ => format!("connecting to {address}: {error}"),
+    }
+}
+
+/// A failure in one sentence.
+fn sentence(failure: Failure, phase: TracePhase, timeout: HumanDuration, tls: bool) -> String {
+    match failure {
+        Failure::Server(sentence) => sentence,
+        Failure::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let hint = if phase == TracePhase::Echo { "; --no-echo is for a server that does not echo" } else { "" };
+            format!("the server did not answer within {timeout} (--timeout), counted from the SYN{hint}")
+        }
+        Failure::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof && (!tls || phase == TracePhase::Tls) => {
+            "the server ended the connection in the middle".to_owned()
+        }
+        Failure::Io(error) => TlsFailure::from(error).to_string(),
+    }
+}

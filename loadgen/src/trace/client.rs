@@ -1,0 +1,159 @@
+//! Before the connection: where it goes, whom it trusts, and TLS as it was asked for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use wss_results::config::CpuList;
+use wss_results::config::tls::{CertificateKind, CostSplit, Verify};
+use wss_results::{Layer, RunConfig, TlsOptions};
+use wss_wire::layer::Target;
+use wss_wire::machine;
+use wss_wire::tls::{ClientConfigs, Identity, Role, Trust, client_config, read_certificates};
+
+use super::TraceCommand;
+use super::observer::Means;
+use super::secrets::Secrets;
+use crate::embedded::{self, Embedded};
+
+/// Sessions that are kept to resume one: a server may send several tickets.
+const SESSIONS: usize = 16;
+
+/// TLS of the client.
+pub(super) struct Tls {
+    /// For the connection that is traced.
+    pub(super) config: Arc<ClientConfig>,
+    /// For one before it, whose session the traced one resumes.
+    pub(super) before: Option<Arc<ClientConfig>>,
+    pub(super) name: ServerName<'static>,
+    /// What is verified of the server.
+    pub(super) verify: Verify,
+    pub(super) means: Means,
+}
+
+/// The run that would do the same: what the embedded server is started with, and what refuses options that cannot be.
+pub(super) fn as_run(command: &TraceCommand) -> RunConfig {
+    RunConfig {
+        url: command.url.clone(),
+        layer: command.layer,
+        server_engine: command.server_engine,
+        tls: command.tls.clone(),
+        trust: command.trust.clone(),
+        subprotocol: command.subprotocol.clone(),
+        ..RunConfig::default()
+    }
+}
+
+/// Starts the server that a trace without URL goes to.
+///
+/// # Errors
+/// If it does not start.
+pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyhow::Result<Embedded> {
+    let cpus = CpuList(machine::allowed_cpus().context("asking for the CPUs of this process")?);
+    Embedded::start(&embedded::Options {
+        config,
+        layer: config.layer.unwrap_or(Layer::Wss),
+        engine: config.server_engine.unwrap_or(config.engine),
+        threads: 1,
+        cpus: &cpus,
+        connections: 16,
+        sessions: SESSIONS,
+        client_ca: identity.and_then(|identity| identity.ca_pem.as_deref()),
+    })
+}
+
+/// Who the client is, if it is to be somebody: as the files say, or made for the embedded server.
+///
+/// # Errors
+/// If a file cannot be read.
+pub(super) fn identity(command: &TraceCommand) -> anyhow::Result<Option<Identity>> {
+    let trust = &command.trust;
+    if let (Some(certificate), Some(key)) = (&trust.client_cert, &trust.client_key) {
+        return Identity::read(certificate, key).map(Some);
+    }
+    if !command.tls.mtls || command.url.is_some() {
+        return Ok(None);
+    }
+    let kind = command.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
+    Identity::generate(Role::Client, &["wssbench".to_owned()], kind, 1).map(Some)
+}
+
+/// TLS of the client, with every secret told.
+///
+/// # Errors
+/// If a certificate cannot be read, or the options leave nothing to negotiate.
+pub(super) fn tls(
+    command: &TraceCommand,
+    target: &Target,
+    ca: Option<&str>,
+    identity: Option<&Identity>,
+) -> anyhow::Result<Tls> {
+    let verify = command.trust.verify();
+    let trust = trust(verify, command.trust.ca.as_deref(), ca)?;
+    let name = command.trust.server_name.clone().unwrap_or_else(|| target.host.clone());
+    let (ClientConfigs { full, resuming }, secrets) = configure(&command.tls, &trust, identity)?;
+    // The session of the connection before is kept where the traced one looks for it.
+    let (config, before) = match resuming {
+        Some((resuming, _)) => (resuming, Some(full)),
+        None => (full, None),
+    };
+    // What the first use of a library costs is no part of any handshake but a process's first.
+    wss_wire::tls::warm_up(config.crypto_provider());
+    let suites = config.crypto_provider().cipher_suites.clone();
+    Ok(Tls {
+        config,
+        before,
+        name: ServerName::try_from(name.clone())
+            .with_context(|| format!("`{name}` is no name that a certificate can have"))?,
+        verify,
+        means: Means { secrets, suites },
+    })
+}
+
+/// The client's side of TLS, made as a run makes it, but that it tells its secrets and that its cryptography is not
+/// timed part by part: the one reading that a trace shows is to hold nothing else.
+fn configure(
+    options: &TlsOptions,
+    trust: &Trust,
+    identity: Option<&Identity>,
+) -> anyhow::Result<(ClientConfigs, Arc<Secrets>)> {
+    let options = TlsOptions { cost_split: Some(CostSplit::Off), mtls: identity.is_some(), ..options.clone() };
+    let mut config = client_config(&options, trust, identity)?;
+    let secrets = Arc::new(Secrets::beside(Arc::clone(&config.key_log)));
+    config.key_log = Arc::<Secrets>::clone(&secrets);
+    Ok((ClientConfigs::new(&config, &options, SESSIONS), secrets))
+}
+
+/// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.
+fn trust(verify: Verify, file: Option<&Path>, embedded: Option<&str>) -> anyhow::Result<Trust> {
+    match (verify, file, embedded) {
+        (Verify::None, ..) => Ok(Trust::Anyone { signatures: false }),
+        (Verify::NoChain, ..) => Ok(Trust::Anyone { signatures: true }),
+        (Verify::Full, Some(path), _) => Ok(Trust::Only(read_certificates(path)?)),
+        (Verify::Full, None, Some(pem)) => {
+            let ca = CertificateDer::from_pem_slice(pem.as_bytes()).context("reading the embedded server's CA")?;
+            Ok(Trust::Only(vec![ca]))
+        }
+        (Verify::Full, None, None) => Ok(Trust::System),
+    }
+}
+
+/// Refuses what no trace could do.
+///
+/// # Errors
+/// The first thing that cannot be, with what to do about it.
+pub(super) fn check(command: &TraceCommand, layer: Layer) -> anyhow::Result<()> {
+    ensure!(!command.timeout.0.is_zero(), "--timeout is 0: give a length of time such as 10s");
+    ensure!(command.timeout.0 <= super::TIMEOUT_MOST, "--timeout is longer than {:?}", super::TIMEOUT_MOST);
+    ensure!(!command.message.is_empty(), "--message is empty: an empty message carries nothing to see");
+    ensure!(command.message.len() <= super::MESSAGE_MOST, "--message is longer than {} bytes", super::MESSAGE_MOST);
+    ensure!(
+        layer.has_websocket() || command.subprotocol.is_none(),
+        "--subprotocol is WebSocket's, and {layer}:// has no WebSocket"
+    );
+    as_run(command).check()?;
+    Ok(())
+}

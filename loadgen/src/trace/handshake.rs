@@ -1,0 +1,177 @@
+//! Handshake messages, taken apart: from bytes to what they say.
+//!
+//! tls-parser reads the hellos, their extensions and the messages of TLS 1.2. What it leaves as bytes or has in a form
+//! of old drafts only – key shares, pre-shared keys, and the messages that TLS 1.3 changed – is read here, with the
+//! combinators (nom) that it re-exports.
+
+mod hello;
+
+use tls_parser::nom::IResult;
+use tls_parser::nom::bytes::complete::take;
+use tls_parser::nom::combinator::{complete, map};
+use tls_parser::nom::multi::{length_data, many0};
+use tls_parser::nom::number::complete::{be_u8, be_u16, be_u24, be_u32};
+use tls_parser::nom::sequence::pair;
+use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake};
+use wss_results::trace_result::handshake::{Details, HandshakeMessage};
+use x509_parser::prelude::{FromDer, X509Name};
+
+use super::certificate::certificate;
+use super::names;
+use super::secrets::Facts;
+
+/// Certificates and authorities that are shown of one message.
+const CHAIN_MOST: usize = 10;
+/// Elements that are shown of any other list.
+pub(super) const LIST_MOST: usize = 64;
+
+/// Takes a whole message apart, header included, and learns from the hellos what the later ones need.
+pub(super) fn message(bytes: &[u8], facts: &mut Facts) -> HandshakeMessage {
+    let number = bytes.first().copied().unwrap_or(0);
+    let body = bytes.get(4..).unwrap_or(&[]);
+    let is_1_3 = facts.is_1_3 == Some(true);
+    let details = match number {
+        1 => hello::client(body, facts),
+        2 => hello::server(body, facts),
+        4 if is_1_3 => read(body, ticket_1_3),
+        8 => read(body, hello::encrypted_extensions),
+        11 if is_1_3 => read(body, certificate_1_3),
+        13 if is_1_3 => read(body, certificate_request_1_3),
+        15 => read(body, certificate_verify),
+        5 => Some(Details::EndOfEarlyData),
+        24 => read(body, map(be_u8, |requested| Details::KeyUpdate { requested: requested == 1 })),
+        20 => Some(Details::Finished { verify_data_bytes: body.len() as u64 }),
+        _ => of_library(bytes, is_1_3),
+    };
+    let broken = || Details::Unreadable { because: "its lengths do not fit together".to_owned() };
+    HandshakeMessage {
+        name: match &details {
+            Some(Details::HelloRetryRequest { .. }) => "HelloRetryRequest".to_owned(),
+            _ => names::handshake(number),
+        },
+        number,
+        bytes: body.len() as u64,
+        details: details.unwrap_or_else(broken),
+    }
+}
+
+/// What a parser makes of a body.
+fn read<'a>(body: &'a [u8], parse: impl FnOnce(&'a [u8]) -> IResult<&'a [u8], Details>) -> Option<Details> {
+    parse(body).ok().map(|(_, details)| details)
+}
+
+/// The messages that tls-parser knows by itself.
+fn of_library(bytes: &[u8], is_1_3: bool) -> Option<Details> {
+    let known = [0, 4, 11, 12, 13, 14, 16, 22];
+    if is_1_3 || !bytes.first().is_some_and(|number| known.contains(number)) {
+        return Some(Details::Other);
+    }
+    let Ok((_, TlsMessage::Handshake(message))) = tls_parser::parse_tls_message_handshake(bytes) else { return None };
+    Some(match message {
+        TlsMessageHandshake::HelloRequest => Details::HelloRequest,
+        TlsMessageHandshake::Certificate(contents) => Details::Certificate {
+            chain: contents.cert_chain.iter().take(CHAIN_MOST).map(|entry| certificate(entry.data)).collect(),
+        },
+        TlsMessageHandshake::CertificateRequest(contents) => Details::CertificateRequest {
+            signature_schemes: schemes(contents.sig_hash_algs.unwrap_or_default()),
+            authorities: contents.unparsed_ca.iter().take(CHAIN_MOST).map(|name| distinguished_name(name)).collect(),
+        },
+        TlsMessageHandshake::ServerKeyExchange(contents) => server_key_exchange(contents.parameters)?,
+        TlsMessageHandshake::ServerDone(_) => Details::ServerHelloDone,
+        TlsMessageHandshake::ClientKeyExchange(_) => {
+            // The library leaves it unread, since its form depends on the suite: a client of rustls has ECDHE alone.
+            let (_, point) = length_data::<_, _, tls_parser::nom::error::Error<_>, _>(be_u8)(bytes.get(4..)?).ok()?;
+            Details::ClientKeyExchange { public_key_bytes: point.len() as u64 }
+        }
+        TlsMessageHandshake::CertificateStatus(contents) => {
+            Details::CertificateStatus { response_bytes: contents.blob.len() as u64 }
+        }
+        TlsMessageHandshake::NewSessionTicket(contents) => Details::NewSessionTicket {
+            lifetime_s: u64::from(contents.ticket_lifetime_hint),
+            // The library counts the ticket's own two bytes of length to it (RFC 5077 section 3.3).
+            ticket_bytes: contents.ticket.len().saturating_sub(2) as u64,
+            max_early_data_bytes: None,
+        },
+        _ => Details::Other,
+    })
+}
+
+/// The parameters of an ECDHE key exchange and their signature (RFC 8422 section 5.4).
+fn server_key_exchange(parameters: &[u8]) -> Option<Details> {
+    let (rest, ecdh) = tls_parser::parse_ecdh_params(parameters).ok()?;
+    let group = match ecdh.curve_params.params_content {
+        tls_parser::ECParametersContent::NamedGroup(group) => names::group(group.0),
+        tls_parser::ECParametersContent::ExplicitPrime(_) => "an explicit curve".to_owned(),
+    };
+    let (_, (scheme, signature)) = signature(rest).ok()?;
+    Some(Details::ServerKeyExchange {
+        group,
+        public_key_bytes: ecdh.public.point.len() as u64,
+        scheme,
+        signature_bytes: signature.len() as u64,
+    })
+}
+
+/// A scheme and a signature by it (RFC 8446 section 4.4.3, RFC 5246 section 4.7).
+fn signature(i: &[u8]) -> IResult<&[u8], (String, &[u8])> {
+    pair(map(be_u16, names::signature_scheme), length_data(be_u16))(i)
+}
+
+fn certificate_verify(i: &[u8]) -> IResult<&[u8], Details> {
+    map(signature, |(scheme, signature)| Details::CertificateVerify { scheme, signature_bytes: signature.len() as u64 })(
+        i,
+    )
+}
+
+/// RFC 8446 section 4.4.2: a context, then certificates, each with extensions of its own.
+fn certificate_1_3(i: &[u8]) -> IResult<&[u8], Details> {
+    let (i, _context) = length_data(be_u8)(i)?;
+    let (i, list) = length_data(be_u24)(i)?;
+    let (_, entries) = many0(complete(pair(length_data(be_u24), length_data(be_u16))))(list)?;
+    let chain = entries.iter().take(CHAIN_MOST).map(|(der, _): &(&[u8], &[u8])| certificate(der)).collect();
+    Ok((i, Details::Certificate { chain }))
+}
+
+/// RFC 8446 section 4.3.2: a context, then extensions.
+fn certificate_request_1_3(i: &[u8]) -> IResult<&[u8], Details> {
+    let (i, _context) = length_data(be_u8)(i)?;
+    let (i, extensions) = length_data(be_u16)(i)?;
+    let (mut signature_schemes, mut authorities) = (Vec::new(), Vec::new());
+    for extension in hello::extensions(extensions) {
+        match extension.parsed {
+            Some(TlsExtension::SignatureAlgorithms(numbers)) => signature_schemes = schemes(numbers),
+            // certificate_authorities (RFC 8446 section 4.2.4), which the library leaves as bytes.
+            _ if extension.number == 47 => {
+                let (_, names) = length_data(be_u16)(extension.data)?;
+                let (_, names) = many0(complete(length_data(be_u16)))(names)?;
+                authorities = names.into_iter().take(CHAIN_MOST).map(distinguished_name).collect();
+            }
+            _ => {}
+        }
+    }
+    Ok((i, Details::CertificateRequest { signature_schemes, authorities }))
+}
+
+/// RFC 8446 section 4.6.1.
+fn ticket_1_3(i: &[u8]) -> IResult<&[u8], Details> {
+    let (i, lifetime) = be_u32(i)?;
+    let (i, _age_add) = take(4usize)(i)?;
+    let (i, _nonce) = length_data(be_u8)(i)?;
+    let (i, ticket) = length_data(be_u16)(i)?;
+    let (i, extensions) = length_data(be_u16)(i)?;
+    let max_early_data_bytes = hello::extensions(extensions).find_map(|extension| match extension.parsed {
+        Some(TlsExtension::EarlyData(Some(most))) => Some(u64::from(most)),
+        _ => None,
+    });
+    let ticket_bytes = ticket.len() as u64;
+    Ok((i, Details::NewSessionTicket { lifetime_s: u64::from(lifetime), ticket_bytes, max_early_data_bytes }))
+}
+
+/// The names of signature schemes.
+fn schemes(numbers: Vec<u16>) -> Vec<String> {
+    numbers.into_iter().take(LIST_MOST).map(names::signature_scheme).collect()
+}
+
+fn distinguished_name(der: &[u8]) -> String {
+    X509Name::from_der(der).map_or_else(|_| "unreadable".to_owned(), |(_, name)| name.to_string())
+}

@@ -1,0 +1,171 @@
+//! From the tape to the timeline: each record opened with the session's secrets, each message in it taken apart.
+
+use std::sync::Arc;
+
+use rustls::SupportedCipherSuite;
+use wss_results::trace_result::{Content, Direction, Event, Protection, Record, What};
+
+use super::application::{Conversation, excerpt};
+use super::secrets::{Facts, Opener, Secrets};
+use super::tape::{Raw, Taped};
+use super::{handshake, names};
+
+/// Bytes that are shown of what is no TLS.
+const FOREIGN_MOST: usize = 64;
+/// A handshake message is preceded by its type and its length.
+const MESSAGE_HEADER: usize = 4;
+
+/// What there is to open records with.
+pub(super) struct Means {
+    pub(super) secrets: Arc<Secrets>,
+    /// The suites that the client offered.
+    pub(super) suites: Vec<SupportedCipherSuite>,
+}
+
+/// Interprets a tape. Without `means` there is no TLS.
+pub(super) fn observe(tape: Vec<Taped>, means: Option<&Means>, websocket: bool) -> Vec<Event> {
+    let (secrets, suites) = means.map(|means| (means.secrets.told(), means.suites.clone())).unwrap_or_default();
+    let half = |direction| Half {
+        opener: Opener::new(direction, secrets.clone(), suites.clone()),
+        changed_cipher: false,
+        handshake: Vec::new(),
+    };
+    let mut observer = Observer {
+        sent: half(Direction::Sent),
+        received: half(Direction::Received),
+        facts: Facts::default(),
+        conversation: Conversation::new(websocket),
+    };
+    tape.into_iter().map(|taped| observer.event(taped)).collect()
+}
+
+struct Observer {
+    sent: Half,
+    received: Half,
+    facts: Facts,
+    conversation: Conversation,
+}
+
+/// What is known of one direction.
+struct Half {
+    opener: Opener,
+    /// A ChangeCipherSpec was seen: in TLS 1.2 all that follows is encrypted.
+    changed_cipher: bool,
+    /// The beginning of a handshake message whose end has not come.
+    handshake: Vec<u8>,
+}
+
+impl Observer {
+    fn event(&mut self, taped: Taped) -> Event {
+        let Taped { at_ns, phase, direction, cost_ns, raw } = taped;
+        let what = match raw {
+            Raw::Syn(to) => What::Syn { to },
+            Raw::SynAck(local) => What::SynAck { local },
+            Raw::Record(header, body) => What::Record(self.record(direction, header, &body)),
+            Raw::CutRecord(header, have) => What::Record(Record {
+                protection: Protection::Opaque { because: format!("TCP ended after {have} of its bytes") },
+                contents: Vec::new(),
+                ..outside(header)
+            }),
+            Raw::NotTls(bytes) => What::NotTls { preview: excerpt(&bytes, FOREIGN_MOST) },
+            Raw::Segment(bytes) => {
+                What::Segment { bytes: bytes.len() as u64, contents: self.conversation.told(direction, &bytes) }
+            }
+            Raw::Fin => What::Fin,
+            Raw::Reset => What::Reset,
+        };
+        Event { at_ns, phase, direction, cost_ns, what }
+    }
+
+    fn record(&mut self, direction: Direction, header: [u8; 5], body: &[u8]) -> Record {
+        let half = match direction {
+            Direction::Sent => &mut self.sent,
+            Direction::Received => &mut self.received,
+        };
+        let encrypted = match self.facts.is_1_3 {
+            Some(false) => half.changed_cipher,
+            // Early data comes before the ServerHello.
+            _ => header[0] == 23,
+        };
+        let (protection, content_type, content) = if encrypted {
+            match half.opener.open(header, body, &self.facts) {
+                Ok(opened) => {
+                    let protection = Protection::Decrypted {
+                        secret: opened.secret,
+                        sequence: opened.sequence,
+                        content_type: names::content_type(opened.content_type),
+                        content_bytes: opened.content.len() as u64,
+                        padding_bytes: opened.padding as u64,
+                    };
+                    (protection, opened.content_type, opened.content)
+                }
+                Err(because) => {
+                    let protection = Protection::Opaque { because };
+                    return Record { protection, contents: Vec::new(), ..outside(header) };
+                }
+            }
+        } else {
+            (Protection::Plaintext, header[0], body.to_vec())
+        };
+        Record { protection, contents: self.contents(direction, content_type, &content), ..outside(header) }
+    }
+
+    /// What is in an open record.
+    fn contents(&mut self, direction: Direction, content_type: u8, content: &[u8]) -> Vec<Content> {
+        let half = match direction {
+            Direction::Sent => &mut self.sent,
+            Direction::Received => &mut self.received,
+        };
+        let unreadable = |because: String| vec![Content::Unreadable { because }];
+        match (content_type, content) {
+            (20, _) => {
+                let dummy = self.facts.is_1_3 != Some(false);
+                half.changed_cipher = true;
+                vec![Content::ChangeCipherSpec { dummy }]
+            }
+            (21, [level, description]) => {
+                let (level, description) = names::alert(*level, *description);
+                vec![Content::Alert { level, description }]
+            }
+            (21, _) => unreadable(format!("an alert has 2 bytes, and this one {}", content.len())),
+            (22, _) => {
+                half.handshake.extend_from_slice(content);
+                messages(&mut half.handshake, &mut self.facts)
+            }
+            (23, _) => self.conversation.told(direction, content).into_iter().map(Content::Application).collect(),
+            _ => unreadable(format!("records of the type {content_type} are not known here")),
+        }
+    }
+}
+
+/// A record as its header says it.
+fn outside(header: [u8; 5]) -> Record {
+    Record {
+        content_type: names::content_type(header[0]),
+        version: format!("0x{:02x}{:02x}", header[1], header[2]),
+        length: u64::from(u16::from_be_bytes([header[3], header[4]])),
+        protection: Protection::Plaintext,
+        contents: Vec::new(),
+    }
+}
+
+/// Takes the whole messages out of `bytes`, and tells of what is left.
+fn messages(bytes: &mut Vec<u8>, facts: &mut Facts) -> Vec<Content> {
+    let mut contents = Vec::new();
+    while let Some(&[_, high, middle, low]) = bytes.first_chunk::<MESSAGE_HEADER>() {
+        let length = MESSAGE_HEADER + usize::from(high) * 0x1_0000 + usize::from(middle) * 0x100 + usize::from(low);
+        if bytes.len() < length {
+            contents.push(Content::HandshakePart { have_bytes: bytes.len() as u64, of_bytes: Some(length as u64) });
+            return contents;
+        }
+        let message: Vec<u8> = bytes.drain(..length).collect();
+        contents.push(Content::Handshake(handshake::message(&message, facts)));
+    }
+    if !bytes.is_empty() {
+        contents.push(Content::HandshakePart { have_bytes: bytes.len() as u64, of_bytes: None });
+    }
+    contents
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! A sweep of the real command: its blocks, its file, how it is cut short and goes on, and what it refuses.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{BOUND, Ended, Running, start_in, wssbench};
+use tempfile::TempDir;
+use wss_results::SweepResult;
+use wss_results::sweep_result::{self, Metric, PartKind};
+
+/// Two configurations and the first one again, with legs that are as short as they can be.
+const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--leg", "200ms", "--parts=handshake,echo"];
+
+fn start(arguments: &[&str]) -> Running {
+    common::start(arguments)
+}
+
+/// The one file that it left.
+fn file(folder: &TempDir) -> PathBuf {
+    let runs = std::fs::read_dir(folder.path().join("results/runs")).unwrap();
+    let files: Vec<PathBuf> = runs.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
+}
+
+/// That the exit code says whether all is valid, and that what is not valid is the machine's fault.
+fn assert_told(ended: &Ended, sweep: &SweepResult) {
+    assert_eq!(ended.code(), Some(if sweep.valid { 0 } else { 3 }), "{ended}");
+    for part in sweep.blocks.iter().flat_map(|block| &block.legs).flat_map(|leg| &leg.parts) {
+        assert!(!part.failed, "{:?}", part.invalid_because);
+        assert!(part.invalid_because.iter().all(|why| why.contains("hypervisor")), "{:?}", part.invalid_because);
+    }
+}
+
+/// Lets a sweep come to a leg: the tests of a signal are about where it comes, not about when.
+fn wait_for(running: &mut Running, words: &str) {
+    let deadline = Instant::now() + BOUND;
+    while !running.said(words) {
+        assert!(!running.has_ended() && Instant::now() < deadline, "it never said {words}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The processes that a process has started.
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()).collect()
+}
+
+#[test]
+fn two_layers_are_compared_in_two_blocks() {
+    let ended = start(&[&TINY[..], &["--blocks", "2", "--json"]].concat()).end_within(BOUND);
+    let sweep: SweepResult = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
+    assert_told(&ended, &sweep);
+    assert_eq!(sweep_result::read(&file(&ended.folder)).unwrap(), sweep);
+    assert!(file(&ended.folder).to_str().unwrap().ends_with(".sweep.json"));
+
+    assert_eq!((sweep.blocks.len(), sweep.blocks_planned, sweep.reference), (2, 2, 1));
+    assert_eq!(sweep.configurations.iter().map(|one| one.repeats).collect::<Vec<_>>(), [None, None, Some(1)]);
+    for block in &sweep.blocks {
+        let mut order = block.order.clone();
+        order.sort_unstable();
+        assert_eq!(order, [1, 2, 3]);
+        assert_eq!(block.legs.iter().map(|leg| leg.configuration).collect::<Vec<_>>(), block.order);
+    }
+    for leg in sweep.blocks.iter().flat_map(|block| &block.legs) {
+        assert_eq!(leg.parts.iter().map(|part| part.kind).collect::<Vec<_>>(), [PartKind::Handshake, PartKind::Echo]);
+        let figures: Vec<f64> = leg.parts.iter().flat_map(|part| part.metrics.values().flatten()).copied().collect();
+        assert!(figures.len() >= 8 && figures.iter().all(|figure| *figure >= 0.0), "{figures:?}");
+        assert_eq!(leg.parts[0].negotiated.is_empty(), leg.configuration != 2);
+    }
+    let tls = sweep.analysis.summary(2).unwrap();
+    assert_eq!(tls.negotiated[0].version, "TLSv1.3");
+    assert_eq!(tls.security.map(|security| security.bits), Some(128));
+    assert!(tls.metrics[&Metric::HandshakeSentBytes].median > 100.0);
+}
+
+#[test]
+fn what_was_cut_short_is_kept_and_goes_on() {
+    let mut running = start(&[&TINY[..], &["--blocks", "2"]].concat());
+    // In the second block of three legs.
+    wait_for(&mut running, "leg 5 of 6");
+    running.signal("-INT");
+    let ended = running.end_within(BOUND);
+    assert_eq!(ended.code(), Some(3), "{ended}");
+    assert!(ended.stdout.contains("PARTIAL") && ended.stdout.contains("interrupted after 1 of 2 blocks"), "{ended}");
+    let path = file(&ended.folder);
+    let partial = sweep_result::read(&path).unwrap();
+    assert!(partial.interrupted && !partial.valid && partial.whole_blocks() == 1);
+
+    // Something else than it was made with cannot go on with it.
+    let name = path.to_str().unwrap().to_owned();
+    let other = wssbench(&["sweep", "--layer", "ws,tls", "--resume-from", &name]).refusal();
+    assert!(other.contains("was made with other configurations"), "{other}");
+    let other = wssbench(&["sweep", "--resume-from", &name, "--leg", "1s"]).refusal();
+    assert!(other.contains("leave them out"), "{other}");
+
+    // Its folder, in which it goes on, and one block more than it was to have.
+    let ended = start_in(ended.folder, &["sweep", "--resume-from", &name, "--blocks", "3"]).end_within(BOUND);
+    let whole = sweep_result::read(&file(&ended.folder)).unwrap();
+    assert_told(&ended, &whole);
+    assert!(ended.stdout.contains("in 3 of 3 blocks"), "{ended}");
+    assert_eq!((&whole.id, whole.blocks.len(), whole.whole_blocks()), (&partial.id, 3, 3));
+    assert_eq!(whole.blocks[0], partial.blocks[0]);
+    assert!(!whole.interrupted);
+}
+
+#[test]
+fn a_signal_in_the_first_leg_ends_its_processes_too() {
+    let mut running = start(&["sweep", "--layer", "ws,tcp", "--parts", "echo", "--leg", "60s"]);
+    wait_for(&mut running, "leg 1 of");
+    let deadline = Instant::now() + BOUND;
+    let leg = loop {
+        if let [leg] = children(running.pid())[..] {
+            break leg;
+        }
+        assert!(Instant::now() < deadline, "no leg");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    running.signal("-TERM");
+    let ended = running.end_within(BOUND);
+    assert_eq!(ended.code(), Some(3), "{ended}");
+    assert!(!Path::new(&format!("/proc/{leg}/stat")).exists(), "the leg is still there");
+    assert!(ended.stdout.contains("interrupted after 0 of 12 blocks"), "{ended}");
+    assert!(sweep_result::read(&file(&ended.folder)).unwrap().blocks.is_empty());
+}
+
+#[test]
+fn a_leg_that_fails_is_shown_and_the_rest_goes_on() {
+    let allowed = wss_wire::machine::allowed_cpus().unwrap();
+    let cpu = allowed.first().unwrap().to_string();
+    let arguments = ["sweep", "--layer", "ws", "--server-cpus", &cpu, "--server-cpus", "999"];
+    let more = ["--blocks", "1", "--leg", "100ms", "--parts", "echo", "--out", "here.json"];
+    let ended = wssbench(&[&arguments[..], &more].concat());
+    assert_eq!(ended.code(), Some(3), "{ended}");
+    assert!(ended.stdout.contains("CPU 999 is none of those that this process may use"), "{ended}");
+    assert!(ended.stdout.contains("1 of 3 legs: failed"), "{ended}");
+    assert!(ended.stdout.ends_with("result: here.json\n"), "{ended}");
+    let sweep = sweep_result::read(&ended.folder.path().join("here.json")).unwrap();
+    let summary = |number| sweep.analysis.summary(number).unwrap();
+    assert_eq!((summary(1).legs_valid, summary(2).legs_valid, summary(2).legs), (1, 0, 1));
+    assert!(summary(1).metrics.contains_key(&Metric::EchoP50Us) && summary(2).metrics.is_empty());
+}
+
+#[test]
+fn a_fixed_number_of_handshakes_is_made_and_other_forms_are_printed() {
+    let arguments = ["sweep", "--tls", "1.2,1.3", "--parts", "handshake", "--leg-handshakes", "20", "--blocks", "1"];
+    for (form, begins) in [("--md", "1 of 1 block; "), ("--csv", "number,configuration,")] {
+        let ended = wssbench(&[&arguments[..], &[form]].concat());
+        let sweep = sweep_result::read(&file(&ended.folder)).unwrap();
+        assert_told(&ended, &sweep);
+        assert!(ended.stdout.starts_with(begins) || !sweep.valid, "{ended}");
+        for leg in sweep.blocks.iter().flat_map(|block| &block.legs) {
+            assert_eq!(leg.parts[0].negotiated.iter().map(|sort| sort.count).sum::<u64>(), 20);
+        }
+    }
+}
+
+#[test]
+fn what_would_be_run_can_be_listed() {
+    let ended = wssbench(&["sweep", "--preset", "suites", "--list"]);
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    assert_eq!(ended.stdout.matches("--suite=").count(), 10, "{ended}");
+    assert!(ended.stdout.contains("12 blocks of 10 legs: about"), "{ended}");
+    assert!(!ended.folder.path().join("results").exists());
+}
+
+/// Refused before the first leg: exit code 1, nothing run and nothing written.
+fn refused(arguments: &[&str], says: &[&str]) {
+    let ended = wssbench(&[&["sweep"], arguments].concat());
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
+    assert!(!ended.stderr.contains("leg 1 of") && !ended.folder.path().join("results").exists(), "{ended}");
+    for part in says {
+        assert!(ended.stderr.contains(part), "`{part}` is not in: {ended}");
+    }
+}
+
+#[test]
+fn what_no_sweep_could_be_is_refused_before_the_first_leg() {
+    let suites = ["TLS13_AES_128_GCM_SHA256", "similar value"];
+    refused(&["--suite", "TLS13_AES_129_GCM_SHA256,aes256"], &suites);
+    refused(&["--cert", "ecdsa-p265,rsa-2048"], &["`ecdsa-p256` is the nearest"]);
+    refused(&["--preset", "suits"], &["suits", "similar value", "suites"]);
+    refused(&["--suite", "rsa-aes128,rsa-aes256"], &["ecdsa-p256", "rsa-2048"]);
+    refused(&["--engine", "epoll"], &["nothing to compare", "--preset"]);
+    refused(&["--layer", "ws,tcp", "--blocks", "0"], &["--blocks is 0"]);
+    refused(&["--layer", "ws,tcp", "--reference", "9"], &["the numbers 1 to 2"]);
+    refused(&["--layer", "ws,tcp", "--duration", "3s"], &["unexpected argument '--duration'"]);
+    refused(&["--layer", "ws,tcp", "--json", "--csv"], &["cannot be used with"]);
+    refused(&["--layer", "ws,tcp", "--out", "."], &[". is a folder"]);
+    refused(&["--resume-from", "missing.json"], &["missing.json: reading failed"]);
+}
+
+#[test]
+fn a_file_that_is_no_sweep_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("run.json"), r#"{ "schema": "wssbench.run/1" }"#).unwrap();
+    let ended = start_in(folder, &["sweep", "--resume-from", "run.json"]).end_within(BOUND);
+    assert!(ended.refusal().contains("wssbench.run/1: this wssbench reads wssbench.sweep/1"), "{ended}");
+}

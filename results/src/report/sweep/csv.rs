@@ -1,0 +1,104 @@
+//! A sweep as CSV (RFC 4180): a line for each figure of each configuration, so that every column has one meaning.
+
+use super::label::label;
+use crate::run_result::Negotiated;
+use crate::statistics::Finding;
+use crate::sweep_result::{MetricSummary, Summary, SweepResult};
+
+const HEAD: [&str; 21] = [
+    "number",
+    "configuration",
+    "options",
+    "repeats",
+    "version",
+    "suite",
+    "group",
+    "certificate",
+    "kind",
+    "security_bits",
+    "post_quantum",
+    "legs",
+    "legs_valid",
+    "metric",
+    "median",
+    "ratio",
+    "ratio_low",
+    "ratio_high",
+    "ratio_confidence",
+    "finding",
+    "place",
+];
+
+/// `sweep` as CSV with a line of names; what is missing is empty.
+///
+/// # Errors
+/// None that could come of a sweep: a line is written to memory.
+pub fn csv(sweep: &SweepResult) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(HEAD)?;
+    for summary in &sweep.analysis.summaries {
+        let mut known = about(sweep, summary);
+        if summary.metrics.is_empty() {
+            // A configuration of which nothing could be measured is not missing without a word.
+            known.resize(HEAD.len(), String::new());
+            writer.write_record(&known)?;
+            continue;
+        }
+        for (metric, found) in &summary.metrics {
+            let mut record = known.clone();
+            record.extend([metric.name().to_owned(), found.median.to_string()]);
+            record.extend(comparison(found));
+            writer.write_record(&record)?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn about(sweep: &SweepResult, summary: &Summary) -> Vec<String> {
+    let configuration = sweep.configuration(summary.configuration);
+    // Several sorts, as of full and resumed handshakes, stand in one cell.
+    let of = |field: fn(&Negotiated) -> &String| {
+        let mut names: Vec<&str> = summary.negotiated.iter().map(|sort| field(sort).as_str()).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    vec![
+        summary.configuration.to_string(),
+        label(sweep, summary.configuration),
+        configuration.map_or_else(String::new, |one| one.options.join(" ")),
+        configuration.and_then(|one| one.repeats).map_or_else(String::new, |number| number.to_string()),
+        of(|sort| &sort.version),
+        of(|sort| &sort.suite),
+        of(|sort| &sort.group),
+        of(|sort| &sort.certificate),
+        of(|sort| &sort.kind),
+        summary.security.map_or_else(String::new, |security| security.bits.to_string()),
+        summary.security.map_or_else(String::new, |security| security.post_quantum.to_string()),
+        summary.legs.to_string(),
+        summary.legs_valid.to_string(),
+    ]
+}
+
+fn comparison(found: &MetricSummary) -> [String; 6] {
+    let ratio = found.ratio.as_ref();
+    let interval = ratio.and_then(|ratio| ratio.interval.as_ref());
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let finding = found.finding.map_or_else(String::new, |finding| match finding {
+        Finding::Differs => "differs".to_owned(),
+        Finding::NoDifferenceLargerThan { percent } => format!("no difference larger than {percent:.2}%"),
+        Finding::TooFewPairs => "too few blocks".to_owned(),
+    });
+    let place = found.place.map_or_else(String::new, |place| match place.best == place.worst {
+        true => place.best.to_string(),
+        false => format!("{}-{}", place.best, place.worst),
+    });
+    [
+        number(ratio.map(|ratio| ratio.centre)),
+        number(interval.map(|interval| interval.low)),
+        number(interval.map(|interval| interval.high)),
+        number(interval.map(|interval| interval.confidence)),
+        finding,
+        place,
+    ]
+}

@@ -1,0 +1,86 @@
+//! The tables of a sweep as Markdown, to be pasted into an issue or a README.
+
+use super::legend;
+use super::sheet::{Row, Sheet, figures, ratios};
+use crate::report::words::{counted, one_line, program};
+use crate::sweep_result::SweepResult;
+
+/// Figures beside each other in a table of ratios: a page scrolls.
+const RATIOS_BESIDE: usize = 6;
+
+/// `sweep` as Markdown, ending with a newline.
+pub fn markdown(sweep: &SweepResult) -> String {
+    let mut text = String::new();
+    for reason in &sweep.invalid_because {
+        paragraph(&mut text, &format!("**Not valid:** {}", escaped(reason)));
+    }
+    let environment = &sweep.environment;
+    paragraph(
+        &mut text,
+        &format!(
+            "{} of {}; {}, {}, Linux {}; {}; {}.",
+            sweep.whole_blocks(),
+            counted(sweep.blocks_planned as u64, "block"),
+            escaped(&environment.cpu_model),
+            counted(environment.cores as u64, "CPU"),
+            escaped(&environment.kernel),
+            program(&sweep.tool),
+            sweep.started_at,
+        ),
+    );
+    for sheet in figures(sweep).iter().chain(&ratios(sweep, RATIOS_BESIDE)) {
+        table(&mut text, sheet);
+    }
+    for summary in sweep.analysis.summaries.iter().filter(|summary| summary.legs_valid < summary.legs) {
+        let reason = summary.first_reason.as_deref().unwrap_or("it does not say why");
+        let bad = summary.legs - summary.legs_valid;
+        paragraph(
+            &mut text,
+            &format!("#{}: {bad} of {} legs not valid: {}", summary.configuration, summary.legs, escaped(reason)),
+        );
+    }
+    for one in &sweep.impossible {
+        paragraph(&mut text, &format!("Not possible: {}: {}", escaped(&one.label), escaped(&one.reason)));
+    }
+    paragraph(&mut text, &legend(sweep).join(" "));
+    // One newline at the end, not two.
+    text.pop();
+    text
+}
+
+fn paragraph(text: &mut String, words: &str) {
+    text.push_str(words);
+    text.push_str("\n\n");
+}
+
+fn table(text: &mut String, sheet: &Sheet) {
+    paragraph(text, &format!("**{}**", escaped(&sheet.title)));
+    let mut line = |cells: Vec<String>| {
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    };
+    line(sheet.head.iter().map(|head| escaped(&head.replace('\n', " "))).collect());
+    let numbers = sheet.head.len().saturating_sub(2);
+    line(["---:", "---"].into_iter().chain(std::iter::repeat_n("---:", numbers)).map(str::to_owned).collect());
+    for row in &sheet.rows {
+        line(match row {
+            Row::Group(title) => {
+                let title = [String::new(), format!("**{}**", escaped(title))].into_iter();
+                title.chain(std::iter::repeat_n(String::new(), numbers)).collect()
+            }
+            Row::Cells(cells) => cells.iter().map(|cell| escaped(cell)).collect(),
+        });
+    }
+    text.push('\n');
+}
+
+/// In one line, and without what would end a cell or become markup.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in one_line(text).chars() {
+        if matches!(character, '|' | '*' | '_' | '`' | '<' | '\\' | '[') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}

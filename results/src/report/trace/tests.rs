@@ -1,0 +1,355 @@
+//! Timelines of connections made up for it: how each thing reads.
+
+use insta::assert_snapshot;
+
+use super::timeline;
+use crate::run_result::{Negotiated, Tool};
+use crate::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
+use crate::trace_result::handshake::{
+    Certificate, ClientHello, Details, Extension, HandshakeMessage, KeyShare, ServerHello,
+};
+use crate::trace_result::{
+    Content, Direction, Event, PhaseTotal, Protection, Record, SCHEMA, TraceFailure, TracePhase, TraceResult,
+    TraceTarget, What, trace_schema,
+};
+
+fn record(content_type: &str, length: u64, protection: Protection, contents: Vec<Content>) -> What {
+    let version = "0x0303".to_owned();
+    What::Record(Record { content_type: content_type.to_owned(), version, length, protection, contents })
+}
+
+fn opened(secret: &str, content_type: &str, content_bytes: u64) -> Protection {
+    let (secret, content_type) = (secret.to_owned(), content_type.to_owned());
+    Protection::Decrypted { secret, sequence: 0, content_type, content_bytes, padding_bytes: 0 }
+}
+
+fn message(name: &str, bytes: u64, details: Details) -> Content {
+    Content::Handshake(HandshakeMessage { name: name.to_owned(), number: 0, bytes, details })
+}
+
+fn event(at_ns: u64, phase: TracePhase, direction: Direction, cost_ns: Option<u64>, what: What) -> Event {
+    Event { at_ns, phase, direction, cost_ns, what }
+}
+
+fn trace(url: &str, events: Vec<Event>) -> TraceResult {
+    let tls = url.starts_with("wss") || url.starts_with("tls");
+    TraceResult {
+        schema: SCHEMA.to_owned(),
+        started_at: "2026-01-02T03:04:05Z".to_owned(),
+        tool: Tool::default(),
+        target: TraceTarget {
+            url: url.to_owned(),
+            address: "192.0.2.1:443".to_owned(),
+            server_name: tls.then(|| "example.org".to_owned()),
+            embedded: false,
+        },
+        verify: tls.then(|| "full".to_owned()),
+        negotiated: None,
+        events,
+        phases: vec![PhaseTotal {
+            phase: TracePhase::Connect,
+            time_ns: 20_000_000,
+            cost_ns: 0,
+            round_trips: 1,
+            sent_bytes: 0,
+            received_bytes: 0,
+            sent_records: 0,
+            received_records: 0,
+        }],
+        failure: None,
+        notes: Vec::new(),
+    }
+}
+
+/// A handshake of TLS 1.3 as far as the certificate.
+fn secure() -> TraceResult {
+    use Direction::{Received, Sent};
+    let share = KeyShare { group: "X25519".to_owned(), bytes: 32 };
+    let hello = ClientHello {
+        legacy_version: "TLSv1.2".to_owned(),
+        random: "00ff".to_owned(),
+        session_id_bytes: 32,
+        versions: vec!["TLSv1.3".to_owned()],
+        suites: vec!["TLS_AES_128_GCM_SHA256".to_owned()],
+        groups: vec!["X25519".to_owned()],
+        key_shares: vec![share.clone()],
+        signature_schemes: vec!["ed25519".to_owned()],
+        server_name: Some("example.org".to_owned()),
+        extensions: vec![Extension { name: "key_share".to_owned(), number: 51, bytes: 38 }],
+        ..ClientHello::default()
+    };
+    let chosen = ServerHello {
+        version: "TLSv1.3".to_owned(),
+        suite: "TLS_AES_128_GCM_SHA256".to_owned(),
+        key_share: Some(share),
+        ..ServerHello::default()
+    };
+    let leaf = Certificate {
+        subject: "CN=example.org".to_owned(),
+        issuer: "CN=A CA".to_owned(),
+        key: "ed25519".to_owned(),
+        signature_algorithm: "ed25519".to_owned(),
+        not_before: "2026-01-01T00:00:00Z".to_owned(),
+        not_after: "2027-01-01T00:00:00Z".to_owned(),
+        names: vec!["example.org".to_owned()],
+        der_bytes: 300,
+        ..Certificate::default()
+    };
+    let dummy =
+        || record("change_cipher_spec", 1, Protection::Plaintext, vec![Content::ChangeCipherSpec { dummy: true }]);
+    let events = vec![
+        event(0, TracePhase::Connect, Sent, None, What::Syn { to: "192.0.2.1:443".to_owned() }),
+        event(20_000_000, TracePhase::Connect, Received, None, What::SynAck { local: "192.0.2.2:50000".to_owned() }),
+        event(
+            20_100_000,
+            TracePhase::Tls,
+            Sent,
+            Some(61_000),
+            record(
+                "handshake",
+                200,
+                Protection::Plaintext,
+                vec![message("ClientHello", 196, Details::ClientHello(Box::new(hello)))],
+            ),
+        ),
+        event(
+            41_000_000,
+            TracePhase::Tls,
+            Received,
+            Some(90_000),
+            record(
+                "handshake",
+                122,
+                Protection::Plaintext,
+                vec![message("ServerHello", 118, Details::ServerHello(Box::new(chosen)))],
+            ),
+        ),
+        event(41_100_000, TracePhase::Tls, Sent, None, dummy()),
+        event(41_110_000, TracePhase::Tls, Received, Some(500), dummy()),
+        event(
+            41_200_000,
+            TracePhase::Tls,
+            Received,
+            Some(200_000),
+            record(
+                "application_data",
+                400,
+                opened("SERVER_HANDSHAKE_TRAFFIC_SECRET", "handshake", 383),
+                vec![
+                    message("Certificate", 310, Details::Certificate { chain: vec![leaf] }),
+                    Content::HandshakePart { have_bytes: 69, of_bytes: Some(80) },
+                ],
+            ),
+        ),
+    ];
+    let negotiated = Negotiated {
+        version: "TLSv1.3".to_owned(),
+        suite: "TLS13_AES_128_GCM_SHA256".to_owned(),
+        group: "X25519".to_owned(),
+        certificate: "ed25519".to_owned(),
+        kind: "full".to_owned(),
+    };
+    TraceResult { negotiated: Some(negotiated), ..trace("wss://example.org/", events) }
+}
+
+/// An upgrade and a frame without TLS.
+fn plain() -> TraceResult {
+    use Direction::{Received, Sent};
+    let lines = |lines: &[&str]| HttpHead { lines: lines.iter().map(|line| (*line).to_owned()).collect(), bytes: 99 };
+    let accept = AcceptDerivation {
+        key: "dGhlIHNhbXBsZSBub25jZQ==".to_owned(),
+        guid: "258EAFA5-E914-47DA-95CA-C5AB0DC85B11".to_owned(),
+        sha1: "b37a4f2cc0624f1690f64606cf385945b2bec4ea".to_owned(),
+        expected: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(),
+        received: Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned()),
+    };
+    let frame = Frame {
+        opcode: "text".to_owned(),
+        fin: true,
+        reserved_bits: 0,
+        masking_key: Some("37fa213d".to_owned()),
+        header_bytes: 6,
+        header: "818537fa213d".to_owned(),
+        payload_bytes: 5,
+        on_the_wire: "7f9f4d5158".to_owned(),
+        preview: "\"Hello\"".to_owned(),
+        close_code: None,
+    };
+    let segment = |contents| What::Segment { bytes: 99, contents: vec![contents] };
+    let head = lines(&["HTTP/1.1 101 Switching Protocols", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
+    trace(
+        "ws://example.org/",
+        vec![
+            event(
+                1_000,
+                TracePhase::Upgrade,
+                Sent,
+                None,
+                segment(Application::UpgradeRequest(lines(&["GET / HTTP/1.1", "Host: example.org"]))),
+            ),
+            event(
+                2_000,
+                TracePhase::Upgrade,
+                Received,
+                None,
+                segment(Application::UpgradeResponse { head, accept: Some(accept) }),
+            ),
+            event(3_000, TracePhase::Echo, Sent, None, segment(Application::Frame(frame))),
+        ],
+    )
+}
+
+#[test]
+fn a_handshake_reads_as_a_ladder() {
+    assert_snapshot!(timeline(&secure()), @r#"
+    wss://example.org/ at 192.0.2.1:443
+    negotiated: TLSv1.3, TLS13_AES_128_GCM_SHA256, X25519, ed25519 certificate, full
+
+    → the client sent it, ← the server did. First column: time since the SYN, until the kernel had it
+    from the client or the client had read its last byte.
+    Second column: what TLS in the client took to make it or to process it, a single reading; an answer
+    that was made on the way is in the cost of what it answers.
+    Records are told as their header tells them: in TLS 1.3 the version there is a constant, and
+    whatever is encrypted is called application_data. "Inside" is what was found when it was opened with
+    the session's own secrets, named as in SSLKEYLOGFILE.
+
+    ── TCP connect: a way for bytes, in order ──────────────────────────────────────────────────────────
+      0.000 ms            →  SYN to 192.0.2.1:443
+     20.000 ms            ←  SYN/ACK to 192.0.2.2:50000: connected after one round trip
+
+    ── TLS: who the server is, and keys that only the two know ─────────────────────────────────────────
+     20.100 ms   61.0 µs  →  handshake record, 0x0303, 200 bytes, not encrypted
+                             ClientHello, 196 bytes: what it offers, with its half of the key exchange
+                               versions      TLSv1.3
+                               suites        TLS_AES_128_GCM_SHA256
+                               groups        X25519
+                               key shares    X25519, 32 bytes
+                               signatures    ed25519
+                               server name   example.org
+                               ALPN          none
+                               resumption    not asked for: a full handshake
+                               early data    none
+                               session ID    32 bytes without a use, so that it looks like TLS 1.2
+                               random        00ff
+                               extensions    key_share
+     41.000 ms   90.0 µs  ←  handshake record, 0x0303, 122 bytes, not encrypted
+                             ServerHello, 118 bytes: what it chose, with its half of the key exchange;
+                                 what follows is encrypted
+                               version       TLSv1.3
+                               suite         TLS_AES_128_GCM_SHA256
+                               key share     X25519, 32 bytes
+                               session ID    none
+     41.100 ms            →  change_cipher_spec record, 0x0303, 1 byte, not encrypted
+                             ChangeCipherSpec: means nothing in TLS 1.3: a dummy, so that middleboxes
+                                 take this for a resumed TLS 1.2
+     41.110 ms    500 ns  ←  change_cipher_spec record, 0x0303, 1 byte, not encrypted
+                             ChangeCipherSpec
+     41.200 ms    200 µs  ←  application_data record, 0x0303, 400 bytes; inside: handshake, 383 bytes
+                             opened with SERVER_HANDSHAKE_TRAFFIC_SECRET, sequence number 0
+                             Certificate, 310 bytes: who the server is, leaf first
+                               1. CN=example.org, 300 bytes of DER
+                                 issued by     CN=A CA
+                                 key           ed25519; the certificate is signed with ed25519
+                                 valid         2026-01-01T00:00:00Z to 2027-01-01T00:00:00Z
+                                 for           example.org
+                             beginning of a message (69 of 80 bytes) that ends in a later record
+
+    ── totals ──────────────────────────────────────────────────────────────────────────────────────────
+                     time   round trips   bytes →   bytes ←   records →   records ←   TLS cost
+    ───────────────────────────────────────────────────────────────────────────────────────────
+    TCP connect   20.0 ms             1         0         0           0           0
+    all           20.0 ms             1         0         0           0           0
+    "#);
+}
+
+#[test]
+fn an_upgrade_shows_how_the_accept_value_follows_and_a_frame_its_mask() {
+    assert_snapshot!(timeline(&plain()), @r#"
+    ws://example.org/ at 192.0.2.1:443
+
+    → the client sent it, ← the server did. First column: time since the SYN, until the kernel had it
+    from the client or the client had read its last byte.
+
+    ── upgrade: from HTTP to WebSocket ─────────────────────────────────────────────────────────────────
+      0.001 ms            →  99 bytes on TCP, readable for everyone on the way
+                             HTTP request, 99 bytes: asks to make a WebSocket of this connection
+                               GET / HTTP/1.1
+                               Host: example.org
+      0.002 ms            ←  99 bytes on TCP, readable for everyone on the way
+                             HTTP response, 99 bytes: agreed: what follows are frames
+                               HTTP/1.1 101 Switching Protocols
+                               Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
+                             The accept value shows that the server understood this request: it is made
+                                 from the key and a constant.
+                               key           dGhlIHNhbXBsZSBub25jZQ==
+                               + constant    258EAFA5-E914-47DA-95CA-C5AB0DC85B11
+                               SHA-1         b37a4f2cc0624f1690f64606cf385945b2bec4ea
+                               in base64     s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, as it was received
+
+    ── echo: one message there and back ────────────────────────────────────────────────────────────────
+      0.003 ms            →  99 bytes on TCP, readable for everyone on the way
+                             WebSocket text frame, FIN 1, MASK 1, 6 bytes of header and 5 of payload
+                               header        81 (FIN, opcode text), 85 (MASK, length 5)
+                               masking key   37fa213d, new for each frame; a client masks so that no
+                                             proxy on the way takes what it sends for HTTP
+                               sent as       7f9f4d5158
+                               payload       "Hello"
+
+    ── totals ──────────────────────────────────────────────────────────────────────────────────────────
+                     time   round trips   bytes →   bytes ←
+    ────────────────────────────────────────────────────────
+    TCP connect   20.0 ms             1         0         0
+    all           20.0 ms             1         0         0
+    "#);
+}
+
+#[test]
+fn a_failure_ends_the_ladder_with_its_sentence() {
+    let mut failed = secure();
+    failed.events.truncate(3);
+    failed.failure = Some(TraceFailure { phase: TracePhase::Tls, sentence: "the server sent nothing".to_owned() });
+    let text = timeline(&failed);
+    assert!(text.contains("\nFAILED in the phase TLS: the server sent nothing.\n"), "{text}");
+}
+
+#[test]
+fn nothing_is_wider_than_100_columns_or_moves_the_cursor() {
+    let mut hostile = secure();
+    if let What::Record(record) = &mut hostile.events[6].what {
+        let subject = format!("CN=\u{1b}[2J{}", "x".repeat(500));
+        let names = vec!["\u{7}".repeat(40), "a name of many words ".repeat(40)];
+        let certificate = Certificate { subject, names, ..Certificate::default() };
+        record.contents = vec![message("Certificate", 1, Details::Certificate { chain: vec![certificate] })];
+    }
+    for text in [timeline(&hostile), timeline(&plain())] {
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_trace_is_what_its_schema_says_and_reads_back() {
+    let validator = jsonschema::validator_for(&trace_schema()).unwrap();
+    for trace in [secure(), plain()] {
+        let value = serde_json::to_value(&trace).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        assert_eq!(serde_json::from_value::<TraceResult>(value).unwrap(), trace);
+    }
+}
+
+#[test]
+fn the_committed_schema_of_a_trace_is_the_one_of_the_types() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.trace-1.json");
+    let schema = serde_json::to_string_pretty(&trace_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap_or_default() == schema,
+        "results/schema/wssbench.trace-1.json is not what the types say. Only additions are free under this major \
+         version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
+    );
+}

@@ -1,0 +1,108 @@
+//! Known values, and what holds of every series.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn ratio(ratios: &[f64]) -> Ratio {
+    paired_ratio(ratios.iter().map(|ratio| (*ratio, 1.0))).unwrap()
+}
+
+#[test]
+fn the_interval_is_between_the_averages_that_the_critical_values_name() {
+    // Eight pairs: 36 averages, critical value 3, so the 4th from either end; by hand from the logs 1 to 8, whose
+    // averages begin 1, 1.5, 2, 2 and end 7, 7, 7.5, 8.
+    let found = ratio(&(1..=8).map(|log| f64::from(log).exp()).collect::<Vec<_>>());
+    let interval = found.interval.unwrap();
+    let logs = [found.centre.ln(), interval.low.ln(), interval.high.ln()];
+    for (log, expected) in logs.into_iter().zip([4.5, 2.0, 7.0]) {
+        assert!((log - expected).abs() < 1e-12, "{logs:?}");
+    }
+    // P(T ≤ 3) = (1 + 1 + 1 + 2) / 256.
+    assert!((interval.confidence - (1.0 - 10.0 / 256.0)).abs() < 1e-15);
+}
+
+#[test]
+fn five_pairs_have_a_centre_and_no_interval() {
+    let found = ratio(&[1.1, 1.2, 1.3, 1.2, 1.1]);
+    assert!((1.1..1.3).contains(&found.centre));
+    assert_eq!((found.interval.as_ref(), found.finding()), (None, Finding::TooFewPairs));
+    assert!(ratio(&[1.1, 1.2, 1.3, 1.2, 1.1, 1.2]).is_difference());
+}
+
+#[test]
+fn an_interval_around_one_tells_how_large_a_difference_can_be() {
+    let found = ratio(&[0.98, 0.99, 1.0, 1.01, 1.02, 1.03]);
+    let Finding::NoDifferenceLargerThan { percent } = found.finding() else { panic!("{found:?}") };
+    assert!((percent - 3.0).abs() < 1e-9, "{percent}");
+    assert_eq!(ratio(&[1.0; 6]).finding(), Finding::NoDifferenceLargerThan { percent: 0.0 });
+}
+
+#[test]
+fn a_pair_without_a_ratio_is_left_out_and_none_is_no_ratio() {
+    assert_eq!(paired_ratio([(0.0, 1.0), (1.0, 0.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)]), None);
+    assert_eq!(paired_ratio([(0.0, 1.0), (3.0, 2.0)]).map(|ratio| ratio.pairs), Some(1));
+}
+
+#[test]
+fn one_disturbed_leg_in_twelve_does_not_make_a_difference() {
+    let mut ratios = vec![1.003, 0.998, 1.001, 0.997, 1.002, 0.999, 1.004, 0.996, 1.0, 1.001, 0.999];
+    ratios.push(3.0);
+    let found = ratio(&ratios);
+    assert!(!found.is_difference() && (found.centre - 1.0).abs() < 0.01, "{found:?}");
+}
+
+#[test]
+fn the_interval_covers_the_truth_as_often_as_it_says() {
+    // Every way of giving signs to seven distances: with the truth at 0, each is equally likely.
+    let distances = [0.011, 0.023, 0.037, 0.052, 0.071, 0.083, 0.097];
+    let covered = (0..1u32 << distances.len()).filter(|signs| {
+        let signed = distances
+            .iter()
+            .enumerate()
+            .map(|(bit, distance)| if signs >> bit & 1 == 1 { -distance } else { *distance });
+        let found = ratio(&signed.map(f64::exp).collect::<Vec<_>>());
+        found.interval.unwrap().contains_one()
+    });
+    // 1 − 2 · P(T ≤ 2) = 1 − 2 · 3/128.
+    assert_eq!(covered.count(), 122);
+}
+
+proptest! {
+    #[test]
+    fn swapping_the_two_turns_the_ratio_over(pairs in prop::collection::vec((0.1f64..10.0, 0.1f64..10.0), 1..20)) {
+        let one = paired_ratio(pairs.iter().copied()).unwrap();
+        let other = paired_ratio(pairs.iter().map(|(over, under)| (*under, *over))).unwrap();
+        prop_assert!((one.centre * other.centre - 1.0).abs() < 1e-9);
+        if let (Some(one), Some(other)) = (one.interval, other.interval) {
+            prop_assert!((one.low * other.high - 1.0).abs() < 1e-9 && (one.high * other.low - 1.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_common_factor_moves_centre_and_interval_by_it(
+        ratios in prop::collection::vec(0.1f64..10.0, 6..20), factor in 0.1f64..10.0,
+    ) {
+        let (one, other) = (ratio(&ratios), ratio(&ratios.iter().map(|ratio| ratio * factor).collect::<Vec<_>>()));
+        let (of_one, of_other) = (one.interval.unwrap(), other.interval.unwrap());
+        for (one, other) in [(one.centre, other.centre), (of_one.low, of_other.low), (of_one.high, of_other.high)] {
+            prop_assert!((other / (one * factor) - 1.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn the_centre_lies_in_the_interval_and_both_among_the_ratios(ratios in prop::collection::vec(0.1f64..10.0, 6..30)) {
+        let found = ratio(&ratios);
+        let interval = found.interval.unwrap();
+        let (least, most) = ratios.iter().fold((f64::MAX, f64::MIN), |(least, most), r| (least.min(*r), most.max(*r)));
+        let order = [least, interval.low, found.centre, interval.high, most];
+        prop_assert!(order.windows(2).all(|pair| pair[0] <= pair[1] * (1.0 + 1e-12)), "{order:?}");
+        prop_assert!(interval.confidence >= CONFIDENCE);
+    }
+
+    #[test]
+    fn the_order_of_the_blocks_does_not_matter(ratios in prop::collection::vec(0.1f64..10.0, 1..20)) {
+        let reversed: Vec<f64> = ratios.iter().rev().copied().collect();
+        prop_assert_eq!(ratio(&ratios), ratio(&reversed));
+    }
+}

@@ -1,0 +1,219 @@
+//! What a sweep found: [`SweepResult`], schema `wssbench.sweep/1`. Additions are free; names that stand here stay.
+//!
+//! Every block is kept with every leg, so that whatever is concluded from them ([`Analysis`]) can be concluded again.
+
+mod analysis;
+mod metric;
+mod security;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::{Deserialize, Serialize};
+
+use crate::config::RunConfig;
+use crate::run_result::{Environment, NegotiatedCount, Tool};
+use crate::store::{self, StoreError};
+
+pub use self::analysis::{Analysis, MetricSummary, Order, Summary};
+pub use self::metric::{Metric, PartKind, measure};
+pub use self::security::{Security, security};
+
+/// Schema of [`SweepResult`]. The number is the major version: a reader refuses one that it does not know.
+pub const SCHEMA: &str = "wssbench.sweep/1";
+
+/// One sweep: complete, or as far as it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepResult {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Also the name of its file: instant of the start and process.
+    pub id: String,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// What measured.
+    pub tool: Tool,
+    /// Where it measured; its steal time is that of the whole sweep, of a continued one that since it was continued.
+    pub environment: Environment,
+    /// The preset it was asked by: `suites`, `tour`, …
+    pub preset: Option<String>,
+    /// Seed of the order, and of the arrivals and payloads of every run.
+    pub seed: u64,
+    /// What every leg is made of, in this order: one run each, with a server process of its own.
+    pub parts: Vec<Part>,
+    /// What was compared, numbered from 1; the last one is the reference once more.
+    pub configurations: Vec<Configuration>,
+    /// Number of the configuration that the others are compared with.
+    pub reference: usize,
+    /// Combinations of what was asked that cannot be, and are not among the configurations.
+    pub impossible: Vec<Impossible>,
+    /// Blocks that were asked for.
+    pub blocks_planned: usize,
+    /// Blocks that were run, the last one perhaps in part.
+    pub blocks: Vec<Block>,
+    /// What follows from the blocks.
+    pub analysis: Analysis,
+    /// Whether all of it was run and every leg is valid.
+    pub valid: bool,
+    /// Why not: sentences.
+    pub invalid_because: Vec<String>,
+    /// Cut short by a signal: what had been measured until then.
+    pub interrupted: bool,
+}
+
+/// A part of every leg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// What it measures.
+    pub kind: PartKind,
+    /// Options of `wssbench run` that make it so; those of a configuration win over them.
+    pub options: Vec<String>,
+}
+
+/// One configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Configuration {
+    /// From 1.
+    pub number: usize,
+    /// What tells it from the others, as it was asked for.
+    pub label: String,
+    /// Options of `wssbench run`, `--option=value` each.
+    pub options: Vec<String>,
+    /// The same as they are understood, with every default; what a part sets is not in it.
+    pub config: RunConfig,
+    /// This is the configuration with that number once more: what differs between the two is noise.
+    pub repeats: Option<usize>,
+}
+
+/// A combination that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Impossible {
+    /// What was asked.
+    pub label: String,
+    /// Why it cannot be.
+    pub reason: String,
+}
+
+/// One turn of every configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Block {
+    /// From 1.
+    pub number: usize,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// Numbers of the configurations in the order in which they have their turns.
+    pub order: Vec<usize>,
+    /// Their legs, as far as they were run, in that order.
+    pub legs: Vec<Leg>,
+}
+
+/// One turn of one configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Leg {
+    /// Number of the configuration.
+    pub configuration: usize,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// Whether all of its parts are valid.
+    pub valid: bool,
+    /// Its parts, in their order.
+    pub parts: Vec<PartResult>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PartResult {
+    /// What it measured.
+    pub kind: PartKind,
+    /// Whether its figures count.
+    pub valid: bool,
+    /// Why not: what its result says, or why there is none.
+    pub invalid_because: Vec<String>,
+    /// Whether there is no result at all.
+    pub failed: bool,
+    /// What was negotiated, seen from the client, with how often.
+    pub negotiated: Vec<NegotiatedCount>,
+    /// What it found; null is what it could not tell. Those of a part that is not valid are in no ratio.
+    pub metrics: BTreeMap<Metric, Option<f64>>,
+}
+
+impl SweepResult {
+    /// Draws the conclusions from the blocks anew: [`Self::analysis`], and whether the whole is valid.
+    pub fn conclude(&mut self) {
+        self.analysis = Analysis::of(self);
+        self.invalid_because = analysis::reasons(self);
+        self.valid = self.invalid_because.is_empty();
+    }
+
+    /// The configuration with a number.
+    pub fn configuration(&self, number: usize) -> Option<&Configuration> {
+        self.configurations.iter().find(|configuration| configuration.number == number)
+    }
+
+    /// All legs of a configuration.
+    pub fn legs_of(&self, number: usize) -> impl Iterator<Item = &Leg> {
+        self.blocks.iter().flat_map(|block| &block.legs).filter(move |leg| leg.configuration == number)
+    }
+
+    /// Blocks in which every configuration had its turn.
+    pub fn whole_blocks(&self) -> usize {
+        self.blocks.iter().filter(|block| block.is_whole()).count()
+    }
+}
+
+impl Block {
+    /// Whether every configuration had its turn.
+    pub fn is_whole(&self) -> bool {
+        self.legs.len() == self.order.len()
+    }
+}
+
+impl Leg {
+    /// What its part found, if that part is valid.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        let part = self.parts.iter().find(|part| part.kind == metric.part())?;
+        part.metrics.get(&metric).copied().flatten().filter(|_| part.valid)
+    }
+
+    /// Why it is not valid, if it is not: the first reason.
+    pub fn first_reason(&self) -> Option<String> {
+        let part = self.parts.iter().find(|part| !part.valid)?;
+        let reason = part.invalid_because.first().map_or("it does not say why", String::as_str);
+        Some(format!("{}: {reason}", part.kind))
+    }
+}
+
+/// JSON Schema, draft 2020-12, of a sweep's file; what holds for [`crate::schema::run_schema`] holds for it.
+///
+/// The same as the committed `results/schema/wssbench.sweep-1.json`.
+pub fn schema() -> serde_json::Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<SweepResult>().to_value()
+}
+
+/// Where a sweep's result goes if nobody says: `results/runs/<id>.sweep.json`, relative to the current folder.
+pub fn default_path(id: &str) -> PathBuf {
+    Path::new("results/runs").join(format!("{id}.sweep.json"))
+}
+
+/// Writes a sweep, whole or not at all.
+///
+/// # Errors
+/// As [`store::write`].
+pub fn write(result: &SweepResult, path: &Path) -> Result<(), StoreError> {
+    store::write_as(result, path)
+}
+
+/// Reads a sweep.
+///
+/// # Errors
+/// As [`store::read`].
+pub fn read(path: &Path) -> Result<SweepResult, StoreError> {
+    store::read_as(SCHEMA, path)
+}
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

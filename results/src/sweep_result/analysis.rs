@@ -1,0 +1,195 @@
+//! What follows from the blocks: [`Analysis`].
+//!
+//! A ratio is made of two legs of the same block. What is not valid is counted and shown, and is in no ratio.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Leg, Metric, Security, SweepResult, security};
+use crate::report::words::counted;
+use crate::run_result::Negotiated;
+use crate::statistics::{CONFIDENCE, Finding, Place, Ratio, clusters, median, paired_ratio, places};
+
+/// Conclusions, made of the blocks and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Analysis {
+    /// The confidence that the intervals were asked for; each says what it achieves.
+    pub confidence_asked: f64,
+    /// One for each configuration, in their order.
+    pub summaries: Vec<Summary>,
+    /// Of each metric that was measured, the configurations from the best to the worst.
+    pub orders: Vec<Order>,
+}
+
+/// What is known of a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// Its number.
+    pub configuration: usize,
+    /// What was negotiated, the commonest sort first; empty without TLS, or if no handshake was completed.
+    pub negotiated: Vec<Negotiated>,
+    /// The strength of the weakest of them; null if it is not known, or without TLS.
+    pub security: Option<Security>,
+    /// Its legs.
+    pub legs: usize,
+    /// Those of them that are valid.
+    pub legs_valid: usize,
+    /// Why the first of the others is not.
+    pub first_reason: Option<String>,
+    /// Its figures.
+    pub metrics: BTreeMap<Metric, MetricSummary>,
+}
+
+/// One figure of a configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricSummary {
+    /// Median over the legs of which it counts.
+    pub median: f64,
+    /// How many those are.
+    pub legs: usize,
+    /// Over the reference's in the same block; null of the reference itself, or if no block has both.
+    pub ratio: Option<Ratio>,
+    /// What the ratio says.
+    pub finding: Option<Finding>,
+    /// The places that it may have among the configurations; null of the reference's repetition.
+    pub place: Option<Place>,
+}
+
+/// Configurations from the best to the worst.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Order {
+    /// By which figure.
+    pub metric: Metric,
+    /// Their numbers; those that stand together are tied: the noise does not separate each of them from the others.
+    pub clusters: Vec<Vec<usize>>,
+}
+
+impl Analysis {
+    /// What follows from the blocks of `sweep`.
+    pub(super) fn of(sweep: &SweepResult) -> Self {
+        let mut summaries: Vec<Summary> = sweep.configurations.iter().map(|one| summary(sweep, one.number)).collect();
+        let orders = Metric::ALL.into_iter().filter_map(|metric| rank(sweep, metric, &mut summaries)).collect();
+        Self { confidence_asked: CONFIDENCE, summaries, orders }
+    }
+
+    /// What is known of the configuration with a number.
+    pub fn summary(&self, number: usize) -> Option<&Summary> {
+        self.summaries.iter().find(|summary| summary.configuration == number)
+    }
+}
+
+/// Why a sweep as a whole is not valid.
+pub(super) fn reasons(sweep: &SweepResult) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let whole = sweep.whole_blocks();
+    if sweep.interrupted {
+        reasons.push(format!("it was interrupted after {whole} of {}: partial", counted_blocks(sweep)));
+    } else if whole < sweep.blocks_planned {
+        reasons.push(format!("{whole} of {} were run: partial", counted_blocks(sweep)));
+    }
+    let legs: Vec<&Leg> = sweep.blocks.iter().flat_map(|block| &block.legs).collect();
+    let failed = legs.iter().filter(|leg| leg.parts.iter().any(|part| part.failed)).count();
+    let invalid = legs.iter().filter(|leg| !leg.valid).count() - failed;
+    for (number, what) in [(failed, "failed"), (invalid, "not valid")] {
+        if number > 0 {
+            reasons.push(format!("{number} of {}: {what}", counted(legs.len() as u64, "leg")));
+        }
+    }
+    reasons
+}
+
+fn counted_blocks(sweep: &SweepResult) -> String {
+    counted(sweep.blocks_planned as u64, "block")
+}
+
+fn summary(sweep: &SweepResult, number: usize) -> Summary {
+    let legs: Vec<&Leg> = sweep.legs_of(number).collect();
+    let metrics = Metric::ALL.into_iter().filter_map(|metric| {
+        let values: Vec<f64> = legs.iter().filter_map(|leg| leg.metric(metric)).collect();
+        let legs = values.len();
+        let ratio = (number != sweep.reference).then(|| ratio(sweep, metric, number, sweep.reference)).flatten();
+        let finding = ratio.as_ref().map(Ratio::finding);
+        Some((metric, MetricSummary { median: median(values)?, legs, ratio, finding, place: None }))
+    });
+    let negotiated = negotiated(&legs);
+    Summary {
+        configuration: number,
+        security: negotiated.iter().map(security).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min()),
+        negotiated,
+        legs: legs.len(),
+        legs_valid: legs.iter().filter(|leg| leg.valid).count(),
+        first_reason: legs.iter().find_map(|leg| leg.first_reason()),
+        metrics: metrics.collect(),
+    }
+}
+
+/// Every sort of handshake that its legs made, the commonest first.
+fn negotiated(legs: &[&Leg]) -> Vec<Negotiated> {
+    let mut sorts: BTreeMap<&Negotiated, u64> = BTreeMap::new();
+    for sort in legs.iter().flat_map(|leg| &leg.parts).flat_map(|part| &part.negotiated) {
+        let count = sorts.entry(&sort.negotiated).or_default();
+        *count = count.saturating_add(sort.count);
+    }
+    let mut sorts: Vec<_> = sorts.into_iter().collect();
+    sorts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    sorts.into_iter().map(|(sort, _)| sort.clone()).collect()
+}
+
+/// One configuration's figure over another's, of the blocks that have both.
+fn ratio(sweep: &SweepResult, metric: Metric, over: usize, under: usize) -> Option<Ratio> {
+    let value = |legs: &[Leg], number: usize| legs.iter().find(|leg| leg.configuration == number)?.metric(metric);
+    paired_ratio(sweep.blocks.iter().filter_map(|block| value(&block.legs, over).zip(value(&block.legs, under))))
+}
+
+/// Fills in the places by a metric and says who comes after whom; `None` if fewer than two have it.
+fn rank(sweep: &SweepResult, metric: Metric, summaries: &mut [Summary]) -> Option<Order> {
+    let repeats = |number| sweep.configuration(number).is_some_and(|one| one.repeats.is_some());
+    let numbers: Vec<usize> = summaries
+        .iter()
+        .filter(|summary| summary.metrics.contains_key(&metric) && !repeats(summary.configuration))
+        .map(|summary| summary.configuration)
+        .collect();
+    if numbers.len() < 2 {
+        return None;
+    }
+    // Whether one is better than the other without doubt, for all pairs: each pair's own ratio says so.
+    let beats: Vec<Vec<bool>> = numbers
+        .iter()
+        .map(|one| {
+            let better = |other| ratio(sweep, metric, *one, other).is_some_and(|ratio| is_better(metric, &ratio));
+            numbers.iter().map(|other| other != one && better(*other)).collect()
+        })
+        .collect();
+    let places = places(numbers.len(), |one, other| beats[one][other]);
+    for (number, place) in numbers.iter().zip(places) {
+        let summary = summaries.iter_mut().find(|summary| summary.configuration == *number)?;
+        summary.metrics.get_mut(&metric)?.place = Some(place);
+    }
+    let mut sorted: Vec<(usize, f64)> = (0..numbers.len())
+        .map(|index| (index, relative(sweep, summaries, numbers[index], metric)))
+        .map(|(index, relative)| (index, if metric.more_is_better() { -relative } else { relative }))
+        .collect();
+    sorted.sort_by(|one, other| one.1.total_cmp(&other.1));
+    let sorted: Vec<usize> = sorted.into_iter().map(|(index, _)| index).collect();
+    let tied = clusters(&sorted, |one, other| beats[one][other] || beats[other][one]);
+    let clusters = tied.into_iter().map(|tied| tied.into_iter().map(|index| numbers[index]).collect()).collect();
+    Some(Order { metric, clusters })
+}
+
+fn is_better(metric: Metric, ratio: &Ratio) -> bool {
+    ratio.is_difference() && (ratio.centre > 1.0) == metric.more_is_better()
+}
+
+/// A figure in multiples of the reference's: by its ratio, or by the medians if no block has both.
+fn relative(sweep: &SweepResult, summaries: &[Summary], number: usize, metric: Metric) -> f64 {
+    let of = |number| summaries.iter().find(|one| one.configuration == number)?.metrics.get(&metric);
+    let reference = of(sweep.reference).map_or(1.0, |found| found.median);
+    of(number).map_or(f64::MAX, |found| {
+        if number == sweep.reference {
+            return 1.0;
+        }
+        found.ratio.as_ref().map_or(found.median / reference, |ratio| ratio.centre)
+    })
+}

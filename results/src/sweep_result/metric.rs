@@ -1,0 +1,218 @@
+//! What a leg is made of ([`PartKind`]), what is compared ([`Metric`]), and how the one comes from the other
+//! ([`measure`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::run_result::RunResult;
+
+/// A part of a leg: one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKind {
+    /// Handshakes one after the other, as fast as they complete
+    Handshake,
+    /// Small messages on a few connections, as fast as they are echoed
+    Echo,
+    /// Large messages on a few connections, as fast as they are echoed
+    Bulk,
+    /// Small messages on some connections, at a fixed rate
+    Paced,
+}
+
+impl PartKind {
+    /// All of them, in the order in which a leg has them.
+    pub const ALL: [Self; 4] = [Self::Handshake, Self::Echo, Self::Bulk, Self::Paced];
+
+    /// The name on the command line and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Echo => "echo",
+            Self::Bulk => "bulk",
+            Self::Paced => "paced",
+        }
+    }
+}
+
+impl fmt::Display for PartKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A figure of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// CPU time of the server a handshake, kernel, accept and close included.
+    ServerCpuHandshakeUs,
+    /// CPU time of the client a handshake, kernel, connect and close included.
+    ClientCpuHandshakeUs,
+    /// Handshakes that a core of the server can do in a second: one second over the first.
+    HandshakesPerSPerCore,
+    /// Bytes that the client's TLS and upgrade sent, TCP payload.
+    HandshakeSentBytes,
+    /// Bytes that they received.
+    HandshakeReceivedBytes,
+    /// Median round trip of a small message, with as many messages under way as there are connections.
+    EchoP50Us,
+    /// Small messages echoed a second.
+    EchoesPerS,
+    /// CPU time of the server a small message.
+    ServerCpuMessageUs,
+    /// CPU time of the client a small message.
+    ClientCpuMessageUs,
+    /// Payload of large messages echoed a second, in each direction, 10⁹ bytes.
+    BulkGbPerS,
+    /// CPU time of the server a byte of it, which it receives once and sends once.
+    BulkServerNsPerByte,
+    /// CPU time of the client a byte of it.
+    BulkClientNsPerByte,
+    /// Median response time of a small message at a fixed rate, from the planned instant.
+    PacedP50Us,
+    /// 99th percentile of it.
+    PacedP99Us,
+    /// CPU time of the server a small message at a fixed rate.
+    PacedServerCpuMessageUs,
+    /// CPU time of the client a small message at a fixed rate.
+    PacedClientCpuMessageUs,
+}
+
+impl Metric {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 16] = [
+        Self::ServerCpuHandshakeUs,
+        Self::ClientCpuHandshakeUs,
+        Self::HandshakesPerSPerCore,
+        Self::HandshakeSentBytes,
+        Self::HandshakeReceivedBytes,
+        Self::EchoP50Us,
+        Self::EchoesPerS,
+        Self::ServerCpuMessageUs,
+        Self::ClientCpuMessageUs,
+        Self::BulkGbPerS,
+        Self::BulkServerNsPerByte,
+        Self::BulkClientNsPerByte,
+        Self::PacedP50Us,
+        Self::PacedP99Us,
+        Self::PacedServerCpuMessageUs,
+        Self::PacedClientCpuMessageUs,
+    ];
+
+    /// The name in JSON and CSV, the unit last.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ServerCpuHandshakeUs => "server_cpu_handshake_us",
+            Self::ClientCpuHandshakeUs => "client_cpu_handshake_us",
+            Self::HandshakesPerSPerCore => "handshakes_per_s_per_core",
+            Self::HandshakeSentBytes => "handshake_sent_bytes",
+            Self::HandshakeReceivedBytes => "handshake_received_bytes",
+            Self::EchoP50Us => "echo_p50_us",
+            Self::EchoesPerS => "echoes_per_s",
+            Self::ServerCpuMessageUs => "server_cpu_message_us",
+            Self::ClientCpuMessageUs => "client_cpu_message_us",
+            Self::BulkGbPerS => "bulk_gb_per_s",
+            Self::BulkServerNsPerByte => "bulk_server_ns_per_byte",
+            Self::BulkClientNsPerByte => "bulk_client_ns_per_byte",
+            Self::PacedP50Us => "paced_p50_us",
+            Self::PacedP99Us => "paced_p99_us",
+            Self::PacedServerCpuMessageUs => "paced_server_cpu_message_us",
+            Self::PacedClientCpuMessageUs => "paced_client_cpu_message_us",
+        }
+    }
+
+    /// The part that measures it.
+    pub const fn part(self) -> PartKind {
+        match self {
+            Self::ServerCpuHandshakeUs
+            | Self::ClientCpuHandshakeUs
+            | Self::HandshakesPerSPerCore
+            | Self::HandshakeSentBytes
+            | Self::HandshakeReceivedBytes => PartKind::Handshake,
+            Self::EchoP50Us | Self::EchoesPerS | Self::ServerCpuMessageUs | Self::ClientCpuMessageUs => PartKind::Echo,
+            Self::BulkGbPerS | Self::BulkServerNsPerByte | Self::BulkClientNsPerByte => PartKind::Bulk,
+            Self::PacedP50Us | Self::PacedP99Us | Self::PacedServerCpuMessageUs | Self::PacedClientCpuMessageUs => {
+                PartKind::Paced
+            }
+        }
+    }
+
+    /// Whether more of it is better.
+    pub const fn more_is_better(self) -> bool {
+        matches!(self, Self::HandshakesPerSPerCore | Self::EchoesPerS | Self::BulkGbPerS)
+    }
+}
+
+/// What a run says as this part of a leg.
+pub fn measure(part: PartKind, run: &RunResult) -> BTreeMap<Metric, Option<f64>> {
+    Metric::ALL.into_iter().filter(|metric| metric.part() == part).map(|metric| (metric, value(metric, run))).collect()
+}
+
+fn value(metric: Metric, run: &RunResult) -> Option<f64> {
+    let (handshake, echo) = (&run.handshake, run.echo.as_ref());
+    let us = |ns: f64| ns / 1e3;
+    let size = run.config.size.0 as f64;
+    let found = match metric {
+        Metric::ServerCpuHandshakeUs => handshake.server_cpu_ns.map(us),
+        Metric::ClientCpuHandshakeUs => handshake.client_cpu_ns.map(us),
+        Metric::HandshakesPerSPerCore => handshake.server_cpu_ns.map(|ns| 1e9 / ns),
+        Metric::HandshakeSentBytes => handshake.bytes_sent_mean,
+        Metric::HandshakeReceivedBytes => handshake.bytes_received_mean,
+        Metric::EchoP50Us | Metric::PacedP50Us => echo?.response.p50.map(|ns| us(ns as f64)),
+        Metric::PacedP99Us => echo?.response.p99.map(|ns| us(ns as f64)),
+        Metric::EchoesPerS => echo.map(|echo| echo.rate_per_s),
+        Metric::ServerCpuMessageUs | Metric::PacedServerCpuMessageUs => echo?.server_cpu_ns.map(us),
+        Metric::ClientCpuMessageUs | Metric::PacedClientCpuMessageUs => echo?.client_cpu_ns.map(us),
+        Metric::BulkGbPerS => echo.map(|echo| echo.rate_per_s * size / 1e9),
+        Metric::BulkServerNsPerByte => echo?.server_cpu_ns.map(|ns| ns / size),
+        Metric::BulkClientNsPerByte => echo?.client_cpu_ns.map(|ns| ns / size),
+    };
+    // What JSON has no number for was not measured.
+    found.filter(|value| value.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{echo_run, handshake_run};
+
+    #[test]
+    fn every_metric_has_the_name_that_json_gives_it_and_a_place_in_the_list() {
+        for (index, metric) in Metric::ALL.into_iter().enumerate() {
+            assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
+            assert_eq!(metric as usize, index);
+        }
+        for part in PartKind::ALL {
+            assert_eq!(serde_json::to_value(part).unwrap(), part.name());
+            assert_eq!(part.to_possible_value().unwrap().get_name(), part.name());
+        }
+    }
+
+    #[test]
+    fn a_run_gives_the_metrics_of_its_part_and_no_others() {
+        let found = measure(PartKind::Handshake, &handshake_run());
+        assert!(found.keys().all(|metric| metric.part() == PartKind::Handshake) && found.len() == 5);
+        let server = handshake_run().handshake.server_cpu_ns.unwrap();
+        assert_eq!(found[&Metric::ServerCpuHandshakeUs], Some(server / 1e3));
+        assert_eq!(found[&Metric::HandshakesPerSPerCore], Some(1e9 / server));
+        let found = measure(PartKind::Bulk, &echo_run());
+        assert_eq!(found[&Metric::BulkServerNsPerByte], Some(21_300.0 / 64.0));
+        assert_eq!(found[&Metric::BulkGbPerS], Some(9_999.4 * 64.0 / 1e9));
+    }
+
+    #[test]
+    fn what_a_run_does_not_tell_is_missing_and_not_zero() {
+        let mut run = echo_run();
+        (run.handshake.server_cpu_ns, run.handshake.client_cpu_ns) = (None, Some(f64::NAN));
+        let found = measure(PartKind::Handshake, &run);
+        assert_eq!(found[&Metric::ServerCpuHandshakeUs], None);
+        assert_eq!(found[&Metric::ClientCpuHandshakeUs], None);
+        run.echo = None;
+        assert!(measure(PartKind::Echo, &run).values().all(Option::is_none));
+    }
+}

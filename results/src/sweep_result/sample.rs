@@ -1,0 +1,130 @@
+//! Sweeps for tests: legs whose figures follow from the configuration's number and the block's.
+
+use std::collections::BTreeMap;
+
+use super::{Block, Configuration, Leg, Metric, Part, PartKind, PartResult, SCHEMA, SweepResult};
+use crate::config::RunConfig;
+use crate::run_result::{Negotiated, NegotiatedCount};
+use crate::sample::echo_run;
+use crate::sweep_result::Analysis;
+
+/// A configuration of the sample: its options, what it negotiates, and how many times as costly as the first it is.
+pub(crate) struct Row {
+    pub(crate) options: &'static [&'static str],
+    pub(crate) negotiated: Option<[&'static str; 4]>,
+    pub(crate) cost: f64,
+}
+
+/// Three suites over two certificates, the second as costly as the first.
+pub(crate) const ROWS: [Row; 4] = [
+    Row {
+        options: &["--suite=TLS13_AES_128_GCM_SHA256", "--cert=ecdsa-p256"],
+        negotiated: Some(["TLSv1.3", "TLS13_AES_128_GCM_SHA256", "X25519", "ecdsa-p256"]),
+        cost: 1.0,
+    },
+    Row {
+        options: &["--suite=TLS13_AES_256_GCM_SHA384", "--cert=ecdsa-p256"],
+        negotiated: Some(["TLSv1.3", "TLS13_AES_256_GCM_SHA384", "X25519", "ecdsa-p256"]),
+        cost: 1.002,
+    },
+    Row {
+        options: &["--suite=TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "--cert=rsa-2048"],
+        negotiated: Some(["TLSv1.2", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "X25519", "rsa-2048"]),
+        cost: 3.1,
+    },
+    Row { options: &["--layer=ws"], negotiated: None, cost: 0.4 },
+];
+
+/// A sweep of [`ROWS`] and the first one again, with noise of a percent that is always the same.
+pub(crate) fn sweep(blocks: usize) -> SweepResult {
+    let run = echo_run();
+    let mut configurations: Vec<Configuration> = ROWS
+        .iter()
+        .enumerate()
+        .map(|(index, row)| Configuration {
+            number: index + 1,
+            label: row.options.join(" "),
+            options: row.options.iter().map(ToString::to_string).collect(),
+            config: RunConfig::default(),
+            repeats: None,
+        })
+        .collect();
+    let again = Configuration { number: ROWS.len() + 1, repeats: Some(1), ..configurations[0].clone() };
+    configurations.push(again);
+    let parts = [PartKind::Handshake, PartKind::Bulk];
+    let mut sweep = SweepResult {
+        schema: SCHEMA.to_owned(),
+        id: run.id,
+        started_at: run.started_at,
+        tool: run.tool,
+        environment: run.environment,
+        preset: None,
+        seed: 1,
+        parts: parts.map(|kind| Part { kind, options: vec!["--duration=1s".to_owned()] }).to_vec(),
+        configurations,
+        reference: 1,
+        impossible: Vec::new(),
+        blocks_planned: blocks,
+        blocks: (1..=blocks).map(block).collect(),
+        analysis: Analysis::default(),
+        valid: true,
+        invalid_because: Vec::new(),
+        interrupted: false,
+    };
+    sweep.conclude();
+    sweep
+}
+
+fn block(number: usize) -> Block {
+    let order: Vec<usize> = (0..=ROWS.len()).map(|turn| (turn + number) % (ROWS.len() + 1) + 1).collect();
+    let legs = order.iter().map(|configuration| leg(*configuration, number)).collect();
+    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs }
+}
+
+fn leg(configuration: usize, block: usize) -> Leg {
+    let row = &ROWS[(configuration - 1) % ROWS.len()];
+    // Within one percent, up as often as down, and another for each configuration of a block.
+    let noise = 1.0 + 0.01 * (((configuration * 7 + block * 5) % 11) as f64 / 5.0 - 1.0);
+    let figure = |metric: Metric| match metric {
+        Metric::HandshakesPerSPerCore => 5_000.0 / row.cost / noise,
+        Metric::BulkGbPerS => 1.4 / row.cost / noise,
+        Metric::HandshakeSentBytes => 480.0,
+        Metric::HandshakeReceivedBytes => 939.0,
+        _ if metric.part() == PartKind::Bulk => 0.7 * row.cost * noise,
+        _ => 200.0 * row.cost * noise,
+    };
+    let negotiated = row.negotiated.map(|names| {
+        let [version, suite, group, certificate] = names.map(str::to_owned);
+        let negotiated = Negotiated { version, suite, group, certificate, kind: "full".to_owned() };
+        NegotiatedCount { negotiated, count: 3 }
+    });
+    let part = |kind: PartKind| PartResult {
+        kind,
+        valid: true,
+        invalid_because: Vec::new(),
+        failed: false,
+        negotiated: negotiated.iter().cloned().collect(),
+        metrics: Metric::ALL
+            .into_iter()
+            .filter(|metric| metric.part() == kind)
+            .map(|metric| (metric, Some(figure(metric))))
+            .collect::<BTreeMap<_, _>>(),
+    };
+    let parts = vec![part(PartKind::Handshake), part(PartKind::Bulk)];
+    Leg { configuration, started_at: "2026-03-01T12:00:00Z".to_owned(), valid: true, parts }
+}
+
+/// Makes a part of a leg one that is not valid, or one that failed.
+pub(crate) fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed: bool) {
+    let legs = &mut sweep.blocks[block - 1].legs;
+    let leg = legs.iter_mut().find(|leg| leg.configuration == configuration).unwrap();
+    leg.valid = false;
+    let part = &mut leg.parts[0];
+    (part.valid, part.failed) = (false, failed);
+    part.invalid_because =
+        vec![if failed { "the embedded server did not start" } else { "2 errors (limit 0)" }.to_owned()];
+    if failed {
+        part.metrics.clear();
+    }
+    sweep.conclude();
+}

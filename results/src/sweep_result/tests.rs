@@ -1,0 +1,144 @@
+//! Conclusions from sweeps whose truth is known, and their files.
+
+use super::sample::{spoil, sweep};
+use super::*;
+use crate::statistics::Finding;
+
+fn found(sweep: &SweepResult, number: usize, metric: Metric) -> MetricSummary {
+    sweep.analysis.summary(number).unwrap().metrics[&metric].clone()
+}
+
+#[test]
+fn a_threefold_cost_is_found_and_two_per_mille_are_not() {
+    let sweep = sweep(12);
+    let rsa = found(&sweep, 3, Metric::ServerCpuHandshakeUs);
+    let interval = rsa.ratio.unwrap().interval.unwrap();
+    assert_eq!(rsa.finding, Some(Finding::Differs));
+    assert!(interval.low < 3.1 && 3.1 < interval.high && interval.low > 3.0, "{interval:?}");
+    let aes = found(&sweep, 2, Metric::ServerCpuHandshakeUs);
+    assert!(matches!(aes.finding, Some(Finding::NoDifferenceLargerThan { percent }) if percent < 3.0), "{aes:?}");
+    // The reference has no ratio to itself; its repetition has, which is the noise.
+    assert_eq!(found(&sweep, 1, Metric::ServerCpuHandshakeUs).ratio, None);
+    assert!(matches!(
+        found(&sweep, 5, Metric::ServerCpuHandshakeUs).finding,
+        Some(Finding::NoDifferenceLargerThan { .. })
+    ));
+    assert!(sweep.valid);
+}
+
+#[test]
+fn what_the_noise_does_not_separate_is_tied_and_the_repetition_takes_no_place() {
+    let sweep = sweep(12);
+    let order = |metric| sweep.analysis.orders.iter().find(|order| order.metric == metric).unwrap().clusters.clone();
+    let sets = |clusters: Vec<Vec<usize>>| {
+        clusters
+            .into_iter()
+            .map(|mut tied| {
+                tied.sort_unstable();
+                tied
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sets(order(Metric::ServerCpuHandshakeUs)), [vec![4], vec![1, 2], vec![3]]);
+    // More is better here: the same order, not the reverse.
+    assert_eq!(sets(order(Metric::BulkGbPerS)), [vec![4], vec![1, 2], vec![3]]);
+    let place = |number| found(&sweep, number, Metric::BulkGbPerS).place.map(|place| (place.best, place.worst));
+    assert_eq!([1, 2, 3, 4, 5].map(place), [Some((2, 3)), Some((2, 3)), Some((4, 4)), Some((1, 1)), None]);
+}
+
+#[test]
+fn with_five_blocks_nothing_is_told_apart() {
+    let sweep = sweep(5);
+    assert_eq!(found(&sweep, 3, Metric::ServerCpuHandshakeUs).finding, Some(Finding::TooFewPairs));
+    assert!(sweep.analysis.orders.iter().all(|order| order.clusters.len() == 1));
+}
+
+#[test]
+fn a_leg_that_is_not_valid_is_in_no_ratio_but_its_valid_parts_are() {
+    let mut sweep = sweep(12);
+    spoil(&mut sweep, 2, 3, false);
+    spoil(&mut sweep, 4, 3, true);
+    spoil(&mut sweep, 5, 1, true);
+    let of = |metric| found(&sweep, 3, metric);
+    assert_eq!(of(Metric::ServerCpuHandshakeUs).legs, 10);
+    assert_eq!(of(Metric::ServerCpuHandshakeUs).ratio.unwrap().pairs, 9);
+    assert_eq!(of(Metric::BulkGbPerS).ratio.unwrap().pairs, 12);
+    let summary = sweep.analysis.summary(3).unwrap();
+    assert_eq!((summary.legs, summary.legs_valid), (12, 10));
+    assert_eq!(summary.first_reason.as_deref(), Some("handshake: 2 errors (limit 0)"));
+    assert_eq!(sweep.invalid_because, ["2 of 60 legs: failed", "1 of 60 legs: not valid"]);
+    assert!(!sweep.valid);
+}
+
+#[test]
+fn a_sweep_that_was_cut_short_says_so_and_counts_the_legs_of_its_last_block() {
+    let mut sweep = sweep(8);
+    sweep.blocks[7].legs.truncate(2);
+    (sweep.interrupted, sweep.blocks_planned) = (true, 12);
+    sweep.conclude();
+    assert_eq!(sweep.invalid_because, ["it was interrupted after 7 of 12 blocks: partial"]);
+    let legs: usize = sweep.analysis.summaries.iter().map(|summary| summary.legs).sum();
+    assert_eq!(legs, 37);
+}
+
+#[test]
+fn a_sweep_without_a_block_concludes_nothing() {
+    let sweep = sweep(0);
+    assert!(sweep.analysis.orders.is_empty());
+    assert!(sweep.analysis.summaries.iter().all(|summary| summary.metrics.is_empty() && summary.legs == 0));
+}
+
+#[test]
+fn the_strength_is_that_of_what_was_negotiated() {
+    let sweep = sweep(6);
+    let bits = |number| sweep.analysis.summary(number).unwrap().security.map(|security| security.bits);
+    assert_eq!([1, 2, 3, 4].map(bits), [Some(128), Some(128), Some(112), None]);
+}
+
+#[test]
+fn what_was_written_reads_back_and_concludes_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(default_path("x"));
+    let mut written = sweep(7);
+    spoil(&mut written, 1, 2, true);
+    write(&written, &path).unwrap();
+    let mut read = read(&path).unwrap();
+    assert_eq!(read, written);
+    read.conclude();
+    assert_eq!(read, written);
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused_with_both_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.json");
+    crate::store::write(&crate::sample::echo_run(), &path).unwrap();
+    let sentence = read(&path).unwrap_err().to_string();
+    assert!(sentence.ends_with("wssbench.run/1: this wssbench reads wssbench.sweep/1"), "{sentence}");
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_types() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.sweep-1.json");
+    let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap_or_default() == schema,
+        "results/schema/wssbench.sweep-1.json is not what the types say. Only additions are free under this major \
+         version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
+    );
+}
+
+#[test]
+fn a_sweep_is_what_the_schema_says() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let mut sweep = sweep(6);
+    spoil(&mut sweep, 1, 2, true);
+    let errors: Vec<String> = validator
+        .iter_errors(&serde_json::to_value(sweep).unwrap())
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(errors, Vec::<String>::new());
+}

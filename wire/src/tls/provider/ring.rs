@@ -1,0 +1,9 @@
+//! ring: no post-quantum group and no post-quantum signature.
+
+use rustls::crypto::ring;
+
+use super::Parts;
+
+pub(super) fn parts() -> Parts {
+    Parts { crypto: ring::default_provider(), groups: ring::ALL_KX_GROUPS, ticketer: ring::Ticketer::new }
+}

@@ -1,0 +1,132 @@
+//! Whom a client trusts, and how much of a certificate it verifies.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use wss_results::config::tls::Verify;
+
+use super::failure::TlsFailure;
+
+/// Whom a client trusts.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The system's store.
+    System,
+    /// These certificates alone.
+    Only(Vec<CertificateDer<'static>>),
+    /// Everyone: the chain and the name are not looked at. Signatures are if `signatures` says so.
+    Anyone {
+        /// Whether the handshake's signature is verified.
+        signatures: bool,
+    },
+}
+
+impl Trust {
+    /// How much is verified.
+    pub const fn verify(&self) -> Verify {
+        match self {
+            Self::System | Self::Only(_) => Verify::Full,
+            Self::Anyone { signatures: true } => Verify::NoChain,
+            Self::Anyone { signatures: false } => Verify::None,
+        }
+    }
+
+    /// What rustls asks.
+    ///
+    /// # Errors
+    /// If no trusted certificate can be read.
+    pub(super) fn verifier(&self, crypto: &Arc<CryptoProvider>) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Self::Anyone { signatures } => {
+                return Ok(Arc::new(AnyCertificate { crypto: Arc::clone(crypto), signatures: *signatures }));
+            }
+            Self::Only(certificates) => {
+                for certificate in certificates {
+                    roots.add(certificate.clone()).context("using a CA certificate")?;
+                }
+            }
+            Self::System => {
+                let (used, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                anyhow::ensure!(
+                    used > 0,
+                    "the system has no store of trusted certificates: give --ca FILE, or --insecure to trust everyone"
+                );
+            }
+        }
+        Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(crypto)).build()?)
+    }
+
+    /// Verifies a chain as the handshake will, before any connection.
+    ///
+    /// # Errors
+    /// If it is not accepted: why, in a sentence.
+    pub fn check_chain(
+        &self,
+        crypto: &Arc<CryptoProvider>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> anyhow::Result<()> {
+        let (leaf, between) = chain.split_first().context("a chain has at least a leaf")?;
+        let verified = self.verifier(crypto)?.verify_server_cert(leaf, between, name, &[], UnixTime::now());
+        match verified {
+            Ok(_) => Ok(()),
+            Err(error) => Err(TlsFailure::from(std::io::Error::other(error)).into()),
+        }
+    }
+}
+
+/// No chain, no name; the handshake's signature is verified if asked for.
+#[derive(Debug)]
+struct AnyCertificate {
+    crypto: Arc<CryptoProvider>,
+    signatures: bool,
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if !self.signatures {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.crypto.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if !self.signatures {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.crypto.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.crypto.signature_verification_algorithms.supported_schemes()
+    }
+}
