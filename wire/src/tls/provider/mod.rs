@@ -16,7 +16,7 @@ use rustls::SignatureScheme;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::ProducesTickets;
 use wss_results::config::tls::{CertificateKind, Group, ProviderKind};
-use wss_results::config::{ConfigError, TlsOptions};
+use wss_results::config::{ConfigError, TlsOptions, TlsVersion};
 
 /// What a provider's file says.
 struct Parts {
@@ -98,6 +98,17 @@ impl Provider {
                 let kinds = CertificateKind::ALL.iter().filter(|kind| schemes.contains(&scheme(**kind)));
                 let all = kinds.map(|kind| kind.name().to_owned()).collect();
                 return Err(lacks(format!("signatures for the certificate {certificate}"), all));
+            }
+            // A suite of TLS 1.2 names the signatures that it takes, and not every provider has Ed25519 among them.
+            let takes = |supported: &rustls::SupportedCipherSuite, kind: CertificateKind| match supported {
+                rustls::SupportedCipherSuite::Tls12(suite) => suite.sign.contains(&scheme(kind)),
+                rustls::SupportedCipherSuite::Tls13(_) => options.version() != Some(TlsVersion::V1_2),
+            };
+            let taken_by_any = |kind| crypto.cipher_suites.iter().any(|supported| takes(supported, kind));
+            if !taken_by_any(certificate) {
+                let kinds = CertificateKind::ALL.iter().filter(|kind| taken_by_any(**kind));
+                let all = kinds.map(|kind| kind.name().to_owned()).collect();
+                return Err(lacks(format!("suite of TLS 1.2 that goes with the certificate {certificate}"), all));
             }
         }
         Ok(Self { crypto, ticketer })
