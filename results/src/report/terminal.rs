@@ -246,12 +246,15 @@ fn cost(page: &mut Page, result: &RunResult) {
             Some(mean) => format!("; tickets {}", bytes(mean)),
         };
         page.text(&format!(
-            "TLS of it: {} in {} records to the server, {} in {} back, {} round trips ({} with the upgrade){tickets}.",
+            "TLS of it: {} in {} records to the server, {} in {} back, {} ({} with the upgrade){tickets}.",
             bytes(flights.tls_bytes_sent),
             few(flights.tls_records_sent),
             bytes(flights.tls_bytes_received),
             few(flights.tls_records_received),
-            few(flights.tls_round_trips),
+            match few(flights.tls_round_trips).as_str() {
+                "1" => "1 round trip".to_owned(),
+                many => format!("{many} round trips"),
+            },
             few(flights.round_trips),
         ));
     }

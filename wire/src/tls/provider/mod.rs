@@ -76,6 +76,10 @@ impl Provider {
                 return Err(lacks(format!("suite {suite}"), all));
             }
         }
+        // One version alone means its suites alone: the others could not be chosen, and would only be sent.
+        if let Some(version) = options.version() {
+            crypto.cipher_suites.retain(|supported| supported.tls13().is_some() == (version == TlsVersion::V1_3));
+        }
         let find = |group: Group| {
             let found = groups.iter().copied().find(|supported| format!("{:?}", supported.name()) == group.name());
             let all = || groups.iter().map(|supported| format!("{:?}", supported.name())).collect();
@@ -102,7 +106,7 @@ impl Provider {
             // A suite of TLS 1.2 names the signatures that it takes, and not every provider has Ed25519 among them.
             let takes = |supported: &rustls::SupportedCipherSuite, kind: CertificateKind| match supported {
                 rustls::SupportedCipherSuite::Tls12(suite) => suite.sign.contains(&scheme(kind)),
-                rustls::SupportedCipherSuite::Tls13(_) => options.version() != Some(TlsVersion::V1_2),
+                rustls::SupportedCipherSuite::Tls13(_) => true,
             };
             let taken_by_any = |kind| crypto.cipher_suites.iter().any(|supported| takes(supported, kind));
             if !taken_by_any(certificate) {
