@@ -65,6 +65,10 @@ impl Embedded {
             .args(["--idle-timeout", "1h"]);
         if options.layer.has_tls() {
             command.args(options.config.server_tls().arguments());
+            // The name that the client asks for has to be in the certificate that is made.
+            if let Some(name) = options.config.trust.server_name.as_ref().filter(|_| options.config.tls.key.is_none()) {
+                command.arg(format!("--name={name}"));
+            }
             command.args(["--max-sessions", &options.sessions.to_string()]);
         }
         // In memory, and read by the child through its own table of open files: nothing is left behind.

@@ -170,13 +170,14 @@ async fn echo_messages<E: Engine>(stream: Stream<E>, shared: &Rc<Shared>) -> Str
     let stream = SharedStream::new(stream);
     let most = shared.limits.max_message_size.bytes();
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Server, most);
-    let outcome = exchange::<E>(&mut reader, &mut writer, shared).await;
+    let outcome = exchange::<E>(&stream, &mut reader, &mut writer, shared).await;
     drop((reader, writer));
     close::<E>(stream, shared).await;
     outcome
 }
 
 async fn exchange<E: Engine>(
+    stream: &SharedStream<Stream<E>>,
     reader: &mut WebSocketReader<E>,
     writer: &mut WebSocketWriter<E>,
     shared: &Rc<Shared>,
@@ -205,6 +206,10 @@ async fn exchange<E: Engine>(
                 }
             }
         };
+        if matches!(next, Ok(Message::Close(_))) {
+            // The Close in answer, close_notify and FIN follow each other.
+            stream.with(|stream| E::cork(stream.get_ref().tcp()));
+        }
         let answering = answer(next, writer);
         match within::<E, _>(shared.limits.idle_timeout.0, answering).await {
             Err(TimedOut) => return "peer_does_not_read".to_owned(),
@@ -310,6 +315,7 @@ async fn echo_bytes<E: Engine>(mut stream: Stream<E>, shared: &Rc<Shared>) -> St
         }
         idle.reset();
     };
+    E::cork(stream.get_ref().tcp());
     close::<E>(stream, shared).await;
     outcome
 }

@@ -114,16 +114,7 @@ impl ServeOptions {
         ensure!(self.limits.max_message_size.0 > 0, "--max-message-size is 0: give a size such as 16MiB");
         ensure!(self.limits.max_head_size.0 > 0, "--max-head-size is 0: give a size such as 16KiB");
         ensure!(self.limits.max_sessions > 0, "--max-sessions is 0: give at least 1");
-        self.tls.check()?;
-        ensure!(
-            !self.tls.mtls || self.client_ca.is_some(),
-            "--mtls needs --client-ca FILE: the CA that clients' certificates have to be signed by"
-        );
-        ensure!(
-            !self.tls.early_data || self.layer.has_websocket(),
-            "--early-data carries the HTTP upgrade request, and {}:// has none",
-            self.layer
-        );
+        self.check_tls()?;
         ensure!(
             !self.limits.handshake_timeout.0.is_zero() && !self.limits.idle_timeout.0.is_zero(),
             "--handshake-timeout and --idle-timeout must be longer than 0"
@@ -134,6 +125,36 @@ impl ServeOptions {
             self.admin
         );
         ensure!(self.path.starts_with('/'), "--path `{}` does not begin with /", self.path);
+        Ok(())
+    }
+
+    fn check_tls(&self) -> anyhow::Result<()> {
+        self.tls.check()?;
+        let of_certificate = [("--ca-out", self.ca_out.is_some()), ("--name", !self.names.is_empty())];
+        let of_certificate = of_certificate.into_iter().find(|(_, given)| *given).map(|(option, _)| option);
+        if !self.layer.has_tls() {
+            let option = self.tls.first_given().or(of_certificate.map(str::to_owned));
+            ensure!(
+                option.is_none(),
+                "{} is TLS's, and {}:// has no TLS: leave it out",
+                option.unwrap_or_default(),
+                self.layer
+            );
+        }
+        ensure!(
+            self.tls.key.is_none() || of_certificate.is_none(),
+            "{} is of the certificate that is made at start, and --cert names a file: leave it out",
+            of_certificate.unwrap_or_default()
+        );
+        ensure!(
+            !self.tls.mtls || self.client_ca.is_some(),
+            "--mtls needs --client-ca FILE: the CA that clients' certificates have to be signed by"
+        );
+        ensure!(
+            !self.tls.early_data || self.layer.has_websocket(),
+            "--early-data carries the HTTP upgrade request, and {}:// has none",
+            self.layer
+        );
         Ok(())
     }
 }

@@ -134,11 +134,12 @@ fn identity(options: &ServeOptions) -> anyhow::Result<(Option<Identity>, Arc<str
         (Some(CertificateChoice::File(certificate)), Some(key)) => Identity::read(certificate, key)?,
         _ => {
             let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-            if !options.listen.ip().is_unspecified() {
-                names.push(options.listen.ip().to_string());
+            let address = Some(options.listen.ip()).filter(|address| !address.is_unspecified());
+            for name in address.map(|address| address.to_string()).into_iter().chain(options.names.iter().cloned()) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
             }
-            names.extend(options.names.iter().cloned());
-            names.dedup();
             let kind = options.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
             Identity::generate(Role::Server, &names, kind, options.tls.chain.unwrap_or(1))?
         }

@@ -132,6 +132,11 @@ pub enum Transport<S> {
 }
 
 impl<S> Transport<S> {
+    /// The TCP stream.
+    pub fn tcp(&self) -> &S {
+        &self.counted().stream
+    }
+
     /// Bytes sent and received on TCP until now.
     pub fn bytes(&self) -> (u64, u64) {
         let counted = self.counted();

@@ -18,6 +18,9 @@ const DISCARD_MOST: usize = 1 << 20;
 pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
     let Channel { mut sender, mut receiver, mut stream } = channel;
     let closing = async {
+        if !server_closes {
+            stream.with(|stream| E::cork(stream.get_ref().tcp()));
+        }
         sender.close().await.map_err(|error| error.failure(Phase::Close))?;
         if server_closes {
             // Without WebSocket there is no Close frame: close_notify asks for the end without ending TCP.
@@ -44,6 +47,7 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
 /// Ends a connection of `--mode echo` whose Close frames, if it has such, have been exchanged.
 pub(crate) async fn finish<E: Engine>(context: &Context, mut stream: Stream<E::Stream>, deadline: Instant) {
     let closing = async {
+        stream.with(|stream| E::cork(stream.get_ref().tcp()));
         stream.shutdown().await.map_err(|error| stream_failure(Phase::Close, error))?;
         drain(&mut stream).await
     };

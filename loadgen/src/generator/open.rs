@@ -7,15 +7,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wss_results::TlsOptions;
 use wss_wire::busy::{Busy, Spent};
 use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::layer::Target;
-use wss_wire::tls::{ClientConfigs, Label, TlsFailure};
+use wss_wire::tls::{AskedForCertificate, ClientConfigs, Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
 
@@ -168,9 +168,14 @@ where
         });
         connecting.await
     });
-    let (connected, busy) = Busy::new(connecting).await;
+    let ((connected, asked), busy) = Busy::new(AskedForCertificate::new(connecting)).await;
     *spent += busy;
     let stream = connected.map_err(|error| stream_failure(Phase::Tls, error))?;
+    // Who resumes a session was asked in the handshake that began it.
+    if tls.options.mtls && !asked && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
+        let sentence = "the server did not ask for the client's certificate, as --mtls has it";
+        return Err(Failure::new(Phase::Tls, "not_as_asked", sentence));
+    }
     if !fits.get() {
         let sentence = "the server's limit of early data is smaller than the upgrade request";
         return Err(Failure::new(Phase::Tls, "early_data_refused", sentence));

@@ -1,7 +1,6 @@
 //! Before the first phase: every default filled in, the run checked, the server and the generator started.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use rustls::pki_types::pem::PemObject;
@@ -9,12 +8,10 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use wss_results::config::CpuList;
 use wss_results::config::tls::{CertificateChoice, CertificateKind, CostSplit, Verify};
 use wss_results::run_result::{Environment, Target as TargetResult};
-use wss_results::{EngineKind, Layer, Mode, Rate, RunConfig, TlsVersion};
+use wss_results::{EngineKind, Layer, Mode, Rate, RunConfig, TlsOptions, TlsVersion};
 use wss_wire::layer::Target;
 use wss_wire::machine;
-use wss_wire::tls::{
-    self, Identity, Provider, Role, ServerExtras, Side, Trust, client_config, read_certificates, server_config,
-};
+use wss_wire::tls::{self, Identity, Role, ServerExtras, Trust, client_config, read_certificates, server_config};
 
 use super::target_result;
 use crate::embedded::{self, Embedded};
@@ -92,7 +89,8 @@ impl Setup {
 
         let client_identity = if layer.has_tls() { client_identity(&config)? } else { None };
         if layer.has_tls() {
-            check_certificate(&config)?;
+            server_name(&config, "localhost")?;
+            try_certificate(&config, client_identity.as_ref())?;
         }
 
         // This thread too: what it shows and asks must not disturb the server.
@@ -182,6 +180,8 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let mut notes = Vec::new();
     let embedded = config.url.is_none();
     config.client_engine.get_or_insert(config.engine);
+    // Who gives the client a certificate wants it shown.
+    config.tls.mtls |= config.trust.client_cert.is_some();
     if embedded {
         config.layer.get_or_insert(Layer::Wss);
         config.server_engine.get_or_insert(config.engine);
@@ -240,10 +240,7 @@ fn trust(config: &RunConfig, embedded: Option<&Embedded>) -> anyhow::Result<Trus
         return Ok(Trust::Only(read_certificates(path)?));
     }
     match embedded.and_then(|embedded| embedded.ready.ca_pem.as_ref()) {
-        Some(pem) => {
-            let ca = CertificateDer::from_pem_slice(pem.as_bytes()).context("reading the embedded server's CA")?;
-            Ok(Trust::Only(vec![ca]))
-        }
+        Some(pem) => Ok(Trust::Only(vec![certificate_of_pem(pem)?])),
         None => Ok(Trust::System),
     }
 }
@@ -266,28 +263,30 @@ fn client_identity(config: &RunConfig) -> anyhow::Result<Option<Identity>> {
             Identity::generate(Role::Client, &["wssbench".to_owned()], kind, config.tls.chain.unwrap_or(1))?
         }
     };
-    ensure!(
-        config.url.is_some() || identity.ca_pem.is_some(),
-        "--client-cert is for a server of your own: the embedded one knows its CA only if it is made here"
-    );
     Ok(Some(identity))
 }
 
-/// Verifies a certificate that the embedded server is to show, as each handshake will: one sentence now instead of a
-/// thousand errors later.
-fn check_certificate(config: &RunConfig) -> anyhow::Result<()> {
+/// Tries a certificate of the user's that the embedded server is to show, with a handshake in memory: one sentence now
+/// instead of a thousand errors later.
+fn try_certificate(config: &RunConfig, client: Option<&Identity>) -> anyhow::Result<()> {
     let (Some(CertificateChoice::File(certificate)), Some(key), None) =
         (&config.tls.cert, &config.tls.key, &config.url)
     else {
         return Ok(());
     };
+    // A trial is in no key log and in no figure.
+    let quiet = |options: TlsOptions| TlsOptions { key_log: None, cost_split: Some(CostSplit::Off), ..options };
     let identity = Identity::read(certificate, key)?;
-    server_config(&config.server_tls(), &identity, &ServerExtras::default())?;
-    let trust = trust(config, None)?;
-    let crypto = Arc::new(Provider::new(&config.client_tls(), Side::Client)?.crypto);
-    trust
-        .check_chain(&crypto, &identity.chain, &server_name(config, "127.0.0.1")?)
-        .with_context(|| format!("verifying {} as a client of it will", certificate.display()))
+    let client_ca = client.and_then(|client| client.ca_pem.as_deref()).map(certificate_of_pem).transpose()?;
+    let extras = ServerExtras { client_ca: client_ca.into_iter().collect(), sessions: 1 };
+    let server = server_config(&quiet(config.server_tls()), &identity, &extras)?;
+    let client = client_config(&quiet(config.client_tls()), &trust(config, None)?, client)?;
+    tls::try_handshake(server, client, server_name(config, "127.0.0.1")?)
+        .with_context(|| format!("trying a handshake with {}", certificate.display()))
+}
+
+fn certificate_of_pem(pem: &str) -> anyhow::Result<CertificateDer<'static>> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).context("reading a CA that was made at start")
 }
 
 /// Sessions that the generator has to keep: one for each handshake that may be under way, and as many again, as a
@@ -298,7 +297,8 @@ fn sessions(config: &RunConfig, connections: usize) -> usize {
     }
     let under_way = match config.connect_rate {
         Rate::Max => config.connect_concurrency,
-        Rate::PerSecond(_) => connections.clamp(config.connect_concurrency, config.limits.max_connecting),
+        // Not more than may be under way, however many of the sessions are made at a time.
+        Rate::PerSecond(_) => connections.min(config.limits.max_connecting).max(config.connect_concurrency),
     };
     under_way * 2
 }

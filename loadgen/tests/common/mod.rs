@@ -3,7 +3,9 @@
 // Each file of tests is a program of its own and uses its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod openssl;
 pub(crate) mod peer;
+pub(crate) mod tls;
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;

@@ -6,7 +6,7 @@
 mod choices;
 pub mod tls;
 
-use clap::{Args, FromArgMatches};
+use clap::{Args, FromArgMatches, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -248,10 +248,65 @@ impl RunConfig {
                 }
             }
         }
-        if self.url.is_some() && self.tls.mtls && self.trust.client_cert.is_none() {
-            return refuse("--mtls with a server of your own needs --client-cert FILE and --client-key FILE");
+        self.check_tls()
+    }
+
+    /// The stack, by the URL's scheme if there is one; `None` if that is none, which others say.
+    fn layer(&self) -> Option<Layer> {
+        match &self.url {
+            None => Some(self.layer.unwrap_or(Layer::Wss)),
+            Some(url) => Layer::from_str(url.split_once("://")?.0, true).ok(),
         }
-        self.tls.check()
+    }
+
+    /// Refuses what would be asked of TLS in vain, or of the wrong end.
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let refuse = |sentence: String| Err(ConfigError(sentence));
+        let trust = &self.trust;
+        if let Some(layer) = self.layer().filter(|layer| !layer.has_tls()) {
+            let provider = [("--server-provider", self.server_provider), ("--client-provider", self.client_provider)];
+            let provider = provider.into_iter().find(|(_, given)| given.is_some()).map(|(option, _)| option);
+            let option = self.tls.first_given().or(trust.first_given().or(provider).map(str::to_owned));
+            if let Some(option) = option {
+                return refuse(format!("{option} is TLS's, and {layer}:// has no TLS: leave it out"));
+            }
+        }
+        if trust.client_cert.is_some() != trust.client_key.is_some() {
+            return refuse("--client-cert and --client-key go together: give both".to_owned());
+        }
+        if trust.insecure && (trust.ca.is_some() || trust.verify.is_some()) {
+            return refuse("--insecure trusts everyone: leave it, or --ca and --verify, out".to_owned());
+        }
+        if self.url.is_none() {
+            if trust.client_cert.is_some() {
+                return refuse(
+                    "--client-cert is for a server of your own: the embedded one knows its CA only if it is made here"
+                        .to_owned(),
+                );
+            }
+            self.tls.check()?;
+            let made = !matches!(self.tls.cert, Some(tls::CertificateChoice::File(_)));
+            if let Some(ca) = trust.ca.as_ref().filter(|_| made) {
+                return refuse(format!(
+                    "--ca {} did not sign the embedded server's certificate, which is made at start with a CA of its own: \
+                     leave it out, or give --cert FILE",
+                    ca.display()
+                ));
+            }
+            return Ok(());
+        }
+        if let Some(tls::CertificateChoice::File(path)) = &self.tls.cert {
+            return refuse(format!(
+                "--cert {} is for the embedded server: with a URL --cert takes the kind that its certificate has to be of",
+                path.display()
+            ));
+        }
+        if self.tls.mtls && trust.client_cert.is_none() {
+            return refuse(
+                "--mtls with a server of your own needs --client-cert FILE and --client-key FILE".to_owned(),
+            );
+        }
+        self.tls.check_client()
     }
 }
 
@@ -305,6 +360,35 @@ mod tests {
             .contains("--server-threads is for the embedded server")
         );
         assert_eq!(RunConfig::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn what_asks_something_of_tls_is_refused_where_there_is_none() {
+        let changes: [fn(&mut RunConfig); 6] = [
+            |config| config.tls.suite = Some(tls::Suite::Aes128Gcm),
+            |config| config.tls.mtls = true,
+            |config| config.tls.key_log = Some("keys".into()),
+            |config| config.trust.insecure = true,
+            |config| config.trust.ca = Some("ca.pem".into()),
+            |config| config.client_provider = Some(ProviderKind::Ring),
+        ];
+        for change in changes {
+            for layer in [Layer::Ws, Layer::Tcp] {
+                let mut config = RunConfig { layer: Some(layer), ..RunConfig::default() };
+                change(&mut config);
+                let sentence = config.check().unwrap_err().0;
+                assert!(
+                    sentence.ends_with(&format!("is TLS's, and {layer}:// has no TLS: leave it out")),
+                    "{sentence}"
+                );
+                (config.layer, config.url) = (None, Some(format!("{layer}://127.0.0.1:1")));
+                assert!(config.check().is_err(), "{layer}");
+            }
+        }
+        // Which asks nothing of it.
+        let mut config = RunConfig { layer: Some(Layer::Ws), ..RunConfig::default() };
+        config.tls.cost_split = Some(tls::CostSplit::All);
+        assert_eq!(config.check(), Ok(()));
     }
 
     #[test]

@@ -3,284 +3,21 @@
 //! Here stands what follows from TLS itself: which suite belongs to which version, which certificate goes with which
 //! suite. What a provider of cryptography has, the `wire` crate knows.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
+mod certificate;
+mod names;
+mod parser;
 
-use clap::builder::{PossibleValue, TypedValueParser, ValueParserFactory};
-use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::certificate::{CertificateChoice, CertificateChoiceParser};
+pub use self::names::{CertificateKind, CostSplit, Group, ProviderKind, ResumeBy, Suite, TlsVersion, Verify};
+use self::parser::NamesParser;
 use super::ConfigError;
-use super::choices::named_choice;
 use crate::units::Percent;
-
-named_choice! {
-    /// A version of TLS.
-    TlsVersion {
-        /// RFC 5246.
-        V1_2 = "1.2",
-        /// RFC 8446.
-        V1_3 = "1.3",
-    }
-}
-
-named_choice! {
-    /// A cipher suite, by the name that rustls has for it; IANA's, OpenSSL's and a short one are understood too.
-    Suite {
-        /// 0x1301, IANA: TLS_AES_128_GCM_SHA256.
-        Aes128Gcm = "TLS13_AES_128_GCM_SHA256" | "TLS_AES_128_GCM_SHA256" | "aes-128-gcm" | "aes128",
-        /// 0x1302, IANA: TLS_AES_256_GCM_SHA384.
-        Aes256Gcm = "TLS13_AES_256_GCM_SHA384" | "TLS_AES_256_GCM_SHA384" | "aes-256-gcm" | "aes256",
-        /// 0x1303, IANA: TLS_CHACHA20_POLY1305_SHA256.
-        ChaCha20 = "TLS13_CHACHA20_POLY1305_SHA256" | "TLS_CHACHA20_POLY1305_SHA256" | "chacha20-poly1305" | "chacha20",
-        /// 0xc02b, TLS 1.2 alone.
-        EcdsaAes128Gcm = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" | "ECDHE-ECDSA-AES128-GCM-SHA256" | "ecdsa-aes128",
-        /// 0xc02c, TLS 1.2 alone.
-        EcdsaAes256Gcm = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" | "ECDHE-ECDSA-AES256-GCM-SHA384" | "ecdsa-aes256",
-        /// 0xcca9, TLS 1.2 alone.
-        EcdsaChaCha20 = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" | "ECDHE-ECDSA-CHACHA20-POLY1305" | "ecdsa-chacha20",
-        /// 0xc02f, TLS 1.2 alone.
-        RsaAes128Gcm = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" | "ECDHE-RSA-AES128-GCM-SHA256" | "rsa-aes128",
-        /// 0xc030, TLS 1.2 alone.
-        RsaAes256Gcm = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" | "ECDHE-RSA-AES256-GCM-SHA384" | "rsa-aes256",
-        /// 0xcca8, TLS 1.2 alone.
-        RsaChaCha20 = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" | "ECDHE-RSA-CHACHA20-POLY1305" | "rsa-chacha20",
-    }
-}
-
-impl Suite {
-    /// The one version that has it.
-    pub const fn version(self) -> TlsVersion {
-        match self {
-            Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20 => TlsVersion::V1_3,
-            _ => TlsVersion::V1_2,
-        }
-    }
-
-    /// Whether a server with this key can use it: TLS 1.2 names the kind of the key in the suite.
-    pub const fn goes_with(self, certificate: CertificateKind) -> bool {
-        match self {
-            Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20 => true,
-            Self::EcdsaAes128Gcm | Self::EcdsaAes256Gcm | Self::EcdsaChaCha20 => {
-                !certificate.is_rsa() && !certificate.is_post_quantum()
-            }
-            Self::RsaAes128Gcm | Self::RsaAes256Gcm | Self::RsaChaCha20 => certificate.is_rsa(),
-        }
-    }
-}
-
-named_choice! {
-    /// A group for the key exchange ("supported group" of RFC 8446).
-    Group {
-        /// RFC 7748.
-        X25519 = "X25519",
-        /// NIST P-256.
-        Secp256r1 = "secp256r1" | "P-256" | "prime256v1",
-        /// NIST P-384.
-        Secp384r1 = "secp384r1" | "P-384",
-        /// X25519 and ML-KEM-768 together: post-quantum, TLS 1.3 alone.
-        X25519MlKem768 = "X25519MLKEM768",
-        /// P-256 and ML-KEM-768 together: post-quantum, TLS 1.3 alone.
-        Secp256r1MlKem768 = "secp256r1MLKEM768",
-        /// ML-KEM-768 by itself: post-quantum, TLS 1.3 alone.
-        MlKem768 = "MLKEM768",
-        /// ML-KEM-1024 by itself: post-quantum, TLS 1.3 alone.
-        MlKem1024 = "MLKEM1024",
-    }
-}
-
-impl Group {
-    /// Whether a quantum computer does not break it; TLS 1.2 has no such group.
-    pub const fn is_post_quantum(self) -> bool {
-        !matches!(self, Self::X25519 | Self::Secp256r1 | Self::Secp384r1)
-    }
-}
-
-named_choice! {
-    /// The key of a certificate.
-    CertificateKind {
-        /// ECDSA over NIST P-256.
-        EcdsaP256 = "ecdsa-p256",
-        /// ECDSA over NIST P-384.
-        EcdsaP384 = "ecdsa-p384",
-        /// EdDSA over Curve25519 (RFC 8032).
-        Ed25519 = "ed25519",
-        /// RSA with 2,048 bits.
-        Rsa2048 = "rsa-2048",
-        /// RSA with 3,072 bits.
-        Rsa3072 = "rsa-3072",
-        /// RSA with 4,096 bits.
-        Rsa4096 = "rsa-4096",
-        /// ML-DSA-44 (FIPS 204): post-quantum, TLS 1.3 alone.
-        MlDsa44 = "ml-dsa-44",
-        /// ML-DSA-65.
-        MlDsa65 = "ml-dsa-65",
-        /// ML-DSA-87.
-        MlDsa87 = "ml-dsa-87",
-    }
-}
-
-impl CertificateKind {
-    /// Whether its key is an RSA key.
-    pub const fn is_rsa(self) -> bool {
-        matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
-    }
-
-    /// Whether a quantum computer does not break it; TLS 1.2 has no such signature.
-    pub const fn is_post_quantum(self) -> bool {
-        matches!(self, Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87)
-    }
-}
-
-named_choice! {
-    /// Whose cryptography.
-    ProviderKind {
-        /// AWS-LC through aws-lc-rs.
-        AwsLcRs = "aws-lc-rs" | "aws-lc",
-        /// ring.
-        Ring = "ring",
-        /// Graviola, which needs AVX2, ADX and more of the CPU.
-        Graviola = "graviola",
-    }
-}
-
-named_choice! {
-    /// How a session goes on.
-    ResumeBy {
-        /// The session travels in an encrypted ticket and the server keeps nothing (RFC 5077; with TLS 1.3 RFC 8446 section 4.6.1).
-        Ticket = "ticket",
-        /// TLS 1.3: the server keeps the session, the ticket is its number.
-        Stateful = "stateful",
-        /// TLS 1.2: the server keeps the session by its identifier (RFC 5246 section 7.4.1.2).
-        SessionId = "session-id",
-    }
-}
-
-named_choice! {
-    /// How much of the peer's certificate the client verifies.
-    Verify {
-        /// The chain up to a trusted CA, the name, and the handshake's signature.
-        Full = "full",
-        /// The handshake's signature alone: skips the chain and the name.
-        NoChain = "no-chain",
-        /// Nothing: skips the chain, the name and the handshake's signature.
-        None = "none",
-    }
-}
-
-impl Verify {
-    /// What goes unchecked, in words; `None` if nothing does.
-    pub const fn skips(self) -> Option<&'static str> {
-        match self {
-            Self::Full => None,
-            Self::NoChain => Some("the certificate's chain and name went unchecked"),
-            Self::None => Some("the certificate's chain and name and the handshake's signature went unchecked"),
-        }
-    }
-}
-
-named_choice! {
-    /// Which cryptography is timed, to tell where the busy time went.
-    CostSplit {
-        /// None of it: the provider is used as it is.
-        Off = "off",
-        /// Key exchange, signing, verifying.
-        Handshake = "handshake",
-        /// Those, the records' AEAD, hashes and key derivation.
-        All = "all",
-    }
-}
-
-/// The certificate of the server: a kind that is made at start, or a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub enum CertificateChoice {
-    /// A CA, what is between, and a leaf, all of this kind.
-    Kind(CertificateKind),
-    /// PEM, leaf first.
-    File(PathBuf),
-}
-
-impl FromStr for CertificateChoice {
-    type Err = ConfigError;
-
-    /// A name of a kind is one; what has a dot or a slash, or is there, is a file.
-    fn from_str(text: &str) -> Result<Self, ConfigError> {
-        if let Ok(kind) = CertificateKind::from_str(text, true) {
-            return Ok(Self::Kind(kind));
-        }
-        let path = PathBuf::from(text);
-        if text.contains(['/', '.']) || path.exists() {
-            return Ok(Self::File(path));
-        }
-        let names: Vec<&str> = CertificateKind::ALL.iter().map(|kind| kind.name()).collect();
-        let nearest = nearest(text, &names).map_or_else(String::new, |name| format!("; `{name}` is the nearest"));
-        Err(ConfigError(format!(
-            "`{text}` is no kind of certificate ({}){nearest}, and there is no such file",
-            names.join(", ")
-        )))
-    }
-}
-
-/// The name that is most like `text`, if one is like it at all.
-fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
-    let likeness = |name: &str| strsim::jaro_winkler(&text.to_lowercase(), name);
-    names.iter().copied().filter(|name| likeness(name) > 0.7).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-}
-
-impl fmt::Display for CertificateChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kind(kind) => kind.fmt(f),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-impl TryFrom<String> for CertificateChoice {
-    type Error = ConfigError;
-    fn try_from(text: String) -> Result<Self, ConfigError> {
-        text.parse()
-    }
-}
-
-impl From<CertificateChoice> for String {
-    fn from(choice: CertificateChoice) -> Self {
-        choice.to_string()
-    }
-}
-
-/// Lets the command line list the kinds, although a file is possible too.
-#[derive(Debug, Clone)]
-pub struct CertificateChoiceParser;
-
-impl TypedValueParser for CertificateChoiceParser {
-    type Value = CertificateChoice;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Self::Value, clap::Error> {
-        let from_text: fn(&str) -> Result<CertificateChoice, ConfigError> = CertificateChoice::from_str;
-        from_text.parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(CertificateKind::ALL.iter().map(|kind| PossibleValue::new(kind.name()))))
-    }
-}
-
-impl ValueParserFactory for CertificateChoice {
-    type Parser = CertificateChoiceParser;
-    fn value_parser() -> Self::Parser {
-        CertificateChoiceParser
-    }
-}
 
 /// TLS as both ends speak it: the server flattens the same options.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
@@ -294,11 +31,11 @@ pub struct TlsOptions {
 
     /// The only cipher suite to offer; IANA's and OpenSSL's names and short forms such as aes128, chacha20 or
     /// ecdsa-aes128 are understood too [default: the provider's, in its order]
-    #[arg(long, value_enum, ignore_case = true, value_name = "SUITE")]
+    #[arg(long, value_parser = NamesParser::<Suite>::new(), value_name = "SUITE")]
     pub suite: Option<Suite>,
 
     /// The only group to offer for the key exchange [default: the provider's, in its order]
-    #[arg(long, value_enum, ignore_case = true, value_name = "GROUP")]
+    #[arg(long, value_parser = NamesParser::<Group>::new(), value_name = "GROUP")]
     pub group: Option<Group>,
 
     /// Kind of the server's certificate, made at start with all of its chain; or its PEM file, leaf first
@@ -390,6 +127,19 @@ pub struct TrustOptions {
 }
 
 impl TrustOptions {
+    /// The first option that is given, by its name.
+    pub fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("--ca", self.ca.is_some()),
+            ("--verify", self.verify.is_some()),
+            ("--insecure", self.insecure),
+            ("--server-name", self.server_name.is_some()),
+            ("--client-cert", self.client_cert.is_some()),
+            ("--client-key", self.client_key.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
     /// What is verified.
     pub fn verify(&self) -> Verify {
         if self.insecure { Verify::NoChain } else { self.verify.unwrap_or(Verify::Full) }
@@ -517,11 +267,32 @@ impl TlsOptions {
         self.needs().first().map(|(_, version)| *version)
     }
 
-    /// Refuses what TLS itself does not have.
+    /// The first option that asks something of TLS, by its name. `--cost-split` asks nothing of it, and tells nothing
+    /// where there is none.
+    pub fn first_given(&self) -> Option<String> {
+        let named = |argument: &String| argument.split('=').next().map(str::to_owned);
+        let arguments = self.arguments();
+        let mut asking = arguments.iter().filter(|argument| !argument.starts_with("--cost-split"));
+        asking.next().and_then(named).or_else(|| self.key_log.is_some().then(|| "--key-log".to_owned()))
+    }
+
+    /// Refuses what TLS itself does not have, of a server that has these options.
     ///
     /// # Errors
     /// The first combination that cannot be, with what would work.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_with(self.certificate_kind().or(self.default_kind()))
+    }
+
+    /// The same for a client alone: a server of somebody else's has whatever certificate it has.
+    ///
+    /// # Errors
+    /// The first combination that cannot be, with what would work.
+    pub fn check_client(&self) -> Result<(), ConfigError> {
+        self.check_with(self.certificate_kind())
+    }
+
+    fn check_with(&self, certificate: Option<CertificateKind>) -> Result<(), ConfigError> {
         let refuse = |sentence: String| Err(ConfigError(sentence));
         let needs = self.needs();
         if let Some(((first, version), (second, other))) =
@@ -535,7 +306,7 @@ impl TlsOptions {
             };
             return refuse(format!("{first} is TLS {version} and {second} is TLS {other}: leave one out{would_work}"));
         }
-        if let (Some(suite), Some(kind)) = (self.suite, self.certificate_kind().or(self.default_kind()))
+        if let (Some(suite), Some(kind)) = (self.suite, certificate)
             && !suite.goes_with(kind)
         {
             let kinds: Vec<&str> =
@@ -557,7 +328,24 @@ impl TlsOptions {
                     "--key goes with --cert FILE, and {kind} is made at start with a key of its own"
                 ));
             }
+            None if self.key.is_some() => return refuse("--key goes with --cert FILE, which is not given".to_owned()),
             _ => {}
+        }
+        self.check_resumption()?;
+        // The command line has taken care of these; a file of options has not.
+        if let Some(chain) = self.chain.filter(|chain| !(1..=3).contains(chain)) {
+            return refuse(format!("--chain is {chain}: give 1 to 3"));
+        }
+        if let Some(name) = self.alpn.iter().find(|name| name.is_empty() || name.len() > 255) {
+            return refuse(format!("--alpn `{name}` is no protocol's name: it has 1 to 255 bytes"));
+        }
+        Ok(())
+    }
+
+    fn check_resumption(&self) -> Result<(), ConfigError> {
+        let refuse = |sentence: String| Err(ConfigError(sentence));
+        if let (Some(by), None) = (self.resume_by, self.resume) {
+            return refuse(format!("--resume-by {by} is of resumed handshakes: give --resume 100% as well"));
         }
         if self.early_data && self.resume_by() != ResumeBy::Stateful {
             return refuse(
@@ -576,8 +364,13 @@ impl TlsOptions {
         if self.resumes() && self.tickets == Some(0) && self.version() != Some(TlsVersion::V1_2) {
             return refuse("--tickets 0 leaves nothing to resume a TLS 1.3 session with: give at least 1".to_owned());
         }
-        if let Some(name) = self.alpn.iter().find(|name| name.is_empty() || name.len() > 255) {
-            return refuse(format!("--alpn `{name}` is no protocol's name: it has 1 to 255 bytes"));
+        if let (Some(tickets @ 1..), Some(TlsVersion::V1_2)) = (self.tickets, self.version()) {
+            return refuse(format!(
+                "--tickets {tickets} is TLS 1.3's: with TLS 1.2 a server that resumes by ticket sends one; leave it out"
+            ));
+        }
+        if let Some(tickets @ 17..) = self.tickets {
+            return refuse(format!("--tickets is {tickets}: give at most 16"));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -78,6 +79,12 @@ pub struct EpollStream {
 impl EpollStream {
     fn new(stream: TcpStream) -> Self {
         Self { stream, bulk: false, ahead: Box::default(), start: 0, end: 0 }
+    }
+}
+
+impl AsFd for EpollStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

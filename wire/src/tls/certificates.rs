@@ -8,9 +8,9 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, RsaKeySize,
 };
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use wss_results::config::tls::CertificateKind;
+use wss_results::config::tls::{CertificateKind, Suite};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a certificate is for.
@@ -116,11 +116,32 @@ impl Identity {
     pub fn read(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let chain = read_certificates(certificate)?;
         check_dates(&chain, certificate)?;
-        let key_file = key;
-        let key = PrivateKeyDer::from_pem_file(key)
-            .with_context(|| format!("reading a private key in PEM from {}", key.display()))?;
-        let file = format!("{} with {}", certificate.display(), key_file.display());
+        let file = format!("{} with {}", certificate.display(), key.display());
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => anyhow!(
+                "{} holds no private key in PEM that can be read (-----BEGIN PRIVATE KEY-----); an encrypted one has to be \
+                 decrypted before",
+                key.display()
+            ),
+            error => anyhow!("reading a private key in PEM from {}: {error}", key.display()),
+        })?;
         Ok(Self { chain, key, ca_pem: None, file: Some(file) })
+    }
+
+    /// Refuses a suite of TLS 1.2 that names another kind of key: no client could agree on it.
+    pub(super) fn check_suite(&self, suite: Suite) -> anyhow::Result<()> {
+        let leaf = self.chain.first().context("a chain has at least a leaf")?;
+        let kind = super::certificate_kind(leaf);
+        let fits = match suite {
+            Suite::Aes128Gcm | Suite::Aes256Gcm | Suite::ChaCha20 => true,
+            Suite::RsaAes128Gcm | Suite::RsaAes256Gcm | Suite::RsaChaCha20 => kind.starts_with("rsa"),
+            Suite::EcdsaAes128Gcm | Suite::EcdsaAes256Gcm | Suite::EcdsaChaCha20 => {
+                kind.starts_with("ecdsa") || kind == "ed25519"
+            }
+        };
+        let what = self.file.as_deref().unwrap_or("the certificate made at start");
+        ensure!(fits, "--suite {suite} does not go with {what}, which is of the kind {kind}");
+        Ok(())
     }
 
     /// Why rustls does not take it, in a sentence.
@@ -128,7 +149,8 @@ impl Identity {
         let what = self.file.as_deref().unwrap_or("the certificate made at start");
         match error {
             rustls::Error::InconsistentKeys(_) => {
-                anyhow!("the private key does not fit the certificate: {what} are of two different keys")
+                let leaf = if self.chain.len() > 1 { ", or the leaf is not the first of its file" } else { "" };
+                anyhow!("the private key does not fit the certificate: {what} are of two different keys{leaf}")
             }
             other => anyhow!("{what} cannot be used: {other}"),
         }

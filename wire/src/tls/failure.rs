@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error};
 
 /// A failure of TLS.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +20,8 @@ pub enum TlsFailure {
     #[error("the server's certificate is not for this name: {0}; give the right one with --server-name")]
     Name(String),
     /// The peer sent an alert.
-    #[error("the peer refused with the alert {0}")]
-    Alert(String),
+    #[error("the peer refused with the alert {0:?}{hint}", hint = hint(*.0))]
+    Alert(AlertDescription),
     /// What the peer sent is no TLS.
     #[error("the peer does not speak TLS on this port ({0})")]
     NotTls(String),
@@ -51,6 +51,22 @@ impl TlsFailure {
     }
 }
 
+/// What a server means by an alert, for a client.
+const fn hint(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::HandshakeFailure => {
+            ": it takes none of the suites, groups or signatures that were offered (--suite, --group, --cert, --provider)"
+        }
+        AlertDescription::ProtocolVersion => ": it does not speak the version of TLS that was offered (--tls)",
+        AlertDescription::NoApplicationProtocol => ": it has none of the protocols of --alpn",
+        AlertDescription::CertificateRequired => {
+            ": it demands a certificate of the client (--client-cert, --client-key)"
+        }
+        AlertDescription::UnrecognisedName => ": it does not know the name that was asked for (--server-name)",
+        _ => "",
+    }
+}
+
 impl From<io::Error> for TlsFailure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -66,7 +82,7 @@ impl From<io::Error> for TlsFailure {
                 Self::CaAsServer
             }
             Some(Error::InvalidCertificate(reason)) => Self::Certificate(reason.to_string()),
-            Some(Error::AlertReceived(alert)) => Self::Alert(format!("{alert:?}")),
+            Some(Error::AlertReceived(alert)) => Self::Alert(*alert),
             Some(Error::InvalidMessage(reason)) => Self::NotTls(format!("{reason:?}")),
             Some(other) => Self::Protocol(other.to_string()),
         }

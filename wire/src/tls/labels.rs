@@ -162,8 +162,8 @@ impl Asked {
             }
             _ => return failed("handshake", &got.kind, kind.name()),
         }
-        if self.version.is_some() && self.version != label.version {
-            return failed("version", &got.version, &format!("{:?}", self.version));
+        if let Some(version) = self.version.filter(|version| Some(*version) != label.version) {
+            return failed("version", &got.version, &format!("{version:?}"));
         }
         if let Some(suite) = self.suite.filter(|suite| **suite != got.suite) {
             return failed("suite", &got.suite, suite);

@@ -10,7 +10,9 @@ mod key_log;
 mod labels;
 mod provider;
 mod sessions;
+mod shown;
 pub mod timed;
+mod trial;
 mod trust;
 
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub use self::failure::TlsFailure;
 pub use self::labels::{Asked, CertificateKinds, Label, LabelCounts, certificate_kind};
 pub use self::provider::{Provider, Side};
 pub use self::sessions::Sessions;
+pub use self::shown::AskedForCertificate;
+pub use self::trial::try_handshake;
 pub use self::trust::Trust;
 
 /// Bytes of early data that a server takes: an upgrade request.
@@ -98,9 +102,13 @@ pub fn server_config(options: &TlsOptions, identity: &Identity, extras: &ServerE
     let mut config = builder
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())
         .map_err(|error| identity.refused(&error))?;
+    if let Some(suite) = options.suite {
+        identity.check_suite(suite)?;
+    }
     config.alpn_protocols = alpn(options);
     config.send_tls13_tickets = usize::from(options.tickets());
-    if options.resumes() {
+    // Tickets that nobody takes up have their cost all the same.
+    if options.resumes() || options.tickets() > 0 {
         match options.resume_by() {
             ResumeBy::Ticket => {
                 config.ticketer = ticketer().context("making the key for tickets")?;
@@ -151,6 +159,9 @@ pub fn client_config(options: &TlsOptions, trust: &Trust, identity: Option<&Iden
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
             .map_err(|error| identity.refused(&error))?,
     };
+    if config.client_auth_cert_resolver.has_certs() {
+        config.client_auth_cert_resolver = Arc::new(shown::Telling(config.client_auth_cert_resolver));
+    }
     config.alpn_protocols = alpn(options);
     config.resumption = Resumption::disabled();
     if let Some(path) = &options.key_log {

@@ -10,8 +10,6 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use wss_results::config::tls::Verify;
 
-use super::failure::TlsFailure;
-
 /// Whom a client trusts.
 #[derive(Debug, Clone)]
 pub enum Trust {
@@ -60,24 +58,6 @@ impl Trust {
             }
         }
         Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(crypto)).build()?)
-    }
-
-    /// Verifies a chain as the handshake will, before any connection.
-    ///
-    /// # Errors
-    /// If it is not accepted: why, in a sentence.
-    pub fn check_chain(
-        &self,
-        crypto: &Arc<CryptoProvider>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-    ) -> anyhow::Result<()> {
-        let (leaf, between) = chain.split_first().context("a chain has at least a leaf")?;
-        let verified = self.verifier(crypto)?.verify_server_cert(leaf, between, name, &[], UnixTime::now());
-        match verified {
-            Ok(_) => Ok(()),
-            Err(error) => Err(TlsFailure::from(std::io::Error::other(error)).into()),
-        }
     }
 }
 

@@ -1,3 +1,5 @@
+use clap::ValueEnum;
+
 use super::*;
 
 fn refusal(change: impl FnOnce(&mut TlsOptions)) -> String {
@@ -37,19 +39,20 @@ fn a_suite_that_names_another_kind_of_key_is_refused_with_the_kinds_that_would_w
 
 #[test]
 fn what_only_tls_1_3_has_is_refused_with_1_2() {
-    let changes: [fn(&mut TlsOptions); 5] = [
+    let changes: [fn(&mut TlsOptions); 6] = [
         |options| options.group = Some(Group::X25519MlKem768),
         |options| options.cert = Some(CertificateChoice::Kind(CertificateKind::MlDsa44)),
         |options| options.resume_by = Some(ResumeBy::Stateful),
         |options| options.force_retry = true,
         |options| options.early_data = true,
+        |options| options.tickets = Some(2),
     ];
     for change in changes {
         let sentence = refusal(|options| {
             options.tls_version = Some(TlsVersion::V1_2);
             change(options);
         });
-        assert!(sentence.contains("--tls 1.2 is TLS 1.2 and --"), "{sentence}");
+        assert!(sentence.contains("--tls 1.2 is TLS 1.2 and --") || sentence.contains("is TLS 1.3's"), "{sentence}");
     }
 }
 
@@ -70,6 +73,38 @@ fn early_data_needs_a_session_that_the_server_keeps() {
         .contains("needs --resume-by stateful")
     );
     assert!(refusal(|options| options.early_data = true).contains("give --resume 100%"));
+}
+
+#[test]
+fn what_would_be_asked_for_in_vain_is_refused() {
+    assert!(refusal(|options| options.resume_by = Some(ResumeBy::Stateful)).contains("give --resume 100%"));
+    assert!(refusal(|options| options.key = Some("key.pem".into())).contains("--cert FILE, which is not given"));
+    // From a file of options: the parser of the command line has a range.
+    assert!(refusal(|options| options.chain = Some(4)).contains("give 1 to 3"));
+    assert!(refusal(|options| options.tickets = Some(17)).contains("at most 16"));
+}
+
+#[test]
+fn the_certificate_of_somebody_elses_server_is_of_any_kind() {
+    let options = TlsOptions { suite: Some(Suite::RsaAes128Gcm), ..TlsOptions::default() };
+    assert!(options.check().is_err(), "the one that is made at start is ecdsa-p256");
+    assert_eq!(options.check_client(), Ok(()));
+}
+
+#[test]
+fn an_unknown_name_is_told_with_the_nearest_of_all_that_are_understood() {
+    for (option, text, nearest) in [
+        ("--suite", "aes129", "aes128"),
+        ("--suite", "TLS_AES_129_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        ("--suite", "ecdhe-rsa-aes128-gcm-sha384", "ECDHE-RSA-AES128-GCM-SHA256"),
+        ("--group", "p256", "P-256"),
+        ("--group", "X25519MLKEM786", "X25519MLKEM768"),
+    ] {
+        let command = TlsOptions::augment_args(clap::Command::new("run"));
+        let error = command.try_get_matches_from(["run", option, text]).unwrap_err().to_string();
+        assert!(error.contains(&format!("a similar value exists: '{nearest}'")), "{error}");
+        assert!(error.contains("[possible values: TLS13_") || error.contains("[possible values: X25519,"), "{error}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -124,6 +124,12 @@ impl UringStream {
             Send::Failed(kind) => Poll::Ready(Err((*kind).into())),
             Send::InFlight(_) => unreachable!("taken care of above"),
         }
+    }
+}
+
+impl AsFd for UringStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -1,0 +1,207 @@
+//! TLS with servers that are not embedded, and the secrets of sessions in a file.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::openssl::Pki;
+use common::tls::{attempt_at, label, sound, words};
+use common::{Ended, errors};
+
+/// `wssbench serve` with its ready line; it ends with the test.
+struct Served {
+    child: Child,
+    ready: wss_server::Ready,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(folder: &Path, arguments: &[&str]) -> Served {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "1"]).args(arguments).current_dir(folder);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
+    let ready = serde_json::from_str(&line);
+    // The child before anything that may panic, so that it ends whatever happens.
+    let served = Served { child, ready: ready.unwrap_or_else(|error| panic!("{error}: {line}{read:?}")) };
+    assert!(served.ready.ready);
+    served
+}
+
+/// A server with a CA of its own in `ca.pem` of the folder, and a run against it that asks its admin endpoint as well.
+fn with_serve(server: &[&str], client: &[&str]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem").display().to_string();
+    let served = serve(folder.path(), &[&["--ca-out", &ca], server].concat());
+    let load = [served.ready.url.as_str(), "--ca", &ca, "--server-stats", &served.ready.admin];
+    attempt_at("4", &[&load[..], client].concat())
+}
+
+#[test]
+fn wssbench_serve_takes_the_same_options_and_both_ends_count_the_same() {
+    let tls13 = "TLSv1.3 TLS13_CHACHA20_POLY1305_SHA256 secp384r1 rsa-2048";
+    let suite = ["--suite", "chacha20", "--group", "secp384r1", "--cert", "rsa-2048", "--chain", "2"];
+    for (server, client, kind) in [
+        (&[][..], &["--suite", "chacha20"][..], "full"),
+        (&["--provider", "ring"], &["--cert", "rsa-2048", "--provider", "graviola"], "full"),
+        (&["--force-retry"], &["--force-retry"], "full-after-retry"),
+        (&["--resume", "100%"], &["--resume", "100%"], "resumed"),
+        (&["--resume", "100%", "--early-data"], &["--resume", "100%", "--early-data"], "early-data"),
+    ] {
+        let client = [&["--group", "secp384r1"], client].concat();
+        let result = sound(&with_serve(&[&suite, server].concat(), &client));
+        let expected = format!("{tls13} {kind}");
+        assert_eq!(words(label(&result)), expected, "{client:?}");
+        assert!(!result.target.embedded && result.server_negotiated.is_some());
+    }
+    let rsa = ["--suite", "ECDHE-RSA-AES128-GCM-SHA256"];
+    let result = sound(&with_serve(&[&rsa[..], &["--cert", "rsa-2048"]].concat(), &rsa));
+    assert_eq!(words(label(&result)), "TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 X25519 rsa-2048 full");
+}
+
+#[test]
+fn a_server_that_does_something_else_than_was_asked_is_told() {
+    for (server, client, says) in [
+        (&["--suite", "aes128"][..], &["--suite", "aes256"][..], "none of the suites, groups or signatures"),
+        (&["--group", "X25519"], &["--group", "secp256r1"], "none of the suites, groups or signatures"),
+        (&["--tls", "1.2"], &["--tls", "1.3"], "does not speak the version of TLS that was offered (--tls)"),
+        (&["--alpn", "one"], &["--alpn", "another"], "has none of the protocols of --alpn"),
+        (&[], &["--alpn", "one"], "agreed on none of the protocols of --alpn"),
+        (&[], &["--cert", "rsa-2048"], "kind of certificate was ecdsa-p256, where rsa-2048 was asked for"),
+        (&[], &["--force-retry"], "handshake was full, where full-after-retry was asked for"),
+        (&["--resume", "100%"], &["--resume", "100%", "--early-data"], "resumed and its early data refused"),
+        (&[], &["--resume", "100%", "--early-data"], "was full, where a resumed one was asked for"),
+    ] {
+        let sentence = with_serve(server, client).refusal();
+        assert!(sentence.contains(says), "{sentence}");
+        assert!(sentence.starts_with("wssbench: no connection succeeded: "), "{sentence}");
+    }
+    // Half of them are as they were asked for: those are the samples, and the others are errors.
+    let half = with_serve(&["--resume", "100%"], &["--resume", "50%", "--early-data"]).result();
+    assert_eq!(errors(&half), [("tls", "early_data_refused", half.handshake.failed)]);
+    assert!(!half.valid && label(&half).kind == "full" && half.handshake.failed > 0, "{:?}", half.invalid_because);
+}
+
+#[test]
+fn openssl_s_server_takes_what_it_is_asked_and_refuses_the_rest() {
+    let pki = Pki::new();
+    let against = |server: &[&str], client: &[&str]| {
+        let server = pki.serve(server);
+        attempt_at("1", &[&[&server.url, "--ca", &pki.file("ca.pem"), "--no-first-echo"], client].concat())
+    };
+    let aes = "TLSv1.3 TLS13_AES_128_GCM_SHA256 secp384r1 ecdsa-p256";
+    let server = ["-ciphersuites", "TLS_AES_128_GCM_SHA256", "-groups", "P-384", "-alpn", "one"];
+    let result = sound(&against(&server, &["--suite", "aes128", "--group", "P-384", "--alpn", "one"]));
+    assert_eq!(words(label(&result)), format!("{aes} full"));
+    // Its own wish for another key share is no fault.
+    let result = sound(&against(&server, &[]));
+    assert_eq!(words(label(&result)), format!("{aes} full-after-retry"));
+    for (client, says) in [
+        (&["--suite", "aes256"][..], "none of the suites, groups or signatures"),
+        (&["--group", "X25519"], "none of the suites, groups or signatures"),
+        (&["--alpn", "two"], "has none of the protocols of --alpn"),
+        (&["--suite", "rsa-aes128"], "with the alert"),
+        (&["--cert", "ed25519"], "kind of certificate was ecdsa-p256, where ed25519 was asked for"),
+    ] {
+        let sentence = against(&server, client).refusal();
+        assert!(sentence.contains(says), "{sentence}");
+    }
+}
+
+#[test]
+fn a_client_certificate_that_openssl_made_is_shown_to_who_asks_for_it() {
+    let pki = Pki::new();
+    let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| pki.file(name));
+    let client = ["--client-cert", &certificate, "--client-key", &key];
+    for version in ["1.2", "1.3"] {
+        let server = ["--mtls", "--client-ca", &ca, "--tls", version];
+        let ended = with_serve(&server, &[&client[..], &["--tls", version]].concat());
+        let result = sound(&ended);
+        assert_eq!(label(&result).kind, "full");
+        assert!(result.config.tls.mtls, "--client-cert says it");
+        assert!(result.handshake.client_cost.unwrap().sign_ns.unwrap() > 0.0);
+        assert!(result.handshake.server_cost.unwrap().verify_ns.unwrap() > 0.0);
+
+        let sentence = with_serve(&server, &["--tls", version]).refusal();
+        assert!(sentence.contains("alert") && !sentence.contains("HandshakeFailure"), "{sentence}");
+        let stranger = Pki::new();
+        let [certificate, key] = ["client.pem", "client.key"].map(|name| stranger.file(name));
+        let sentence =
+            with_serve(&server, &["--client-cert", &certificate, "--client-key", &key, "--tls", version]).refusal();
+        assert!(sentence.contains("refused with the alert"), "{sentence}");
+
+        let sentence = with_serve(&["--tls", version], &client).refusal();
+        assert!(sentence.contains("did not ask for the client's certificate"), "{sentence}");
+    }
+    let server = pki.serve(&["-Verify", "1", "-CAfile", &ca, "-verify_return_error"]);
+    let mutual = [&[server.url.as_str(), "--ca", &ca, "--no-first-echo", "--mtls"], &client[..]].concat();
+    assert_eq!(label(&sound(&attempt_at("1", &mutual))).kind, "full");
+}
+
+/// The secrets of a key log: label, client's random, secret.
+fn secrets(path: &Path) -> Vec<[String; 3]> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let hex = |text: &str| text.len() % 2 == 0 && text.chars().all(|digit| digit.is_ascii_hexdigit());
+    let parse = |line: &str| {
+        let parts: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let parts: [String; 3] = parts.try_into().unwrap_or_else(|_| panic!("{line}"));
+        assert!(parts[1].len() == 64 && parts[2].len() >= 64 && parts[1..].iter().all(|part| hex(part)), "{line}");
+        parts
+    };
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn the_secrets_of_every_session_are_in_the_file_for_its_owner_alone() {
+    for (version, labels) in [
+        (
+            "1.3",
+            &[
+                "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+                "CLIENT_TRAFFIC_SECRET_0",
+                "EXPORTER_SECRET",
+                "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+                "SERVER_TRAFFIC_SECRET_0",
+            ][..],
+        ),
+        ("1.2", &["CLIENT_RANDOM"]),
+    ] {
+        let ended = attempt_at("4", &["--tls", version, "--key-log", "keys.log"]);
+        let result = sound(&ended);
+        let path = ended.folder.path().join("keys.log");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let secrets = secrets(&path);
+        let kinds: BTreeSet<&str> = secrets.iter().map(|secret| secret[0].as_str()).collect();
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), labels);
+        for label in labels {
+            let sessions: BTreeSet<&str> =
+                secrets.iter().filter(|secret| secret[0] == *label).map(|secret| secret[1].as_str()).collect();
+            assert_eq!(sessions.len() as u64, result.handshake.completed, "{label}, each with a random of its own");
+        }
+    }
+    let ended = attempt_at("4", &["--resume", "100%", "--early-data", "--key-log", "keys.log"]);
+    let early = sound(&ended).handshake.completed;
+    let secrets = secrets(&ended.folder.path().join("keys.log"));
+    let of_early_data = secrets.iter().filter(|secret| secret[0] == "CLIENT_EARLY_TRAFFIC_SECRET").count();
+    assert_eq!(of_early_data as u64, early);
+    assert!(
+        !ended.folder.path().join("results").read_dir().unwrap().any(|entry| entry.unwrap().path().ends_with("log"))
+    );
+    // Nothing is written that nobody asked for.
+    let ended = attempt_at("4", &[]);
+    let left: Vec<_> = ended.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["results"]);
+}
