@@ -1,5 +1,6 @@
 //! `wssbench run`: the main job, from the options to the exit code.
 
+mod accounting;
 mod cost;
 mod setup;
 
@@ -11,10 +12,9 @@ use wss_results::run_result::{
     EchoResult, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA, Side,
     Target as TargetResult, Warmup,
 };
-use wss_results::server_stats::HandshakeTotals;
-use wss_results::{Mode, Rate, RunConfig, ServerStats, report, store, validity};
-use wss_wire::machine;
+use wss_results::{Mode, Rate, RunConfig, report, store, validity};
 
+use self::accounting::{Spent, each};
 use self::setup::{Finished, Setup};
 use crate::cli::RunCommand;
 use crate::environment::{self, CpuTime};
@@ -22,10 +22,6 @@ use crate::generator::record::{Failure, Failures, Phase};
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
 use crate::preflight;
 use crate::progress::Progress;
-use crate::server_side::{Difference, difference};
-
-/// How long the server may take to have counted what the generator has seen the end of.
-const SETTLE: Duration = Duration::from_millis(20);
 
 /// Runs it; says whether the result is valid.
 ///
@@ -138,22 +134,6 @@ struct Measured {
     warmup: Warmup,
     server: Option<Side>,
     client: Side,
-}
-
-/// One look at both sides between two phases.
-struct Look {
-    instant: Instant,
-    client_cpu: Duration,
-    client_system: Duration,
-    server: Option<ServerStats>,
-}
-
-/// What both sides spent in a phase.
-struct Spent {
-    elapsed: Duration,
-    client_cpu: Duration,
-    client_system: Duration,
-    server: Option<Difference>,
 }
 
 /// A phase of handshakes.
@@ -328,21 +308,6 @@ impl Run<'_> {
         Ok(Handshakes { result, negotiated: record.labels.in_words(), resumed, early_data, spent })
     }
 
-    /// Where both ends' time went, and what the server alone knows of the flights.
-    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-    fn split_cost(&self, result: &mut HandshakeResult, client: &HandshakeTotals, spent: &Spent) {
-        let setup = &self.setup;
-        let split = setup.config.tls.cost_split();
-        let cpu = (spent.client_cpu, spent.client_system);
-        result.client_cost = cost::cost(client, Some(cpu), split, setup.timing_ns);
-        let Some(server) = &spent.server else { return };
-        let cpu = (server.cpu, server.system);
-        result.server_cost = cost::cost(&server.handshakes, Some(cpu), split, setup.timing_ns);
-        if let (Some(flights), Some(1..)) = (&mut result.flights, Some(server.handshakes.count)) {
-            flights.ticket_bytes = Some(server.handshakes.ticket_bytes as f64 / server.handshakes.count as f64);
-        }
-    }
-
     fn echo_phase(
         &mut self,
         name: &'static str,
@@ -394,86 +359,6 @@ impl Run<'_> {
         self.failures_of(measured).merge(failures);
         Ok(())
     }
-
-    /// The server's counts. A server that is lost in mid-run costs its side of the result, not the result.
-    fn server_stats(&mut self) -> Option<ServerStats> {
-        match self.setup.admin.as_ref()?.stats() {
-            Ok(stats) => Some(stats),
-            Err(error) => {
-                self.setup.admin = None;
-                self.failures.add(Failure::new(Phase::Server, "lost", format!("the server is gone: {error:#}")));
-                None
-            }
-        }
-    }
-
-    fn look(&mut self) -> Look {
-        std::thread::sleep(SETTLE);
-        let server = self.server_stats();
-        Look { instant: Instant::now(), client_cpu: generator_cpu(), client_system: generator_system(), server }
-    }
-
-    fn since(&mut self, before: &Look) -> anyhow::Result<Spent> {
-        // The generator's first: what it does while it waits and asks is not part of the phase.
-        let (client_cpu, elapsed) = (generator_cpu().saturating_sub(before.client_cpu), before.instant.elapsed());
-        let client_system = generator_system().saturating_sub(before.client_system);
-        let after = self.look();
-        let server = before.server.as_ref().zip(after.server.as_ref());
-        let server = server.map(|(before, after)| difference(before, after)).transpose()?;
-        Ok(Spent { elapsed, client_cpu, client_system, server })
-    }
-
-    /// CPU and memory of both ends; `spent` is the phase that the run is about.
-    fn sides(
-        &mut self,
-        spent: Option<&Spent>,
-        handshake: Option<&Spent>,
-        idle: Option<&(Option<ServerStats>, u64)>,
-    ) -> (Side, Option<Side>) {
-        let stats = self.server_stats();
-        let setup = &self.setup;
-        let used = |cpu: Duration, spent: &Spent, threads: usize| {
-            cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * threads.max(1) as f64).max(1e-9)
-        };
-        let client_used = |spent: &Spent| used(spent.client_cpu, spent, setup.threads);
-        let client = Side {
-            engine: setup.client_engine,
-            threads: setup.threads,
-            cpus: Some(setup.client_cpus.to_string()),
-            cpu_utilisation: spent.map_or(0.0, client_used),
-            cpu_utilisation_handshake: handshake.map(client_used),
-            rss_bytes_idle: idle.map(|idle| idle.1),
-            rss_bytes_peak: environment::memory().1,
-        };
-        let Some(stats) = stats else { return (client, None) };
-        let server_used =
-            |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers));
-        let server = Side {
-            engine: stats.engine,
-            threads: stats.workers,
-            cpus: setup.embedded.as_ref().map(|_| setup.server_cpus.to_string()),
-            cpu_utilisation: spent.map_or(0.0, server_used),
-            cpu_utilisation_handshake: handshake.map(server_used),
-            rss_bytes_idle: idle.and_then(|idle| idle.0.as_ref()).map(|stats| stats.rss_bytes),
-            rss_bytes_peak: stats.rss_bytes_peak,
-        };
-        (client, Some(server))
-    }
-}
-
-/// CPU time of the generator without this thread, which directs and shows: the same definition as the server's.
-fn generator_cpu() -> Duration {
-    machine::process_cpu().saturating_sub(machine::thread_cpu())
-}
-
-/// The part of it in the kernel; none if /proc does not tell.
-fn generator_system() -> Duration {
-    machine::system_cpu_of_others().unwrap_or_default()
-}
-
-/// Nanoseconds each.
-fn each(total: Duration, count: u64) -> Option<f64> {
-    (count > 0).then(|| total.as_nanos() as f64 / count as f64)
 }
 
 /// Where the load went, for the result.

@@ -82,6 +82,8 @@ fn what_the_version_of_tls_has_not() {
 #[test]
 fn what_resumption_and_early_data_need() {
     refused("--early-data", &["give --resume 100%"]);
+    refused("--alpn h2", &["--alpn h2 names HTTP/2", "is HTTP/1.1"]);
+    refused("--verify none --ca ca.pem", &["--verify none looks at no CA"]);
     refused("--early-data --resume 0%", &["give --resume 100%"]);
     refused("--early-data --resume 50% --resume-by ticket", &["needs --resume-by stateful"]);
     refused("--early-data --resume 50% --layer tls", &["HTTP upgrade request, and tls:// has none"]);
@@ -260,13 +262,13 @@ fn a_certificate_that_is_none_or_not_of_today_or_of_another_key() {
         .refuse_both("--cert garbage.pem --key good.key", &["garbage.pem holds no certificate in PEM"])
         .refuse_both("--cert cut.pem --key good.key", &["cut.pem holds what is no certificate"])
         .refuse_both("--cert good.pem --key missing.key", &["missing.key", "No such file"])
-        .refuse_both("--cert good.pem --key good.pem", &["good.pem holds no private key in PEM"])
-        .refuse_both("--cert good.pem --key garbage.pem", &["garbage.pem holds no private key in PEM"]);
+        .refuse_both("--cert good.pem --key good.pem", &["private key in PEM from good.pem: it holds none"])
+        .refuse_both("--cert good.pem --key garbage.pem", &["private key in PEM from garbage.pem: it holds none"]);
     // A file that its owner may not read either, unless the owner is root.
     let owner = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap();
     if owner != 0 {
         let path = files.folder.path().join("good.key");
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
         files = files.refuse_both("--cert good.pem --key good.key", &["good.key", "Permission denied"]);
     }
     drop(files);
@@ -321,7 +323,10 @@ fn a_client_s_certificate_or_authority_or_key_log_that_cannot_be() {
     let files = files
         .refuse(&with("--client-cert expired.pem --client-key expired.key"), &["expired.pem expired on"])
         .refuse(&with("--client-cert client.pem --client-key expired.key"), &["does not fit the certificate"])
-        .refuse(&with("--client-cert client.pem --client-key client.pem"), &["holds no private key in PEM"])
+        .refuse(
+            &with("--client-cert client.pem --client-key client.pem"),
+            &["private key in PEM from client.pem: it holds none"],
+        )
         .refuse(&with("--client-cert missing.pem --client-key client.key"), &["missing.pem", "No such file"])
         .refuse(&format!("{url} --ca client.key"), &["client.key holds no certificate in PEM"])
         .refuse(&format!("{url} --ca missing.pem"), &["missing.pem", "No such file"])

@@ -154,7 +154,7 @@ fn a_client_certificate_that_openssl_made_is_shown_to_who_asks_for_it() {
 /// The secrets of a key log: label, client's random, secret.
 fn secrets(path: &Path) -> Vec<[String; 3]> {
     let text = std::fs::read_to_string(path).unwrap();
-    let hex = |text: &str| text.len() % 2 == 0 && text.chars().all(|digit| digit.is_ascii_hexdigit());
+    let hex = |text: &str| text.len().is_multiple_of(2) && text.chars().all(|digit| digit.is_ascii_hexdigit());
     let parse = |line: &str| {
         let parts: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let parts: [String; 3] = parts.try_into().unwrap_or_else(|_| panic!("{line}"));

@@ -202,7 +202,7 @@ fn the_ready_line_says_what_was_asked_for(engine: &str) {
     assert_ne!(server.address().port(), 0);
     assert_eq!(ready.pid, server.stats().pid);
     assert_eq!(ready.limits["max_connections"], 7);
-    assert_eq!(ready.limits.as_object().map(serde_json::Map::len), Some(6), "each limit is printed: {}", ready.limits);
+    assert_eq!(ready.limits.as_object().map(serde_json::Map::len), Some(7), "each limit is printed: {}", ready.limits);
 }
 
 on_both_engines! {

@@ -4,6 +4,9 @@
 //! What can be combined is not written down here a second time: a combination that [`TlsOptions::check`] or the
 //! provider refuses has to be refused by it, and the numbers at the end say how many were not.
 
+// A test that cannot go on has no other way to say so.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -12,8 +12,8 @@ use clap::builder::{PossibleValue, Resettable, StringValueParser, TypedValuePars
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use wss_results::RunConfig;
 use wss_results::config::CpuList;
+use wss_results::{Layer, RunConfig};
 
 /// Every value that an option lists.
 const ALL: &str = "all";
@@ -41,6 +41,26 @@ impl Axis {
 /// `--suite=aes128` → `--suite`; nothing for a URL.
 pub(super) fn name(argument: &str) -> &str {
     if argument.starts_with("--") { argument.split('=').next().unwrap_or(argument) } else { "" }
+}
+
+/// The options of a configuration without those that ask something of TLS, if its stack has none: in a product of
+/// layers and, say, providers, the layers without TLS are there once.
+pub(super) fn without_vain(options: Vec<String>) -> Vec<String> {
+    let layer = parse(&options).ok().and_then(|config| config.layer());
+    if layer.is_none_or(Layer::has_tls) {
+        return options;
+    }
+    let run = run_command();
+    let asks_tls = |option: &String| {
+        let asked = run
+            .get_arguments()
+            .find(|argument| argument.get_long().is_some_and(|long| name(option).strip_prefix("--") == Some(long)));
+        asked.is_some_and(|argument| {
+            matches!(argument.get_help_heading(), Some("TLS" | "Trust"))
+                || argument.get_id().as_str().ends_with("_provider")
+        })
+    };
+    options.into_iter().filter(|option| !asks_tls(option)).collect()
 }
 
 /// The options of `run`, as `run` has them.

@@ -63,7 +63,7 @@ impl Plan {
             "--leg-handshakes is the number of connections: leave it or --connections out"
         );
         let parts = parts::parts(&kinds, leg(options)?, options.leg_handshakes);
-        let (mut configurations, impossible) = possible(product(bases, axes)?, &parts)?;
+        let (mut configurations, impossible) = possible(suited(product(bases, axes)?), &parts)?;
         let reference = reference(options.reference.as_deref(), &configurations)?;
         let again = again(&configurations, reference);
         configurations.extend(again);
@@ -99,6 +99,11 @@ fn product(bases: Vec<Vec<String>>, axes: &[Axis]) -> anyhow::Result<Vec<Vec<Str
         };
         combinations.iter().flat_map(with).collect()
     }))
+}
+
+/// Each without what would be asked of it in vain.
+fn suited(combinations: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    combinations.into_iter().map(axes::without_vain).collect()
 }
 
 /// Those combinations that can be, numbered, and why the others cannot.

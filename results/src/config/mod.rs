@@ -252,7 +252,7 @@ impl RunConfig {
     }
 
     /// The stack, by the URL's scheme if there is one; `None` if that is none, which others say.
-    fn layer(&self) -> Option<Layer> {
+    pub fn layer(&self) -> Option<Layer> {
         match &self.url {
             None => Some(self.layer.unwrap_or(Layer::Wss)),
             Some(url) => Layer::from_str(url.split_once("://")?.0, true).ok(),
@@ -270,6 +270,15 @@ impl RunConfig {
             if let Some(option) = option {
                 return refuse(format!("{option} is TLS's, and {layer}:// has no TLS: leave it out"));
             }
+        }
+        if self.layer().is_some_and(Layer::has_websocket) && self.tls.alpn.iter().any(|name| name == "h2") {
+            return refuse(
+                "--alpn h2 names HTTP/2, and the upgrade of RFC 6455 that would follow is HTTP/1.1: leave it out"
+                    .to_owned(),
+            );
+        }
+        if trust.ca.is_some() && trust.verify() != tls::Verify::Full {
+            return refuse(format!("--verify {} looks at no CA: leave it or --ca out", trust.verify()));
         }
         if trust.client_cert.is_some() != trust.client_key.is_some() {
             return refuse("--client-cert and --client-key go together: give both".to_owned());

@@ -117,7 +117,8 @@ pub struct TrustOptions {
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
 
-    /// The client's own certificate for --mtls, PEM [default: one that is made at start, for an embedded server]
+    /// The client's own certificate, PEM, leaf first: with it --mtls is understood [default: with --mtls one that is made
+    /// at start, for an embedded server]
     #[arg(long, value_name = "FILE", requires = "client_key")]
     pub client_cert: Option<PathBuf>,
 

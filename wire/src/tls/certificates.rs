@@ -119,8 +119,8 @@ impl Identity {
         let file = format!("{} with {}", certificate.display(), key.display());
         let key = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
             pem::Error::NoItemsFound => anyhow!(
-                "{} holds no private key in PEM that can be read (-----BEGIN PRIVATE KEY-----); an encrypted one has to be \
-                 decrypted before",
+                "reading a private key in PEM from {}: it holds none that can be read (-----BEGIN PRIVATE KEY-----), and \
+                 an encrypted one has to be decrypted before",
                 key.display()
             ),
             error => anyhow!("reading a private key in PEM from {}: {error}", key.display()),
