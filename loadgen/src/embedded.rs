@@ -94,6 +94,11 @@ impl Embedded {
         }
     }
 
+    /// The CA of its certificate, PEM, if that was made at start.
+    pub(crate) fn ca_pem(&self) -> Option<&str> {
+        self.ready.ca_pem.as_deref()
+    }
+
     /// Lets it drain and waits for its end.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! result → report. The [`generator`] is what measures.
 
 mod cli;
+mod client_side;
 mod config_file;
 mod embedded;
 mod environment;

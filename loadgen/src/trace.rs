@@ -35,7 +35,8 @@ use wss_wire::websocket::Shared;
 use self::connection::Connection;
 use self::talk::{Failure, Plan};
 use self::tape::Taped;
-use crate::environment;
+use crate::embedded::Embedded;
+use crate::{client_side, environment};
 
 /// The longest message: one frame, one record, one page.
 const MESSAGE_MOST: usize = 8192;
@@ -93,7 +94,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     let layer = target.as_ref().map_or(command.layer.unwrap_or(Layer::Wss), |target| target.layer);
     client::check(command, layer)?;
     let address = target.as_ref().map(Target::resolve).transpose()?;
-    let identity = if layer.has_tls() { client::identity(command)? } else { None };
+    let identity = if layer.has_tls() { client_side::identity(&client::as_run(command))? } else { None };
     let embedded = match target {
         None => Some(client::embedded(&client::as_run(command), identity.as_ref())?),
         Some(_) => None,
@@ -104,7 +105,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
         (None, None) => unreachable!("embedded if there is no target"),
     };
     let address = address.map_or_else(|| target.resolve(), Ok)?;
-    let ca = embedded.as_ref().and_then(|embedded| embedded.ready.ca_pem.as_deref());
+    let ca = embedded.as_ref().and_then(Embedded::ca_pem);
     let tls = layer.has_tls().then(|| client::tls(command, &target, ca, identity.as_ref())).transpose()?;
 
     // Before the connection: the first random number of a library takes it milliseconds.

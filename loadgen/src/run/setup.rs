@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use wss_results::config::CpuList;
-use wss_results::config::tls::{CertificateChoice, CertificateKind, CostSplit, Verify};
+use wss_results::config::tls::{CertificateChoice, CostSplit, Verify};
 use wss_results::run_result::{Environment, Target as TargetResult};
 use wss_results::{EngineKind, Layer, Mode, Rate, RunConfig, TlsOptions, TlsVersion};
 use wss_wire::layer::Target;
 use wss_wire::machine;
-use wss_wire::tls::{self, Identity, Role, ServerExtras, Trust, client_config, read_certificates, server_config};
+use wss_wire::tls::{self, Identity, ServerExtras, Trust, client_config, server_config};
 
 use super::target_result;
+use crate::client_side::{self, server_name, trust};
 use crate::embedded::{self, Embedded};
 use crate::generator::open::{Destination, TlsDestination};
 use crate::generator::{self, Generator};
@@ -87,9 +86,9 @@ impl Setup {
         let loopback = address.is_none_or(|address| address.ip().is_loopback());
         preflight::check(&config, connections, loopback, target.is_none())?;
 
-        let client_identity = if layer.has_tls() { client_identity(&config)? } else { None };
+        let client_identity = if layer.has_tls() { client_side::identity(&config)? } else { None };
         if layer.has_tls() {
-            server_name(&config, "localhost")?;
+            server_name(&config.trust, "localhost")?;
             try_certificate(&config, client_identity.as_ref())?;
         }
 
@@ -117,7 +116,8 @@ impl Setup {
         };
         let address = address.map_or_else(|| target.resolve(), Ok)?;
         let admin_url = embedded.as_ref().map(|embedded| embedded.ready.admin.clone()).or(config.server_stats.clone());
-        let trust = layer.has_tls().then(|| trust(&config, embedded.as_ref())).transpose()?;
+        let trust =
+            layer.has_tls().then(|| trust(&config.trust, embedded.as_ref().and_then(Embedded::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
         let identity = client_identity.as_ref();
         let destination = destination(&config, &target, address, trust.as_ref(), identity, sessions.div_ceil(threads))?;
@@ -229,43 +229,6 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     Ok(notes)
 }
 
-/// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.
-fn trust(config: &RunConfig, embedded: Option<&Embedded>) -> anyhow::Result<Trust> {
-    match config.trust.verify() {
-        Verify::Full => {}
-        Verify::NoChain => return Ok(Trust::Anyone { signatures: true }),
-        Verify::None => return Ok(Trust::Anyone { signatures: false }),
-    }
-    if let Some(path) = &config.trust.ca {
-        return Ok(Trust::Only(read_certificates(path)?));
-    }
-    match embedded.and_then(|embedded| embedded.ready.ca_pem.as_ref()) {
-        Some(pem) => Ok(Trust::Only(vec![certificate_of_pem(pem)?])),
-        None => Ok(Trust::System),
-    }
-}
-
-/// The name that the server's certificate has to have.
-fn server_name(config: &RunConfig, host: &str) -> anyhow::Result<ServerName<'static>> {
-    let name = config.trust.server_name.clone().unwrap_or_else(|| host.to_owned());
-    ServerName::try_from(name.clone()).with_context(|| format!("`{name}` is no name that a certificate can have"))
-}
-
-/// Who the client is, if the server asks for it: from the user's files, or made here.
-fn client_identity(config: &RunConfig) -> anyhow::Result<Option<Identity>> {
-    if !config.tls.mtls {
-        return Ok(None);
-    }
-    let identity = match (&config.trust.client_cert, &config.trust.client_key) {
-        (Some(certificate), Some(key)) => Identity::read(certificate, key)?,
-        _ => {
-            let kind = config.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
-            Identity::generate(Role::Client, &["wssbench".to_owned()], kind, config.tls.chain.unwrap_or(1))?
-        }
-    };
-    Ok(Some(identity))
-}
-
 /// Tries a certificate of the user's that the embedded server is to show, with a handshake in memory: one sentence now
 /// instead of a thousand errors later.
 fn try_certificate(config: &RunConfig, client: Option<&Identity>) -> anyhow::Result<()> {
@@ -277,16 +240,13 @@ fn try_certificate(config: &RunConfig, client: Option<&Identity>) -> anyhow::Res
     // A trial is in no key log and in no figure.
     let quiet = |options: TlsOptions| TlsOptions { key_log: None, cost_split: Some(CostSplit::Off), ..options };
     let identity = Identity::read(certificate, key)?;
-    let client_ca = client.and_then(|client| client.ca_pem.as_deref()).map(certificate_of_pem).transpose()?;
+    let client_ca =
+        client.and_then(|client| client.ca_pem.as_deref()).map(client_side::certificate_of_pem).transpose()?;
     let extras = ServerExtras { client_ca: client_ca.into_iter().collect(), sessions: 1 };
     let server = server_config(&quiet(config.server_tls()), &identity, &extras)?;
-    let client = client_config(&quiet(config.client_tls()), &trust(config, None)?, client)?;
-    tls::try_handshake(server, client, server_name(config, "127.0.0.1")?)
+    let client = client_config(&quiet(config.client_tls()), &trust(&config.trust, None)?, client)?;
+    tls::try_handshake(server, client, server_name(&config.trust, "127.0.0.1")?)
         .with_context(|| format!("trying a handshake with {}", certificate.display()))
-}
-
-fn certificate_of_pem(pem: &str) -> anyhow::Result<CertificateDer<'static>> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).context("reading a CA that was made at start")
 }
 
 /// Sessions that the generator has to keep: one for each handshake that may be under way, and as many again, as a
@@ -328,7 +288,7 @@ fn destination(
             let options = config.client_tls();
             Some(TlsDestination {
                 config: client_config(&options, trust, identity)?,
-                name: server_name(config, &target.host)?,
+                name: server_name(&config.trust, &target.host)?,
                 timed: options.cost_split() != CostSplit::Off,
                 options,
                 sessions,

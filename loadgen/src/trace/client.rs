@@ -1,22 +1,21 @@
 //! Before the connection: where it goes, whom it trusts, and TLS as it was asked for.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use wss_results::config::CpuList;
-use wss_results::config::tls::{CertificateKind, CostSplit, Verify};
+use wss_results::config::tls::{CostSplit, Verify};
 use wss_results::{Layer, RunConfig, TlsOptions};
 use wss_wire::layer::Target;
 use wss_wire::machine;
-use wss_wire::tls::{ClientConfigs, Identity, Role, Trust, client_config, read_certificates};
+use wss_wire::tls::{ClientConfigs, Identity, Trust, client_config};
 
 use super::TraceCommand;
 use super::observer::Means;
 use super::secrets::Secrets;
+use crate::client_side;
 use crate::embedded::{self, Embedded};
 
 /// Sessions that are kept to resume one: a server may send several tickets.
@@ -65,22 +64,6 @@ pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyho
     })
 }
 
-/// Who the client is, if it is to be somebody: as the files say, or made for the embedded server.
-///
-/// # Errors
-/// If a file cannot be read.
-pub(super) fn identity(command: &TraceCommand) -> anyhow::Result<Option<Identity>> {
-    let trust = &command.trust;
-    if let (Some(certificate), Some(key)) = (&trust.client_cert, &trust.client_key) {
-        return Identity::read(certificate, key).map(Some);
-    }
-    if !command.tls.mtls || command.url.is_some() {
-        return Ok(None);
-    }
-    let kind = command.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
-    Identity::generate(Role::Client, &["wssbench".to_owned()], kind, 1).map(Some)
-}
-
 /// TLS of the client, with every secret told.
 ///
 /// # Errors
@@ -92,8 +75,7 @@ pub(super) fn tls(
     identity: Option<&Identity>,
 ) -> anyhow::Result<Tls> {
     let verify = command.trust.verify();
-    let trust = trust(verify, command.trust.ca.as_deref(), ca)?;
-    let name = command.trust.server_name.clone().unwrap_or_else(|| target.host.clone());
+    let trust = client_side::trust(&command.trust, ca)?;
     let (ClientConfigs { full, resuming }, secrets) = configure(&command.tls, &trust, identity)?;
     // The session of the connection before is kept where the traced one looks for it.
     let (config, before) = match resuming {
@@ -106,8 +88,7 @@ pub(super) fn tls(
     Ok(Tls {
         config,
         before,
-        name: ServerName::try_from(name.clone())
-            .with_context(|| format!("`{name}` is no name that a certificate can have"))?,
+        name: client_side::server_name(&command.trust, &target.host)?,
         verify,
         means: Means { secrets, suites },
     })
@@ -125,20 +106,6 @@ fn configure(
     let secrets = Arc::new(Secrets::beside(Arc::clone(&config.key_log)));
     config.key_log = Arc::<Secrets>::clone(&secrets);
     Ok((ClientConfigs::new(&config, &options, SESSIONS), secrets))
-}
-
-/// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.
-fn trust(verify: Verify, file: Option<&Path>, embedded: Option<&str>) -> anyhow::Result<Trust> {
-    match (verify, file, embedded) {
-        (Verify::None, ..) => Ok(Trust::Anyone { signatures: false }),
-        (Verify::NoChain, ..) => Ok(Trust::Anyone { signatures: true }),
-        (Verify::Full, Some(path), _) => Ok(Trust::Only(read_certificates(path)?)),
-        (Verify::Full, None, Some(pem)) => {
-            let ca = CertificateDer::from_pem_slice(pem.as_bytes()).context("reading the embedded server's CA")?;
-            Ok(Trust::Only(vec![ca]))
-        }
-        (Verify::Full, None, None) => Ok(Trust::System),
-    }
 }
 
 /// Refuses what no trace could do.

@@ -57,6 +57,7 @@ const fn title(metric: Metric) -> &'static str {
         Metric::BulkGbPerS => "bulk GB/s",
         Metric::BulkServerNsPerByte => "bulk server ns a byte",
         Metric::BulkClientNsPerByte => "bulk client ns a byte",
+        Metric::BulkServerAeadNsPerByte => "bulk server AEAD ns a byte",
         Metric::PacedP50Us => "paced p50 µs",
         Metric::PacedP99Us => "paced p99 µs",
         Metric::PacedServerCpuMessageUs => "paced server µs a message",

@@ -73,6 +73,8 @@ pub enum Metric {
     BulkServerNsPerByte,
     /// CPU time of the client a byte of it.
     BulkClientNsPerByte,
+    /// The part of the server's that is in the records' AEAD.
+    BulkServerAeadNsPerByte,
     /// Median response time of a small message at a fixed rate, from the planned instant.
     PacedP50Us,
     /// 99th percentile of it.
@@ -85,7 +87,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ServerCpuHandshakeUs,
         Self::ClientCpuHandshakeUs,
         Self::HandshakesPerSPerCore,
@@ -98,6 +100,7 @@ impl Metric {
         Self::BulkGbPerS,
         Self::BulkServerNsPerByte,
         Self::BulkClientNsPerByte,
+        Self::BulkServerAeadNsPerByte,
         Self::PacedP50Us,
         Self::PacedP99Us,
         Self::PacedServerCpuMessageUs,
@@ -119,6 +122,7 @@ impl Metric {
             Self::BulkGbPerS => "bulk_gb_per_s",
             Self::BulkServerNsPerByte => "bulk_server_ns_per_byte",
             Self::BulkClientNsPerByte => "bulk_client_ns_per_byte",
+            Self::BulkServerAeadNsPerByte => "bulk_server_aead_ns_per_byte",
             Self::PacedP50Us => "paced_p50_us",
             Self::PacedP99Us => "paced_p99_us",
             Self::PacedServerCpuMessageUs => "paced_server_cpu_message_us",
@@ -135,7 +139,10 @@ impl Metric {
             | Self::HandshakeSentBytes
             | Self::HandshakeReceivedBytes => PartKind::Handshake,
             Self::EchoP50Us | Self::EchoesPerS | Self::ServerCpuMessageUs | Self::ClientCpuMessageUs => PartKind::Echo,
-            Self::BulkGbPerS | Self::BulkServerNsPerByte | Self::BulkClientNsPerByte => PartKind::Bulk,
+            Self::BulkGbPerS
+            | Self::BulkServerNsPerByte
+            | Self::BulkClientNsPerByte
+            | Self::BulkServerAeadNsPerByte => PartKind::Bulk,
             Self::PacedP50Us | Self::PacedP99Us | Self::PacedServerCpuMessageUs | Self::PacedClientCpuMessageUs => {
                 PartKind::Paced
             }
@@ -171,6 +178,7 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
         Metric::BulkGbPerS => echo.map(|echo| echo.rate_per_s * size / 1e9),
         Metric::BulkServerNsPerByte => echo?.server_cpu_ns.map(|ns| ns / size),
         Metric::BulkClientNsPerByte => echo?.client_cpu_ns.map(|ns| ns / size),
+        Metric::BulkServerAeadNsPerByte => echo?.server_aead_ns.map(|ns| ns / size),
     };
     // What JSON has no number for was not measured.
     found.filter(|value| value.is_finite())

@@ -90,6 +90,7 @@ fn leg(configuration: usize, block: usize) -> Leg {
         Metric::BulkGbPerS => 1.4 / row.cost / noise,
         Metric::HandshakeSentBytes => 480.0,
         Metric::HandshakeReceivedBytes => 939.0,
+        Metric::BulkServerAeadNsPerByte => 0.25 * row.cost * noise,
         _ if metric.part() == PartKind::Bulk => 0.7 * row.cost * noise,
         _ => 200.0 * row.cost * noise,
     };
@@ -107,7 +108,14 @@ fn leg(configuration: usize, block: usize) -> Leg {
         metrics: Metric::ALL
             .into_iter()
             .filter(|metric| metric.part() == kind)
-            .map(|metric| (metric, Some(figure(metric))))
+            // Without TLS there are no records.
+            .map(|metric| {
+                (
+                    metric,
+                    Some(figure(metric))
+                        .filter(|_| metric != Metric::BulkServerAeadNsPerByte || row.negotiated.is_some()),
+                )
+            })
             .collect::<BTreeMap<_, _>>(),
     };
     let parts = vec![part(PartKind::Handshake), part(PartKind::Bulk)];

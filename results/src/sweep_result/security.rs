@@ -26,7 +26,8 @@ pub struct Security {
 /// handshake has not (TLS 1.2: a key exchange) weakens nothing.
 pub fn security(negotiated: &Negotiated) -> Option<Security> {
     let Negotiated { suite, group, certificate, .. } = negotiated;
-    let level = |name: &str, of: fn(&str) -> Option<u16>| if name.is_empty() { Some(256) } else { of(name) };
+    let level =
+        |name: &str, of: fn(&str) -> Option<u16>| if matches!(name, "" | "none") { Some(256) } else { of(name) };
     let bits = cipher(suite)?.min(level(group, key_exchange)?).min(level(certificate, signature)?);
     Some(Security { bits, post_quantum: group.to_ascii_uppercase().contains("MLKEM") })
 }

@@ -44,11 +44,12 @@ const HANDSHAKE: [Column; 6] = [
 ];
 
 /// What messages cost.
-const MESSAGES: [Column; 9] = [
+const MESSAGES: [Column; 10] = [
     Column { head: "echoes\n/s", cell: |summary| whole(summary, Metric::EchoesPerS) },
     Column { head: "server µs\nmessage", cell: |summary| figure(summary, Metric::ServerCpuMessageUs) },
     Column { head: "client µs\nmessage", cell: |summary| figure(summary, Metric::ClientCpuMessageUs) },
     Column { head: "bulk\nserver\nns/byte", cell: |summary| figure(summary, Metric::BulkServerNsPerByte) },
+    Column { head: "of it\nAEAD", cell: |summary| figure(summary, Metric::BulkServerAeadNsPerByte) },
     Column { head: "bulk\nclient\nns/byte", cell: |summary| figure(summary, Metric::BulkClientNsPerByte) },
     Column { head: "paced\np50 µs", cell: |summary| figure(summary, Metric::PacedP50Us) },
     Column { head: "paced\np99 µs", cell: |summary| figure(summary, Metric::PacedP99Us) },
