@@ -125,6 +125,12 @@ pub(crate) fn check_times(config: &RunConfig) -> anyhow::Result<()> {
 pub(crate) fn check_place(path: &Path) -> anyhow::Result<()> {
     let place = || format!("{} cannot be written; --out takes another place", path.display());
     ensure!(!path.is_dir(), "{} is a folder; --out takes the name of a file", path.display());
+    // A result takes the place of what has its name, whole or not at all: it must not be that of a device.
+    ensure!(
+        !path.exists() || path.is_file(),
+        "{} is a device or a pipe, and the result would take its place; --out takes the name of a file",
+        path.display()
+    );
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(place)?;
     // As the result itself will be: another file in the same folder, which then takes its name.

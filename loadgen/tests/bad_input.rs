@@ -149,6 +149,11 @@ fn a_place_for_the_result_that_cannot_be_written_is_told_before_the_run() {
         &["/proc/no/such/place.json cannot be written; --out takes another"],
     );
     refused(&["--out", "."], &[". is a folder; --out takes the name of a file"]);
+    // A socket, which stands for all that is no file: a device would be lost if it were not refused.
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    refused(&["--out", socket.to_str().unwrap()], &["is a device or a pipe, and the result would take its place"]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("results"), "a file where the folder should be").unwrap();
     let ended = start_in(folder, &["run"]).end_within(common::BOUND);
