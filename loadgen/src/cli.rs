@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::{config_file, run, sweep, trace};
+use crate::{config_file, engines, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
@@ -47,6 +47,11 @@ enum Verb {
     /// option of run and without a preset it is a tour of five minutes: what does TLS cost me?
     /// Exit code: 0 all valid, 1 could not run, 3 not all of it is valid, or it was interrupted.
     Sweep(Box<sweep::SweepCommand>),
+    /// Say which engines run on this machine, and what of its kernel each makes use of
+    ///
+    /// Everything is tried, nothing is told from the kernel's release.
+    /// Exit code: 0 also if an engine does not run, since that is the answer.
+    Engines(engines::EnginesCommand),
 }
 
 /// `wssbench run`.
@@ -84,6 +89,7 @@ pub(crate) fn main() -> ExitCode {
         match command.verb {
             Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| ExitCode::SUCCESS),
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
+            Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
             Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
             None => run::run(&configure(command.run, given)?).map(exit_of_run),

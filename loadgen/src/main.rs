@@ -7,6 +7,7 @@ mod cli;
 mod client_side;
 mod config_file;
 mod embedded;
+mod engines;
 mod environment;
 mod generator;
 mod preflight;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use wss_results::config::tls::Verify;
+use wss_results::io_totals::SideIo;
 use wss_results::run_result::{
     EchoResult, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA, Side,
     Target as TargetResult, Warmup,
@@ -301,6 +302,7 @@ impl Run<'_> {
         if let Some(server) = &spent.server {
             result.server_cpu_ns = each(server.cpu, result.completed);
             result.server_busy = (server.busy.count() > 0).then(|| server.busy.summary());
+            result.io.server = server.io.clone().map(|io| SideIo::of_handshakes(io, result.completed));
         }
         self.split_cost(&mut result, &record.totals, &spent);
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
@@ -343,6 +345,7 @@ impl Run<'_> {
             result.server_cpu_ns = each(server.cpu, result.received);
             let aead = Duration::from_nanos(server.crypto.aead_ns);
             result.server_aead_ns = each(aead, result.received).filter(|ns| *ns > 0.0);
+            result.io.server = server.io.clone().map(|io| SideIo::of_messages(io, result.received));
         }
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         Ok((result, spent))

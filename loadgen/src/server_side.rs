@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use wss_results::io_totals::IoTotals;
 use wss_results::run_result::NegotiatedCount;
 use wss_results::server_stats::{CryptoTime, HandshakeTotals, SCHEMA};
 use wss_results::{LatencyHistogram, ServerStats};
@@ -49,6 +50,8 @@ pub(crate) struct Difference {
     pub(crate) handshakes: HandshakeTotals,
     pub(crate) crypto: CryptoTime,
     pub(crate) system: Duration,
+    /// Of the workers' rings, if their engine has any that it counts.
+    pub(crate) io: Option<IoTotals>,
 }
 
 /// The difference of two looks at the same server.
@@ -76,5 +79,6 @@ pub(crate) fn difference(before: &ServerStats, after: &ServerStats) -> anyhow::R
         handshakes: after.handshakes.since(&before.handshakes),
         crypto: after.crypto.since(&before.crypto),
         system: Duration::from_nanos(after.system_ns.saturating_sub(before.system_ns)),
+        io: after.io.as_ref().zip(before.io.as_ref()).map(|(after, before)| after.since(before)),
     })
 }

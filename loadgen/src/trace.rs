@@ -54,7 +54,7 @@ pub(crate) struct TraceCommand {
     #[arg(long, value_enum, conflicts_with = "url")]
     layer: Option<Layer>,
 
-    /// Engine of the embedded server [default: tokio-uring]
+    /// Engine of the embedded server [default: uring]
     #[arg(long, value_enum, value_name = "ENGINE", conflicts_with = "url")]
     server_engine: Option<EngineKind>,
 

@@ -9,10 +9,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use common::peer::{self, Authority};
-use common::{assert_adds_up, errors, run};
+use common::{ENGINES, assert_adds_up, errors, run};
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
-
-const ENGINES: [&str; 2] = ["epoll", "tokio-uring"];
 
 /// Two connections over which all messages come back, and which fail to close in this way.
 fn fails_to_close(url: &str, extra: &[&str], kind: &str, says: &str) {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::peer::{self, Authority};
-use common::{assert_adds_up, assert_no_errors, errors, run};
+use common::{ENGINES, assert_adds_up, assert_no_errors, errors, run};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
@@ -25,7 +25,7 @@ const CONNECTIONS: u64 = 2;
 
 /// Half a second of 200 messages a second to a server, on each engine; `check` looks at each result.
 fn meet(url: &str, extra: &[&str], check: impl Fn(&RunResult)) {
-    for engine in ["epoll", "tokio-uring"] {
+    for engine in ENGINES {
         let always = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
         let waits = ["--duration", "500ms", "--echo-timeout", "1s", "--close-timeout", "1s", "--engine", engine];
         let result = run(&[&[url], &always[..], &waits, extra].concat()).result();

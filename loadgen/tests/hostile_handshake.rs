@@ -12,10 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::peer::{self, Authority};
-use common::{Ended, assert_adds_up, assert_no_errors, errors, run};
+use common::{ENGINES, Ended, assert_adds_up, assert_no_errors, errors, run};
 use tokio_tungstenite::tungstenite;
-
-const ENGINES: [&str; 2] = ["epoll", "tokio-uring"];
 
 /// Two connections to a server, with short waits: only `extra` differs between the tests.
 fn attempt(engine: &str, url: &str, extra: &[&str]) -> Ended {

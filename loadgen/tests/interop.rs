@@ -15,13 +15,11 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use common::peer::Authority;
-use common::{CLOSED, SHORT, assert_no_errors, run};
+use common::{CLOSED, ENGINES, SHORT, assert_no_errors, run};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 use wss_results::RunResult;
-
-const ENGINES: [&str; 2] = ["epoll", "tokio-uring"];
 
 /// A TLS echo server on asyncio; it prints its port once it listens, and has read its key by then.
 const PYTHON_SERVER: &str = r#"
@@ -158,7 +156,7 @@ fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
 }
 
 #[test]
-fn tokio_tungstenite_echoes_what_the_generator_sends_on_both_engines() {
+fn tokio_tungstenite_echoes_what_the_generator_sends_on_every_engine() {
     let authority = Authority::new("127.0.0.1");
     let url = format!("wss://{}/", tungstenite_over_tls(&authority));
     for engine in ENGINES {
@@ -189,7 +187,7 @@ fn write_for_python(authority: &Authority) -> (String, String) {
 }
 
 #[test]
-fn a_tls_server_in_python_echoes_what_the_generator_sends_on_both_engines() {
+fn a_tls_server_in_python_echoes_what_the_generator_sends_on_every_engine() {
     let authority = Authority::new("127.0.0.1");
     let (chain, key) = write_for_python(&authority);
     let mut server = Other::start(&mut python(PYTHON_SERVER, &[&chain, &key]));

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Ended, Running, assert_adds_up, peer, start};
+use common::{ENGINES, Ended, Running, assert_adds_up, peer, start};
 
 /// How long after a signal a run may go on. Its own longest wait here is a close timeout of 5 s.
 const SOON: Duration = Duration::from_secs(15);
@@ -85,7 +85,7 @@ fn assert_partial(ended: &Ended) -> wss_results::RunResult {
 
 #[test]
 fn a_signal_while_messages_are_exchanged_keeps_those_that_were() {
-    for (signal, engine) in [("-INT", "tokio-uring"), ("-TERM", "epoll")] {
+    for (signal, engine) in [("-INT", "uring"), ("-TERM", "uring"), ("-INT", "tokio-uring"), ("-TERM", "epoll")] {
         let arguments =
             ["--connections", "4", "--warmup", "0s", "--duration", "60s", "--rate", "1k/s", "--engine", engine];
         let result = assert_partial(&interrupted_in("echo", signal, &arguments));
@@ -136,7 +136,7 @@ fn a_signal_while_connections_are_opened_keeps_those_that_were() {
 
 #[test]
 fn a_signal_in_handshake_mode_keeps_those_that_were_completed() {
-    for engine in ["epoll", "tokio-uring"] {
+    for engine in ENGINES {
         let arguments = ["--mode", "handshake", "--connect-rate", "100/s", "--warmup", "0s", "--duration", "60s"];
         let arguments = [&arguments[..], &["--engine", engine]].concat();
         let result = assert_partial(&interrupted_in("handshake", "-INT", &arguments));

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{CLOSED, SHORT, assert_no_errors, run, samples, start_in, wssbench};
+use common::{CLOSED, ENGINES, SHORT, assert_no_errors, run, samples, start_in, wssbench};
 use wss_results::run_result::NegotiatedCount;
 use wss_results::{EngineKind, Layer, Mode, Rate, RunResult};
 
@@ -41,6 +41,11 @@ fn every_layer(engine: EngineKind) {
 }
 
 #[test]
+fn uring_runs_every_layer_without_an_error() {
+    every_layer(EngineKind::Uring);
+}
+
+#[test]
 fn epoll_runs_every_layer_without_an_error() {
     every_layer(EngineKind::Epoll);
 }
@@ -52,10 +57,47 @@ fn tokio_uring_runs_every_layer_without_an_error() {
 
 #[test]
 fn the_two_ends_may_have_different_engines() {
-    for (server, client) in [("epoll", "tokio-uring"), ("tokio-uring", "epoll")] {
+    for (server, client) in ENGINES.iter().flat_map(|server| ENGINES.map(|client| (*server, client))) {
+        if server == client {
+            continue;
+        }
         let arguments = ["--connections", "4", "--server-engine", server, "--client-engine", client];
         let result = sound(&[&CLOSED[..], &arguments].concat());
+        assert_rings_are_told(&result);
         assert_eq!((result.server.unwrap().engine.name(), result.client.engine.name()), (server, client));
+    }
+}
+
+/// Of each phase, both ends' rings, if they have any that somebody counts.
+fn assert_rings_are_told(result: &RunResult) {
+    let counts = |engine: EngineKind| engine == EngineKind::Uring;
+    let ends = (counts(result.client.engine), counts(result.server.as_ref().unwrap().engine));
+    let phases = [Some(&result.handshake.io), result.echo.as_ref().map(|echo| &echo.io)];
+    for (index, io) in phases.into_iter().flatten().enumerate() {
+        assert_eq!((io.client.is_some(), io.server.is_some()), ends, "{io:?}");
+        for side in [&io.client, &io.server].into_iter().flatten() {
+            let totals = &side.totals;
+            assert!(totals.enters > 0 && totals.submissions > 0 && totals.completions > 0, "{side:?}");
+            assert!(totals.buffers_low_water <= totals.buffers, "{side:?}");
+            let told = (side.completions_per_enter, side.enters_per_handshake, side.enters_per_message);
+            match told {
+                (Some(_), Some(_), None) => assert_eq!(index, 0, "{side:?}"),
+                (Some(_), None, Some(_)) => assert_eq!(index, 1, "{side:?}"),
+                _ => panic!("{side:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_rings_did_is_told_of_each_end_and_phase_that_has_one() {
+    for engine in ENGINES {
+        for mode in ["echo", "handshake"] {
+            let arguments = ["--connections", "4", "--mode", mode, "--engine", engine];
+            let result = sound(&[&CLOSED[..], &arguments].concat());
+            assert_rings_are_told(&result);
+            assert_eq!(wss_results::report::terminal(&result).contains("\nRings "), engine == "uring");
+        }
     }
 }
 
@@ -104,8 +146,9 @@ fn handshakes_are_counted_at_both_ends_with_and_without_a_first_echo() {
 }
 
 #[test]
-fn a_server_that_is_asked_to_close_first_does_so_on_both_engines() {
-    for (engine, layer) in [("epoll", "wss"), ("tokio-uring", "tls"), ("tokio-uring", "ws")] {
+fn a_server_that_is_asked_to_close_first_does_so_on_every_engine() {
+    let rings = [("uring", "wss"), ("uring", "tls"), ("uring", "ws"), ("tokio-uring", "tls"), ("tokio-uring", "ws")];
+    for (engine, layer) in rings.into_iter().chain([("epoll", "wss")]) {
         let arguments = ["--mode", "handshake", "--server-closes", "--engine", engine, "--layer", layer];
         let result = sound(&[&CLOSED[..], &["--connect-concurrency", "4"], &arguments].concat());
         assert!(result.handshake.completed > 4 && result.config.server_closes);
@@ -114,7 +157,7 @@ fn a_server_that_is_asked_to_close_first_does_so_on_both_engines() {
 
 #[test]
 fn eight_messages_in_flight_come_back_in_order() {
-    for engine in ["epoll", "tokio-uring"] {
+    for engine in ENGINES {
         let arguments = ["--connections", "3", "--in-flight", "8", "--size", "1000", "--engine", engine];
         let result = sound(&[&CLOSED[..], &arguments].concat());
         assert!(result.valid, "{:?}", result.invalid_because);
@@ -124,7 +167,9 @@ fn eight_messages_in_flight_come_back_in_order() {
 
 #[test]
 fn a_message_of_a_mebibyte_comes_back_byte_for_byte() {
-    for (engine, layer) in [("epoll", "wss"), ("tokio-uring", "wss"), ("tokio-uring", "tls"), ("epoll", "tcp")] {
+    let uring = ["wss", "ws", "tls", "tcp"].map(|layer| ("uring", layer));
+    let others = [("epoll", "wss"), ("tokio-uring", "wss"), ("tokio-uring", "tls"), ("epoll", "tcp")];
+    for (engine, layer) in uring.into_iter().chain(others) {
         let arguments = ["--connections", "4", "--size", "1MiB", "--engine", engine, "--layer", layer];
         let result = sound(&[&CLOSED[..], &arguments].concat());
         assert!(result.echo.unwrap().received >= 4);

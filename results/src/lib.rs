@@ -6,6 +6,8 @@
 //! its file.
 
 pub mod config;
+pub mod engines_result;
+pub mod io_totals;
 pub mod latency;
 mod named_latency;
 pub mod report;

@@ -3,6 +3,7 @@
 //! A report is made from a [`RunResult`](crate::RunResult) and nothing else, and it prints nothing itself: it
 //! returns text, so that the same result gives the same report a year later.
 
+mod engines;
 mod page;
 pub(crate) mod quantity;
 pub mod sweep;
@@ -11,4 +12,5 @@ mod terminal;
 pub mod trace;
 pub(crate) mod words;
 
+pub use engines::engines;
 pub use terminal::terminal;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, RunConfig};
+use crate::io_totals::PhaseIo;
 use crate::latency::Latency;
 
 /// Schema of [`RunResult`]. The number is the major version: a reader refuses one that it does not know.
@@ -199,6 +200,9 @@ pub struct HandshakeResult {
     /// What went over the wire.
     #[serde(default)]
     pub flights: Option<Flights>,
+    /// What both ends' rings did meanwhile.
+    #[serde(default)]
+    pub io: PhaseIo,
 }
 
 /// Where one end's time for a handshake went: means over the completed ones, nanoseconds.
@@ -293,6 +297,9 @@ pub struct EchoResult {
     /// Part of `server_cpu_ns` in the records' AEAD (`--cost-split all`).
     #[serde(default)]
     pub server_aead_ns: Option<f64>,
+    /// What both ends' rings did meanwhile.
+    #[serde(default)]
+    pub io: PhaseIo,
 }
 
 /// The warm-up, with the same shapes.

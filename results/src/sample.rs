@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::tls::Verify;
 use crate::config::{EngineKind, Mode, RunConfig};
+use crate::io_totals::{IoTotals, PhaseIo, SideIo};
 use crate::latency::{Latency, LatencyHistogram};
 use crate::run_result::{
     EchoResult, Environment, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult, SCHEMA, SeriesPoint,
@@ -48,13 +49,23 @@ fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
         bytes_received_mean: Some(2_207.0),
         client_cpu_ns: Some(742_000.0),
         server_cpu_ns: Some(801_000.0),
+        io: PhaseIo {
+            client: Some(SideIo::of_handshakes(ring(9 * count, 250), count)),
+            server: Some(SideIo::of_handshakes(ring(7 * count, 248), count)),
+        },
         ..HandshakeResult::default()
     }
 }
 
+/// What a ring counts that never had too little of anything.
+fn ring(enters: u64, buffers_low_water: u64) -> IoTotals {
+    let (submissions, completions) = (enters * 5 / 4, enters * 3 / 2);
+    IoTotals { enters, submissions, completions, buffers: 256, buffers_low_water, ..IoTotals::default() }
+}
+
 fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
     Side {
-        engine: EngineKind::TokioUring,
+        engine: EngineKind::Uring,
         threads: 1,
         cpus: Some(cpu.to_owned()),
         cpu_utilisation,
@@ -62,6 +73,11 @@ fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
         rss_bytes_idle: Some(rss_bytes_idle),
         rss_bytes_peak: rss_bytes_idle + (4 << 20),
     }
+}
+
+/// What a ring counts that had too little of everything.
+fn short_ring() -> IoTotals {
+    IoTotals { no_buffers: 1_204, partial_sends: 17, overflows: 3, ..ring(210_000, 0) }
 }
 
 /// A sort of handshake that a default run makes, `count` times.
@@ -96,6 +112,10 @@ pub(crate) fn echo_run() -> RunResult {
         client_cpu_ns: Some(18_900.0),
         server_cpu_ns: Some(21_300.0),
         bytes_per_s: 639_961.6,
+        io: PhaseIo {
+            client: Some(SideIo::of_messages(ring(151_000, 231), 100_000)),
+            server: Some(SideIo::of_messages(ring(88_000, 212), 100_000)),
+        },
         ..EchoResult::default()
     };
     let point = |phase: &str, second: f64| SeriesPoint {
@@ -182,8 +202,10 @@ pub(crate) fn invalid_run() -> RunResult {
     result.server_negotiated = None;
     result.handshake.server_busy = None;
     result.handshake.server_cpu_ns = None;
+    result.handshake.io.server = None;
     result.client.cpu_utilisation = 0.94;
     let echo = result.echo.as_mut().expect("a run of --mode echo");
+    echo.io = PhaseIo { client: Some(SideIo::of_messages(short_ring(), 94_120)), server: None };
     (echo.sent, echo.received, echo.failed, echo.rate_per_s) = (95_760, 94_120, 5_880, 9_412.0);
     echo.lateness = latency(612_000.0, 94_120);
     echo.waited_for_peer = 31_044;
@@ -232,6 +254,15 @@ pub(crate) fn large_run() -> RunResult {
     (handshake.planned, handshake.completed, handshake.failed) = (u64::MAX, u64::MAX, u64::MAX);
     handshake.rate_per_s = 1e12;
     (handshake.client_cpu_ns, handshake.server_cpu_ns) = (Some(1e15), Some(1e15));
+    let most = IoTotals {
+        enters: u64::MAX,
+        completions: u64::MAX,
+        buffers: u64::MAX,
+        buffers_low_water: u64::MAX,
+        no_buffers: u64::MAX,
+        ..IoTotals::default()
+    };
+    handshake.io.server = Some(SideIo::of_handshakes(most, 1));
     handshake.server_busy = Some(slow.clone());
     (handshake.ready, handshake.lateness) = (slow.clone(), slow.clone());
     let echo = result.echo.as_mut().expect("a run of --mode echo");

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, Layer};
+use crate::io_totals::IoTotals;
 use crate::latency::{HistogramError, LatencyHistogram};
 use crate::run_result::NegotiatedCount;
 
@@ -52,6 +53,9 @@ pub struct ServerStats {
     pub crypto: CryptoTime,
     /// Part of `cpu_ns` in the kernel.
     pub system_ns: u64,
+    /// What the workers' rings did; null where the engine does not count it.
+    #[serde(default)]
+    pub io: Option<IoTotals>,
 }
 
 /// Time in cryptography by what it was for, and how often the clock was read for it. All zero where nothing is timed.

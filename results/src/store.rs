@@ -160,6 +160,8 @@ struct Named {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::EngineKind;
+    use crate::io_totals::PhaseIo;
     use crate::sample::{echo_run, handshake_run};
 
     /// What `read` says about a file with this text.
@@ -264,6 +266,24 @@ mod tests {
         let path = folder.path().join("run.json");
         fs::write(&path, edited(|run| run["handshake"]["added_later"] = 1.into())).unwrap();
         assert_eq!(read(&path).unwrap(), echo_run());
+    }
+
+    #[test]
+    fn a_result_from_before_rings_were_counted_reads_without_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        let old = edited(|value| {
+            for phase in ["handshake", "echo"] {
+                value[phase].as_object_mut().unwrap().remove("io").unwrap();
+            }
+            // It is of the time of another default.
+            value["config"]["engine"] = "tokio-uring".into();
+        });
+        fs::write(&path, old).unwrap();
+        let read = read(&path).unwrap();
+        assert_eq!(read.handshake.io, PhaseIo::default());
+        assert_eq!(read.echo.unwrap().io, PhaseIo::default());
+        assert_eq!(read.config.engine, EngineKind::TokioUring);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use wss_results::LatencyHistogram;
+use wss_results::io_totals::IoTotals;
 use wss_results::server_stats::{CryptoTime, HandshakeTotals, Outcome};
 use wss_wire::busy::Spent;
 use wss_wire::tls::{Label, LabelCounts, timed};
@@ -79,8 +80,8 @@ impl Counters {
         self.handshakes.set(handshakes);
     }
 
-    /// All of it, as it stands.
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// All of it, as it stands, beside what the engine of this thread counts.
+    pub(crate) fn snapshot(&self, io: Option<IoTotals>) -> Snapshot {
         Snapshot {
             open: self.open.get(),
             messages: self.messages.get(),
@@ -90,6 +91,7 @@ impl Counters {
             busy: self.busy.borrow().clone(),
             handshakes: self.handshakes.get(),
             crypto: timed::spent(),
+            io,
         }
     }
 }
@@ -106,6 +108,8 @@ pub(crate) struct Snapshot {
     pub(crate) handshakes: HandshakeTotals,
     /// Of the worker's thread, which is the one that asks.
     pub(crate) crypto: CryptoTime,
+    /// Of its ring, if the engine has one that it counts.
+    pub(crate) io: Option<IoTotals>,
 }
 
 impl Snapshot {
@@ -121,6 +125,9 @@ impl Snapshot {
         self.busy.merge(&other.busy);
         self.handshakes.add(&other.handshakes);
         self.crypto.add(&other.crypto);
+        if let Some(io) = &other.io {
+            self.io.get_or_insert_default().add(io);
+        }
     }
 
     /// The outcomes in words, in the order of the phases.

@@ -21,7 +21,7 @@ pub struct ServeOptions {
     pub layer: Layer,
 
     /// Who drives the sockets
-    #[arg(long, value_enum, default_value_t = EngineKind::TokioUring)]
+    #[arg(long, value_enum, default_value_t = EngineKind::Uring)]
     pub engine: EngineKind,
 
     /// Worker threads [default: one a CPU]

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{BINARY, Server, frame, on_both_engines, refused};
+use common::{BINARY, Server, frame, on_every_engine, refused};
 use wss_results::ServerStats;
 use wss_results::server_stats::SCHEMA;
 
@@ -77,6 +77,19 @@ fn open_connections_are_counted_while_they_are_open(engine: &str) {
     server.await_all_closed();
 }
 
+/// Who has a ring and counts tells what it did; who has not tells nothing, rather than zeros.
+fn what_the_rings_did_is_told_if_anyone_counts_it(engine: &str) {
+    let server = busy_server(engine);
+    let (before, after) = (server.stats(), server.stats());
+    assert_eq!(before.io.is_some(), engine == "uring", "{:?}", before.io);
+    if let (Some(before), Some(after)) = (before.io, after.io) {
+        // Nine connections, each of which was accepted and received something.
+        assert!(before.completions >= 18 && before.enters > 0 && before.submissions > 0, "{before:?}");
+        assert!(before.buffers_low_water <= before.buffers, "{before:?}");
+        assert!(after.enters >= before.enters && after.completions >= before.completions, "{before:?}, then {after:?}");
+    }
+}
+
 /// The counters of several workers are added up, whichever of them the kernel gave a connection to.
 fn several_workers_answer_as_one(engine: &str) {
     let server = Server::start(engine, &["--threads", "3"]);
@@ -133,6 +146,16 @@ fn metrics_are_prometheus_text_with_the_same_counts(engine: &str) {
     assert_eq!(sample("wssbench_connections_open"), 0.0);
     assert!(sample("wssbench_worker_cpu_seconds_total") > 0.0);
     assert!(sample("wssbench_resident_memory_bytes") > 1e6);
+    match &stats.io {
+        Some(io) => {
+            // Between the two questions the worker went on: what it counts can only have become more.
+            let counted = sample("wssbench_ring_enters_total");
+            assert!(counted > 0.0 && counted <= io.enters as f64, "{counted}, then {io:?}");
+            assert_eq!(sample("wssbench_ring_no_buffers_total"), io.no_buffers as f64);
+            assert_eq!(sample("wssbench_ring_buffers"), io.buffers as f64);
+        }
+        None => assert!(!body.contains("ring_"), "{body}"),
+    }
     let handshakes: f64 =
         samples.iter().filter(|(name, _)| name.starts_with("wssbench_tls_handshakes_total{")).map(|(_, n)| n).sum();
     assert_eq!(handshakes, 9.0);
@@ -153,10 +176,11 @@ fn an_address_that_others_can_reach_is_refused(engine: &str) {
     }
 }
 
-on_both_engines! {
+on_every_engine! {
     the_counts_add_up,
     the_answer_says_what_serves,
     open_connections_are_counted_while_they_are_open,
+    what_the_rings_did_is_told_if_anyone_counts_it,
     several_workers_answer_as_one,
     metrics_are_prometheus_text_with_the_same_counts,
     other_paths_and_methods_are_refused,

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use common::{
-    BINARY, PATIENCE, Server, TEXT, client_config, frame, header, on_both_engines, read_to_end, request, wait_for,
+    BINARY, PATIENCE, Server, TEXT, client_config, frame, header, on_every_engine, read_to_end, request, wait_for,
 };
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
@@ -276,7 +276,7 @@ fn a_silent_client_of_the_admin_endpoint_hinders_nobody(engine: &str) {
     assert_eq!(server.stats().messages_echoed, 1);
 }
 
-on_both_engines! {
+on_every_engine! {
     a_silent_connection_is_ended,
     half_a_client_hello_is_ended,
     a_client_hello_that_drips_is_ended_at_the_one_deadline,

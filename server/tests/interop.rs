@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use common::{BINARY, PATIENCE, Server, TEXT, WebSocket, client_config, on_both_engines, read_to_end};
+use common::{BINARY, PATIENCE, Server, TEXT, WebSocket, client_config, on_every_engine, read_to_end};
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -266,7 +266,7 @@ fn websockets_without_tls_get_their_messages_back(engine: &str) {
     assert!(server.stats().negotiated.is_empty(), "there is no TLS to count");
 }
 
-on_both_engines! {
+on_every_engine! {
     tungstenite_gets_its_messages_back,
     tungstenite_gets_its_fragments_back_as_one_message,
     tungstenite_closes_in_order,

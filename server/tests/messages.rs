@@ -4,7 +4,7 @@ mod common;
 
 use std::io::Write;
 
-use common::{BINARY, CLOSE, Frame, PING, PONG, Server, TEXT, WebSocket, frame, on_both_engines, request};
+use common::{BINARY, CLOSE, Frame, PING, PONG, Server, TEXT, WebSocket, frame, on_every_engine, request};
 
 /// Bytes that repeat with a period no record or buffer has, so that a lost or doubled piece shows.
 fn payload(length: usize) -> Vec<u8> {
@@ -130,7 +130,7 @@ fn messages_sent_at_once_come_back_in_order(engine: &str) {
     assert_eq!(server.stats().messages_echoed, 500);
 }
 
-on_both_engines! {
+on_every_engine! {
     text_binary_and_empty_messages_come_back,
     each_form_of_the_length_comes_back,
     a_message_of_the_maximum_size_comes_back,

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use common::{
-    BINARY, CLOSE, PATIENCE, PING, PONG, Server, Tls, WebSocket, frame, on_both_engines, read_to_end, wait_for,
+    BINARY, CLOSE, PATIENCE, PING, PONG, Server, Tls, WebSocket, frame, on_every_engine, read_to_end, wait_for,
 };
 
 const MIB: u64 = 1 << 20;
@@ -208,7 +208,7 @@ fn a_thousand_connections_one_after_the_other_leave_no_memory_behind(engine: &st
     assert_eq!(stats.messages_echoed, 1000);
 }
 
-on_both_engines! {
+on_every_engine! {
     a_peer_that_never_reads_is_ended_and_costs_no_memory,
     a_ping_flood_is_answered_in_order_and_costs_no_memory,
     empty_fragments_without_end_are_idleness,

@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{BINARY, CLOSE, Server, TEXT, WebSocket, frame, on_both_engines, read_to_end, refused, tls_over};
+use common::{BINARY, CLOSE, Server, TEXT, WebSocket, frame, on_every_engine, read_to_end, refused, tls_over};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::Signal;
 
@@ -205,7 +205,7 @@ fn the_ready_line_says_what_was_asked_for(engine: &str) {
     assert_eq!(ready.limits.as_object().map(serde_json::Map::len), Some(7), "each limit is printed: {}", ready.limits);
 }
 
-on_both_engines! {
+on_every_engine! {
     fifty_connections_under_load_get_1001_on_sigterm,
     a_peer_that_never_pauses_gets_1001_on_sigterm,
     a_peer_that_never_answers_does_not_hold_up_the_end,

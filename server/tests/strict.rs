@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BINARY, CLOSE, PING, PONG, Server, TEXT, WebSocket, frame, header, on_both_engines};
+use common::{BINARY, CLOSE, PING, PONG, Server, TEXT, WebSocket, frame, header, on_every_engine};
 
 /// A frame of another kind than those of `common`: FIN clear.
 const TEXT_BEGINS: u8 = 0x01;
@@ -152,7 +152,7 @@ fn headers_that_claim_the_maximum_reserve_no_memory(engine: &str) {
     assert_eq!(last.read().payload.len(), 16 << 20);
 }
 
-on_both_engines! {
+on_every_engine! {
     an_unmasked_frame_is_closed_with_1002,
     a_ping_of_126_bytes_is_closed_with_1002,
     a_pong_of_126_bytes_is_closed_with_1002,

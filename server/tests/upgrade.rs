@@ -5,7 +5,7 @@ mod common;
 
 use std::io::Write;
 
-use common::{Server, TEXT, WebSocket, on_both_engines, read_to_end, request};
+use common::{Server, TEXT, WebSocket, on_every_engine, read_to_end, request};
 
 /// An answer to a request that was refused.
 struct Answer {
@@ -208,7 +208,7 @@ fn an_end_within_the_request_is_counted(engine: &str) {
     server.assert_echoes();
 }
 
-on_both_engines! {
+on_every_engine! {
     a_request_that_is_not_valid_is_answered_with_400,
     another_path_is_answered_with_404,
     another_method_is_answered_with_405_and_allow,

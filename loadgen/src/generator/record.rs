@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use wss_results::LatencyHistogram;
+use wss_results::io_totals::{IoTotals, PhaseIo, SideIo};
 use wss_results::run_result::{EchoResult, ErrorCount, Flights, HandshakeResult};
 use wss_results::server_stats::HandshakeTotals;
 use wss_wire::busy::Spent;
@@ -176,6 +177,8 @@ pub(crate) struct HandshakeRecord {
     pub(crate) early_data: u64,
     pub(crate) last: Last,
     pub(crate) labels: LabelCounts,
+    /// What the thread's ring did, if the engine has one that it counts.
+    pub(crate) io: Option<IoTotals>,
     pub(crate) failures: Failures,
 }
 
@@ -237,6 +240,7 @@ impl HandshakeRecord {
         self.early_data += other.early_data;
         self.last.merge(other.last);
         self.labels.merge(&other.labels);
+        add_io(&mut self.io, other.io.as_ref());
         self.failures.merge(other.failures);
     }
 
@@ -265,6 +269,7 @@ impl HandshakeRecord {
             client_cost: None,
             server_cost: None,
             flights: self.flights.map(|flights| self.flights_mean(&flights)),
+            io: PhaseIo { client: self.io.clone().map(|io| SideIo::of_handshakes(io, self.completed)), server: None },
         }
     }
 
@@ -297,6 +302,8 @@ pub(crate) struct EchoRecord {
     pub(crate) lateness: LatencyHistogram,
     /// Time of the thread in the records' AEAD, if that is timed.
     pub(crate) aead_ns: u64,
+    /// What the thread's ring did, if the engine has one that it counts.
+    pub(crate) io: Option<IoTotals>,
     pub(crate) failures: Failures,
 }
 
@@ -317,6 +324,7 @@ impl EchoRecord {
         self.service.merge(&other.service);
         self.lateness.merge(&other.lateness);
         self.aead_ns += other.aead_ns;
+        add_io(&mut self.io, other.io.as_ref());
         self.failures.merge(other.failures);
     }
 
@@ -338,7 +346,15 @@ impl EchoRecord {
             bytes_per_s: self.received as f64 * size as f64 / elapsed.as_secs_f64().max(1e-9),
             client_aead_ns: (self.aead_ns > 0 && self.received > 0).then(|| self.aead_ns as f64 / self.received as f64),
             server_aead_ns: None,
+            io: PhaseIo { client: self.io.clone().map(|io| SideIo::of_messages(io, self.received)), server: None },
         }
+    }
+}
+
+/// Adds another thread's, if it counts.
+fn add_io(sum: &mut Option<IoTotals>, other: Option<&IoTotals>) {
+    if let Some(other) = other {
+        sum.get_or_insert_default().add(other);
     }
 }
 

@@ -12,6 +12,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
 use wss_results::config::LimitOptions;
+use wss_results::io_totals::IoTotals;
 use wss_wire::engine::{Engine, EngineError};
 use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs, timed};
 
@@ -300,17 +301,20 @@ async fn work<E: Engine>(setup: Setup) {
                 continue;
             }
             Command::Handshakes(plan) => {
-                let start = plan.start;
+                let (start, before) = (plan.start, E::io());
                 let phase = opening::open_planned::<E>(&context, plan);
                 attend::<E>(&context, start, &mut commands, &reports, phase).await;
-                Report::Handshakes(Box::new(context.take_handshakes()))
+                let mut record = context.take_handshakes();
+                record.io = io_since::<E>(before.as_ref());
+                Report::Handshakes(Box::new(record))
             }
             Command::Echo(plan) => {
-                let before = timed::spent();
+                let (before, io_before) = (timed::spent(), E::io());
                 let phase = context.order_all(|number| Order::Echo(echo_order(&context, &plan, number)));
                 attend::<E>(&context, plan.start, &mut commands, &reports, phase).await;
                 let mut record = context.take_echo();
                 record.aead_ns = timed::spent().since(&before).aead_ns;
+                record.io = io_since::<E>(io_before.as_ref());
                 Report::Echo(Box::new(record))
             }
             Command::Close => {
@@ -327,6 +331,11 @@ async fn work<E: Engine>(setup: Setup) {
             return;
         }
     }
+}
+
+/// What the ring of this thread did since an earlier look, if the engine has one that it counts.
+fn io_since<E: Engine>(before: Option<&IoTotals>) -> Option<IoTotals> {
+    Some(E::io()?.since(before?))
 }
 
 fn stop(context: &Context) {

@@ -34,7 +34,7 @@ pub(super) struct SweepOptions {
     pub(super) blocks: Option<usize>,
 
     /// How long one configuration has its turn in a block, shared by its parts; each has a short warm-up before
-    /// [default: 2s]
+    /// [default: 2s; engines: 5s]
     #[arg(long, value_name = "TIME")]
     pub(super) leg: Option<HumanDuration>,
 

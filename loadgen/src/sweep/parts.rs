@@ -16,10 +16,20 @@ pub(super) const LEG: HumanDuration = HumanDuration::from_secs(2);
 /// The warm-up before a part: a fifth of it, within these.
 const WARMUP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
-/// The parts of a leg that share its time evenly.
-pub(super) fn parts(kinds: &[PartKind], leg: HumanDuration, handshakes: Option<usize>) -> Vec<Part> {
+/// The parts of a leg that share its time evenly. What a preset asks of a part wins over what the part is otherwise.
+pub(super) fn parts(
+    kinds: &[PartKind],
+    leg: HumanDuration,
+    handshakes: Option<usize>,
+    asked: &[(PartKind, Vec<String>)],
+) -> Vec<Part> {
     let share = leg.0 / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
-    kinds.iter().map(|kind| Part { kind: *kind, options: options(*kind, share, handshakes) }).collect()
+    let asked_of = |kind| asked.iter().filter(move |(of, _)| *of == kind).flat_map(|(_, options)| options.clone());
+    let part = |kind: &PartKind| {
+        let asked: Vec<String> = asked_of(*kind).collect();
+        Part { kind: *kind, options: over(&options(*kind, share, handshakes), &asked) }
+    };
+    kinds.iter().map(part).collect()
 }
 
 fn options(kind: PartKind, share: Duration, handshakes: Option<usize>) -> Vec<String> {
@@ -41,6 +51,8 @@ fn options(kind: PartKind, share: Duration, handshakes: Option<usize>) -> Vec<St
             ("rate", "max".to_owned()),
         ],
         (PartKind::Echo, _) => closed_loop(4, "64B"),
+        // Enough for many messages a wake-up, and few enough to be opened within half a second.
+        (PartKind::Crowd, _) => closed_loop(512, "64B"),
         // Timing the AEAD costs a hundredth of a nanosecond a byte here, and tells the record layer's share.
         (PartKind::Bulk, _) => {
             let mut bulk = closed_loop(2, "256KiB");
@@ -85,10 +97,13 @@ fn in_ms(time: Duration) -> String {
 
 /// What `run` is given: the configuration's options over those of the part.
 pub(super) fn arguments(part: &Part, configuration: &[String]) -> Vec<String> {
-    let given = |argument: &&String| configuration.iter().any(|other| name(other) == name(argument));
-    let all: Vec<String> =
-        part.options.iter().filter(|argument| !given(argument)).chain(configuration).cloned().collect();
-    for_run(&all)
+    for_run(&over(&part.options, configuration))
+}
+
+/// Options, and those of `below` that none of them gives.
+fn over(below: &[String], options: &[String]) -> Vec<String> {
+    let given = |argument: &&String| options.iter().any(|other| name(other) == name(argument));
+    below.iter().filter(|argument| !given(argument)).chain(options).cloned().collect()
 }
 
 #[cfg(test)]
@@ -100,31 +115,45 @@ mod tests {
 
     #[test]
     fn the_parts_share_the_time_of_the_leg() {
-        let parts = parts(&PartKind::ALL, LEG, None);
+        let parts = parts(&PartKind::ALL, LEG, None, &[]);
         let configs: Vec<_> = parts.iter().map(|part| parse(&arguments(part, &[])).unwrap()).collect();
         let all: Duration = configs.iter().map(|config| config.duration.0).sum();
         assert_eq!(all, LEG.0);
         assert_eq!(
             configs.iter().map(|config| config.mode).collect::<Vec<_>>(),
-            [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo]
+            [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo, Mode::Echo]
         );
-        assert!(configs[0].no_first_echo && configs[..3].iter().all(|config| config.connect_rate == Rate::Max));
-        assert_eq!((configs[1].size, configs[2].size), (Size(64), Size(256 << 10)));
-        assert_eq!(configs[3].rate, Rate::PerSecond(5000.0));
+        assert!(configs[0].no_first_echo && configs[..4].iter().all(|config| config.connect_rate == Rate::Max));
+        let of = |config: &wss_results::RunConfig| (config.connections, config.size);
+        assert_eq!([1, 2, 3].map(|index| of(&configs[index])), [(4, Size(64)), (512, Size(64)), (2, Size(256 << 10))]);
+        assert_eq!(configs[4].rate, Rate::PerSecond(5000.0));
     }
 
     #[test]
     fn a_configuration_wins_over_a_part() {
-        let part = &parts(&[PartKind::Bulk], LEG, None)[0];
+        let part = &parts(&[PartKind::Bulk], LEG, None, &[])[0];
         let config = parse(&arguments(part, &["--size=1MiB".to_owned(), "--layer=tls".to_owned()])).unwrap();
         assert_eq!((config.size, config.connections), (Size(1 << 20), 2));
-        let part = &parts(&[PartKind::Handshake], LEG, None)[0];
+        let part = &parts(&[PartKind::Handshake], LEG, None, &[])[0];
         assert!(!parse(&arguments(part, &["--no-first-echo=false".to_owned()])).unwrap().no_first_echo);
     }
 
     #[test]
+    fn what_a_preset_asks_of_a_part_wins_over_the_part_and_a_configuration_over_both() {
+        let asked = [(PartKind::Bulk, vec!["--size=16KiB".to_owned(), "--connections=16".to_owned()])];
+        let parts = parts(&[PartKind::Echo, PartKind::Bulk], LEG, None, &asked);
+        let of = |index: usize, options: &[String]| {
+            let config = parse(&arguments(&parts[index], options)).unwrap();
+            (config.connections, config.size)
+        };
+        assert_eq!(of(0, &[]), (4, Size(64)));
+        assert_eq!(of(1, &[]), (16, Size(16 << 10)));
+        assert_eq!(of(1, &["--connections=3".to_owned()]), (3, Size(16 << 10)));
+    }
+
+    #[test]
     fn a_fixed_number_of_handshakes_is_so_many_connections() {
-        let part = &parts(&[PartKind::Handshake], LEG, Some(500))[0];
+        let part = &parts(&[PartKind::Handshake], LEG, Some(500), &[])[0];
         let config = parse(&arguments(part, &[])).unwrap();
         assert_eq!((config.mode, config.connections, config.connect_rate), (Mode::Echo, 500, Rate::Max));
     }

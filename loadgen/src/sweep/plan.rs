@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use wss_results::RunConfig;
 use wss_results::report::sweep::label_as_asked;
 use wss_results::sweep_result::{Configuration, Impossible, Part, SweepResult};
+use wss_results::{HumanDuration, Mode, RunConfig};
 
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
@@ -20,6 +20,9 @@ const MOST_CONFIGURATIONS: usize = 300;
 
 /// What starting and ending one part's processes takes, for the estimate.
 const AROUND_A_PART: Duration = Duration::from_millis(350);
+
+/// What one connection takes to be opened, once to warm up and once more, for the estimate.
+const TO_OPEN: Duration = Duration::from_millis(1);
 
 /// What is to be run.
 #[derive(Debug)]
@@ -62,7 +65,9 @@ impl Plan {
             options.leg_handshakes.is_none() || axes.iter().all(|axis| axis.name() != "--connections"),
             "--leg-handshakes is the number of connections: leave it or --connections out"
         );
-        let parts = parts::parts(&kinds, leg(options)?, options.leg_handshakes);
+        let (usual, asked) =
+            definition.as_ref().map_or((parts::LEG, &[][..]), |preset| (preset.leg, preset.asked.as_slice()));
+        let parts = parts::parts(&kinds, leg(options, usual)?, options.leg_handshakes, asked);
         let (mut configurations, impossible) = possible(suited(product(bases, axes)?), &parts)?;
         let reference = reference(options.reference.as_deref(), &configurations)?;
         let again = again(&configurations, reference);
@@ -78,8 +83,8 @@ fn in_order(kinds: &[wss_results::sweep_result::PartKind]) -> Vec<wss_results::s
     kinds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn leg(options: &SweepOptions) -> anyhow::Result<wss_results::HumanDuration> {
-    let leg = options.leg.unwrap_or(parts::LEG);
+fn leg(options: &SweepOptions, usual: HumanDuration) -> anyhow::Result<HumanDuration> {
+    let leg = options.leg.unwrap_or(usual);
     ensure!(!leg.0.is_zero(), "--leg is 0: give a length of time such as 2s");
     ensure!(options.leg_handshakes != Some(0), "--leg-handshakes is 0: give at least 1");
     Ok(leg)
@@ -194,8 +199,13 @@ fn again(configurations: &[Configuration], reference: usize) -> Option<Configura
 
 /// About how long so many legs take.
 pub(super) fn estimate(sweep: &SweepResult, legs: usize) -> Duration {
+    let opening = |config: &RunConfig| match config.mode {
+        Mode::Echo => TO_OPEN * u32::try_from(config.connections).unwrap_or(u32::MAX),
+        Mode::Handshake => Duration::ZERO,
+    };
     let lasts = |part: &Part| {
-        axes::parse(&part.options).map_or(Duration::ZERO, |config| config.duration.0 + config.warmup.0) + AROUND_A_PART
+        let of = |config: RunConfig| config.duration.0 + config.warmup.0 + opening(&config);
+        axes::parse(&part.options).map_or(Duration::ZERO, of) + AROUND_A_PART
     };
     let leg: Duration = sweep.parts.iter().map(lasts).sum();
     leg * u32::try_from(legs).unwrap_or(u32::MAX)

@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 use wss_results::config::tls::{CertificateKind, Group, Suite};
 use wss_results::sweep_result::PartKind;
-use wss_results::{EngineKind, Layer, ProviderKind, TlsVersion};
+use wss_results::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
+
+use super::parts;
 
 /// A common question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,7 +20,7 @@ pub(super) enum Preset {
     Certs,
     /// Every provider of cryptography, with the same suite, group and certificate
     Providers,
-    /// Every I/O engine, saturated and paced
+    /// Every I/O engine: handshakes, small messages on 64 and on 512 connections, 16 KiB messages, 20,000 a second
     Engines,
     /// TCP, TLS, WebSocket and both
     Layers,
@@ -29,6 +31,9 @@ pub(super) struct Definition {
     /// Options of `run`, the reference first.
     pub(super) configurations: Vec<Vec<String>>,
     pub(super) parts: Vec<PartKind>,
+    /// What it asks of a part that is otherwise than the part.
+    pub(super) asked: Vec<(PartKind, Vec<String>)>,
+    pub(super) leg: HumanDuration,
     pub(super) blocks: usize,
 }
 
@@ -51,17 +56,22 @@ impl Preset {
 
     /// What it runs.
     pub(super) fn definition(self) -> Definition {
-        use PartKind::{Bulk, Echo, Handshake, Paced};
+        use PartKind::{Bulk, Crowd, Echo, Handshake, Paced};
         let (configurations, parts, blocks) = match self {
             Self::Tour => (tour(), vec![Handshake, Echo, Bulk], 8),
             Self::Suites => (suites(), vec![Handshake, Bulk], BLOCKS),
             Self::Groups => (each("group", Group::ALL, Group::name), vec![Handshake], BLOCKS),
             Self::Certs => (each("cert", CertificateKind::ALL, CertificateKind::name), vec![Handshake], BLOCKS),
             Self::Providers => (providers(), vec![Handshake, Echo, Bulk], BLOCKS),
-            Self::Engines => (engines(), vec![Handshake, Echo, Bulk, Paced], BLOCKS),
+            Self::Engines => (engines(), vec![Handshake, Echo, Crowd, Bulk, Paced], BLOCKS),
             Self::Layers => (layers(), vec![Handshake, Echo, Bulk], BLOCKS),
         };
-        Definition { configurations, parts, blocks }
+        let (asked, leg) = match self {
+            // A second for each of its five parts.
+            Self::Engines => (loads_of_engines(), HumanDuration::from_secs(5)),
+            _ => (Vec::new(), parts::LEG),
+        };
+        Definition { configurations, parts, asked, leg, blocks }
     }
 }
 
@@ -116,6 +126,18 @@ fn engines() -> Vec<Vec<String>> {
     each("engine", EngineKind::ALL, EngineKind::name)
 }
 
+/// Loads that tell engines apart. What few connections or large messages cost is TLS's business more than theirs; how
+/// many completions an engine has for a wake-up, the number of connections and the pace decide.
+fn loads_of_engines() -> Vec<(PartKind, Vec<String>)> {
+    let of =
+        |part, options: &[(&str, &str)]| (part, options.iter().map(|(option, value)| set(option, value)).collect());
+    vec![
+        of(PartKind::Echo, &[("connections", "64")]),
+        of(PartKind::Bulk, &[("connections", "16"), ("size", "16KiB")]),
+        of(PartKind::Paced, &[("rate", "20k/s")]),
+    ]
+}
+
 fn layers() -> Vec<Vec<String>> {
     let order = [Layer::Tcp, Layer::Tls, Layer::Ws, Layer::Wss];
     each("layer", &order, Layer::name)
@@ -124,7 +146,6 @@ fn layers() -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::super::axes::parse;
-    use super::super::parts;
     use super::*;
 
     #[test]
@@ -134,12 +155,28 @@ mod tests {
             assert!(definition.configurations.len() > 1 && !definition.parts.is_empty());
             assert_eq!(preset.to_possible_value().unwrap().get_name(), preset.name());
             for options in &definition.configurations {
-                for part in parts::parts(&definition.parts, parts::LEG, None) {
+                for part in parts::parts(&definition.parts, definition.leg, None, &definition.asked) {
                     let config = parse(&parts::arguments(&part, options)).unwrap();
                     assert_eq!(config.check(), Ok(()), "{preset:?} {options:?}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_engines_are_compared_under_the_loads_that_tell_them_apart() {
+        let Definition { configurations, parts, asked, leg, .. } = Preset::Engines.definition();
+        assert_eq!(configurations.concat(), ["--engine=uring", "--engine=tokio-uring", "--engine=epoll"]);
+        let parts = parts::parts(&parts, leg, None, &asked);
+        let configs = parts.iter().map(|part| parse(&parts::arguments(part, &configurations[0])).unwrap());
+        let loads: Vec<_> = configs
+            .map(|config| (config.mode.name(), config.connections, config.size.to_string(), config.rate.to_string()))
+            .skip(1)
+            .collect();
+        let load = |connections, size: &str, rate: &str| ("echo", connections, size.to_owned(), rate.to_owned());
+        let small = [load(64, "64B", "max"), load(512, "64B", "max")];
+        assert_eq!(loads, [&small[..], &[load(16, "16KiB", "max"), load(64, "64B", "20000/s")]].concat());
+        assert_eq!(parts[0].kind, PartKind::Handshake);
     }
 
     #[test]

@@ -23,6 +23,8 @@ use wss_results::{Latency, RunResult};
 pub(crate) const SHORT: [&str; 4] = ["--warmup", "0s", "--duration", "1s"];
 /// A closed loop: lateness is not judged, so that a run without errors is valid on a busy machine as well.
 pub(crate) const CLOSED: [&str; 4] = ["--rate", "max", "--connect-rate", "max"];
+/// Every engine, by the name that `--engine` takes.
+pub(crate) const ENGINES: [&str; 3] = ["uring", "epoll", "tokio-uring"];
 /// How long a short run may take. Far more than it does: it is there so that a hang is told as a hang.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
 

@@ -88,6 +88,8 @@ impl Layer {
 named_choice! {
     /// Who drives the sockets.
     EngineKind {
+        /// io_uring, on a ring of our own.
+        Uring = "uring",
         /// io_uring through tokio-uring.
         TokioUring = "tokio-uring",
         /// epoll through tokio.

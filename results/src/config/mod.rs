@@ -118,7 +118,7 @@ pub struct RunConfig {
     pub seed: u64,
 
     /// Who drives the sockets, on both ends
-    #[arg(long, value_enum, default_value_t = EngineKind::TokioUring)]
+    #[arg(long, value_enum, default_value_t = EngineKind::Uring)]
     pub engine: EngineKind,
 
     /// Engine of the embedded server, if not --engine

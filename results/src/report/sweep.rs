@@ -22,12 +22,15 @@ use crate::sweep_result::{Metric, PartKind, Security, Summary, SweepResult};
 
 /// The figures that are compared in words and tables: of two that say the same (handshakes a core and time a
 /// handshake) one. The others are in the overview, and all of them in JSON and CSV.
-const COMPARED: [Metric; 11] = [
+const COMPARED: [Metric; 14] = [
     Metric::ServerCpuHandshakeUs,
     Metric::ClientCpuHandshakeUs,
     Metric::EchoP50Us,
     Metric::ServerCpuMessageUs,
     Metric::ClientCpuMessageUs,
+    Metric::CrowdEchoesPerS,
+    Metric::CrowdServerCpuMessageUs,
+    Metric::CrowdClientCpuMessageUs,
     Metric::BulkGbPerS,
     Metric::BulkServerNsPerByte,
     Metric::BulkClientNsPerByte,
@@ -54,6 +57,10 @@ const fn title(metric: Metric) -> &'static str {
         Metric::EchoesPerS => "echoes/s",
         Metric::ServerCpuMessageUs => "server µs a message",
         Metric::ClientCpuMessageUs => "client µs a message",
+        Metric::CrowdP50Us => "crowd p50 µs",
+        Metric::CrowdEchoesPerS => "crowd echoes/s",
+        Metric::CrowdServerCpuMessageUs => "crowd server µs a message",
+        Metric::CrowdClientCpuMessageUs => "crowd client µs a message",
         Metric::BulkGbPerS => "bulk GB/s",
         Metric::BulkServerNsPerByte => "bulk server ns a byte",
         Metric::BulkClientNsPerByte => "bulk client ns a byte",
@@ -173,6 +180,9 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
              core: 1 s over the server's. Bytes: TCP payload to the server + back."
                 .to_owned(),
         );
+    }
+    if has(PartKind::Crowd) {
+        sentences.push("Crowd: small messages on many connections, in a closed loop.".to_owned());
     }
     if has(PartKind::Bulk) {
         sentences

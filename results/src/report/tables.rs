@@ -3,9 +3,10 @@
 use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 
 use crate::config::Mode;
+use crate::io_totals::{IoTotals, PhaseIo, SideIo};
 use crate::latency::Latency;
 use crate::report::page::{numbers_right, table};
-use crate::report::quantity::{count, memory, percent, time, time_if_told, total};
+use crate::report::quantity::{count, memory, percent, significant, time, time_if_told, total};
 use crate::report::words::{counted, one_line};
 use crate::run_result::{EchoResult, HandshakeCost, HandshakeResult, RunResult, Side};
 use crate::units::{Rate, Size};
@@ -121,6 +122,56 @@ pub(super) fn cost(result: &RunResult) -> Table {
     add("memory, peak", each(&|side| Some(memory(side.rss_bytes_peak as f64))));
     numbers_right(&mut table);
     table
+}
+
+/// What the rings did in the phase that the run is about, and what a handshake took before it. `None` if no end counts.
+pub(super) fn rings(result: &RunResult) -> Option<Table> {
+    let nothing = PhaseIo::default();
+    let (opening, echoing) = (&result.handshake.io, result.echo.as_ref().map_or(&nothing, |echo| &echo.io));
+    let about = if result.config.mode == Mode::Echo { echoing } else { opening };
+    let ends: [fn(&PhaseIo) -> Option<&SideIo>; 2] = [|io| io.client.as_ref(), |io| io.server.as_ref()];
+    let threads = [Some(&result.client), result.server.as_ref()].map(|side| side.map_or(1, |side| side.threads));
+    // As in the table above it, an end that is not known has no column.
+    let shown = if result.server.is_some() { 2 } else { 1 };
+    if ends.iter().take(shown).all(|end| end(opening).or(end(echoing)).is_none()) {
+        return None;
+    }
+    let mut table = table([&["Rings", "client", "server"][..=shown]].concat());
+    let mut add = |name: &str, cells: Vec<Option<String>>| {
+        if cells.iter().any(Option::is_some) {
+            let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "not counted".to_owned()));
+            table.add_row([name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+        }
+    };
+    let mean = |io: &PhaseIo, of: fn(&SideIo) -> Option<f64>| -> Vec<_> {
+        ends.iter().take(shown).map(|end| of(end(io)?).map(|mean| significant(mean, 3))).collect()
+    };
+    add("enters a handshake", mean(opening, |side| side.enters_per_handshake));
+    add("enters a message", mean(echoing, |side| side.enters_per_message));
+    add("completions an enter", mean(about, |side| side.completions_per_enter));
+    let left = ends.iter().zip(threads).take(shown).map(|(end, threads)| {
+        let IoTotals { buffers, buffers_low_water, .. } = end(echoing).or(end(opening))?.totals;
+        let of_one_thread = buffers / threads.max(1) as u64;
+        (buffers > 0).then(|| format!("{} of {}", count(buffers_low_water), count(of_one_thread)))
+    });
+    add("receive buffers, fewest free", left.collect());
+    // What should not be is told only if it was.
+    for (name, of) in [
+        ("receives without a buffer", (|totals| totals.no_buffers) as fn(&IoTotals) -> u64),
+        ("sends cut short by a full socket", |totals| totals.partial_sends),
+        ("times the completion queue was full", |totals| totals.overflows),
+    ] {
+        let sums = ends.iter().take(shown).map(|end| {
+            end(opening).or(end(echoing))?;
+            Some(total([opening, echoing].into_iter().filter_map(end).map(|side| of(&side.totals))))
+        });
+        let sums: Vec<Option<u64>> = sums.collect();
+        if sums.iter().flatten().any(|sum| *sum > 0) {
+            add(name, sums.into_iter().map(|sum| sum.map(count)).collect());
+        }
+    }
+    numbers_right(&mut table);
+    Some(table)
 }
 
 /// Where each end's time for a handshake went: a mean, and its share of the busy time. `None` if that was not told.

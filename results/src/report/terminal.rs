@@ -29,6 +29,10 @@ pub fn terminal(result: &RunResult) -> String {
     }
     page.gap();
     cost(&mut page, result);
+    if let Some(table) = tables::rings(result) {
+        page.gap();
+        page.table(&table);
+    }
     let mut text = page.finish();
     // The mark needs its meaning only where it stands.
     let marked = text.contains(NOT_TOLD);

@@ -18,6 +18,8 @@ pub enum PartKind {
     Handshake,
     /// Small messages on a few connections, as fast as they are echoed
     Echo,
+    /// Small messages on many connections, as fast as they are echoed
+    Crowd,
     /// Large messages on a few connections, as fast as they are echoed
     Bulk,
     /// Small messages on some connections, at a fixed rate
@@ -26,13 +28,14 @@ pub enum PartKind {
 
 impl PartKind {
     /// All of them, in the order in which a leg has them.
-    pub const ALL: [Self; 4] = [Self::Handshake, Self::Echo, Self::Bulk, Self::Paced];
+    pub const ALL: [Self; 5] = [Self::Handshake, Self::Echo, Self::Crowd, Self::Bulk, Self::Paced];
 
     /// The name on the command line and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Handshake => "handshake",
             Self::Echo => "echo",
+            Self::Crowd => "crowd",
             Self::Bulk => "bulk",
             Self::Paced => "paced",
         }
@@ -67,6 +70,14 @@ pub enum Metric {
     ServerCpuMessageUs,
     /// CPU time of the client a small message.
     ClientCpuMessageUs,
+    /// Median round trip of a small message on many connections, each of which has one under way.
+    CrowdP50Us,
+    /// Small messages echoed a second on many connections.
+    CrowdEchoesPerS,
+    /// CPU time of the server a small message on many connections.
+    CrowdServerCpuMessageUs,
+    /// CPU time of the client a small message on many connections.
+    CrowdClientCpuMessageUs,
     /// Payload of large messages echoed a second, in each direction, 10⁹ bytes.
     BulkGbPerS,
     /// CPU time of the server a byte of it, which it receives once and sends once.
@@ -87,7 +98,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::ServerCpuHandshakeUs,
         Self::ClientCpuHandshakeUs,
         Self::HandshakesPerSPerCore,
@@ -97,6 +108,10 @@ impl Metric {
         Self::EchoesPerS,
         Self::ServerCpuMessageUs,
         Self::ClientCpuMessageUs,
+        Self::CrowdP50Us,
+        Self::CrowdEchoesPerS,
+        Self::CrowdServerCpuMessageUs,
+        Self::CrowdClientCpuMessageUs,
         Self::BulkGbPerS,
         Self::BulkServerNsPerByte,
         Self::BulkClientNsPerByte,
@@ -119,6 +134,10 @@ impl Metric {
             Self::EchoesPerS => "echoes_per_s",
             Self::ServerCpuMessageUs => "server_cpu_message_us",
             Self::ClientCpuMessageUs => "client_cpu_message_us",
+            Self::CrowdP50Us => "crowd_p50_us",
+            Self::CrowdEchoesPerS => "crowd_echoes_per_s",
+            Self::CrowdServerCpuMessageUs => "crowd_server_cpu_message_us",
+            Self::CrowdClientCpuMessageUs => "crowd_client_cpu_message_us",
             Self::BulkGbPerS => "bulk_gb_per_s",
             Self::BulkServerNsPerByte => "bulk_server_ns_per_byte",
             Self::BulkClientNsPerByte => "bulk_client_ns_per_byte",
@@ -139,6 +158,10 @@ impl Metric {
             | Self::HandshakeSentBytes
             | Self::HandshakeReceivedBytes => PartKind::Handshake,
             Self::EchoP50Us | Self::EchoesPerS | Self::ServerCpuMessageUs | Self::ClientCpuMessageUs => PartKind::Echo,
+            Self::CrowdP50Us
+            | Self::CrowdEchoesPerS
+            | Self::CrowdServerCpuMessageUs
+            | Self::CrowdClientCpuMessageUs => PartKind::Crowd,
             Self::BulkGbPerS
             | Self::BulkServerNsPerByte
             | Self::BulkClientNsPerByte
@@ -151,7 +174,7 @@ impl Metric {
 
     /// Whether more of it is better.
     pub const fn more_is_better(self) -> bool {
-        matches!(self, Self::HandshakesPerSPerCore | Self::EchoesPerS | Self::BulkGbPerS)
+        matches!(self, Self::HandshakesPerSPerCore | Self::EchoesPerS | Self::CrowdEchoesPerS | Self::BulkGbPerS)
     }
 }
 
@@ -170,11 +193,15 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
         Metric::HandshakesPerSPerCore => handshake.server_cpu_ns.map(|ns| 1e9 / ns),
         Metric::HandshakeSentBytes => handshake.bytes_sent_mean,
         Metric::HandshakeReceivedBytes => handshake.bytes_received_mean,
-        Metric::EchoP50Us | Metric::PacedP50Us => echo?.response.p50.map(|ns| us(ns as f64)),
+        Metric::EchoP50Us | Metric::CrowdP50Us | Metric::PacedP50Us => echo?.response.p50.map(|ns| us(ns as f64)),
         Metric::PacedP99Us => echo?.response.p99.map(|ns| us(ns as f64)),
-        Metric::EchoesPerS => echo.map(|echo| echo.rate_per_s),
-        Metric::ServerCpuMessageUs | Metric::PacedServerCpuMessageUs => echo?.server_cpu_ns.map(us),
-        Metric::ClientCpuMessageUs | Metric::PacedClientCpuMessageUs => echo?.client_cpu_ns.map(us),
+        Metric::EchoesPerS | Metric::CrowdEchoesPerS => echo.map(|echo| echo.rate_per_s),
+        Metric::ServerCpuMessageUs | Metric::CrowdServerCpuMessageUs | Metric::PacedServerCpuMessageUs => {
+            echo?.server_cpu_ns.map(us)
+        }
+        Metric::ClientCpuMessageUs | Metric::CrowdClientCpuMessageUs | Metric::PacedClientCpuMessageUs => {
+            echo?.client_cpu_ns.map(us)
+        }
         Metric::BulkGbPerS => echo.map(|echo| echo.rate_per_s * size / 1e9),
         Metric::BulkServerNsPerByte => echo?.server_cpu_ns.map(|ns| ns / size),
         Metric::BulkClientNsPerByte => echo?.client_cpu_ns.map(|ns| ns / size),

@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use wss_results::ServerStats;
+use wss_results::io_totals::IoTotals;
 
 /// What the answer is sent as.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -56,10 +57,33 @@ pub(super) fn render(stats: &ServerStats) -> Result<String, String> {
     #[allow(clippy::cast_precision_loss)] // exact up to 104 days of CPU time
     let cpu_seconds = stats.cpu_ns as f64 / 1e9;
     registry.register_with_unit("worker_cpu", "CPU time of the workers", Unit::Seconds, ConstCounter::new(cpu_seconds));
-    let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
     registry.register("connections_open", "Connections open", gauge(stats.connections_open));
     registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, gauge(stats.rss_bytes));
+    if let Some(io) = &stats.io {
+        register_ring(&mut registry, io);
+    }
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error: fmt::Error| format!("rendering the metrics: {error}"))?;
     Ok(text)
+}
+
+/// What the workers' rings did: only where there are any, as a 0 would say that they did nothing.
+fn register_ring(registry: &mut Registry, io: &IoTotals) {
+    for (name, help, count) in [
+        ("ring_enters", "Calls of io_uring_enter", io.enters),
+        ("ring_submissions", "Operations submitted to the rings", io.submissions),
+        ("ring_completions", "Completions taken from the rings", io.completions),
+        ("ring_no_buffers", "Receives that found no buffer (ENOBUFS)", io.no_buffers),
+        ("ring_partial_sends", "Sends that the socket took in part or not at all", io.partial_sends),
+        ("ring_overflows", "Times that a completion queue was full", io.overflows),
+    ] {
+        registry.register(name, help, ConstCounter::new(count));
+    }
+    registry.register("ring_buffers", "Receive buffers of all workers", gauge(io.buffers));
+    let low_water = gauge(io.buffers_low_water);
+    registry.register("ring_buffers_low_water", "The fewest receive buffers that one worker had free", low_water);
+}
+
+fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }

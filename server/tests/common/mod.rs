@@ -22,10 +22,15 @@ pub(crate) const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
 pub(crate) const PONG: u8 = 0x8a;
 
-/// Makes two tests of each function named: `name::tokio_uring` and `name::epoll`.
-macro_rules! on_both_engines {
+/// Makes a test an engine of each function named: `name::uring`, `name::epoll` and `name::tokio_uring`.
+macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {$(
         mod $name {
+            #[test]
+            fn uring() {
+                super::$name("uring");
+            }
+
             #[test]
             fn tokio_uring() {
                 super::$name("tokio-uring");
@@ -38,7 +43,7 @@ macro_rules! on_both_engines {
         }
     )*};
 }
-pub(crate) use on_both_engines;
+pub(crate) use on_every_engine;
 
 /// Asks until there is an answer, at most [`PATIENCE`].
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -4,8 +4,10 @@
 //! Code above is generic over [`Engine`]; [`with_engine!`](crate::with_engine) turns a name into a type.
 
 mod epoll;
+mod offer;
 mod timer;
 mod tokio_uring;
+mod uring;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -18,10 +20,13 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use wss_results::EngineKind;
+use wss_results::io_totals::IoTotals;
 
 pub use self::epoll::Epoll;
+pub use self::offer::{Feature, Offer, offers};
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
+pub use self::uring::Uring;
 
 /// Who drives the sockets of one thread.
 ///
@@ -76,6 +81,11 @@ pub trait Engine: 'static {
         let _ = rustix::net::sockopt::set_tcp_cork(stream, true);
     }
 
+    /// What the engine of this thread asked of the kernel since it started; `None` where nobody counts it.
+    fn io() -> Option<IoTotals> {
+        None
+    }
+
     /// Sleeps until an instant, exact to about 50 µs on an idle machine (tokio's own timers are exact to 1 ms).
     fn sleep_until(deadline: Instant) -> Sleep {
         Sleep::new(deadline)
@@ -88,13 +98,26 @@ pub enum EngineError {
     /// The kernel, a sysctl or a seccomp filter forbids io_uring.
     #[error(
         "the kernel refuses io_uring ({source}): it is switched off (sysctl kernel.io_uring_disabled is {disabled}), \
-         filtered by the container, or the kernel is older than 6.0; try --engine epoll"
+         filtered by the container, or the kernel is older than {since}; try --engine epoll"
     )]
     UringRefused {
         /// What the kernel said.
         source: io::Error,
         /// What `kernel.io_uring_disabled` says.
         disabled: String,
+        /// The first kernel with what the engine needs.
+        since: &'static str,
+    },
+    /// A ring has to be locked in memory.
+    #[error(
+        "the {engine} engine does not start: the kernel has no memory for a ring ({source}); raise the limit of locked \
+         memory (ulimit -l, RLIMIT_MEMLOCK), or try --engine epoll"
+    )]
+    NoMemory {
+        /// Which engine.
+        engine: EngineKind,
+        /// What the kernel said.
+        source: io::Error,
     },
     /// Out of something.
     #[error("the {engine} engine does not start: {source}")]
@@ -104,6 +127,12 @@ pub enum EngineError {
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+/// What `kernel.io_uring_disabled` says: 0 to all, 1 to those with CAP_SYS_ADMIN and a group, 2 to nobody.
+fn uring_disabled() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .map_or_else(|_| "absent".to_owned(), |text| text.trim().to_owned())
 }
 
 /// The deadline passed first.
@@ -143,6 +172,10 @@ pub async fn within<E: Engine, F: Future>(time: Duration, future: F) -> Result<F
 macro_rules! with_engine {
     ($kind:expr, $engine:ident => $call:expr) => {
         match $kind {
+            $crate::engine::Kind::Uring => {
+                type $engine = $crate::engine::Uring;
+                $call
+            }
             $crate::engine::Kind::TokioUring => {
                 type $engine = $crate::engine::TokioUring;
                 $call

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Engine, Epoll, TimedOut, TokioUring, before, within};
+use super::{Engine, Epoll, TimedOut, TokioUring, Uring, before, within};
 
 /// A bound for what must happen; reached only if it does not.
 const BOUND: Duration = Duration::from_secs(10);
@@ -17,6 +17,7 @@ const BOUND: Duration = Duration::from_secs(10);
 macro_rules! on_every_engine {
     ($($name:ident)*) => {
         mod epoll { $(#[test] fn $name() { super::$name::<super::Epoll>(); })* }
+        mod uring { $(#[test] fn $name() { super::$name::<super::Uring>(); })* }
         mod tokio_uring { $(#[test] fn $name() { super::$name::<super::TokioUring>(); })* }
     };
 }

@@ -1,11 +1,13 @@
-//! Timers exact to the kernel's: one heap of deadlines a thread, one timerfd armed for the earliest of them.
+//! Timers exact to the kernel's: one queue of deadlines a thread, and one thing that goes off at the earliest of them.
 //!
-//! tokio's own timers round to 1 ms, which at 20,000 messages a second would be twenty messages late. A timerfd
-//! has no slack. The timerfd is read through the reactor that both engines of today have below them; an engine
-//! without a reactor drives [`fire`] by its own wait and arms itself in [`Alarm`]'s place.
+//! tokio's own timers round to 1 ms, which at 20,000 messages a second would be twenty messages late. What goes off is
+//! a timerfd, read through the reactor that the epoll and the tokio-uring engine have below them ([`driver`]), or the
+//! wait of the ring itself ([`on_own_wait`]): an engine that waits by itself asks [`next`] how long and then calls
+//! [`fire`].
+//!
+//! A message may cost a timer, so the queue is a heap over slots that are used again: nothing is allocated for one.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,31 +20,35 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use self::queue::Queue;
+
+mod queue;
+
 thread_local! {
-    static TIMERS: RefCell<Timers> = const { RefCell::new(Timers { queue: BTreeMap::new(), next_id: 0, alarm: None }) };
+    static TIMERS: RefCell<Timers> = const { RefCell::new(Timers { queue: Queue::new(), alarm: Alarm::None }) };
 }
 
 struct Timers {
-    /// By deadline; the number tells equal deadlines apart.
-    queue: BTreeMap<(Instant, u64), Rc<Sleeper>>,
-    next_id: u64,
-    alarm: Option<Alarm>,
+    queue: Queue,
+    alarm: Alarm,
 }
 
-/// What the queue and the [`Sleep`] share, so that a sleeper that is polled for another reason looks nothing up.
-#[derive(Debug)]
-struct Sleeper {
-    due: Cell<bool>,
-    waker: RefCell<Waker>,
+/// What goes off at the earliest deadline.
+enum Alarm {
+    /// No engine runs.
+    None,
+    /// The engine waits until then by itself.
+    OwnWait,
+    Timerfd(Timerfd),
 }
 
 /// The timerfd, and what it is armed for.
-struct Alarm {
+struct Timerfd {
     timer: Rc<AsyncFd<OwnedFd>>,
     armed_for: Option<Instant>,
 }
 
-impl Alarm {
+impl Timerfd {
     /// Arms the timerfd for `deadline` unless it goes off no later anyway.
     fn arm(&mut self, deadline: Instant) {
         if self.armed_for.is_some_and(|armed| armed <= deadline) {
@@ -73,42 +79,51 @@ pub(super) fn driver() -> io::Result<impl Future<Output = ()>> {
     #[allow(unsafe_code)]
     let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) };
     let timer = Rc::new(timer.map_err(io::Error::from)?);
-    TIMERS.with_borrow_mut(|timers| timers.alarm = Some(Alarm { timer: Rc::clone(&timer), armed_for: None }));
+    let alarm = Alarm::Timerfd(Timerfd { timer: Rc::clone(&timer), armed_for: None });
+    TIMERS.with_borrow_mut(|timers| timers.alarm = alarm);
     Ok(async move {
         while let Ok(mut ready) = timer.readable().await {
             // Not read: the next settime clears its count, and readiness is by edge.
             ready.clear_ready();
-            fire();
+            let mut due = Vec::new();
+            fire(Instant::now(), &mut due);
+            due.into_iter().for_each(Waker::wake);
         }
     })
 }
 
+/// The engine of this thread waits by itself, until what [`next`] says, and then calls [`fire`].
+pub(super) fn on_own_wait() {
+    TIMERS.with_borrow_mut(|timers| timers.alarm = Alarm::OwnWait);
+}
+
 /// Forgets all timers of this thread: the engine has ended.
 pub(super) fn clear() {
-    let old = TIMERS.with_borrow_mut(|timers| (timers.alarm.take(), std::mem::take(&mut timers.queue)));
+    let old = TIMERS.with_borrow_mut(|timers| {
+        (std::mem::replace(&mut timers.alarm, Alarm::None), std::mem::replace(&mut timers.queue, Queue::new()))
+    });
     // Wakers are dropped outside the borrow, since dropping one may drop a task that sleeps.
     drop(old);
 }
 
-/// Wakes all whose deadline has passed and arms for the next.
-fn fire() {
-    let now = Instant::now();
-    let due = TIMERS.with_borrow_mut(|timers| {
-        let later = timers.queue.split_off(&(now, u64::MAX));
-        let due = std::mem::replace(&mut timers.queue, later);
-        let next = timers.queue.first_key_value().map(|(&(deadline, _), _)| deadline);
-        if let Some(alarm) = &mut timers.alarm {
-            alarm.armed_for = None;
-            if let Some(deadline) = next {
-                alarm.arm(deadline);
+/// The earliest deadline.
+pub(super) fn next() -> Option<Instant> {
+    TIMERS.with_borrow(|timers| timers.queue.first())
+}
+
+/// Takes the wakers of all whose deadline has passed by `now`, for the caller to wake, and arms for the next.
+pub(super) fn fire(now: Instant, due: &mut Vec<Waker>) {
+    TIMERS.with_borrow_mut(|timers| {
+        while let Some(waker) = timers.queue.take_due(now) {
+            due.push(waker);
+        }
+        if let Alarm::Timerfd(timerfd) = &mut timers.alarm {
+            timerfd.armed_for = None;
+            if let Some(deadline) = timers.queue.first() {
+                timerfd.arm(deadline);
             }
         }
-        due
     });
-    for sleeper in due.into_values() {
-        sleeper.due.set(true);
-        sleeper.waker.borrow().wake_by_ref();
-    }
 }
 
 /// Sleeps until a deadline: see [`Engine::sleep_until`](super::Engine::sleep_until).
@@ -116,7 +131,7 @@ fn fire() {
 #[must_use = "a future sleeps only while it is awaited"]
 pub struct Sleep {
     deadline: Instant,
-    registered: Option<(u64, Rc<Sleeper>)>,
+    registered: Option<queue::Key>,
 }
 
 impl Sleep {
@@ -129,26 +144,24 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some((_, sleeper)) = &self.registered {
-            if sleeper.due.get() {
-                self.registered = None;
-                return Poll::Ready(());
-            }
-            let mut waker = sleeper.waker.borrow_mut();
-            waker.clone_from(cx.waker());
-            return Poll::Pending;
-        }
         let deadline = self.deadline;
+        if let Some(key) = self.registered {
+            let slept = TIMERS.with_borrow_mut(|timers| timers.queue.poll(key, cx.waker()));
+            if slept.is_ready() {
+                self.registered = None;
+            }
+            return slept;
+        }
         if Instant::now() >= deadline {
             return Poll::Ready(());
         }
-        let sleeper = Rc::new(Sleeper { due: Cell::new(false), waker: RefCell::new(cx.waker().clone()) });
         self.registered = Some(TIMERS.with_borrow_mut(|timers| {
-            let id = timers.next_id;
-            timers.next_id += 1;
-            timers.queue.insert((deadline, id), Rc::clone(&sleeper));
-            timers.alarm.as_mut().expect("sleeping within Engine::run").arm(deadline);
-            (id, sleeper)
+            match &mut timers.alarm {
+                Alarm::None => panic!("sleeping is for within Engine::run"),
+                Alarm::OwnWait => {}
+                Alarm::Timerfd(timerfd) => timerfd.arm(deadline),
+            }
+            timers.queue.insert(deadline, cx.waker().clone())
         }));
         Poll::Pending
     }
@@ -156,12 +169,10 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some((id, sleeper)) = self.registered.take()
-            && !sleeper.due.get()
-        {
-            // try_with: a task may be dropped while its thread ends.
-            let sleeper = TIMERS.try_with(|timers| timers.borrow_mut().queue.remove(&(self.deadline, id)));
-            drop(sleeper);
+        if let Some(key) = self.registered {
+            // try_with: a task may be dropped while its thread ends. The waker is dropped outside the borrow.
+            let waker = TIMERS.try_with(|timers| timers.borrow_mut().queue.remove(key));
+            drop(waker);
         }
     }
 }

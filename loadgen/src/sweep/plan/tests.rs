@@ -23,7 +23,7 @@ fn axes_make_every_combination_and_the_reference_comes_again() {
     let plan = plan(&["--layer", "tls,wss", "--engine", "all", "--parts", "echo,handshake"]).unwrap();
     let engines = wss_results::EngineKind::ALL.len();
     assert_eq!(plan.configurations.len(), 2 * engines + 1);
-    assert_eq!(plan.configurations[0].options, ["--layer=tls", "--engine=tokio-uring"]);
+    assert_eq!(plan.configurations[0].options, ["--layer=tls", "--engine=uring"]);
     let again = plan.configurations.last().unwrap();
     assert_eq!((again.repeats, &again.options), (Some(1), &plan.configurations[0].options));
     assert_eq!(plan.parts.iter().map(|part| part.kind.name()).collect::<Vec<_>>(), ["handshake", "echo"]);
@@ -65,8 +65,8 @@ fn without_a_word_it_is_the_tour() {
 
 #[test]
 fn a_preset_takes_the_axes_that_it_leaves_open_and_no_others() {
-    let both = plan(&["--preset", "layers", "--engine", "epoll,tokio-uring"]).unwrap();
-    assert_eq!(both.configurations.len(), 8 + 1);
+    let all = plan(&["--preset", "layers", "--engine", "uring,epoll,tokio-uring"]).unwrap();
+    assert_eq!(all.configurations.len(), 12 + 1);
     assert_eq!(
         refusal(&["--preset", "layers", "--layer", "ws"]),
         "--preset layers sets --layer: leave one of them out"

@@ -1,5 +1,5 @@
-//! The tables of a sweep, before they are text: one for the handshakes, one for the messages, and what differs from the
-//! reference.
+//! The tables of a sweep, before they are text: one for the handshakes, one for the messages, one for the messages of
+//! many connections, and what differs from the reference.
 
 use super::label::label;
 use super::{compared, groups, ratio_in_words, title};
@@ -57,6 +57,14 @@ const MESSAGES: [Column; 10] = [
     Column { head: "paced\nclient µs", cell: |summary| figure(summary, Metric::PacedClientCpuMessageUs) },
 ];
 
+/// What messages cost on many connections: a table of its own, as the one above is as wide as a page.
+const CROWD: [Column; 4] = [
+    Column { head: "echoes\n/s", cell: |summary| whole(summary, Metric::CrowdEchoesPerS) },
+    Column { head: "p50 µs", cell: |summary| figure(summary, Metric::CrowdP50Us) },
+    Column { head: "server µs\nmessage", cell: |summary| figure(summary, Metric::CrowdServerCpuMessageUs) },
+    Column { head: "client µs\nmessage", cell: |summary| figure(summary, Metric::CrowdClientCpuMessageUs) },
+];
+
 fn figure(summary: &Summary, metric: Metric) -> Option<String> {
     summary.metrics.get(&metric).map(|found| rate_to(found.median, 3))
 }
@@ -68,7 +76,12 @@ fn whole(summary: &Summary, metric: Metric) -> Option<String> {
 /// The tables of figures: those that have any.
 pub(super) fn figures(sweep: &SweepResult) -> Vec<Sheet> {
     let first = compared(sweep).into_iter().next();
-    [("What it costs", &HANDSHAKE[..]), ("What messages cost", &MESSAGES[..])]
+    let tables = [
+        ("What it costs", &HANDSHAKE[..]),
+        ("What messages cost", &MESSAGES[..]),
+        ("What messages cost in a crowd", &CROWD[..]),
+    ];
+    tables
         .into_iter()
         .filter_map(|(title, columns)| {
             let columns: Vec<&Column> = columns

@@ -1,6 +1,7 @@
 //! Whole reports as they are read, and what holds for every one.
 
 use super::*;
+use crate::io_totals::PhaseIo;
 use crate::run_result::NegotiatedCount;
 use crate::sample::{closed_run, echo_run, error, handshake_run, invalid_run, large_run, negotiated};
 
@@ -10,8 +11,7 @@ fn a_good_echo_run_reads_like_this() {
     Negotiated   1,000 × TLSv1.3, TLS13_AES_256_GCM_SHA384, X25519MLKEM768,
                  ecdsa-p256 certificate, full
     Server       wss://localhost:40123/ at 127.0.0.1:40123 (embedded server)
-    Engines      client tokio-uring, 1 thread on CPU 1; server tokio-uring, 1 thread
-                 on CPU 0
+    Engines      client uring, 1 thread on CPU 1; server uring, 1 thread on CPU 0
     Connections  1,000, opened at 250/s (open loop, even arrivals)
     Messages     64B each, at 10,000/s (open loop, even arrivals), 1 in flight a
                  connection, for 10s after a warm-up of 2s
@@ -49,6 +49,13 @@ fn a_good_echo_run_reads_like_this() {
       the same a connection              65.5 KiB            72.7 KiB
     memory, peak                         68.0 MiB            75.0 MiB
     A handshake took 1,823 bytes to the server and 2,207 bytes back.
+
+    Rings                              client       server
+    ───────────────────────────────────────────────────────
+    enters a handshake                   9.00         7.00
+    enters a message                     1.51        0.880
+    completions an enter                 1.50         1.50
+    receive buffers, fewest free   231 of 256   212 of 256
     — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,888.
 
     VALID: nothing failed, and the generator kept the pace that was asked for.
@@ -74,7 +81,7 @@ fn an_invalid_run_with_errors_reads_like_this() {
     Verification NOT FULL (no-chain): the certificate's chain and name went
                  unchecked
     Server       wss://localhost:40123/ at 127.0.0.1:40123 (external server)
-    Engines      client tokio-uring, 1 thread on CPU 1; server not known
+    Engines      client uring, 1 thread on CPU 1; server not known
     Connections  1,000, opened at 250/s (open loop, even arrivals)
     Messages     64B each, at 10,000/s (open loop, even arrivals), 1 in flight a
                  connection, for 10s after a warm-up of 2s
@@ -116,6 +123,16 @@ fn an_invalid_run_with_errors_reads_like_this() {
     A handshake took 1,823 bytes to the server and 2,207 bytes back.
     What it cost the server is not known: no admin endpoint of it was given
     (--server-stats).
+
+    Rings                                   client
+    ───────────────────────────────────────────────
+    enters a handshake                        9.00
+    enters a message                          2.23
+    completions an enter                      1.50
+    receive buffers, fewest free          0 of 256
+    receives without a buffer                1,204
+    sends cut short by a full socket            17
+    times the completion queue was full          3
     — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,888.
 
     Error in   kind       count   the first one
@@ -139,8 +156,7 @@ fn a_handshake_run_reads_like_this() {
     Negotiated   2,500 × TLSv1.3, TLS13_AES_256_GCM_SHA384, X25519MLKEM768,
                  ecdsa-p256 certificate, full
     Server       wss://localhost:40123/ at 127.0.0.1:40123 (embedded server)
-    Engines      client tokio-uring, 1 thread on CPU 1; server tokio-uring, 1 thread
-                 on CPU 0
+    Engines      client uring, 1 thread on CPU 1; server uring, 1 thread on CPU 0
     Handshakes   at 250/s (open loop, even arrivals), for 10s after a warm-up of 2s,
                  each with an echo of 64B
     Measured on  AMD EPYC 9R14, 2 CPUs, KVM, Linux 6.18.5, wssbench 0.1.0 3146730
@@ -165,6 +181,12 @@ fn a_handshake_run_reads_like_this() {
     CPU used               21.9% of 1 thread   24.3% of 1 thread
     memory, peak                    68.0 MiB            75.0 MiB
     A handshake took 1,823 bytes to the server and 2,207 bytes back.
+
+    Rings                              client       server
+    ───────────────────────────────────────────────────────
+    enters a handshake                   9.00         7.00
+    completions an enter                 1.50         1.50
+    receive buffers, fewest free   250 of 256   248 of 256
     — too few samples: p90 needs 36, p99 368, p99.9 3,688, p99.99 36,888.
 
     VALID: nothing failed, and the generator kept the pace that was asked for.
@@ -183,11 +205,34 @@ fn no_report_is_wider_than_80_columns_or_has_control_characters() {
 }
 
 #[test]
-fn the_report_of_a_good_run_fits_on_a_screen_of_45_lines() {
+fn the_report_of_a_good_run_fits_on_a_screen_of_51_lines() {
     for result in [echo_run(), handshake_run()] {
         let lines = terminal(&result).lines().count();
-        assert!(lines <= 45, "{lines} lines");
+        assert!(lines <= 51, "{lines} lines");
     }
+}
+
+#[test]
+fn an_engine_that_does_not_count_is_told_beside_one_that_does() {
+    let mut result = echo_run();
+    result.handshake.io.client = None;
+    result.echo.as_mut().unwrap().io.client = None;
+    let report = terminal(&result);
+    assert!(report.contains("enters a message               not counted        0.880\n"), "{report}");
+}
+
+#[test]
+fn without_a_ring_there_is_no_word_of_rings() {
+    let mut result = echo_run();
+    result.handshake.io = PhaseIo::default();
+    result.echo.as_mut().unwrap().io = PhaseIo::default();
+    assert!(!terminal(&result).contains("Rings"));
+    // Nor of those of a server that is not shown.
+    let mut result = echo_run();
+    result.server = None;
+    result.handshake.io.client = None;
+    result.echo.as_mut().unwrap().io.client = None;
+    assert!(!terminal(&result).contains("Rings"));
 }
 
 #[test]

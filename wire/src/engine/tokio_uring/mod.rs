@@ -25,7 +25,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use io_uring::{opcode, types};
+use io_uring_0_6::{opcode, types};
 use rustix::net::{AddressFamily, Shutdown, SocketAddrAny, SocketFlags, SocketType, sockopt};
 use tokio::sync::mpsc;
 use wss_results::EngineKind;
@@ -60,9 +60,7 @@ impl Engine for TokioUring {
         M: FnOnce() -> F,
         F: Future,
     {
-        let mut ring = tokio_uring::uring_builder();
-        // DEFER_TASKRUN would hang: tokio-uring's submit never asks for events.
-        ring.setup_coop_taskrun().setup_single_issuer().setup_cqsize(COMPLETIONS);
+        let ring = ring();
         let mut builder = tokio_uring::builder();
         let runtime = tokio_uring::Runtime::new(builder.entries(SUBMISSIONS).uring_builder(&ring)).map_err(refused)?;
         RUNNING.set(true);
@@ -112,15 +110,26 @@ impl Engine for TokioUring {
     }
 }
 
+/// The ring as it is asked for.
+fn ring() -> io_uring_0_6::Builder {
+    let mut ring = tokio_uring::uring_builder();
+    // DEFER_TASKRUN would hang: tokio-uring's submit never asks for events.
+    ring.setup_coop_taskrun().setup_single_issuer().setup_cqsize(COMPLETIONS);
+    ring
+}
+
+/// Whether the kernel makes such a ring.
+pub(super) fn try_ring() -> Result<(), EngineError> {
+    ring().build(SUBMISSIONS).map(drop).map_err(refused)
+}
+
 /// What to say of a ring that the kernel does not make.
 pub(super) fn refused(source: io::Error) -> EngineError {
     const EPERM: i32 = 1;
     const ENOSYS: i32 = 38;
     const EINVAL: i32 = 22;
     if matches!(source.raw_os_error(), Some(EPERM | ENOSYS | EINVAL)) {
-        let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-            .map_or_else(|_| "absent".to_owned(), |text| text.trim().to_owned());
-        return EngineError::UringRefused { source, disabled };
+        return EngineError::UringRefused { source, disabled: super::uring_disabled(), since: "6.0" };
     }
     EngineError::Setup { engine: TokioUring::KIND, source }
 }

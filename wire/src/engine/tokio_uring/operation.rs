@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
 
-use io_uring::cqueue;
-use io_uring::squeue::Entry;
+use io_uring_0_6::cqueue;
+use io_uring_0_6::squeue::Entry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
 thread_local! {

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use io_uring::squeue::Entry;
-use io_uring::{opcode, types};
+use io_uring_0_6::squeue::Entry;
+use io_uring_0_6::{opcode, types};
 use rustix::net::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 

@@ -1,0 +1,48 @@
+//! `wssbench engines`: what this kernel offers to each engine, and the form that each takes here.
+//!
+//! That an engine does not run is an answer, and no error: nothing was asked to run.
+
+use clap::Args;
+use wss_results::engines_result::{EngineOnMachine, EnginesResult, KernelFeature, SCHEMA};
+use wss_results::{RunConfig, report};
+use wss_wire::engine::{Feature, Offer, offers};
+
+/// `wssbench engines`.
+#[derive(Debug, Args)]
+pub(crate) struct EnginesCommand {
+    /// Print it as JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tries every engine and prints what it found.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
+    let result = EnginesResult {
+        schema: SCHEMA.to_owned(),
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        default: RunConfig::default().engine,
+        engines: offers().into_iter().map(on_machine).collect(),
+    };
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&result)?);
+    } else {
+        print!("{}", report::engines(&result));
+    }
+    Ok(())
+}
+
+fn on_machine(Offer { engine, form, features }: Offer) -> EngineOnMachine {
+    let (form, refused_because) = match form {
+        Ok(form) => (Some(form), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let features = features.into_iter().map(feature).collect();
+    EngineOnMachine { engine, runs: form.is_some(), form, refused_because, features }
+}
+
+fn feature(Feature { name, since, offered, taken, why }: Feature) -> KernelFeature {
+    KernelFeature { name: name.to_owned(), since: since.to_owned(), offered, used: taken, why: why.to_owned() }
+}

@@ -1,0 +1,78 @@
+//! `wssbench engines`: what this machine's kernel offers to each engine, as text and as JSON.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{ENGINES, wssbench};
+use wss_results::EngineKind;
+use wss_results::engines_result::{EnginesResult, SCHEMA};
+
+fn as_json() -> EnginesResult {
+    let ended = wssbench(&["engines", "--json"]);
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    assert!(!ended.folder.path().join("results").exists(), "a question leaves nothing behind");
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"))
+}
+
+#[test]
+fn every_engine_is_named_with_the_form_that_it_takes_or_why_it_does_not_run() {
+    let result = as_json();
+    let named: Vec<EngineKind> = result.engines.iter().map(|one| one.engine).collect();
+    assert_eq!(named, EngineKind::ALL);
+    assert_eq!(result.schema, SCHEMA);
+    assert_eq!(result.default, EngineKind::Uring);
+    assert_eq!(result.kernel, std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim());
+    for one in &result.engines {
+        assert_eq!((one.form.is_some(), one.refused_because.is_some()), (one.runs, !one.runs), "{one:?}");
+        for feature in &one.features {
+            assert!(!feature.name.is_empty() && !feature.since.is_empty() && !feature.why.is_empty(), "{feature:?}");
+            assert!(feature.offered || !feature.used, "used, and not offered: {feature:?}");
+        }
+    }
+    let epoll = result.engines.last().unwrap();
+    assert!(epoll.engine == EngineKind::Epoll && epoll.runs, "{epoll:?}");
+}
+
+#[test]
+fn the_json_is_what_the_committed_schema_says() {
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/schema/wssbench.engines-1.json");
+    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let printed: serde_json::Value = serde_json::from_str(&wssbench(&["engines", "--json"]).stdout).unwrap();
+    let wrong: Vec<String> = validator.iter_errors(&printed).map(|error| error.to_string()).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_text_says_the_same_as_the_json() {
+    let ended = wssbench(&["engines"]);
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    let (result, text) = (as_json(), &ended.stdout);
+    assert_eq!(*text, wss_results::report::engines(&result), "the text is made from the JSON alone");
+    assert!(text.starts_with(&format!("Linux {}\n", result.kernel)), "{ended}");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{ended}");
+    // However it is wrapped.
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, one) in ENGINES.iter().map(|name| (name, result.engines.iter().find(|one| one.engine.name() == *name))) {
+        let one = one.unwrap_or_else(|| panic!("no {name}"));
+        let said = one.form.as_ref().or(one.refused_because.as_ref()).unwrap();
+        assert!(words.contains(said.split_whitespace().collect::<Vec<_>>().join(" ").as_str()), "{said}\n{ended}");
+        for feature in &one.features {
+            let answers = [feature.offered, feature.used].map(|yes| if yes { "yes" } else { "no" });
+            let row: Vec<&str> = [&[feature.name.as_str(), feature.since.as_str()][..], &answers].concat();
+            let is_row = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(&row.join(" "));
+            assert!(text.lines().any(is_row), "{feature:?}\n{ended}");
+        }
+    }
+}
+
+#[test]
+fn an_option_that_does_not_exist_is_refused() {
+    for arguments in [&["engines", "--speed"][..], &["engines", "uring"], &["engines", "--json=yes"]] {
+        let ended = wssbench(arguments);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
+        assert!(ended.stderr.contains("Usage: wssbench engines"), "{ended}");
+    }
+}

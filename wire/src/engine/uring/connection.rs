@@ -1,0 +1,499 @@
+//! One TCP connection as the engine sees it: what was received and not read, what was written and not sent, and what
+//! the kernel has been asked. A state machine without a socket: it says which operations it wants and is told how they
+//! ended, so that a test can end them in any order.
+//!
+//! - One receive is with the kernel at most. A multishot one stays there; where it fills buffers of the ring, they are
+//!   given back before the thread waits again, read or not ([`Connection::spill`]): who does not read cannot keep
+//!   buffers from others.
+//! - Whatever a task writes between two entries of the ring goes out as one send. One send is on its way at most. It is
+//!   tried at once, and only if the socket has no room does it wait for it.
+//! - Nothing that the kernel may touch is freed: while a send is on its way its buffer stays here, and a connection
+//!   whose stream is gone stays until the kernel has let go of it ([`Connection::is_done`]).
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::task::{Poll, Waker};
+
+use tokio::io::ReadBuf;
+
+use super::pool::Pool;
+
+/// Bytes that may wait for being sent, besides those that are on their way: what four records of rustls' output hold.
+pub(super) const PENDING_MOST: usize = 64 * 1024;
+/// Bytes received and not read above which a connection receives no more until they are.
+pub(super) const UNREAD_MOST: usize = 64 * 1024;
+
+/// ENOBUFS, ECANCELED, EAGAIN, EINTR, EPIPE of errno.h.
+pub(super) const ENOBUFS: i32 = 105;
+const EPIPE: i32 = 32;
+const ECANCELED: i32 = 125;
+const EAGAIN: i32 = 11;
+const EINTR: i32 = 4;
+
+/// Bytes in a buffer of the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) buffer: u16,
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+/// The buffers that receives fill.
+pub(super) trait Buffers {
+    fn bytes(&self, piece: Piece) -> &[u8];
+    fn give_back(&mut self, buffer: u16);
+}
+
+/// How a receive goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReceiveForm {
+    /// One receive for many completions, into buffers of the ring.
+    Multishot,
+    /// One receive, one completion, into a buffer that is the connection's.
+    OneShot,
+}
+
+/// What came of a receive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Received {
+    /// Bytes, zero at the end of the stream, or an error number below zero.
+    pub(super) result: i32,
+    /// The buffer of the ring that was filled.
+    pub(super) buffer: Option<u16>,
+    /// The same receive goes on.
+    pub(super) more: bool,
+}
+
+/// What the kernel is to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// Receive, many times.
+    ReceiveMultishot,
+    /// Receive once, into [`Connection::receive_buffer`].
+    ReceiveOnce,
+    /// End the receive.
+    CancelReceive,
+    /// Send [`Connection::to_send`] as far as it goes at once.
+    TrySend,
+    /// Send [`Connection::to_send`], waiting for room.
+    Send,
+    /// End the send.
+    CancelSend,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receive {
+    Off,
+    /// With the kernel.
+    On,
+    /// With the kernel, which has been asked to end it.
+    Ending,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The peer sends nothing more.
+    Eof,
+    /// An error number, told to the reader once.
+    Failed(i32),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Send {
+    Idle,
+    /// Submitted as one that does not wait.
+    Trying(Vec<u8>),
+    /// `from` on it has to wait for room: to be submitted as one that does.
+    Blocked { buffer: Vec<u8>, from: usize },
+    /// Submitted as one that waits.
+    Waiting { buffer: Vec<u8>, from: usize },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Connection {
+    form: ReceiveForm,
+    /// A send is tried first.
+    tries: bool,
+    receive: Receive,
+    end: Option<End>,
+    inbox: VecDeque<Piece>,
+    /// Received and not read, after the inbox was emptied into it; from `unread_from` on. Comes before the inbox.
+    unread: Vec<u8>,
+    unread_from: usize,
+    /// What a receive of its own fills.
+    filling: Vec<u8>,
+    reader: Option<Waker>,
+    pending: Vec<u8>,
+    send: Send,
+    failed: Option<i32>,
+    writer: Option<Waker>,
+    /// A stream holds it.
+    held: bool,
+    /// What is unsent is given up.
+    given_up: bool,
+    cancelled_send: bool,
+}
+
+impl Connection {
+    /// `tries`: whether a send can be tried, with an outcome at once, before it is made to wait for room.
+    pub(super) fn new(form: ReceiveForm, tries: bool) -> Self {
+        Self {
+            form,
+            tries,
+            receive: Receive::Off,
+            end: None,
+            inbox: VecDeque::new(),
+            unread: Vec::new(),
+            unread_from: 0,
+            filling: Vec::new(),
+            reader: None,
+            pending: Vec::new(),
+            send: Send::Idle,
+            failed: None,
+            writer: None,
+            held: true,
+            given_up: false,
+            cancelled_send: false,
+        }
+    }
+
+    /// Fills `out` with what was received. While nothing is there, `waker` waits for it; the one that waited before
+    /// is handed back through `old`, to be dropped where nothing is borrowed. Wants attention if it is pending.
+    pub(super) fn read(
+        &mut self,
+        out: &mut ReadBuf<'_>,
+        buffers: &mut impl Buffers,
+        pool: &mut Pool,
+        waker: &Waker,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<()>> {
+        let before = out.filled().len();
+        if !self.unread.is_empty() {
+            let rest = &self.unread[self.unread_from..];
+            let length = rest.len().min(out.remaining());
+            out.put_slice(&rest[..length]);
+            self.unread_from += length;
+            if self.unread_from == self.unread.len() {
+                self.unread_from = 0;
+                pool.give(mem::take(&mut self.unread));
+            }
+        }
+        while out.remaining() > 0
+            && let Some(piece) = self.inbox.front_mut()
+        {
+            let bytes = buffers.bytes(*piece);
+            let length = bytes.len().min(out.remaining());
+            out.put_slice(&bytes[..length]);
+            if length == bytes.len() {
+                buffers.give_back(piece.buffer);
+                self.inbox.pop_front();
+            } else {
+                piece.start += u32::try_from(length).expect("a part of a piece");
+            }
+        }
+        if out.filled().len() > before || out.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        match self.end {
+            Some(End::Eof) => Poll::Ready(Ok(())),
+            Some(End::Failed(code)) => {
+                self.end = Some(End::Eof);
+                Poll::Ready(Err(io::Error::from_raw_os_error(code)))
+            }
+            None => {
+                wait(&mut self.reader, waker, old);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whether a reader waits and nobody has asked the kernel.
+    pub(super) fn wants_receive(&self) -> bool {
+        self.receive == Receive::Off && self.reader.is_some()
+    }
+
+    /// Takes what of `data` there is room for. Wants attention if it took any.
+    pub(super) fn write(
+        &mut self,
+        data: &[io::IoSlice<'_>],
+        pool: &mut Pool,
+        waker: &Waker,
+        old: &mut Option<Waker>,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(code) = self.failed {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+        }
+        let mut room = PENDING_MOST - self.pending.len();
+        if room == 0 {
+            wait(&mut self.writer, waker, old);
+            return Poll::Pending;
+        }
+        if self.pending.capacity() == 0 {
+            self.pending = pool.take();
+        }
+        let before = self.pending.len();
+        for slice in data {
+            let length = slice.len().min(room);
+            self.pending.extend_from_slice(&slice[..length]);
+            room -= length;
+        }
+        Poll::Ready(Ok(self.pending.len() - before))
+    }
+
+    /// Ready if what was written is sent or will be tried at the next entry of the ring; pending while the socket has
+    /// no room (where sends are not tried: while one is on its way).
+    pub(super) fn flush(&mut self, waker: &Waker, old: &mut Option<Waker>) -> Poll<io::Result<()>> {
+        if let Some(code) = self.failed {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+        }
+        if matches!(self.send, Send::Blocked { .. } | Send::Waiting { .. }) {
+            wait(&mut self.writer, waker, old);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when all that was written is sent.
+    pub(super) fn poll_all_sent(&mut self, waker: &Waker, old: &mut Option<Waker>) -> Poll<io::Result<()>> {
+        if let Some(code) = self.failed {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+        }
+        if !self.has_unsent() {
+            return Poll::Ready(Ok(()));
+        }
+        wait(&mut self.writer, waker, old);
+        Poll::Pending
+    }
+
+    /// What waits for the next send, if none is on its way.
+    pub(super) fn sendable(&self) -> Option<&[u8]> {
+        (self.send == Send::Idle && !self.pending.is_empty()).then_some(&self.pending)
+    }
+
+    /// The first `count` bytes of [`Self::sendable`] were sent by other means than the ring.
+    pub(super) fn sent_beside(&mut self, count: usize, pool: &mut Pool) {
+        self.pending.drain(..count);
+        if self.pending.is_empty() {
+            pool.give(mem::take(&mut self.pending));
+        }
+    }
+
+    /// The stream is gone: nothing more is read, and what was written is still sent. Hands back the wakers.
+    pub(super) fn release(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) -> [Option<Waker>; 2] {
+        self.held = false;
+        for piece in self.inbox.drain(..) {
+            buffers.give_back(piece.buffer);
+        }
+        pool.give(mem::take(&mut self.unread));
+        self.unread_from = 0;
+        [self.reader.take(), self.writer.take()]
+    }
+
+    /// What was not sent by now will not be.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
+        self.pending.clear();
+    }
+
+    /// Whether something is left to be sent.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.failed.is_none() && !(self.pending.is_empty() && self.send == Send::Idle)
+    }
+
+    /// Whether somebody has to be told when a try goes through, which has no completion: who waits for room, and the
+    /// engine itself, which closes a connection whose stream is gone.
+    pub(super) fn awaits_try(&self) -> bool {
+        self.writer.is_some() || !self.held
+    }
+
+    /// Whether the stream is gone and the kernel has let go of everything.
+    pub(super) fn is_done(&self) -> bool {
+        !self.held && self.receive == Receive::Off && self.send == Send::Idle && !self.has_unsent()
+    }
+
+    /// What to ask the kernel of receiving now. Whoever calls it asks.
+    pub(super) fn want_receive(&mut self, pool: &mut Pool) -> Option<Operation> {
+        let full = self.unread.len() - self.unread_from >= UNREAD_MOST;
+        match self.receive {
+            Receive::Off if self.held && !full && self.end.is_none() && self.reader.is_some() => {
+                self.receive = Receive::On;
+                Some(match self.form {
+                    ReceiveForm::Multishot => Operation::ReceiveMultishot,
+                    ReceiveForm::OneShot => {
+                        self.filling = pool.take();
+                        self.filling.resize(super::buffers::LENGTH, 0);
+                        Operation::ReceiveOnce
+                    }
+                })
+            }
+            Receive::On if !self.held || (full && self.form == ReceiveForm::Multishot) => {
+                self.receive = Receive::Ending;
+                Some(Operation::CancelReceive)
+            }
+            _ => None,
+        }
+    }
+
+    /// What to ask the kernel of sending now. Whoever calls it asks.
+    pub(super) fn want_send(&mut self) -> Option<Operation> {
+        match &mut self.send {
+            Send::Idle if !self.pending.is_empty() && self.failed.is_none() => {
+                let buffer = mem::take(&mut self.pending);
+                if self.tries {
+                    self.send = Send::Trying(buffer);
+                    return Some(Operation::TrySend);
+                }
+                self.send = Send::Waiting { buffer, from: 0 };
+                Some(Operation::Send)
+            }
+            Send::Blocked { buffer, from } => {
+                let (buffer, from) = (mem::take(buffer), *from);
+                if self.given_up {
+                    self.send = Send::Idle;
+                    return None;
+                }
+                self.send = Send::Waiting { buffer, from };
+                Some(Operation::Send)
+            }
+            Send::Waiting { .. } if self.given_up && !self.cancelled_send => {
+                self.cancelled_send = true;
+                Some(Operation::CancelSend)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where a receive of its own writes.
+    pub(super) fn receive_buffer(&mut self) -> &mut [u8] {
+        &mut self.filling
+    }
+
+    /// What a send reads.
+    pub(super) fn to_send(&self) -> &[u8] {
+        match &self.send {
+            Send::Idle => &[],
+            Send::Trying(buffer) => buffer,
+            Send::Blocked { buffer, from } | Send::Waiting { buffer, from } => &buffer[*from..],
+        }
+    }
+
+    /// A receive has completed, once more or for the last time. Hands back who waits for it.
+    pub(super) fn received(&mut self, received: Received, buffers: &mut impl Buffers) -> Option<Waker> {
+        if !received.more {
+            self.receive = Receive::Off;
+        }
+        let bytes = u32::try_from(received.result).unwrap_or(0);
+        if self.form == ReceiveForm::OneShot {
+            // Nothing is unread, or nobody would have asked for more.
+            debug_assert!(self.unread.is_empty() || !self.held);
+            self.filling.truncate(bytes as usize);
+            self.unread = mem::take(&mut self.filling);
+        } else if let Some(buffer) = received.buffer {
+            if bytes > 0 && self.held {
+                self.inbox.push_back(Piece { buffer, start: 0, end: bytes });
+            } else {
+                buffers.give_back(buffer);
+            }
+        }
+        match received.result {
+            1.. => {}
+            0 => self.end = Some(End::Eof),
+            result => match -result {
+                // Asked for again when the reader, which is woken for that, comes back.
+                ENOBUFS | EAGAIN | EINTR => {}
+                ECANCELED if self.receive_was_cancelled() => {}
+                code => self.end = Some(End::Failed(code)),
+            },
+        }
+        self.reader.take()
+    }
+
+    /// Whether a cancelled receive is no error: the engine itself asked for it, of a stream that is gone or of one
+    /// that does not read. Anybody else's cancelling would be one.
+    fn receive_was_cancelled(&self) -> bool {
+        self.form == ReceiveForm::Multishot || !self.held
+    }
+
+    /// Whether it has more to be read than it should have, and still receives.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.receive == Receive::On && self.unread.len() - self.unread_from >= UNREAD_MOST
+    }
+
+    /// Empties the inbox into memory of the connection, so that its buffers can be filled again.
+    pub(super) fn spill(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        if self.unread.capacity() == 0 {
+            self.unread = pool.take();
+        }
+        if self.unread_from > 0 {
+            self.unread.drain(..self.unread_from);
+            self.unread_from = 0;
+        }
+        for piece in self.inbox.drain(..) {
+            self.unread.extend_from_slice(buffers.bytes(piece));
+            buffers.give_back(piece.buffer);
+        }
+    }
+
+    /// The try did not go through as a whole: bytes that went, or an error number below zero.
+    pub(super) fn try_failed(&mut self, result: i32) -> Option<Waker> {
+        let Send::Trying(buffer) = &mut self.send else { return None };
+        match usize::try_from(result) {
+            Ok(sent) if sent < buffer.len() => {
+                self.send = Send::Blocked { buffer: mem::take(buffer), from: sent };
+                None
+            }
+            Ok(_) => None,
+            Err(_) if result == -EAGAIN => {
+                self.send = Send::Blocked { buffer: mem::take(buffer), from: 0 };
+                None
+            }
+            Err(_) => self.fail(-result),
+        }
+    }
+
+    /// The try was submitted, and nothing was heard of it: it went through. Hands back who waits for room.
+    pub(super) fn tried(&mut self, pool: &mut Pool) -> Option<Waker> {
+        let Send::Trying(buffer) = &mut self.send else { return None };
+        pool.give(mem::take(buffer));
+        self.send = Send::Idle;
+        self.writer.take()
+    }
+
+    /// A send that waited for room has completed: bytes that went, or an error number below zero.
+    pub(super) fn sent(&mut self, result: i32, pool: &mut Pool) -> Option<Waker> {
+        let Send::Waiting { buffer, from } = &mut self.send else { return None };
+        match usize::try_from(result) {
+            Ok(0) => self.fail(EPIPE),
+            Ok(count) if *from + count < buffer.len() => {
+                self.send = Send::Blocked { buffer: mem::take(buffer), from: *from + count };
+                self.cancelled_send = false;
+                None
+            }
+            Ok(_) => {
+                pool.give(mem::take(buffer));
+                self.send = Send::Idle;
+                self.writer.take()
+            }
+            Err(_) => self.fail(-result),
+        }
+    }
+
+    fn fail(&mut self, code: i32) -> Option<Waker> {
+        self.send = Send::Idle;
+        self.failed = Some(code);
+        self.pending = Vec::new();
+        self.writer.take()
+    }
+}
+
+/// Remembers who waits.
+fn wait(waiting: &mut Option<Waker>, waker: &Waker, old: &mut Option<Waker>) {
+    if !waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
+        *old = waiting.replace(waker.clone());
+    }
+}

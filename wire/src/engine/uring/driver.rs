@@ -1,0 +1,529 @@
+//! One thread's ring, and all that was asked of the kernel through it.
+//!
+//! A turn: what connections want becomes submissions; one call submits them and waits; what has completed is handed to
+//! whom it is for; who waited for it is woken. Wakers are collected and woken, and old ones dropped, when nothing is
+//! borrowed any more, since they may run anything.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use io_uring::{cqueue, opcode, squeue, types};
+use wss_results::io_totals::IoTotals;
+
+use super::buffers::{BufferRing, GROUP};
+use super::connection::{Buffers, Connection, ENOBUFS, Operation, Piece, ReceiveForm, Received};
+use super::executor::Bell;
+use super::form::{Form, SEND_FLAGS, TRY_FLAGS};
+use super::pool::Pool;
+use super::ring::{Ring, Wait};
+use super::accept::Listening;
+use super::connect::Connecting;
+use super::slab::{Key, Slab};
+use crate::engine::timer;
+
+/// How long what was accepted for sending may take once its stream is dropped.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long the kernel may take to let go of what is cancelled.
+const CANCEL: Duration = Duration::from_secs(1);
+/// How often the end of the engine looks whether the kernel has let go.
+const STOPPING_LOOK: Duration = Duration::from_millis(10);
+
+/// What an operation is.
+pub(super) mod tag {
+    pub(in super::super) const RECEIVE: u8 = 0;
+    pub(in super::super) const TRY: u8 = 1;
+    pub(in super::super) const SEND: u8 = 2;
+    pub(in super::super) const ACCEPT: u8 = 3;
+    pub(in super::super) const CONNECT: u8 = 4;
+    /// A cancelling: what it says of itself is of no use, as what it cancels says so too.
+    pub(in super::super) const CANCEL: u8 = 5;
+    /// The bell was rung.
+    pub(in super::super) const BELL: u8 = 6;
+}
+
+/// What the reading of the bell, and what cancellings carry: they are nobody's.
+const BELL_BITS: u64 = (tag::BELL as u64) << 60;
+const CANCEL_BITS: u64 = (tag::CANCEL as u64) << 60;
+
+thread_local! {
+    static DRIVER: RefCell<Option<Driver>> = const { RefCell::new(None) };
+}
+
+/// A connection with what its waking needs.
+pub(super) struct Open {
+    pub(super) socket: Rc<OwnedFd>,
+    pub(super) connection: Connection,
+    /// It is in the list of those that want something.
+    attention: bool,
+}
+
+pub(super) enum Entry {
+    Open(Open),
+    Connecting(Connecting),
+    Listening(Listening),
+}
+
+/// See the module.
+pub(super) struct Driver {
+    form: Form,
+    ring: Ring,
+    buffers: RingBuffers,
+    pub(super) entries: Slab<Entry>,
+    pool: Pool,
+    /// Connections that want something of the kernel.
+    attention: Vec<Key>,
+    /// Connections that have buffers of the ring.
+    filled: Vec<Key>,
+    /// Connections whose send was tried in this turn.
+    tried: Vec<Key>,
+    /// Connections without a stream that have something to send, and until when they may.
+    lingering: VecDeque<(Instant, Key)>,
+    completions: Vec<cqueue::Entry>,
+    pub(super) wakes: Vec<Waker>,
+    bell: Arc<Bell>,
+    /// Where the bell's count is read to.
+    bell_count: Box<[u8; 8]>,
+    bell_armed: bool,
+    /// The engine ends: nothing waits long, and nobody rings.
+    stopping: bool,
+    totals: IoTotals,
+}
+
+/// The buffers of the ring, if the form has such.
+pub(super) struct RingBuffers(Option<BufferRing>);
+
+impl Buffers for RingBuffers {
+    fn bytes(&self, piece: Piece) -> &[u8] {
+        self.0.as_ref().map_or(&[], |buffers| buffers.bytes(piece))
+    }
+
+    fn give_back(&mut self, buffer: u16) {
+        if let Some(buffers) = &mut self.0 {
+            buffers.give_back(buffer);
+        }
+    }
+}
+
+/// Makes the driver of this thread.
+pub(super) fn start(form: Form) -> io::Result<()> {
+    let ring = Ring::new(form)?;
+    let buffers = if form.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
+    let driver = Driver {
+        form,
+        ring,
+        buffers: RingBuffers(buffers),
+        entries: Slab::new(),
+        pool: Pool::default(),
+        attention: Vec::new(),
+        filled: Vec::new(),
+        tried: Vec::new(),
+        lingering: VecDeque::new(),
+        completions: Vec::new(),
+        wakes: Vec::new(),
+        bell: Bell::new()?,
+        bell_count: Box::default(),
+        bell_armed: false,
+        stopping: false,
+        totals: IoTotals::default(),
+    };
+    DRIVER.with_borrow_mut(|place| {
+        assert!(place.is_none(), "one engine a thread at a time");
+        *place = Some(driver);
+    });
+    Ok(())
+}
+
+/// Ends the driver of this thread: all streams are gone; what they had to send is sent, within [`LINGER`]; what the
+/// kernel still has is cancelled; and only when it has let go of everything the memory is freed.
+pub(super) fn stop() {
+    with(|driver| driver.stopping = true);
+    let end = Instant::now() + LINGER;
+    while with(Driver::busy_sending) && Instant::now() < end {
+        turn(true);
+    }
+    with(Driver::release_all);
+    let end = Instant::now() + CANCEL;
+    while with(|driver| driver.entries.len() > 0 || driver.bell_armed) && Instant::now() < end {
+        turn(true);
+    }
+    let driver = DRIVER.take();
+    match driver {
+        Some(driver) if driver.entries.len() == 0 && !driver.bell_armed => {
+            if let Some(buffers) = &driver.buffers.0 {
+                // The ring is closed next, which does the same; this one is done when it returns.
+                let _ = buffers.unregister(&driver.ring);
+            }
+        }
+        // The kernel has not let go: rather lose the memory than have it written to later.
+        driver => mem::forget(driver),
+    }
+}
+
+/// Turns the ring over once: see the module.
+pub(super) fn turn(wait: bool) {
+    let mut wakes = with(|driver| {
+        driver.turn(wait);
+        mem::take(&mut driver.wakes)
+    });
+    for waker in wakes.drain(..) {
+        waker.wake();
+    }
+    with(|driver| driver.wakes = wakes);
+}
+
+/// Does something with the driver of this thread.
+///
+/// # Panics
+/// Outside [`start`] and [`stop`], and within itself.
+pub(super) fn with<T>(work: impl FnOnce(&mut Driver) -> T) -> T {
+    DRIVER.with_borrow_mut(|driver| work(driver.as_mut().expect("within Engine::run")))
+}
+
+/// [`with`], if there is a driver: for what may be dropped after it.
+pub(super) fn try_with<T>(work: impl FnOnce(&mut Driver) -> T) -> Option<T> {
+    DRIVER.try_with(|driver| driver.borrow_mut().as_mut().map(work)).ok().flatten()
+}
+
+/// The bell of this thread.
+pub(super) fn bell() -> Arc<Bell> {
+    with(|driver| Arc::clone(&driver.bell))
+}
+
+impl Driver {
+    /// Counts until now.
+    pub(super) fn totals(&self) -> IoTotals {
+        IoTotals {
+            enters: self.ring.enters,
+            submissions: self.ring.submissions,
+            buffers: self.buffers.0.as_ref().map_or(0, |_| BufferRing::count()),
+            buffers_low_water: self.buffers.0.as_ref().map_or(0, BufferRing::low_water),
+            ..self.totals.clone()
+        }
+    }
+
+    /// Slots that were made, for all that was asked at a time.
+    pub(super) fn slots(&self) -> usize {
+        self.entries.high_water()
+    }
+
+    /// Takes over a connected socket.
+    pub(super) fn open(&mut self, socket: Rc<OwnedFd>) -> Key {
+        let form = if self.form.multishot_receive { ReceiveForm::Multishot } else { ReceiveForm::OneShot };
+        self.entries.insert(Entry::Open(Open {
+            socket,
+            connection: Connection::new(form, self.form.inline_send),
+            attention: false,
+        }))
+    }
+
+    /// Does something with a connection, and afterwards what it wants.
+    pub(super) fn connection<T>(
+        &mut self,
+        key: Key,
+        work: impl FnOnce(&mut Connection, &mut RingBuffers, &mut Pool) -> (T, bool),
+    ) -> T {
+        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { panic!("a stream has its connection") };
+        let (done, wants) = work(&mut open.connection, &mut self.buffers, &mut self.pool);
+        if wants && !open.attention {
+            open.attention = true;
+            self.attention.push(key);
+        }
+        done
+    }
+
+    /// The stream of a connection is gone.
+    pub(super) fn release(&mut self, key: Key) -> [Option<Waker>; 2] {
+        let (wakers, unsent) = self.connection(key, |connection, buffers, pool| {
+            let wakers = connection.release(buffers, pool);
+            ((wakers, connection.has_unsent()), true)
+        });
+        if unsent {
+            self.lingering.push_back((Instant::now() + LINGER, key));
+        }
+        wakers
+    }
+
+    /// Whether a connection without a stream has something to send.
+    fn busy_sending(&mut self) -> bool {
+        // Those in the list that have gone since are at its front, sooner or later.
+        while let Some(&(_, key)) = self.lingering.front() {
+            match self.entries.get_mut(key) {
+                Some(Entry::Open(open)) if open.connection.has_unsent() => return true,
+                _ => drop(self.lingering.pop_front()),
+            }
+        }
+        false
+    }
+
+    /// Whoever still is there is so no more: their handles were lost without being dropped.
+    fn release_all(&mut self) {
+        for key in self.entries.keys() {
+            match self.entries.get_mut(key) {
+                Some(Entry::Open(_)) => {
+                    self.release(key);
+                    self.connection(key, |connection, _, _| (connection.give_up(), true));
+                }
+                Some(Entry::Connecting(_)) => drop(self.release_connecting(key)),
+                Some(Entry::Listening(_)) => drop(self.release_listener(key)),
+                None => {}
+            }
+        }
+        if self.bell_armed {
+            self.cancel(BELL_BITS);
+        }
+    }
+
+    fn turn(&mut self, wait: bool) {
+        if wait && !self.bell_armed && !self.stopping {
+            self.arm_bell();
+        }
+        self.spill();
+        let awaited = self.submit_wanted();
+        self.enter(wait && !awaited);
+        loop {
+            self.dispatch();
+            // A completion that the kernel keeps back may tell of a try that failed: all of them, before tries are
+            // taken to have gone through.
+            if !self.ring.overflowed() {
+                break;
+            }
+            self.totals.overflows += 1;
+            self.enter_ring(Wait::No);
+        }
+        self.settle_tried();
+        self.expire();
+    }
+
+    /// Empties the inboxes of those that have not read: their buffers go back.
+    fn spill(&mut self) {
+        let mut filled = mem::take(&mut self.filled);
+        for key in filled.drain(..) {
+            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
+            open.connection.spill(&mut self.buffers, &mut self.pool);
+            if open.connection.is_overfull() && !open.attention {
+                open.attention = true;
+                self.attention.push(key);
+            }
+        }
+        self.filled = filled;
+    }
+
+    /// Asks the kernel for what connections want; lets go of those that are done. Says whether somebody waits for
+    /// something that has no completion, so that this entry must not wait.
+    fn submit_wanted(&mut self) -> bool {
+        let mut awaited = false;
+        let mut attention = mem::take(&mut self.attention);
+        for key in attention.drain(..) {
+            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
+            open.attention = false;
+            let receive = open.connection.want_receive(&mut self.pool);
+            let send = open.connection.want_send();
+            if open.connection.is_done() {
+                self.entries.remove(key);
+                continue;
+            }
+            let fd = types::Fd(open.socket.as_raw_fd());
+            let entries = [receive, send].map(|wanted| wanted.map(|wanted| entry(wanted, fd, key, &mut open.connection)));
+            if send == Some(Operation::TrySend) {
+                awaited |= open.connection.awaits_try();
+                self.tried.push(key);
+            }
+            for entry in entries.into_iter().flatten() {
+                self.push(entry);
+            }
+        }
+        self.attention = attention;
+        awaited
+    }
+
+    /// Queues an operation.
+    ///
+    /// All operations are made in this file. What they point to lies in an entry of `self.entries` behind a pointer
+    /// that does not move with it, or in `self`, and stays there until the operation has completed:
+    /// - a receive of its own: [`Connection::receive_buffer`], in the connection until [`Connection::is_done`];
+    /// - a send that waits: [`Connection::to_send`], likewise;
+    /// - a send that is tried: likewise, until [`Connection::tried`]. It completes within the entry that submits it
+    ///   (`form.rs` tries that at the start), and its memory goes to the pool and not to others;
+    /// - a connect: the address, boxed, in its entry until that has a result;
+    /// - the bell: the count, boxed, until it is read or cancelled.
+    ///
+    /// The socket of each is open as long as its entry is there.
+    pub(super) fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: what is said above.
+        if let Err(error) = unsafe { self.ring.push(&entry) } {
+            panic!("the ring does not take operations: {error}");
+        }
+    }
+
+    /// Asks the kernel to end what carries these bits.
+    pub(super) fn cancel(&mut self, bits: u64) {
+        self.push(cancel_entry(bits));
+    }
+
+    fn arm_bell(&mut self) {
+        let fd = types::Fd(self.bell.descriptor().as_raw_fd());
+        self.bell_armed = true;
+        let read = opcode::Read::new(fd, self.bell_count.as_mut_ptr(), 8).build().user_data(BELL_BITS);
+        self.push(read);
+    }
+
+    /// Enters the ring; if it is to wait, until something completes or is due.
+    fn enter(&mut self, wait: bool) {
+        if !wait || !self.bell.may_wait() {
+            self.enter_ring(Wait::No);
+            return;
+        }
+        let due = [timer::next(), self.lingering.front().map(|&(until, _)| until)].into_iter().flatten().min();
+        let mut wait = due.map_or(Wait::Long, |due| Wait::AtMost(due.saturating_duration_since(Instant::now())));
+        if self.stopping {
+            wait = Wait::AtMost(STOPPING_LOOK);
+        }
+        self.enter_ring(wait);
+        self.bell.waits_no_more();
+    }
+
+    fn enter_ring(&mut self, wait: Wait) {
+        if let Err(error) = self.ring.enter(wait) {
+            panic!("the ring cannot be entered: {error}");
+        }
+    }
+
+    /// Hands out what has completed.
+    fn dispatch(&mut self) {
+        let mut completions = mem::take(&mut self.completions);
+        self.ring.reap(&mut completions);
+        self.totals.completions += completions.len() as u64;
+        for completion in completions.drain(..) {
+            let (tag, key) = Key::from_bits(completion.user_data());
+            let (result, flags) = (completion.result(), completion.flags());
+            match tag {
+                tag::RECEIVE => self.received(key, result, flags),
+                tag::TRY => self.try_completed(key, result),
+                tag::SEND => self.sent(key, result),
+                tag::ACCEPT => self.accepted(key, result, cqueue::more(flags)),
+                tag::CONNECT => self.connected(key, result),
+                tag::BELL => self.bell_armed = false,
+                _ => {}
+            }
+        }
+        self.completions = completions;
+    }
+
+    fn received(&mut self, key: Key, result: i32, flags: u32) {
+        let received = Received { result, buffer: cqueue::buffer_select(flags), more: cqueue::more(flags) };
+        self.totals.no_buffers += u64::from(result == -ENOBUFS);
+        if received.buffer.is_some()
+            && let Some(buffers) = &mut self.buffers.0
+        {
+            buffers.filled();
+        }
+        let Some(Entry::Open(open)) = self.entries.get_mut(key) else {
+            // The entry outlives its receive, so this cannot be; if it were, the buffer must not be lost.
+            if let Some(buffer) = received.buffer {
+                self.buffers.give_back(buffer);
+            }
+            return;
+        };
+        self.wakes.extend(open.connection.received(received, &mut self.buffers));
+        self.filled.push(key);
+        if !received.more {
+            self.want(key);
+        }
+    }
+
+    /// Puts a connection on the list of those that want something.
+    fn want(&mut self, key: Key) {
+        if let Some(Entry::Open(open)) = self.entries.get_mut(key)
+            && !open.attention
+        {
+            open.attention = true;
+            self.attention.push(key);
+        }
+    }
+
+    fn try_completed(&mut self, key: Key, result: i32) {
+        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
+        let length = open.connection.to_send().len();
+        self.wakes.extend(open.connection.try_failed(result));
+        self.totals.partial_sends += u64::from(usize::try_from(result).is_ok_and(|sent| sent < length) || result < 0);
+        self.want(key);
+    }
+
+    /// Tries of which nothing was heard went through.
+    fn settle_tried(&mut self) {
+        if self.tried.is_empty() || !self.ring.all_submitted() {
+            return;
+        }
+        let mut tried = mem::take(&mut self.tried);
+        for key in tried.drain(..) {
+            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
+            self.wakes.extend(open.connection.tried(&mut self.pool));
+            if open.connection.sendable().is_some() || open.connection.is_done() {
+                self.want(key);
+            }
+        }
+        self.tried = tried;
+    }
+
+    fn sent(&mut self, key: Key, result: i32) {
+        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
+        self.wakes.extend(open.connection.sent(result, &mut self.pool));
+        self.want(key);
+    }
+
+    /// Wakes those whose time has come; gives up what could not be sent in time.
+    fn expire(&mut self) {
+        if timer::next().is_none() && self.lingering.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        timer::fire(now, &mut self.wakes);
+        while let Some(&(until, key)) = self.lingering.front() {
+            let unsent = matches!(self.entries.get_mut(key), Some(Entry::Open(open)) if open.connection.has_unsent());
+            if unsent && until > now {
+                break;
+            }
+            self.lingering.pop_front();
+            if unsent {
+                self.connection(key, |connection, _, _| (connection.give_up(), true));
+            }
+        }
+    }
+}
+
+/// The submission for what a connection wants.
+fn entry(operation: Operation, fd: types::Fd, key: Key, connection: &mut Connection) -> squeue::Entry {
+    let send = |data: &[u8], flags| {
+        let length = u32::try_from(data.len()).expect("at most PENDING_MOST");
+        opcode::Send::new(fd, data.as_ptr(), length).flags(flags).build()
+    };
+    match operation {
+        Operation::ReceiveMultishot => {
+            opcode::RecvMulti::new(fd, GROUP).build().user_data(key.with_tag(tag::RECEIVE))
+        }
+        Operation::ReceiveOnce => {
+            let buffer = connection.receive_buffer();
+            let length = u32::try_from(buffer.len()).expect("a small constant");
+            opcode::Recv::new(fd, buffer.as_mut_ptr(), length).build().user_data(key.with_tag(tag::RECEIVE))
+        }
+        Operation::TrySend => send(connection.to_send(), TRY_FLAGS)
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(key.with_tag(tag::TRY)),
+        Operation::Send => send(connection.to_send(), SEND_FLAGS).user_data(key.with_tag(tag::SEND)),
+        Operation::CancelReceive => cancel_entry(key.with_tag(tag::RECEIVE)),
+        Operation::CancelSend => cancel_entry(key.with_tag(tag::SEND)),
+    }
+}
+
+/// The submission that ends what carries these bits. That it found nothing is told, and nobody listens: it has ended.
+fn cancel_entry(bits: u64) -> squeue::Entry {
+    let cancel = types::CancelBuilder::user_data(bits);
+    opcode::AsyncCancel2::new(cancel).build().flags(squeue::Flags::SKIP_SUCCESS).user_data(CANCEL_BITS)
+}

@@ -1,0 +1,108 @@
+//! What the kernel has been asked for, by number: slots that are used again, each use with a generation of its own, so
+//! that a completion that comes late finds nothing and not somebody else.
+
+/// One use of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    slot: u32,
+    generation: u32,
+}
+
+/// Bits of the generation that fit beside slot and tag into the 64 bits that a completion carries.
+const GENERATION_BITS: u32 = 28;
+const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+
+impl Key {
+    /// The 64 bits that an operation carries: what it is, and for whom.
+    pub(super) fn with_tag(self, tag: u8) -> u64 {
+        debug_assert!(tag < 16);
+        u64::from(tag) << 60 | u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// What a completion says.
+    pub(super) fn from_bits(bits: u64) -> (u8, Self) {
+        let generation = (bits >> 32) as u32 & GENERATION_MASK;
+        ((bits >> 60) as u8, Self { slot: bits as u32, generation })
+    }
+}
+
+/// Values by [`Key`].
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    slots: Vec<(u32, Option<T>)>,
+    free: Vec<u32>,
+}
+
+impl<T> Slab<T> {
+    pub(super) const fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+
+    pub(super) fn insert(&mut self, value: T) -> Key {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            u32::try_from(self.slots.len() - 1).expect("fewer connections than 2^32")
+        });
+        let (generation, place) = &mut self.slots[slot as usize];
+        *place = Some(value);
+        Key { slot, generation: *generation }
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let (generation, value) = self.slots.get_mut(key.slot as usize)?;
+        if *generation == key.generation { value.as_mut() } else { None }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
+        let (generation, value) = self.slots.get_mut(key.slot as usize)?;
+        if *generation != key.generation {
+            return None;
+        }
+        let value = value.take()?;
+        *generation = (*generation + 1) & GENERATION_MASK;
+        self.free.push(key.slot);
+        Some(value)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// How many there have been at a time at most.
+    pub(super) fn high_water(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The keys of all.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let used = |(slot, (generation, value)): (usize, &(u32, Option<T>))| {
+            value.as_ref().map(|_| Key { slot: slot as u32, generation: *generation })
+        };
+        self.slots.iter().enumerate().filter_map(used).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_an_earlier_use_finds_nothing() {
+        let mut slab = Slab::new();
+        let first = slab.insert("first");
+        assert_eq!(slab.remove(first), Some("first"));
+        let second = slab.insert("second");
+        assert_eq!(slab.high_water(), 1, "the slot was not used again");
+        assert_eq!(slab.get_mut(first), None);
+        assert_eq!(slab.remove(first), None);
+        assert_eq!(slab.remove(second), Some("second"));
+        assert_eq!(slab.len(), 0);
+    }
+
+    #[test]
+    fn a_key_survives_the_way_through_the_kernel() {
+        let key = Key { slot: u32::MAX, generation: GENERATION_MASK };
+        assert_eq!(Key::from_bits(key.with_tag(15)), (15, key));
+    }
+}
