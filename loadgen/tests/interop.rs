@@ -138,6 +138,7 @@ fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let acceptor = Arc::clone(&acceptor);
+                #[allow(clippy::disallowed_methods)] // a program of tokio's own, without our engines
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };

@@ -73,6 +73,7 @@ async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
                 // No retry: an accept that fails for want of descriptors fails again at once, for ever.
                 let (stream, _) = accepted.context("accepting a connection")?;
                 let acceptor = acceptor.clone();
+                #[allow(clippy::disallowed_methods)] // a program of tokio's own, without our engines
                 tokio::spawn(async move {
                     if let Err(error) = echo(stream, &acceptor).await {
                         eprintln!("baseline-server: {error:#}");

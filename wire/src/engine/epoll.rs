@@ -35,6 +35,7 @@ impl Engine for Epoll {
         let runtime =
             Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).map_err(refused)?;
         let output = runtime.block_on(async {
+            #[allow(clippy::disallowed_methods)] // this engine's tasks are tokio's own
             tokio::task::spawn_local(timer::driver()?);
             Ok(main().await)
         });

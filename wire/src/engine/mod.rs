@@ -65,6 +65,7 @@ pub trait Engine: 'static {
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
 
     /// Runs a task on this thread. The only way to start one: an engine may have to know of each.
+    #[allow(clippy::disallowed_methods)] // where an engine's tasks are tokio's own
     fn spawn<F>(task: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

@@ -43,7 +43,8 @@ fn offer(engine: EngineKind) -> Offer {
         },
         EngineKind::TokioUring => {
             let form = tokio_uring::try_ring().map(|()| {
-                "COOP_TASKRUN, SINGLE_ISSUER, one operation at a time in each direction, epoll below the ring".to_owned()
+                "COOP_TASKRUN, SINGLE_ISSUER, one operation at a time in each direction, epoll below the ring"
+                    .to_owned()
             });
             Offer { engine, form, features: Vec::new() }
         }

@@ -23,7 +23,7 @@ pub(super) const GROUP: u16 = 0;
 /// The kernel wants whole pages.
 const PAGE: usize = 4096;
 
-const _: () = assert!((STRIDE / 64) % 2 == 1 && STRIDE % 64 == 0 && COUNT.is_power_of_two());
+const _: () = assert!(!(STRIDE / 64).is_multiple_of(2) && STRIDE.is_multiple_of(64) && COUNT.is_power_of_two());
 
 /// Memory of one layout, zeroed; pages that nobody touches are none.
 #[derive(Debug)]

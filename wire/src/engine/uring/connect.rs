@@ -70,7 +70,13 @@ impl Driver {
         let fd = types::Fd(socket.as_raw_fd());
         let address = Box::new(address);
         let (start, length) = (address.as_ptr().cast(), address.addr_len());
-        let key = self.entries.insert(Entry::Connecting(Connecting { socket, _address: address, result: None, waker: None, held: true }));
+        let key = self.entries.insert(Entry::Connecting(Connecting {
+            socket,
+            _address: address,
+            result: None,
+            waker: None,
+            held: true,
+        }));
         self.push(opcode::Connect::new(fd, start, length).build().user_data(key.with_tag(tag::CONNECT)));
         key
     }

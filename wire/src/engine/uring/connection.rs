@@ -105,9 +105,15 @@ enum Send {
     /// Submitted as one that does not wait.
     Trying(Vec<u8>),
     /// `from` on it has to wait for room: to be submitted as one that does.
-    Blocked { buffer: Vec<u8>, from: usize },
+    Blocked {
+        buffer: Vec<u8>,
+        from: usize,
+    },
     /// Submitted as one that waits.
-    Waiting { buffer: Vec<u8>, from: usize },
+    Waiting {
+        buffer: Vec<u8>,
+        from: usize,
+    },
 }
 
 /// See the module.

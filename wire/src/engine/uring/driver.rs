@@ -17,14 +17,14 @@ use std::time::{Duration, Instant};
 use io_uring::{cqueue, opcode, squeue, types};
 use wss_results::io_totals::IoTotals;
 
+use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
+use super::connect::Connecting;
 use super::connection::{Buffers, Connection, ENOBUFS, Operation, Piece, ReceiveForm, Received};
 use super::executor::Bell;
 use super::form::{Form, SEND_FLAGS, TRY_FLAGS};
 use super::pool::Pool;
 use super::ring::{Ring, Wait};
-use super::accept::Listening;
-use super::connect::Connecting;
 use super::slab::{Key, Slab};
 use crate::engine::timer;
 
@@ -209,6 +209,7 @@ impl Driver {
     }
 
     /// Slots that were made, for all that was asked at a time.
+    #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
         self.entries.high_water()
     }
@@ -330,7 +331,8 @@ impl Driver {
                 continue;
             }
             let fd = types::Fd(open.socket.as_raw_fd());
-            let entries = [receive, send].map(|wanted| wanted.map(|wanted| entry(wanted, fd, key, &mut open.connection)));
+            let entries =
+                [receive, send].map(|wanted| wanted.map(|wanted| entry(wanted, fd, key, &mut open.connection)));
             if send == Some(Operation::TrySend) {
                 awaited |= open.connection.awaits_try();
                 self.tried.push(key);
@@ -505,17 +507,15 @@ fn entry(operation: Operation, fd: types::Fd, key: Key, connection: &mut Connect
         opcode::Send::new(fd, data.as_ptr(), length).flags(flags).build()
     };
     match operation {
-        Operation::ReceiveMultishot => {
-            opcode::RecvMulti::new(fd, GROUP).build().user_data(key.with_tag(tag::RECEIVE))
-        }
+        Operation::ReceiveMultishot => opcode::RecvMulti::new(fd, GROUP).build().user_data(key.with_tag(tag::RECEIVE)),
         Operation::ReceiveOnce => {
             let buffer = connection.receive_buffer();
             let length = u32::try_from(buffer.len()).expect("a small constant");
             opcode::Recv::new(fd, buffer.as_mut_ptr(), length).build().user_data(key.with_tag(tag::RECEIVE))
         }
-        Operation::TrySend => send(connection.to_send(), TRY_FLAGS)
-            .flags(squeue::Flags::SKIP_SUCCESS)
-            .user_data(key.with_tag(tag::TRY)),
+        Operation::TrySend => {
+            send(connection.to_send(), TRY_FLAGS).flags(squeue::Flags::SKIP_SUCCESS).user_data(key.with_tag(tag::TRY))
+        }
         Operation::Send => send(connection.to_send(), SEND_FLAGS).user_data(key.with_tag(tag::SEND)),
         Operation::CancelReceive => cancel_entry(key.with_tag(tag::RECEIVE)),
         Operation::CancelSend => cancel_entry(key.with_tag(tag::SEND)),

@@ -20,7 +20,7 @@ use super::ring::{Ring, Wait};
 use crate::engine::{EngineError, Feature};
 
 /// Names features that are not to be made use of, with commas between them.
-pub const WITHOUT: &str = "WSSBENCH_URING_WITHOUT";
+pub(super) const WITHOUT: &str = "WSSBENCH_URING_WITHOUT";
 
 /// What is made use of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

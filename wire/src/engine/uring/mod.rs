@@ -36,10 +36,10 @@ use tokio::task::JoinHandle;
 use wss_results::EngineKind;
 use wss_results::io_totals::IoTotals;
 
-pub use self::accept::UringListener;
+pub(super) use self::accept::UringListener;
 use self::connect::Connect;
 pub(super) use self::form::{Form, refused};
-pub use self::stream::UringStream;
+pub(super) use self::stream::UringStream;
 use super::{Engine, EngineError, timer};
 
 /// io_uring, on a ring of our own.

@@ -96,7 +96,8 @@ impl Ring {
             }
         }
         // SAFETY: `args` and the time it points to live until the call is over, and the flags say what it is.
-        let entered = unsafe { self.ring.submitter().enter(queued, want, ENTER_GETEVENTS | ENTER_EXT_ARG, Some(&args)) };
+        let entered =
+            unsafe { self.ring.submitter().enter(queued, want, ENTER_GETEVENTS | ENTER_EXT_ARG, Some(&args)) };
         match entered {
             Err(error) if !matches!(error.raw_os_error(), Some(ETIME | EINTR | EBUSY | EAGAIN)) => Err(error),
             _ => Ok(()),

@@ -70,6 +70,7 @@ impl<T> Slab<T> {
     }
 
     /// How many there have been at a time at most.
+    #[cfg(test)]
     pub(super) fn high_water(&self) -> usize {
         self.slots.len()
     }
