@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::{config_file, engines, run, sweep, trace};
+use crate::{config_file, engines, export, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
@@ -52,6 +52,11 @@ enum Verb {
     /// Everything is tried, nothing is told from the kernel's release.
     /// Exit code: 0 also if an engine does not run, since that is the answer.
     Engines(engines::EnginesCommand),
+    /// Write a result in a form that another program reads
+    ///
+    /// What a form has no place for is named on standard error.
+    /// Exit code: 0 also of a result that is not valid, 1 if there is nothing to write.
+    Export(export::ExportCommand),
 }
 
 /// `wssbench run`.
@@ -90,6 +95,7 @@ pub(crate) fn main() -> ExitCode {
             Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| ExitCode::SUCCESS),
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
             Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
             Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
             None => run::run(&configure(command.run, given)?).map(exit_of_run),

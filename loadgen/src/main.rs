@@ -9,6 +9,7 @@ mod config_file;
 mod embedded;
 mod engines;
 mod environment;
+mod export;
 mod generator;
 mod preflight;
 mod progress;

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod engines_result;
+pub mod export;
 pub mod io_totals;
 pub mod latency;
 mod named_latency;
