@@ -5,6 +5,7 @@
 //! exporter and comparison takes a [`RunResult`] and nothing else, so that each report can be made again from
 //! its file.
 
+pub mod comparison;
 pub mod config;
 pub mod engines_result;
 pub mod export;

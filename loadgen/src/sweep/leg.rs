@@ -13,6 +13,7 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use wss_results::store;
 use wss_results::sweep_result::{Part, PartResult, measure};
+use wss_results::validity::is_only_disturbed;
 
 use super::{axes, parts};
 
@@ -121,6 +122,7 @@ fn result(part: &Part, out: &Path, status: ExitStatus, said: &str) -> PartResult
             valid: run.valid,
             invalid_because: run.invalid_because.clone(),
             failed: false,
+            disturbed: is_only_disturbed(&run),
             negotiated: run.negotiated.clone(),
             metrics: measure(part.kind, &run),
         },
@@ -133,6 +135,7 @@ fn failed(part: &Part, reason: String) -> PartResult {
         valid: false,
         invalid_because: vec![reason],
         failed: true,
+        disturbed: false,
         negotiated: Vec::new(),
         metrics: BTreeMap::new(),
     }
