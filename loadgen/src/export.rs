@@ -15,7 +15,7 @@ use crate::preflight;
 /// `wssbench export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportCommand {
-    /// The result's file: what run wrote
+    /// The result's file: of a run or of a comparison
     #[arg(value_name = "RESULT")]
     result: PathBuf,
 

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
+use crate::comparison::{self, Comparison};
 use crate::latency::HistogramError;
 use crate::named_latency;
 use crate::run_result::{self, RunResult};
@@ -91,6 +92,8 @@ pub struct Options<'a> {
 pub enum Source {
     /// A run.
     Run(Box<RunResult>),
+    /// A comparison of two.
+    Comparison(Box<Comparison>),
 }
 
 /// A result in another form.
@@ -160,7 +163,7 @@ pub enum ExportError {
 }
 
 /// What can be exported, as the sentence about a file of another kind names it.
-const SCHEMAS: &str = run_result::SCHEMA;
+const SCHEMAS: &str = "wssbench.run/1 and wssbench.comparison/1";
 
 impl Source {
     /// Reads a result of any kind that can be exported.
@@ -170,6 +173,7 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         match store::schema_of(SCHEMAS, path)?.as_str() {
             run_result::SCHEMA => store::read(path).map(|run| Self::Run(Box::new(run))),
+            comparison::SCHEMA => comparison::read(path).map(|comparison| Self::Comparison(Box::new(comparison))),
             found => Err(StoreError::UnknownSchema { path: path.to_owned(), found: found.to_owned(), schema: SCHEMAS }),
         }
     }
@@ -191,15 +195,12 @@ pub fn export(source: &Source, options: &Options<'_>) -> Result<Exported, Export
     }
     match source {
         Source::Run(run) => export_run(run, options),
+        Source::Comparison(comparison) => export_comparison(comparison, options),
     }
 }
 
 fn export_run(run: &RunResult, options: &Options<'_>) -> Result<Exported, ExportError> {
-    let mut notes = Vec::new();
-    if !run.valid {
-        let because = run.invalid_because.first().map_or("it does not say why", String::as_str);
-        notes.push(format!("the run is not valid, and the file does not say so: {because}"));
-    }
+    let mut notes = not_valid("run", run.valid, &run.invalid_because);
     let text = match options.format {
         Format::Bmf => bmf::run(run)?,
         Format::GithubActionBenchmark => github_action_benchmark::run(run, options.better, &mut notes)?,
@@ -213,6 +214,28 @@ fn export_run(run: &RunResult, options: &Options<'_>) -> Result<Exported, Export
         }
     };
     Ok(Exported { text, notes })
+}
+
+fn export_comparison(comparison: &Comparison, options: &Options<'_>) -> Result<Exported, ExportError> {
+    let mut notes = not_valid("comparison", comparison.valid, &comparison.invalid_because);
+    let text = match options.format {
+        Format::Bmf => bmf::comparison(comparison)?,
+        Format::GithubActionBenchmark => github_action_benchmark::comparison(comparison, options.better, &mut notes)?,
+        Format::Hgrm | Format::Hlog | Format::Csv | Format::Openmetrics => {
+            return Err(ExportError::NoSuchForm {
+                kind: "comparison",
+                format: options.format.name(),
+                has: [Format::Bmf, Format::GithubActionBenchmark].map(Format::name).join(" and as "),
+            });
+        }
+    };
+    Ok(Exported { text, notes })
+}
+
+/// That the figures do not count: most formats have no place to say so.
+fn not_valid(kind: &str, valid: bool, because: &[String]) -> Vec<String> {
+    let because = because.first().map_or("it does not say why", String::as_str);
+    (!valid).then(|| format!("the {kind} is not valid, and the file does not say so: {because}")).into_iter().collect()
 }
 
 /// JSON as it is written everywhere here: indented, with a newline at its end.

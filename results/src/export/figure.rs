@@ -3,9 +3,10 @@
 //! Left out is what no change of a server or client moves: the generator's lateness, and the rate of an open loop, which
 //! is the one that was asked for.
 
+use crate::comparison::Comparison;
 use crate::config::Mode;
 use crate::named_latency;
-use crate::report::words::{counted, sort_of_handshake};
+use crate::report::words::{counted, one_line, sort_of_handshake};
 use crate::run_result::RunResult;
 use crate::units::Rate;
 
@@ -105,4 +106,12 @@ pub(super) fn scenario(run: &RunResult) -> String {
         several => format!(", {} sorts of handshake", several.len()),
     };
     format!("{layer}, {load}, {} to {server}{sort}", run.client.engine.name())
+}
+
+/// What was compared with what: a ratio is one to its reference, and of its configuration.
+pub(super) fn compared(comparison: &Comparison) -> String {
+    let sorts = comparison.b.negotiated.iter().map(sort_of_handshake);
+    let parts: Vec<String> = comparison.b.options.iter().cloned().chain(sorts).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) };
+    one_line(&format!("ratio to {}{parts}", comparison.a.label))
 }

@@ -8,8 +8,10 @@
 use serde_json::{Value, json};
 
 use super::{Better, ExportError, Format, figure};
+use crate::comparison::{ComparedMetric, Comparison};
 use crate::report::words::program;
 use crate::run_result::RunResult;
+use crate::statistics::Ratio;
 
 /// The figures of a run that are of one sort.
 pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> Result<String, ExportError> {
@@ -22,6 +24,31 @@ pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> R
         .map(|one| json!({ "name": one.name, "unit": one.unit.symbol(), "value": one.value, "extra": extra }))
         .collect();
     array(entries, better)
+}
+
+/// The ratios of a comparison that are of one sort, each with its interval as range.
+pub(super) fn comparison(
+    comparison: &Comparison,
+    better: Better,
+    notes: &mut Vec<String>,
+) -> Result<String, ExportError> {
+    let ratios = comparison.analysis.metrics.iter().filter_map(|figure| Some((figure, figure.ratio.as_ref()?)));
+    let (kept, others) = sorted_out(
+        ratios.collect(),
+        better,
+        |(figure, _)| figure.metric.more_is_better(),
+        |(figure, _)| figure.metric.name().to_owned(),
+    );
+    notes.extend(others);
+    let extra = format!("{}\n{}, {}", figure::compared(comparison), program(&comparison.tool), comparison.started_at);
+    let entry = |(figure, ratio): &(&ComparedMetric, &Ratio)| {
+        let mut entry = json!({ "name": figure.metric.name(), "unit": "ratio", "value": ratio.centre, "extra": extra });
+        if let Some(interval) = &ratio.interval {
+            entry["range"] = format!("{:.4} to {:.4}", interval.low, interval.high).into();
+        }
+        entry
+    };
+    array(kept.iter().map(entry).collect(), better)
 }
 
 /// The figures of the sort that is asked for, and a sentence about the others.

@@ -124,16 +124,16 @@ impl Families {
     }
 
     fn costs(&mut self, run: &RunResult) {
-        let ends = |client: Option<f64>, server: Option<f64>, factor: f64| {
+        let ends = |client: Option<f64>, server: Option<f64>, units: f64| {
             let ends = [("client", client), ("server", server)].into_iter();
             let told = ends.filter_map(|(end, value)| Some((end, value.filter(|value| value.is_finite())?)));
-            told.map(|(end, value)| (vec![("end", end.to_owned())], Value::Gauge(value * factor))).collect::<Vec<_>>()
+            told.map(|(end, value)| (vec![("end", end.to_owned())], Value::Gauge(value / units))).collect::<Vec<_>>()
         };
         let (handshake, gauge) = (&run.handshake, MetricType::Gauge);
-        let of = ends(handshake.client_cpu_ns, handshake.server_cpu_ns, 1e-9);
+        let of = ends(handshake.client_cpu_ns, handshake.server_cpu_ns, 1e9);
         self.add(("handshake_cpu", "CPU time a completed handshake"), Some(Unit::Seconds), gauge, of);
         if let Some(echo) = &run.echo {
-            let of = ends(echo.client_cpu_ns, echo.server_cpu_ns, 1e-9);
+            let of = ends(echo.client_cpu_ns, echo.server_cpu_ns, 1e9);
             self.add(("message_cpu", "CPU time an echoed message"), Some(Unit::Seconds), gauge, of);
         }
         let peak = run.server.as_ref().map(|server| server.rss_bytes_peak as f64);
