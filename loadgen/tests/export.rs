@@ -1,6 +1,9 @@
 //! `wssbench export` of a run that was made here, read by the programs that the forms are for where they are installed:
 //! HdrHistogram's own log processor (Debian: libhdrhistogram-java) and promtool (Debian: prometheus).
 
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::Path;
