@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::{config_file, engines, export, run, sweep, trace};
+use crate::{config_file, engines, export, history, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
@@ -57,6 +57,11 @@ enum Verb {
     /// What a form has no place for is named on standard error.
     /// Exit code: 0 also of a result that is not valid, 1 if there is nothing to write.
     Export(export::ExportCommand),
+    /// Remember comparisons with a pinned reference, and show the trend and where it changed
+    ///
+    /// What was measured on another machine, against another reference or otherwise configured is a series of its own.
+    /// Exit code: 0, or 1 if something cannot be read or written.
+    History(history::HistoryCommand),
 }
 
 /// `wssbench run`.
@@ -96,6 +101,7 @@ pub(crate) fn main() -> ExitCode {
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
             Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
             Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
             None => run::run(&configure(command.run, given)?).map(exit_of_run),

@@ -11,6 +11,7 @@ mod engines;
 mod environment;
 mod export;
 mod generator;
+mod history;
 mod preflight;
 mod progress;
 mod run;

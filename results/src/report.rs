@@ -4,6 +4,7 @@
 //! returns text, so that the same result gives the same report a year later.
 
 mod engines;
+pub mod history;
 mod page;
 pub(crate) mod quantity;
 pub mod sweep;

@@ -142,9 +142,7 @@ fn many_that_add_at_once_tear_no_line_and_lose_none() {
     std::thread::scope(|scope| {
         for writer in 0..8 {
             let path = &path;
-            scope.spawn(move || {
-                (0..10).for_each(|day| _ = add(path, &entry(writer * 10 + day, 1.0, 1.0)))
-            });
+            scope.spawn(move || (0..10).for_each(|day| _ = add(path, &entry(writer * 10 + day, 1.0, 1.0))));
         }
     });
     let found = read(&path).unwrap();
