@@ -41,7 +41,7 @@ pub struct Point<'a> {
 
 /// The series of a history, the one that was added to last at the end.
 pub fn series(entries: &[Entry]) -> Vec<Series<'_>> {
-    let mut found: BTreeMap<(&Build, &Fingerprint, &str), Vec<(usize, &Entry)>> = BTreeMap::new();
+    let mut found = BTreeMap::<_, Vec<(usize, &Entry)>>::new();
     for (index, entry) in entries.iter().enumerate() {
         let key = (&entry.reference, &entry.environment, entry.measured.as_str());
         found.entry(key).or_default().push((index, entry));
