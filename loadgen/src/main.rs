@@ -3,13 +3,17 @@
 //! One file a verb. [`run`] reads as a table of contents of the main job: check → server → handshakes → messages →
 //! result → report. The [`generator`] is what measures.
 
+mod ab;
 mod cli;
 mod client_side;
+mod compare;
 mod config_file;
 mod embedded;
 mod engines;
 mod environment;
+mod gate;
 mod generator;
+mod leg;
 mod preflight;
 mod progress;
 mod run;

@@ -8,6 +8,7 @@
 pub mod comparison;
 pub mod config;
 pub mod engines_result;
+pub mod gate;
 pub mod io_totals;
 pub mod latency;
 mod named_latency;
