@@ -90,11 +90,9 @@ fn run_blocks(comparison: &mut Comparison, turns: &[Turns; 2], path: &Path) -> a
     let legs = orders.iter().map(Vec::len).sum();
     let mut progress = Progress::new(legs, legs, estimate(comparison, legs))?;
     let runner = Runner::new(progress.interrupted())?;
-    // Before the first leg as well: what cannot be written is better known at once.
     let write = |comparison: &Comparison| {
         comparison::write(comparison, path).context("writing the result; --out takes another place")
     };
-    write(comparison)?;
     for (index, order) in orders.into_iter().enumerate() {
         let mut block =
             Block { number: index + 1, started_at: now(), order, legs: Vec::new(), signs: None, dropped: None };
