@@ -154,7 +154,7 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     assert!(legs.iter().all(|leg| leg.run.is_some() && leg.parts[1].metrics[&Metric::EchoP50Us].is_some()));
 
     let refused = says(&folder, 4, &["compare", text(&one), text(&other)]);
-    for field in ["config.size: A 64, B 100", "config.tls.group", "negotiated: "] {
+    for field in ["config.size: A \"64B\", B \"100B\"", "config.tls.group", "negotiated: "] {
         assert!(refused.contains(field), "{refused}");
     }
     let varied =
