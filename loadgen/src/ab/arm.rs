@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use wss_results::comparison::{Arm, Program};
@@ -71,7 +71,8 @@ fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Turns> {
 /// Paths by their last two parts: what tells `base/wssbench` from `head/wssbench`, and nothing of the machine.
 fn labels(given: &str) -> String {
     let label = |path: &str| {
-        let parts: Vec<_> = Path::new(path).iter().rev().take(2).collect();
+        let named = Path::new(path).components().filter(|part| matches!(part, Component::Normal(_)));
+        let parts: Vec<_> = named.rev().take(2).collect();
         parts.into_iter().rev().collect::<PathBuf>().display().to_string()
     };
     given.split(',').map(label).collect::<Vec<_>>().join(", ")
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_label_does_not_tell_where_on_the_machine_a_program_lies() {
-        assert_eq!(labels("/home/somebody/work/base/wssbench,head/wssbench"), "base/wssbench, head/wssbench");
+        assert_eq!(labels("/home/somebody/work/base/wssbench,./wssbench"), "base/wssbench, wssbench");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use procfs::{Current, IoPressure, MemoryPressure};
+use procfs::{Current, MemoryPressure};
 use wss_results::comparison::Signs;
 
 use crate::environment::CpuTime;
@@ -13,36 +13,27 @@ use crate::environment::CpuTime;
 pub(super) struct Watch {
     begun: Instant,
     cpu: Option<CpuTime>,
-    io: Option<Duration>,
     memory: Option<Duration>,
 }
 
 impl Watch {
     pub(super) fn begin() -> Self {
-        Self { begun: Instant::now(), cpu: CpuTime::now(), io: io_stall(), memory: memory_stall() }
+        Self { begun: Instant::now(), cpu: CpuTime::now(), memory: memory_stall() }
     }
 
     /// What was seen since.
     pub(super) fn end(self) -> Signs {
         let elapsed = self.begun.elapsed();
-        let percent = |begun: Option<Duration>, ended: Option<Duration>| {
-            let stalled = ended?.saturating_sub(begun?);
-            Some(100.0 * stalled.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE))
-        };
+        let stalled = self.memory.zip(memory_stall()).map(|(begun, ended)| ended.saturating_sub(begun));
+        let percent = |stalled: Duration| 100.0 * stalled.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         Signs {
             steal_percent: self.cpu.zip(CpuTime::now()).map(|(begun, ended)| ended.stolen_percent_since(begun)),
-            io_stall_percent: percent(self.io, io_stall()),
-            memory_stall_percent: percent(self.memory, memory_stall()),
+            memory_stall_percent: stalled.map(percent),
         }
     }
 }
 
-/// Time in which something waited for a disk, since the machine started; `None` on a kernel without PSI.
-fn io_stall() -> Option<Duration> {
-    IoPressure::current().ok().map(|pressure| Duration::from_micros(pressure.some.total))
-}
-
-/// Time in which something waited for memory.
+/// Time in which something waited for memory, since the machine started; `None` on a kernel without PSI.
 fn memory_stall() -> Option<Duration> {
     MemoryPressure::current().ok().map(|pressure| Duration::from_micros(pressure.some.total))
 }
@@ -81,7 +72,7 @@ mod tests {
         let watch = Watch::begin();
         assert!(fixed_work_ns() > 0.0);
         let signs = watch.end();
-        for share in [signs.steal_percent, signs.io_stall_percent, signs.memory_stall_percent].into_iter().flatten() {
+        for share in [signs.steal_percent, signs.memory_stall_percent].into_iter().flatten() {
             // Stalls are counted in steps: a short block may hold the whole of one.
             assert!(share >= 0.0 && share.is_finite(), "{signs:?}");
         }

@@ -120,7 +120,7 @@ fn legend(comparison: &Comparison) -> String {
         Kind::Files => String::new(),
         Kind::Ab | Kind::Aa => format!(
             " A/A floor: one leg of each side against the other one of each, which differ by nothing but noise. A block \
-             is dropped as a whole, by signs that do not look at its figures: steal time over {}, stalls over {}, fixed \
+             is dropped as a whole, by signs that do not look at its figures: steal time over {}, stalls on memory over {}, fixed \
              work slower by {}, a late generator.",
             percent_to(LIMITS.steal_percent, 2),
             percent_to(LIMITS.stall_percent, 2),
