@@ -3,9 +3,12 @@
 //! What could hang runs in a thread of its own ([`guarded`]), and what would hurt other tests in a process of its own
 //! ([`alone!`]).
 
+mod dropping;
+mod many;
 mod model;
+mod tokio_reliance;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -102,4 +105,44 @@ async fn let_go(left: usize) {
 /// Bytes in which a lost, doubled or moved piece shows: their period divides no size that there is here.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8 ^ (at / 251) as u8).collect()
+}
+
+/// Sockets of this process that have this port on either side: others' descriptors come and go at the same time.
+fn held(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("a table");
+    let has_port =
+        |end: &str| end.split_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok()) == Some(port);
+    let of_a_file = |line: &&str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // One that no file holds any more, or not yet, has no inode.
+        fields.len() > 9 && (has_port(fields[1]) || has_port(fields[2])) && fields[9] != "0"
+    };
+    table.lines().filter(of_a_file).count()
+}
+
+/// What this process has open, by number. Only where it is alone.
+fn open_files() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc/self/fd").expect("a directory");
+    entries
+        .filter_map(|entry| {
+            let entry = entry.expect("an entry");
+            // The directory itself is gone by now.
+            let target = std::fs::read_link(entry.path()).ok()?;
+            Some(format!("{} {}", entry.file_name().to_string_lossy(), target.display()))
+        })
+        .filter(|file| !file.contains("/fd"))
+        .collect()
+}
+
+/// A listener that answers nobody: its queue is full. With those that fill it.
+fn full_listener() -> (TcpListener, Vec<TcpStream>) {
+    use rustix::net::{AddressFamily, SocketType};
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    rustix::net::bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    rustix::net::listen(&socket, 0).expect("a queue");
+    let socket = TcpListener::from(socket);
+    let address = socket.local_addr().expect("an address");
+    let fill = || TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok();
+    let full = std::iter::from_fn(fill).take(8).collect();
+    (socket, full)
 }

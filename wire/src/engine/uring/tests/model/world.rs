@@ -350,4 +350,3 @@ pub(super) fn wake(waker: Option<Waker>) {
         waker.wake();
     }
 }
-
