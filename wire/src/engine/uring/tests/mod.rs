@@ -4,6 +4,7 @@
 //! ([`alone!`]).
 
 mod dropping;
+mod forms;
 mod many;
 mod model;
 mod tokio_reliance;
@@ -17,6 +18,7 @@ use rustix::net::sockopt;
 
 use super::{Uring, driver};
 use crate::engine::Engine;
+use crate::engine::tests::held;
 
 /// A bound for what must happen; reached only if it does not.
 const BOUND: Duration = Duration::from_secs(10);
@@ -105,19 +107,6 @@ async fn let_go(left: usize) {
 /// Bytes in which a lost, doubled or moved piece shows: their period divides no size that there is here.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8 ^ (at / 251) as u8).collect()
-}
-
-/// Sockets of this process that have this port on either side: others' descriptors come and go at the same time.
-fn held(port: u16) -> usize {
-    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("a table");
-    let has_port =
-        |end: &str| end.split_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok()) == Some(port);
-    let of_a_file = |line: &&str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        // One that no file holds any more, or not yet, has no inode.
-        fields.len() > 9 && (has_port(fields[1]) || has_port(fields[2])) && fields[9] != "0"
-    };
-    table.lines().filter(of_a_file).count()
 }
 
 /// What this process has open, by number. Only where it is alone.
