@@ -13,7 +13,9 @@ fn in_form(form: Form, test: impl FnOnce()) {
     Form::set_override(None);
 }
 
-const ALL: Form = Form { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
+/// With all that there is.
+pub(super) const ALL: Form =
+    Form { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
 
 macro_rules! on_every_form {
     ($($name:ident)*) => {

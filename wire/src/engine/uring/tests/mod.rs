@@ -4,9 +4,13 @@
 //! ([`alone!`]).
 
 mod dropping;
+mod faults;
 mod forms;
+mod frames;
 mod many;
 mod model;
+mod pressure;
+mod refusal;
 mod tokio_reliance;
 
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-use super::{Uring, driver};
+use super::{Form, Uring, driver};
 use crate::engine::Engine;
 use crate::engine::tests::held;
 
@@ -48,6 +52,25 @@ fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 fn on_ring<F: Future<Output: Send + 'static>>(main: impl FnOnce() -> F + Send + 'static) -> F::Output {
     guarded(|| Uring::run(main).expect("a ring"))
 }
+
+/// [`on_ring`], in a form.
+fn on_ring_in<F: Future<Output: Send + 'static>>(form: Form, main: impl FnOnce() -> F + Send + 'static) -> F::Output {
+    guarded(move || {
+        Form::set_override(Some(form));
+        Uring::run(main).expect("a ring")
+    })
+}
+
+/// The same test in the best form and in the simplest.
+macro_rules! in_both_forms {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test] fn best() { super::$name($crate::engine::uring::tests::forms::ALL); }
+            #[test] fn least() { super::$name($crate::engine::uring::Form::LEAST); }
+        }
+    )*};
+}
+use in_both_forms;
 
 /// Runs the rest of the test `$name` in a process of its own, where no other test is.
 macro_rules! alone {
