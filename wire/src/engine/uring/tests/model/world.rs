@@ -21,7 +21,7 @@ const PERIOD: usize = 66_013;
 /// The stream from a position on: `length` bytes.
 pub(super) fn bytes(from: usize, length: usize) -> &'static [u8] {
     static ALL: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    let all = ALL.get_or_init(|| (0..PERIOD + 200_000).map(|at| ((at % PERIOD) * 40_503 >> 7) as u8).collect());
+    let all = ALL.get_or_init(|| (0..PERIOD + 200_000).map(|at| (((at % PERIOD) * 40_503) >> 7) as u8).collect());
     &all[from % PERIOD..][..length]
 }
 
@@ -206,8 +206,12 @@ impl Model {
     }
 
     fn receive_ends(&mut self, result: i32) {
-        let recoverable = [-ENOBUFS, -EAGAIN, -EINTR].contains(&result);
-        if !recoverable && !(result == -ECANCELED && self.receive_cancelled) {
+        let goes_on = match -result {
+            ENOBUFS | EAGAIN | EINTR => true,
+            ECANCELED => self.receive_cancelled,
+            _ => false,
+        };
+        if !goes_on {
             self.end = Some(-result);
         }
         self.completes(Received { result, buffer: None, more: false });
