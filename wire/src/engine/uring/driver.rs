@@ -214,6 +214,12 @@ impl Driver {
         self.entries.high_water()
     }
 
+    /// Buffers of the ring that the kernel does not have.
+    #[cfg(test)]
+    pub(super) fn buffers_out(&self) -> u16 {
+        self.buffers.0.as_ref().map_or(0, BufferRing::out)
+    }
+
     /// Takes over a connected socket.
     pub(super) fn open(&mut self, socket: Rc<OwnedFd>) -> Key {
         let form = if self.form.multishot_receive { ReceiveForm::Multishot } else { ReceiveForm::OneShot };
