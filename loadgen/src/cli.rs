@@ -91,7 +91,8 @@ pub(crate) struct RunCommand {
     pub(crate) out: Option<PathBuf>,
 }
 
-pub(crate) fn main() -> ExitCode {
+/// The whole command, with the arguments of this process.
+pub fn main() -> ExitCode {
     end_on_panic();
     let matches = match Command::command().try_get_matches() {
         Ok(matches) => matches,
