@@ -140,15 +140,18 @@ pub(super) fn start(form: Form) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the driver of this thread: all streams are gone; what they had to send is sent, within [`LINGER`]; what the
-/// kernel still has is cancelled; and only when it has let go of everything the memory is freed.
+/// Ends the driver of this thread: all streams are gone, or are taken to be; what they had to send is sent, within
+/// [`LINGER`]; what the kernel still has is cancelled; and only when it has let go of everything the memory is freed.
 pub(super) fn stop() {
-    with(|driver| driver.stopping = true);
+    with(|driver| {
+        driver.stopping = true;
+        driver.release_all();
+    });
     let end = Instant::now() + LINGER;
     while with(Driver::busy_sending) && Instant::now() < end {
         turn(true);
     }
-    with(Driver::release_all);
+    with(Driver::give_up_all);
     let end = Instant::now() + CANCEL;
     while with(|driver| driver.entries.len() > 0 || driver.bell_armed) && Instant::now() < end {
         turn(true);
@@ -269,14 +272,11 @@ impl Driver {
         false
     }
 
-    /// Whoever still is there is so no more: their handles were lost without being dropped.
+    /// Whoever still is there is so no more: their handles outlive the engine, or were lost without being dropped.
     fn release_all(&mut self) {
         for key in self.entries.keys() {
             match self.entries.get_mut(key) {
-                Some(Entry::Open(_)) => {
-                    self.release(key);
-                    self.connection(key, |connection, _, _| (connection.give_up(), true));
-                }
+                Some(Entry::Open(_)) => drop(self.release(key)),
                 Some(Entry::Connecting(_)) => drop(self.release_connecting(key)),
                 Some(Entry::Listening(_)) => drop(self.release_listener(key)),
                 None => {}
@@ -284,6 +284,15 @@ impl Driver {
         }
         if self.bell_armed {
             self.cancel(BELL_BITS);
+        }
+    }
+
+    /// What is not sent by now will not be.
+    fn give_up_all(&mut self) {
+        for key in self.entries.keys() {
+            if let Some(Entry::Open(_)) = self.entries.get_mut(key) {
+                self.connection(key, |connection, _, _| (connection.give_up(), true));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     BOUND, alone, driver, entries, full_listener, guarded, held, let_go, listener, on_ring, open_files, pattern,
@@ -246,24 +246,28 @@ fn a_panic_with_everything_in_flight_leaves_nothing() {
 }
 
 #[test]
-fn a_stream_that_is_never_dropped_does_not_keep_the_ring() {
+fn a_stream_that_outlives_the_ring_does_not_keep_it() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
-        let mut stream = Box::pin(E::connect(address).await.unwrap());
-        let (mut peer, _) = socket.accept().unwrap();
-        begin(pin!(stream.read_u8())).await;
-        poll_fn(|cx| stream.as_mut().poll_write(cx, b"the last")).await.unwrap();
-        std::mem::forget(stream);
-        thread::spawn(move || {
-            let mut all = Vec::new();
-            // No end is shown to it: the descriptor is lost with the stream.
-            peer.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-            let _ = peer.read_to_end(&mut all);
-            all
-        })
+    guarded(move || {
+        let main = async || {
+            let mut stream = E::connect(address).await.unwrap();
+            let (peer, _) = socket.accept().unwrap();
+            begin(pin!(stream.read_u8())).await;
+            stream.write_all(b"the last").await.unwrap();
+            (stream, peer)
+        };
+        // Its receive is cancelled, and what it took is sent.
+        let (stream, mut peer) = E::run(main).unwrap();
+        let mut all = [0; 8];
+        peer.set_read_timeout(Some(BOUND)).unwrap();
+        peer.read_exact(&mut all).unwrap();
+        assert_eq!(&all, b"the last");
+        drop(stream);
+        assert_eq!(peer.read(&mut all).unwrap(), 0);
+        drop((peer, socket));
+        assert_eq!(held(address.port()), 0);
     });
-    guarded(|| E::run(|| async {}).unwrap());
 }
 
 #[test]
