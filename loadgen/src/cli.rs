@@ -8,7 +8,7 @@ use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
 use crate::compare::Compared;
-use crate::{ab, compare, config_file, engines, gate, run, sweep, trace};
+use crate::{ab, compare, config_file, engines, export, gate, history, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
@@ -69,6 +69,16 @@ enum Verb {
     /// Everything is tried, nothing is told from the kernel's release.
     /// Exit code: 0 also if an engine does not run, since that is the answer.
     Engines(engines::EnginesCommand),
+    /// Write a result in a form that another program reads
+    ///
+    /// What a form has no place for is named on standard error.
+    /// Exit code: 0 also of a result that is not valid, 1 if there is nothing to write.
+    Export(export::ExportCommand),
+    /// Remember comparisons with a pinned reference, and show the trend and where it changed
+    ///
+    /// What was measured on another machine, against another reference or otherwise configured is a series of its own.
+    /// Exit code: 0, or 1 if something cannot be read or written.
+    History(history::HistoryCommand),
 }
 
 /// `wssbench run`.
@@ -108,6 +118,8 @@ pub fn main() -> ExitCode {
             Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| ExitCode::SUCCESS),
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
             Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
             Some(Verb::Ab(command)) => ab::ab(&command).map(exit_of_run),
             Some(Verb::Compare(command)) => compare::compare(&command).map(|compared| match compared {

@@ -6,6 +6,7 @@
 pub mod comparison;
 mod engines;
 pub mod gate;
+pub mod history;
 mod markdown;
 mod page;
 pub(crate) mod quantity;

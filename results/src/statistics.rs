@@ -8,6 +8,7 @@
 //! Sources: Hodges and Lehmann, *Estimates of location based on rank tests*, 1963; Hollander, Wolfe and Chicken,
 //! *Nonparametric Statistical Methods*, sections 3.1 to 3.3.
 
+pub mod change_points;
 mod order;
 mod several;
 mod signed_rank;
