@@ -18,6 +18,9 @@ use crate::side::{Meter, Side};
 /// Turns after which two ends wait for each other for ever. A handshake takes six, a message of any size two.
 const TURNS_MAX: usize = 64;
 
+/// Bytes that a pipe between two ends has room for from the start: its growth is not to be counted as work of theirs.
+const ROOM: usize = 64 * 1024;
+
 /// One direction of a connection. Always writable; who reads an empty one waits.
 #[derive(Clone, Default)]
 pub struct Pipe(Rc<RefCell<Bytes>>);
@@ -107,7 +110,8 @@ pub struct Duplex {
 impl Duplex {
     /// Both ends.
     pub fn pair() -> (Self, Self) {
-        let end = Self::default();
+        let pipe = || Pipe(Rc::new(RefCell::new(Bytes { bytes: Vec::with_capacity(ROOM), read: 0 })));
+        let end = Self { incoming: pipe(), outgoing: pipe() };
         let other = Self { incoming: end.outgoing.clone(), outgoing: end.incoming.clone() };
         (end, other)
     }
