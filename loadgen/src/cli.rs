@@ -7,12 +7,15 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::{config_file, engines, export, history, run, sweep, trace};
+use crate::compare::Compared;
+use crate::{ab, compare, config_file, engines, export, gate, history, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
 /// Ran, and the result is not valid.
 const EXIT_INVALID: u8 = 3;
+/// What was to be compared cannot be.
+const EXIT_NOT_COMPARABLE: u8 = 4;
 
 /// What does TLS cost my WebSockets?
 ///
@@ -47,6 +50,20 @@ enum Verb {
     /// option of run and without a preset it is a tour of five minutes: what does TLS cost me?
     /// Exit code: 0 all valid, 1 could not run, 3 not all of it is valid, or it was interrupted.
     Sweep(Box<sweep::SweepCommand>),
+    /// Compare two builds or two configurations in paired blocks, with exact intervals
+    ///
+    /// Every leg is a fresh process; the unit of all that is concluded is the block. `--a base/wssbench --b head/wssbench
+    /// -- --group X25519` compares builds, `--a "--engine uring" --b "--engine epoll"` configurations.
+    /// Exit code: 0 valid, whatever was found (gate judges), 1 could not run, 3 not valid.
+    Ab(Box<ab::AbCommand>),
+    /// Compare results that exist: A's files, then as many of B's
+    ///
+    /// Exit code: 0 valid, 1 could not be read, 3 not valid, 4 not comparable, and in which fields.
+    Compare(compare::CompareCommand),
+    /// Judge results of ab or compare by a policy: pass, regression or inconclusive
+    ///
+    /// Exit code: 0 pass, 1 error, 2 regression, 3 inconclusive or not valid, 4 not comparable.
+    Gate(gate::GateCommand),
     /// Say which engines run on this machine, and what of its kernel each makes use of
     ///
     /// Everything is tried, nothing is told from the kernel's release.
@@ -84,7 +101,8 @@ pub(crate) struct RunCommand {
     pub(crate) out: Option<PathBuf>,
 }
 
-pub(crate) fn main() -> ExitCode {
+/// The whole command, with the arguments of this process.
+pub fn main() -> ExitCode {
     end_on_panic();
     let matches = match Command::command().try_get_matches() {
         Ok(matches) => matches,
@@ -103,6 +121,12 @@ pub(crate) fn main() -> ExitCode {
             Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
+            Some(Verb::Ab(command)) => ab::ab(&command).map(exit_of_run),
+            Some(Verb::Compare(command)) => compare::compare(&command).map(|compared| match compared {
+                Compared::Valid(valid) => exit_of_run(valid),
+                Compared::NotComparable => ExitCode::from(EXIT_NOT_COMPARABLE),
+            }),
+            Some(Verb::Gate(command)) => gate::gate(&command).map(ExitCode::from),
             Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
             None => run::run(&configure(command.run, given)?).map(exit_of_run),
         }

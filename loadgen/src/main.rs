@@ -1,26 +1,5 @@
-//! `wssbench`: what does TLS cost my WebSockets?
-//!
-//! One file a verb. [`run`] reads as a table of contents of the main job: check → server → handshakes → messages →
-//! result → report. The [`generator`] is what measures.
+//! `wssbench`: see the library.
 
-mod cli;
-mod client_side;
-mod config_file;
-mod embedded;
-mod engines;
-mod environment;
-mod export;
-mod generator;
-mod history;
-mod preflight;
-mod progress;
-mod run;
-mod server_side;
-mod sweep;
-mod trace;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::main()
+fn main() -> std::process::ExitCode {
+    wssbench::main()
 }

@@ -9,6 +9,7 @@ pub mod comparison;
 pub mod config;
 pub mod engines_result;
 pub mod export;
+pub mod gate;
 pub mod history;
 pub mod io_totals;
 pub mod latency;

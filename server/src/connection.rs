@@ -39,7 +39,9 @@ pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
     let counters = &shared.counters;
     let phase = std::cell::Cell::new(if shared.tls.is_some() { Phase::Tls } else { Phase::Upgrade });
     let opened = {
-        let opening = pin!(open::<E>(stream, shared, &phase));
+        // In memory of its own, which goes with the handshake: what it takes, several times the state of rustls, the
+        // task would else keep for as long as the connection is open.
+        let opening = Box::pin(open::<E>(stream, shared, &phase));
         before::<E, _>(deadline, Busy::new(opening)).await
     };
     match opened {
@@ -58,7 +60,8 @@ pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
             let outcome = if shared.upgrade.is_some() {
                 echo_messages::<E>(stream, shared).await
             } else {
-                echo_bytes::<E>(stream, shared).await
+                // Boxed, since a task has room for the larger of the two.
+                Box::pin(echo_bytes::<E>(stream, shared)).await
             };
             counters.count(Phase::Echo, &outcome);
         }
@@ -91,6 +94,7 @@ async fn open<E: Engine>(
             }
         },
     };
+    burn(shared.burn);
     // The handshake is done: what came early is no replay, and is answered as if it had come now.
     let mut stream = Prefixed::new(stream, early_data);
     let Some(upgrade) = &shared.upgrade else {
@@ -110,6 +114,16 @@ async fn open<E: Engine>(
                 other => other.kind().to_owned(),
             };
             Err(Refused { phase: Phase::Upgrade, outcome, stream: Some(stream) })
+        }
+    }
+}
+
+/// Keeps the CPU busy for so long.
+fn burn(time: Duration) {
+    if !time.is_zero() {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
         }
     }
 }
@@ -201,7 +215,7 @@ async fn exchange<E: Engine>(
                     }
                 }
                 () = idle.expired() => {
-                    let _ = within::<E, _>(Duration::from_secs(1), writer.send_close(1001, "idle")).await;
+                    let _ = within::<E, _>(Duration::from_secs(1), Box::pin(writer.send_close(1001, "idle"))).await;
                     return "idle_timeout".to_owned();
                 }
             }
@@ -226,11 +240,11 @@ async fn exchange<E: Engine>(
 
 /// Sends the Close frame of a server that ends, unless it was sent.
 async fn say_going_away<E: Engine>(writer: &mut WebSocketWriter<E>, deadline: Instant) {
-    let _ = before::<E, _>(deadline, writer.send_close(1001, "going away")).await;
+    let _ = before::<E, _>(deadline, Box::pin(writer.send_close(1001, "going away"))).await;
 }
 
 /// Reads up to the peer's Close frame and ignores what was on its way before it.
-async fn until_close<R: tokio::io::AsyncRead + Unpin>(reader: &mut websocket::Reader<R>) {
+async fn until_close<R: tokio::io::AsyncRead + Unpin + 'static>(reader: &mut websocket::Reader<R>) {
     while !matches!(reader.next().await, Ok(Message::Close(_)) | Err(_)) {}
 }
 
@@ -339,6 +353,7 @@ async fn close<E: Engine>(mut stream: impl tokio::io::AsyncRead + tokio::io::Asy
             }
         }
     };
-    let outcome = within::<E, _>(shared.limits.drain_timeout.0, closing).await.unwrap_or("timeout");
+    // Of its own memory, as the opening is.
+    let outcome = within::<E, _>(shared.limits.drain_timeout.0, Box::pin(closing)).await.unwrap_or("timeout");
     shared.counters.count(Phase::Close, outcome);
 }

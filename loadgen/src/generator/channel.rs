@@ -15,8 +15,8 @@ use super::record::{Failure, Phase};
 pub(crate) type Stream<S> = Shared<Prefixed<Transport<S>>>;
 
 /// The stream of an engine below a connection.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket for S {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Socket for S {}
 
 /// Both directions of a connection, and the stream below, for closing it.
 pub(crate) struct Channel<S> {

@@ -47,7 +47,7 @@ fn block(number: usize, factor: f64) -> Block {
     let (first, second) = if number % 2 == 1 { (Side::A, Side::B) } else { (Side::B, Side::A) };
     let order = vec![first, second, second, first];
     let legs = order.iter().enumerate().map(|(place, side)| leg(*side, number * 4 + place, factor)).collect();
-    let signs = Signs { steal_percent: Some(0.1), io_stall_percent: Some(0.0), memory_stall_percent: Some(0.0) };
+    let signs = Signs { steal_percent: Some(0.1), memory_stall_percent: Some(0.0) };
     Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs, signs: Some(signs), dropped: None }
 }
 

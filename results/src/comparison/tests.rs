@@ -54,7 +54,7 @@ fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason
     assert!(reasons[0].contains("hypervisor kept 30%") && reasons[1].contains("fixed work"), "{reasons:?}");
     assert_eq!(disturbed.figure(Metric::EchoP50Us).unwrap().ratio.as_ref().unwrap().pairs, 10);
     assert!(disturbed.valid);
-    disturbed.blocks[7].signs.as_mut().unwrap().io_stall_percent = Some(50.0);
+    disturbed.blocks[7].signs.as_mut().unwrap().memory_stall_percent = Some(50.0);
     disturbed.conclude();
     assert!(!disturbed.valid && disturbed.invalid_because[0].contains("25%"), "{:?}", disturbed.invalid_because);
 }

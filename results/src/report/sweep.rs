@@ -46,7 +46,7 @@ fn compared(sweep: &SweepResult) -> Vec<Metric> {
 }
 
 /// A figure's name in a sentence and above its column: what of what.
-const fn title(metric: Metric) -> &'static str {
+pub(super) const fn title(metric: Metric) -> &'static str {
     match metric {
         Metric::ServerCpuHandshakeUs => "server µs a handshake",
         Metric::ClientCpuHandshakeUs => "client µs a handshake",
@@ -81,7 +81,7 @@ const fn title(metric: Metric) -> &'static str {
 
 /// A ratio as it is shown: with its interval if it is a difference, as none larger than so much if it is not, and with
 /// a question mark if there is no telling.
-fn ratio_in_words(ratio: &Ratio) -> String {
+pub(super) fn ratio_in_words(ratio: &Ratio) -> String {
     match (ratio.finding(), &ratio.interval) {
         (Finding::NoDifferenceLargerThan { percent }, _) => format!("≈ within {}", percent_to(percent, 2)),
         (Finding::Differs, Some(interval)) => difference(ratio.centre, interval),

@@ -1,7 +1,9 @@
 //! The epoll engine: tokio as it is, one current-thread runtime.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -16,6 +18,13 @@ use super::{Engine, EngineError, timer};
 
 /// One whole TLS record (RFC 8446, 5.2: 2^14 + 256 and a header of 5).
 const READ_AHEAD: usize = 16_384 + 256 + 5;
+/// Buffers for reading ahead that a thread keeps: as many connections may have read ahead at a time before one is made
+/// anew, which a message then pays for.
+const SPARES: usize = 32;
+
+thread_local! {
+    static AHEAD: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// epoll, through tokio.
 #[derive(Debug)]
@@ -65,16 +74,28 @@ impl Engine for Epoll {
 /// A TCP stream that reads ahead where that saves calls.
 ///
 /// rustls reads in steps of 4,096 bytes: alone, a record of 16 KiB would cost five calls. But small messages are read
-/// whole in one, and a buffer between would copy them once more and be kept by every idle connection. So a read that
-/// was filled to the brim is followed by reads of a whole record into a buffer, until one is short again.
+/// whole in one, and a buffer between would copy them once more. So a read that was filled to the brim is followed by
+/// reads of a whole record into a buffer of the thread, until one is short again. No connection that waits has one.
 pub struct EpollStream {
     stream: TcpStream,
     /// The last read left nothing of its room: there may be more.
     bulk: bool,
-    /// What was read ahead: empty unless `start < end`.
+    /// What was read ahead; of the thread's spares, and empty unless `start < end`.
     ahead: Box<[u8]>,
     start: usize,
     end: usize,
+}
+
+fn take_spare() -> Box<[u8]> {
+    AHEAD.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_AHEAD].into_boxed_slice())
+}
+
+fn give_spare(ahead: Box<[u8]>) {
+    AHEAD.with_borrow_mut(|spares| {
+        if spares.len() < SPARES {
+            spares.push(ahead);
+        }
+    });
 }
 
 impl EpollStream {
@@ -98,19 +119,23 @@ impl AsyncRead for EpollStream {
                 this.bulk = out.remaining() == 0;
                 return Poll::Ready(read);
             }
-            if this.ahead.is_empty() {
-                this.ahead = vec![0; READ_AHEAD].into_boxed_slice();
-            }
+            this.ahead = take_spare();
             let mut ahead = ReadBuf::new(&mut this.ahead);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut ahead))?;
-            (this.start, this.end) = (0, ahead.filled().len());
-            this.bulk = ahead.remaining() == 0;
+            let read = Pin::new(&mut this.stream).poll_read(cx, &mut ahead);
+            let (length, full) = (ahead.filled().len(), ahead.remaining() == 0);
+            if length == 0 {
+                // Who waits has no buffer meanwhile. At the end of the stream there is nothing to wait for.
+                give_spare(mem::take(&mut this.ahead));
+                return read;
+            }
+            (this.start, this.end) = (0, length);
+            this.bulk = full;
         }
         let length = out.remaining().min(this.end - this.start);
         out.put_slice(&this.ahead[this.start..this.start + length]);
         this.start += length;
-        if this.start == this.end && !this.bulk {
-            this.ahead = Box::default();
+        if this.start == this.end {
+            give_spare(mem::take(&mut this.ahead));
         }
         Poll::Ready(Ok(()))
     }

@@ -82,12 +82,13 @@ pub(super) fn driver() -> io::Result<impl Future<Output = ()>> {
     let alarm = Alarm::Timerfd(Timerfd { timer: Rc::clone(&timer), armed_for: None });
     TIMERS.with_borrow_mut(|timers| timers.alarm = alarm);
     Ok(async move {
+        // Kept: a paced message is a timer that goes off.
+        let mut due = Vec::new();
         while let Ok(mut ready) = timer.readable().await {
             // Not read: the next settime clears its count, and readiness is by edge.
             ready.clear_ready();
-            let mut due = Vec::new();
             fire(Instant::now(), &mut due);
-            due.into_iter().for_each(Waker::wake);
+            due.drain(..).for_each(Waker::wake);
         }
     })
 }

@@ -4,6 +4,7 @@
 //! On the way of the data this stands between `upgrade` and the echo. It never answers by itself (no automatic pong or
 //! Close), never waits with a deadline of its own, and never takes a message over the limit it was given.
 
+mod frames;
 mod header;
 mod shared;
 pub mod strict;
@@ -12,15 +13,13 @@ mod tests;
 mod violation;
 mod writer;
 
-use std::convert::Infallible;
-use std::future::ready;
 use std::io;
 
-use fastwebsockets::{FragmentCollectorRead, Frame};
 pub use fastwebsockets::{OpCode, Payload, Role};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use frames::Frames;
 pub use shared::Shared;
 use strict::StrictReader;
 pub use violation::{Violation, parse_close};
@@ -31,25 +30,23 @@ pub use writer::Writer;
 /// first. `max_message_size` is in bytes, for all fragments of a message together.
 pub fn after_handshake<R, W>(read: R, write: W, role: Role, max_message_size: usize) -> (Reader<R>, Writer<W>)
 where
-    R: AsyncRead + Unpin,
+    R: AsyncRead + Unpin + 'static,
     W: AsyncWrite + Unpin,
 {
     let vectored = write.is_write_vectored();
-    let strict = StrictReader::new(read, role, max_message_size);
-    let (mut read, write) = fastwebsockets::after_handshake_split(strict, writer::Moving(write), role);
-    read.set_auto_close(false);
-    read.set_auto_pong(false);
-    // The strict reader has the limit, and keeps it for a fragmented message as well.
-    read.set_max_message_size(usize::MAX);
-    (Reader { frames: FragmentCollectorRead::new(read) }, Writer::new(write, vectored))
+    let (_, write) = fastwebsockets::after_handshake_split(tokio::io::empty(), writer::Moving(write), role);
+    (
+        Reader { frames: Frames::new(StrictReader::new(read, role, max_message_size), role) },
+        Writer::new(write, vectored),
+    )
 }
 
-/// The reading end of a connection.
+/// The reading end of a connection. It has a buffer only while a message is on its way.
 pub struct Reader<R> {
-    frames: FragmentCollectorRead<StrictReader<R>>,
+    frames: Frames<R>,
 }
 
-impl<R: AsyncRead + Unpin> Reader<R> {
+impl<R: AsyncRead + Unpin + 'static> Reader<R> {
     /// The next message or control frame. Fragments are collected; the payload is given without a copy.
     ///
     /// **Not cancel-safe**: a header is consumed before its payload has come. Never put it into a `select!` or under a
@@ -61,7 +58,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// frame of that code, and end. [`WebSocketError::Eof`] if the stream ended, [`WebSocketError::Io`] if it failed.
     /// After an error there is nothing more to read.
     pub async fn next(&mut self) -> Result<Message, WebSocketError> {
-        let frame: Frame<'static> = self.frames.read_frame(&mut |_| ready(Ok::<(), Infallible>(()))).await?;
+        let frame = self.frames.next().await?;
         Ok(match frame.opcode {
             OpCode::Text => Message::Text(frame.payload),
             OpCode::Binary => Message::Binary(frame.payload),

@@ -53,6 +53,11 @@ impl<R: AsyncRead + Unpin> StrictReader<R> {
         Self { inner, rules: Rules::new(role, max_message_size), staged: Staged::default() }
     }
 
+    /// Whether all that was shown are whole messages: a parser that has given all of them has nothing left.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.rules.frame.is_none() && self.rules.message.is_none() && self.staged.is_empty()
+    }
+
     /// Reads once into `buf`, which has room for [`ROOM_MIN`] to [`READ_MAX`] bytes, and judges what came. It reads
     /// again only if nothing of that can be shown, as no bytes would mean the end of the stream to the caller.
     fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -135,6 +140,10 @@ impl Staged {
     fn put(&mut self, bytes: &[u8]) {
         self.bytes[..bytes.len()].copy_from_slice(bytes);
         (self.from, self.to) = (0, bytes.len());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.from == self.to
     }
 
     /// Moves what fits into `buf`; false if there was nothing.
