@@ -18,6 +18,9 @@ use crate::side::{Meter, Side};
 /// Turns after which two ends wait for each other for ever. A handshake takes six, a message of any size two.
 const TURNS_MAX: usize = 64;
 
+/// Bytes that a pipe between two ends has room for from the start: its growth is not to be counted as work of theirs.
+const ROOM: usize = 64 * 1024;
+
 /// One direction of a connection. Always writable; who reads an empty one waits.
 #[derive(Clone, Default)]
 pub struct Pipe(Rc<RefCell<Bytes>>);
@@ -107,7 +110,8 @@ pub struct Duplex {
 impl Duplex {
     /// Both ends.
     pub fn pair() -> (Self, Self) {
-        let end = Self::default();
+        let pipe = || Pipe(Rc::new(RefCell::new(Bytes { bytes: Vec::with_capacity(ROOM), read: 0 })));
+        let end = Self { incoming: pipe(), outgoing: pipe() };
         let other = Self { incoming: end.outgoing.clone(), outgoing: end.incoming.clone() };
         (end, other)
     }
@@ -186,4 +190,36 @@ pub fn alternate<C, S>(
         }
     }
     bail!("both ends wait for each other")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::side::Took;
+
+    async fn ask(mut end: Duplex) -> io::Result<u8> {
+        end.write_u8(7).await?;
+        end.read_u8().await
+    }
+
+    async fn answer(mut end: Duplex) -> io::Result<()> {
+        let byte = end.read_u8().await?;
+        end.write_u8(byte + 1).await
+    }
+
+    #[test]
+    fn two_ends_take_turns_until_both_are_done() {
+        let (client, server) = Duplex::pair();
+        let (answered, _) = alternate(&mut Took::default(), ask(client), answer(server)).unwrap();
+        assert_eq!(answered.unwrap(), 8);
+    }
+
+    #[test]
+    fn two_ends_that_wait_for_each_other_are_told() {
+        let (client, server) = Duplex::pair();
+        let stuck = alternate(&mut Took::default(), answer(client), answer(server)).err().unwrap();
+        assert_eq!(stuck.to_string(), "both ends wait for each other");
+    }
 }
