@@ -1,6 +1,7 @@
 //! A deterministic signal: what was counted, of what, and how far two counts of the same thing lie apart.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -93,7 +94,9 @@ impl Counts {
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let writing = || format!("writing {}", path.display());
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(writing)?;
+        // Readable as any other result: a temporary file is its owner's alone otherwise.
+        let readable = std::fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder).with_context(writing)?;
         serde_json::to_writer_pretty(&mut file, self).with_context(writing)?;
         std::io::Write::write_all(&mut file, b"\n").with_context(writing)?;
         file.persist(path).with_context(writing)?;

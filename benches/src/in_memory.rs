@@ -186,3 +186,27 @@ where
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::parse;
+
+    fn negotiated(options: &str) -> String {
+        let ends = Ends::new(&parse(options).unwrap()).unwrap();
+        let took = ends.handshake().unwrap();
+        assert!(!took.server.is_zero() && !took.client.is_zero());
+        let Negotiated { version, suite, group, certificate, kind } = ends.negotiated();
+        format!("{version} {suite} {group} {certificate} {kind}")
+    }
+
+    #[test]
+    fn both_ends_negotiate_what_was_asked_for() {
+        let asked = "--suite chacha20 --group P-256 --cert ed25519 --provider ring";
+        assert_eq!(negotiated(asked), "TLSv1.3 TLS13_CHACHA20_POLY1305_SHA256 secp256r1 ed25519 full");
+        let retried = "TLSv1.3 TLS13_AES_256_GCM_SHA384 X25519 ecdsa-p256 full-after-retry";
+        assert_eq!(negotiated("--force-retry --group X25519"), retried);
+        let resumed = "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 none ecdsa-p256 resumed";
+        assert_eq!(negotiated("--tls 1.2 --resume 100%"), resumed);
+    }
+}

@@ -191,3 +191,35 @@ pub fn alternate<C, S>(
     }
     bail!("both ends wait for each other")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::side::Took;
+
+    async fn ask(mut end: Duplex) -> io::Result<u8> {
+        end.write_u8(7).await?;
+        end.read_u8().await
+    }
+
+    async fn answer(mut end: Duplex) -> io::Result<()> {
+        let byte = end.read_u8().await?;
+        end.write_u8(byte + 1).await
+    }
+
+    #[test]
+    fn two_ends_take_turns_until_both_are_done() {
+        let (client, server) = Duplex::pair();
+        let (answered, _) = alternate(&mut Took::default(), ask(client), answer(server)).unwrap();
+        assert_eq!(answered.unwrap(), 8);
+    }
+
+    #[test]
+    fn two_ends_that_wait_for_each_other_are_told() {
+        let (client, server) = Duplex::pair();
+        let stuck = alternate(&mut Took::default(), answer(client), answer(server)).err().unwrap();
+        assert_eq!(stuck.to_string(), "both ends wait for each other");
+    }
+}
