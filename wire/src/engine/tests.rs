@@ -1,5 +1,6 @@
 //! Each engine does what the trait promises, with real sockets.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -49,17 +50,32 @@ fn listener() -> TcpListener {
     listener
 }
 
-/// Sockets of this process that have this port on either side: others' descriptors come and go at the same time.
+/// How many sockets have this port on either side: others' descriptors come and go at the same time.
 pub(super) fn held(port: u16) -> usize {
+    // The kernel hands the table out in pieces, and what others open and close in between moves lines from one piece to
+    // another: read until it says the same twice.
+    let mut last = sockets(port);
+    loop {
+        let next = sockets(port);
+        if next == last {
+            return next.len();
+        }
+        last = next;
+    }
+}
+
+/// Inodes of the sockets that have this port on either side.
+fn sockets(port: u16) -> BTreeSet<String> {
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let has_port =
         |end: &str| end.split_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok()) == Some(port);
-    let of_a_file = |line: &&str| {
+    let of_a_file = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         // One that no file holds any more, or not yet, has no inode.
-        fields.len() > 9 && (has_port(fields[1]) || has_port(fields[2])) && fields[9] != "0"
+        let held = fields.len() > 9 && (has_port(fields[1]) || has_port(fields[2])) && fields[9] != "0";
+        held.then(|| fields[9].to_owned())
     };
-    table.lines().filter(of_a_file).count()
+    table.lines().filter_map(of_a_file).collect()
 }
 
 pub(super) fn what_is_sent_is_received_in_any_piece<E: Engine>() {
