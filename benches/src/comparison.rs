@@ -1,9 +1,9 @@
 //! The comparison as a whole: in which order the servers have their turns, all legs, the file they go to, and the
 //! medians and ratios made of them.
 //!
-//! A ratio is made of two legs of the same round, which ran seconds apart, and the median is taken of those: what
-//! changes on a machine from minute to minute is in both and falls out. Legs that are not valid are kept, counted and
-//! shown, and are part of no median.
+//! A ratio is made of pairs of legs of the same round, which ran seconds apart: what changes on a machine from minute
+//! to minute is in both and falls out ([`paired_ratio`]). Legs that are not valid are kept, counted and shown, and are
+//! part of no median and no ratio.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -12,35 +12,53 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use wss_results::Rate;
 use wss_results::run_result::{Environment, Tool};
+use wss_results::statistics::{Ratio, paired_ratio};
+use wss_results::{Rate, Size};
 
 use crate::leg::{Figures, Leg, LegOptions};
 
 /// Schema of [`Comparison`].
-pub const SCHEMA: &str = "wssbench.baseline-comparison/1";
+pub const SCHEMA: &str = "wssbench.baseline-comparison/2";
 
 /// The servers, the baseline first: the ratios are the others over it.
-pub const SERVERS: [&str; 3] = ["baseline", "wss-server epoll", "wss-server tokio-uring"];
+pub const SERVERS: [&str; 4] = ["baseline", "wss-server uring", "wss-server epoll", "wss-server tokio-uring"];
 
-/// Rounds from which on the figures are more than a trial.
-pub const ROUNDS_TO_QUOTE: usize = 7;
+/// Rounds from which on the figures are more than a trial: each server has had each place twice.
+pub const ROUNDS_TO_QUOTE: usize = 8;
 
-/// Every order of three, so that in six rounds each server has each place twice, and each pair each order three times.
-const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]];
+/// A Williams square: in four rounds each server has each place once, and each comes directly after each other once.
+const ORDERS: [[usize; 4]; 4] = [[0, 1, 3, 2], [1, 2, 0, 3], [2, 3, 1, 0], [3, 0, 2, 1]];
 
 /// The order of [`SERVERS`] in a round.
-pub const fn order(round: usize) -> [usize; 3] {
+pub const fn order(round: usize) -> [usize; 4] {
     ORDERS[round % ORDERS.len()]
 }
 
-/// A load: its name and the rate that is asked for.
+/// A load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// `saturated` or `paced`.
+    /// What it is called, in each leg as well.
     pub name: String,
-    /// `max` or messages a second.
+    /// `max` (a closed loop) or messages a second.
     pub rate: Rate,
+    /// Connections.
+    pub connections: usize,
+    /// Bytes a message.
+    pub size: Size,
+}
+
+/// The loads of a comparison: few connections that always have something to say, many, many that rarely have, and
+/// large messages.
+pub fn loads() -> Vec<Load> {
+    let load =
+        |name: &str, rate, connections, size| Load { name: name.to_owned(), rate, connections, size: Size(size) };
+    vec![
+        load("64B-x64", Rate::Max, 64, 64),
+        load("64B-x512", Rate::Max, 512, 64),
+        load("64B-x200-20k/s", Rate::PerSecond(20_000.0), 200, 64),
+        load("16KiB-x16", Rate::Max, 16, 16 << 10),
+    ]
 }
 
 /// All of it, as it is written.
@@ -101,16 +119,14 @@ impl Comparison {
         Spread::of(self.legs_of(load, server).filter_map(|leg| valid(leg).and_then(figure)).collect())
     }
 
-    /// Median and range of `server`'s figure over the baseline's, round by round, of the rounds in which both legs
-    /// are valid.
-    pub fn ratio(&self, load: &str, server: &str, figure: fn(&Figures) -> Option<f64>) -> Option<Spread> {
+    /// `server`'s figure over the baseline's, of the rounds in which both legs are valid.
+    pub fn ratio(&self, load: &str, server: &str, figure: fn(&Figures) -> Option<f64>) -> Option<Ratio> {
         let baseline = |round| self.legs_of(load, SERVERS[0]).find(|leg| leg.round == round);
-        let ratio = |leg: &Leg| {
+        paired_ratio(self.legs_of(load, server).filter_map(|leg| {
             let ours = figure(valid(leg)?)?;
             let theirs = figure(valid(baseline(leg.round)?)?)?;
-            (theirs > 0.0).then_some(ours / theirs)
-        };
-        Spread::of(self.legs_of(load, server).filter_map(ratio).collect())
+            Some((ours, theirs))
+        }))
     }
 }
 
@@ -147,7 +163,7 @@ impl Spread {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use wss_results::{HumanDuration, Size};
+    use wss_results::HumanDuration;
 
     /// A leg with so many messages a second; not valid if that is negative.
     pub(crate) fn leg(round: usize, server: &str, messages_per_s: f64) -> Leg {
@@ -184,13 +200,8 @@ pub(crate) mod tests {
             environment: None,
             tool: None,
             profile: "debug".to_owned(),
-            options: LegOptions {
-                duration: HumanDuration::from_secs(3),
-                warmup: HumanDuration::from_secs(1),
-                connections: 64,
-                size: Size(64),
-            },
-            loads: vec![Load { name: "paced".to_owned(), rate: Rate::PerSecond(20_000.0) }],
+            options: LegOptions { duration: HumanDuration::from_secs(3), warmup: HumanDuration::from_secs(1) },
+            loads: vec![Load { name: "paced".to_owned(), ..loads().remove(2) }],
             rounds: 3,
             complete: true,
             legs,
@@ -198,37 +209,38 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn six_rounds_give_every_server_every_place_and_every_pair_every_order_equally_often() {
-        let rounds: Vec<_> = (0..6).map(order).collect();
-        for server in 0..3 {
-            for place in 0..3 {
-                assert_eq!(rounds.iter().filter(|order| order[place] == server).count(), 2);
+    fn four_rounds_give_every_server_every_place_and_every_predecessor_once() {
+        let rounds: Vec<_> = (0..4).map(order).collect();
+        for server in 0..SERVERS.len() {
+            for place in 0..SERVERS.len() {
+                assert_eq!(rounds.iter().filter(|order| order[place] == server).count(), 1);
             }
-        }
-        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-            let place = |order: &[usize; 3], server| order.iter().position(|&at| at == server).unwrap();
-            assert_eq!(rounds.iter().filter(|order| place(order, one) < place(order, other)).count(), 3);
+            for other in (0..SERVERS.len()).filter(|&other| other != server) {
+                let after = |order: &&[usize; 4]| order.windows(2).any(|pair| pair == [other, server]);
+                assert_eq!(rounds.iter().filter(after).count(), 1);
+            }
         }
     }
 
     #[test]
-    fn a_ratio_is_the_median_of_the_rounds_ratios_not_the_ratio_of_the_medians() {
-        let [baseline, ours, _] = SERVERS;
-        let legs = [(100.0, 110.0), (200.0, 180.0), (1000.0, 2000.0)].into_iter().enumerate();
+    fn a_ratio_is_made_of_legs_of_the_same_round() {
+        let [baseline, ours, ..] = SERVERS;
+        let legs = [(100.0, 110.0), (200.0, 220.0), (1000.0, 1100.0)].into_iter().enumerate();
         let legs =
             legs.flat_map(|(round, (theirs, of_ours))| [leg(round, baseline, theirs), leg(round, ours, of_ours)]);
         let ratio = comparison(legs.collect()).ratio("paced", ours, |figures| Some(figures.messages_per_s)).unwrap();
-        assert_eq!((ratio.median, ratio.min, ratio.max, ratio.count), (1.1, 0.9, 2.0, 3));
+        assert!((ratio.centre - 1.1).abs() < 1e-9 && ratio.pairs == 3, "{ratio:?}");
+        assert_eq!(ratio.interval, None, "three rounds have none");
     }
 
     #[test]
     fn a_leg_that_is_not_valid_is_in_no_median_and_in_no_ratio() {
-        let [baseline, ours, _] = SERVERS;
+        let [baseline, ours, ..] = SERVERS;
         let legs = vec![leg(0, baseline, -1.0), leg(0, ours, 50.0), leg(1, baseline, 100.0), leg(1, ours, 70.0)];
         let comparison = comparison(legs);
         let rate = |figures: &Figures| Some(figures.messages_per_s);
         assert_eq!(comparison.spread("paced", baseline, rate).map(|spread| spread.count), Some(1));
-        assert_eq!(comparison.ratio("paced", ours, rate).map(|ratio| (ratio.median, ratio.count)), Some((0.7, 1)));
+        assert_eq!(comparison.ratio("paced", ours, rate).map(|ratio| ratio.pairs), Some(1));
         assert_eq!(comparison.spread("saturated", ours, rate), None);
     }
 

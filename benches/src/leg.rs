@@ -14,14 +14,17 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use wss_results::run_result::{Environment, RunResult, Tool};
-use wss_results::{HumanDuration, Latency, Rate, Size, store};
+use wss_results::{EngineKind, HumanDuration, Latency, store};
 
+use crate::comparison::Load;
 use crate::server::Server;
 
 /// The CPU of every server; one thread each.
 pub const SERVER_CPU: &str = "0";
 /// The CPU of the generator.
 pub const CLIENT_CPU: &str = "1";
+/// The generator's engine, whatever that of the server: the one that needs the least CPU.
+pub const CLIENT_ENGINE: EngineKind = EngineKind::Uring;
 /// What a leg may take beyond its warm-up and duration: opening, closing, and the generator's own deadlines of 10 s.
 const SLACK: Duration = Duration::from_secs(60);
 /// How long a server may take to have closed what the generator has seen the end of.
@@ -36,24 +39,20 @@ pub struct LegOptions {
     pub duration: HumanDuration,
     /// How long it warms up before.
     pub warmup: HumanDuration,
-    /// Connections.
-    pub connections: usize,
-    /// Bytes a message.
-    pub size: Size,
 }
 
 impl LegOptions {
     /// The command line of the generator; paths are relative to its folder, so that it can be published.
-    pub fn command_line(&self, url: &str, ca: &str, rate: Rate, out: &str) -> Vec<String> {
+    pub fn command_line(&self, url: &str, ca: &str, load: &Load, out: &str) -> Vec<String> {
         let with_values = [
             ("--ca", ca.to_owned()),
             ("--client-cpus", CLIENT_CPU.to_owned()),
             ("--threads", "1".to_owned()),
-            ("--client-engine", "epoll".to_owned()),
-            ("--connections", self.connections.to_string()),
-            ("--size", self.size.to_string()),
+            ("--client-engine", CLIENT_ENGINE.name().to_owned()),
+            ("--connections", load.connections.to_string()),
+            ("--size", load.size.to_string()),
             ("--connect-rate", "max".to_owned()),
-            ("--rate", rate.to_string()),
+            ("--rate", load.rate.to_string()),
             ("--duration", self.duration.to_string()),
             ("--warmup", self.warmup.to_string()),
             ("--out", out.to_owned()),
@@ -69,7 +68,7 @@ impl LegOptions {
 pub struct Leg {
     /// Round, from 0.
     pub round: usize,
-    /// Which load: `saturated` or `paced`.
+    /// Which load, by its name.
     pub load: String,
     /// Which server.
     pub server: String,
@@ -124,14 +123,14 @@ pub fn drive(
     folder: &Path,
     server: &mut Server,
     ca: &str,
-    rate: Rate,
+    load: &Load,
     options: &LegOptions,
 ) -> anyhow::Result<Driven> {
     let out = folder.join("leg.json");
     // Of an earlier leg: it must not be read again if this one writes none.
     let _ = std::fs::remove_file(&out);
     let before = server.threads()?;
-    let arguments = options.command_line(&server.ready.url, ca, rate, "leg.json");
+    let arguments = options.command_line(&server.ready.url, ca, load, "leg.json");
     let bound = options.warmup.0 + options.duration.0 + SLACK;
     if let Err(error) = run_generator(generator, folder, &arguments, bound)? {
         return Ok(Driven { reasons: vec![error], figures: None, setting: None });
@@ -235,8 +234,6 @@ fn run_generator(
 /// # Errors
 /// The first thing that cannot be, with what to do about it.
 pub fn check(options: &LegOptions) -> anyhow::Result<()> {
-    ensure!(options.connections > 0, "--connections is 0: give at least 1");
-    ensure!(options.size.0 > 0, "--size is 0: give a size such as 64B");
     ensure!(!options.duration.0.is_zero(), "--duration is 0: give a length of time such as 3s");
     let cpus = wss_wire::machine::allowed_cpus().context("asking for the CPUs of this process")?;
     for cpu in [SERVER_CPU, CLIENT_CPU] {
@@ -254,20 +251,15 @@ mod tests {
     use super::*;
 
     fn options() -> LegOptions {
-        LegOptions {
-            duration: HumanDuration::from_secs(3),
-            warmup: HumanDuration::from_secs(1),
-            connections: 64,
-            size: Size(64),
-        }
+        LegOptions { duration: HumanDuration::from_secs(3), warmup: HumanDuration::from_secs(1) }
     }
 
     #[test]
     fn the_generator_is_asked_for_one_thread_on_a_cpu_of_its_own() {
-        let line = options().command_line("URL", "ca.pem", Rate::PerSecond(20_000.0), "leg.json").join(" ");
+        let line = options().command_line("URL", "ca.pem", &crate::comparison::loads()[2], "leg.json").join(" ");
         assert_eq!(
             line,
-            "run URL --json --ca ca.pem --client-cpus 1 --threads 1 --client-engine epoll --connections 64 --size 64B \
+            "run URL --json --ca ca.pem --client-cpus 1 --threads 1 --client-engine uring --connections 200 --size 64B \
              --connect-rate max --rate 20000/s --duration 3s --warmup 1s --out leg.json"
         );
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use wss_results::statistics::{Interval, Ratio};
+
 use crate::comparison::{Comparison, Load, ROUNDS_TO_QUOTE, SERVERS, Spread};
 use crate::leg::Figures;
 
@@ -32,8 +34,8 @@ pub fn render(comparison: &Comparison) -> String {
     let options = &comparison.options;
     let _ = writeln!(
         text,
-        "rounds: {rounds}, of {} after {} of warm-up, {} connections, {} messages: median (lowest to highest)",
-        options.duration, options.warmup, options.connections, options.size
+        "rounds: {rounds}, of {} after {} of warm-up: median (lowest to highest)",
+        options.duration, options.warmup
     );
     if let Some(environment) = &comparison.environment {
         let _ = writeln!(text, "{}, {} CPUs, Linux {}", environment.cpu_model, environment.cores, environment.kernel);
@@ -49,7 +51,7 @@ pub fn render(comparison: &Comparison) -> String {
     }
     let _ = writeln!(
         text,
-        "\n÷ baseline: median of the rounds' own ratios. Server CPU is the whole process's over all messages of a leg, \
+        "\n÷ baseline: Hodges–Lehmann centre of the rounds' own ratios (Wilcoxon's 95% interval). Server CPU is the whole process's over all messages of a leg, \
          its warm-up\nand the opening and closing of its connections included, the same for all; client CPU is that of \
          the measured phase."
     );
@@ -58,7 +60,7 @@ pub fn render(comparison: &Comparison) -> String {
 }
 
 fn table(text: &mut String, comparison: &Comparison, load: &Load) {
-    let _ = write!(text, "\n{:NAME_WIDTH$}", format!("{} (--rate {})", load.name, load.rate));
+    let _ = write!(text, "\n{:NAME_WIDTH$}", load.name);
     for column in &COLUMNS {
         let _ = write!(text, "{:>FIGURE_WIDTH$}", column.title);
     }
@@ -84,7 +86,7 @@ fn ratios(text: &mut String, comparison: &Comparison, load: &Load, server: &str)
     // The last column says who was at the limit; a ratio of it would say nothing.
     for column in &COLUMNS[..COLUMNS.len() - 1] {
         let ratio = comparison.ratio(&load.name, server, column.figure);
-        let _ = write!(text, "{:>FIGURE_WIDTH$}", in_words(ratio, 3));
+        let _ = write!(text, "{:>FIGURE_WIDTH$}", ratio_in_words(ratio.as_ref()));
     }
     let _ = writeln!(text);
 }
@@ -94,6 +96,16 @@ fn in_words(spread: Option<Spread>, decimals: usize) -> String {
         || "–".to_owned(),
         |Spread { median, min, max, .. }| format!("{median:.decimals$} ({min:.decimals$}–{max:.decimals$})"),
     )
+}
+
+fn ratio_in_words(ratio: Option<&Ratio>) -> String {
+    match ratio {
+        None => "–".to_owned(),
+        Some(Ratio { centre, interval: None, .. }) => format!("{centre:.3}"),
+        Some(Ratio { centre, interval: Some(Interval { low, high, .. }), .. }) => {
+            format!("{centre:.3} ({low:.3}–{high:.3})")
+        }
+    }
 }
 
 /// Every leg that is in no figure above.
@@ -115,10 +127,10 @@ mod tests {
 
     #[test]
     fn a_leg_that_is_not_valid_is_shown_with_its_reason() {
-        let [baseline, ours, other] = SERVERS;
+        let [baseline, ours, .., other] = SERVERS;
         let legs = vec![leg(0, baseline, 100.0), leg(0, ours, 110.0), leg(0, other, -120.0)];
         let text = render(&comparison(legs));
-        assert!(text.contains("1.100 (1.100–1.100)"), "{text}");
+        assert!(text.contains(" 1.100 "), "{text}");
         assert!(text.contains("0 of 1"), "{text}");
         assert!(text.contains("round 1, paced, wss-server tokio-uring: the generator was late"), "{text}");
         assert!(text.contains("A DEBUG BUILD") && text.contains("A trial"), "{text}");

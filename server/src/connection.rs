@@ -224,8 +224,7 @@ async fn exchange<E: Engine>(
             // The Close in answer, close_notify and FIN follow each other.
             stream.with(|stream| E::cork(stream.get_ref().tcp()));
         }
-        let answering = answer(next, writer);
-        match within::<E, _>(shared.limits.idle_timeout.0, answering).await {
+        match within::<E, _>(shared.limits.idle_timeout.0, answer(next, writer)).await {
             Err(TimedOut) => return "peer_does_not_read".to_owned(),
             Ok(Answered::Echo(length)) => shared.counters.echoed(length),
             Ok(Answered::Control) => {}

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Parser;
-use wss_benches::comparison::{Comparison, Load, SCHEMA, SERVERS, order};
+use wss_benches::comparison::{Comparison, Load, SCHEMA, SERVERS, loads, order};
 use wss_benches::leg::{self, Driven, Leg, LegOptions, SERVER_CPU};
 use wss_benches::server::{Server, beside_this};
 use wss_benches::summary;
-use wss_results::{HumanDuration, Rate, Size};
+use wss_results::{EngineKind, HumanDuration};
 
 /// What the exit code says if a leg is not valid: the same as `wssbench run`.
 const EXIT_INVALID: u8 = 3;
@@ -25,29 +25,17 @@ const EXIT_INVALID: u8 = 3;
 #[derive(Parser)]
 #[command(name = "compare-baseline", version)]
 struct Options {
-    /// Rounds: each server once at each load; a multiple of 6 is balanced, fewer than 7 are a trial
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    /// Rounds: each server once at each load; a multiple of 4 is balanced, fewer than 8 are a trial
+    #[arg(long, value_name = "N", default_value_t = 8)]
     rounds: usize,
 
     /// How long a leg measures
-    #[arg(long, value_name = "TIME", default_value = "3s")]
+    #[arg(long, value_name = "TIME", default_value = "2s")]
     duration: HumanDuration,
 
     /// How long it warms up before
-    #[arg(long, value_name = "TIME", default_value = "1s")]
+    #[arg(long, value_name = "TIME", default_value = "500ms")]
     warmup: HumanDuration,
-
-    /// Connections
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    connections: usize,
-
-    /// Bytes a message
-    #[arg(long, value_name = "SIZE", default_value = "64B")]
-    size: Size,
-
-    /// Messages a second of the paced load
-    #[arg(long, value_name = "RATE", default_value = "20k/s")]
-    rate: Rate,
 
     /// Where to write all legs
     #[arg(long, value_name = "FILE", default_value = "results/baseline-comparison.json")]
@@ -88,7 +76,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
 /// Drives every server at every load, round by round.
 fn rounds(
     comparison: &mut Comparison,
-    servers: &mut [Server; 3],
+    servers: &mut [Server; 4],
     generator: &Path,
     folder: &Path,
     out: &Path,
@@ -102,7 +90,7 @@ fn rounds(
         for load in &loads {
             for number in order(round) {
                 let (server, ca) = (&mut servers[number], ca_file(number));
-                let driven = leg::drive(generator, folder, server, &ca, load.rate, &comparison.options)?;
+                let driven = leg::drive(generator, folder, server, &ca, load, &comparison.options)?;
                 keep(comparison, round, load, SERVERS[number], driven);
             }
         }
@@ -116,35 +104,22 @@ fn rounds(
 /// Checks the options and lays out an empty comparison.
 fn begin(options: &Options) -> anyhow::Result<Comparison> {
     ensure!(options.rounds > 0, "--rounds is 0: give at least 1");
-    if options.rate == Rate::Max {
-        bail!("--rate max is what the saturated load does: give a rate such as 20k/s for the paced one");
-    }
-    let leg_options = LegOptions {
-        duration: options.duration,
-        warmup: options.warmup,
-        connections: options.connections,
-        size: options.size,
-    };
+    let leg_options = LegOptions { duration: options.duration, warmup: options.warmup };
     leg::check(&leg_options)?;
-    let generator = leg_options.command_line("URL", "FILE", Rate::Max, "FILE").join(" ");
-    let Options { rounds, duration, warmup, connections, size, rate, .. } = options;
+    let loads = loads();
+    let generator = leg_options.command_line("URL", "FILE", &loads[0], "FILE").join(" ");
+    let Options { rounds, duration, warmup, .. } = options;
     Ok(Comparison {
         schema: SCHEMA.to_owned(),
         started_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         // Made from what was understood: paths of this machine are nobody's business.
-        command_line: format!(
-            "compare-baseline --rounds {rounds} --duration {duration} --warmup {warmup} --connections {connections} \
-             --size {size} --rate {rate}"
-        ),
+        command_line: format!("compare-baseline --rounds {rounds} --duration {duration} --warmup {warmup}"),
         generator: format!("wssbench {generator}"),
         environment: None,
         tool: None,
         profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         options: leg_options,
-        loads: vec![
-            Load { name: "saturated".to_owned(), rate: Rate::Max },
-            Load { name: "paced".to_owned(), rate: options.rate },
-        ],
+        loads,
         rounds: options.rounds,
         complete: false,
         legs: Vec::new(),
@@ -152,16 +127,19 @@ fn begin(options: &Options) -> anyhow::Result<Comparison> {
 }
 
 /// The servers in the order of [`SERVERS`], all on the same CPU with one thread.
-fn start_servers() -> anyhow::Result<[Server; 3]> {
-    let (baseline, ours) = (beside_this("baseline-server")?, beside_this("wss-server")?);
-    let start_ours = |name: &str, engine: &str| {
-        let arguments = ["--listen", "127.0.0.1:0", "--engine", engine, "--threads", "1", "--cpus", SERVER_CPU];
-        Server::start(name, &ours, &[arguments.as_slice(), &["--until-stdin-closes"]].concat())
+fn start_servers() -> anyhow::Result<[Server; 4]> {
+    let (baseline, ours) = (beside_this("baseline-server")?, beside_this("wssbench")?);
+    // The server by itself, the same code as the program of this name.
+    let start_ours = |name: &str, engine: EngineKind| {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--engine", engine.name(), "--until-stdin-closes"];
+        let threads = ["--threads", "1", "--cpus", SERVER_CPU];
+        Server::start(name, &ours, &[arguments.as_slice(), &threads].concat())
     };
     Ok([
         Server::start(SERVERS[0], &baseline, &["--listen", "127.0.0.1:0", "--cpu", SERVER_CPU])?,
-        start_ours(SERVERS[1], "epoll")?,
-        start_ours(SERVERS[2], "tokio-uring")?,
+        start_ours(SERVERS[1], EngineKind::Uring)?,
+        start_ours(SERVERS[2], EngineKind::Epoll)?,
+        start_ours(SERVERS[3], EngineKind::TokioUring)?,
     ])
 }
 

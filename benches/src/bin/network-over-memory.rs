@@ -2,7 +2,7 @@
 //! over that of the same handshake in memory, on each side, in rounds of one run.
 //!
 //! A round is the handshake in memory, then each engine saturated and paced, then the handshake in memory again: the
-//! ratios are to the mean of the two. The network's figure holds the kernel, connect, accept and close; that of the
+//! ratios are to the mean of the two, in pairs, with their exact interval. The network's figure holds the kernel, connect, accept and close; that of the
 //! memory neither these nor the adapter between rustls and tokio.
 //!
 //! Exit code: 0 if every leg is valid, 3 if not, 1 if it could not run.
@@ -18,6 +18,7 @@ use wss_benches::in_memory::Ends;
 use wss_benches::leg::SERVER_CPU;
 use wss_benches::server::beside_this;
 use wss_results::config::tls::Verify;
+use wss_results::statistics::{Interval, Ratio, paired_ratio};
 use wss_results::{EngineKind, HumanDuration, TlsOptions, store};
 use wss_wire::machine;
 
@@ -28,7 +29,7 @@ const EXIT_INVALID: u8 = 3;
 #[command(name = "network-over-memory", version)]
 struct Options {
     /// Rounds
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 8)]
     rounds: usize,
 
     /// How long a leg measures
@@ -42,6 +43,10 @@ struct Options {
     /// Handshakes a second of the paced load
     #[arg(long, value_name = "N", default_value_t = 1000)]
     rate: u32,
+
+    /// Engines, of both ends
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [EngineKind::Uring, EngineKind::Epoll])]
+    engine: Vec<EngineKind>,
 
     /// What the client verifies over the network; in memory it is always full
     #[arg(long, value_enum, default_value_t = Verify::Full)]
@@ -77,7 +82,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     let ends = Ends::new(&options.tls)?;
     let paced = format!("{}/s", options.rate);
     let legs: Vec<(EngineKind, &str)> =
-        EngineKind::ALL.iter().flat_map(|&engine| [(engine, "max"), (engine, paced.as_str())]).collect();
+        options.engine.iter().flat_map(|&engine| [(engine, "max"), (engine, paced.as_str())]).collect();
     let mut memory = Vec::new();
     let mut network = vec![Vec::new(); legs.len()];
     let mut invalid = Vec::new();
@@ -165,6 +170,17 @@ fn over_network(
     }
 }
 
+/// The network's figure over the memory's, in pairs of a round, with Wilcoxon's interval.
+fn ratio(took: &[(Took, Took)], figure: fn(&Took) -> f64) -> String {
+    match paired_ratio(took.iter().map(|(network, memory)| (figure(network), figure(memory)))) {
+        None => "—".to_owned(),
+        Some(Ratio { centre, interval: None, .. }) => format!("{centre:.2}"),
+        Some(Ratio { centre, interval: Some(Interval { low, high, .. }), .. }) => {
+            format!("{centre:.2} ({low:.2}–{high:.2})")
+        }
+    }
+}
+
 fn report(legs: &[(EngineKind, &str)], memory: &[Took], network: &[Vec<(Took, Took)>]) {
     let spread = |values: Vec<f64>, digits: usize| match Spread::of(values) {
         None => "—".to_owned(),
@@ -181,8 +197,8 @@ fn report(legs: &[(EngineKind, &str)], memory: &[Took], network: &[Vec<(Took, To
             "| {engine} | {rate} | {} | {} | {} | {} | {} |",
             of(|(network, _)| network.server_us, 1),
             of(|(network, _)| network.client_us, 1),
-            of(|(network, memory)| network.server_us / memory.server_us, 2),
-            of(|(network, memory)| network.client_us / memory.client_us, 2),
+            ratio(took, |took| took.server_us),
+            ratio(took, |took| took.client_us),
             of(|(network, _)| network.server_used, 2),
         );
     }

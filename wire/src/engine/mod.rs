@@ -3,25 +3,25 @@
 //! An engine runs one thread: its streams, its tasks and its timers stay on it, so nothing here is `Send`.
 //! Code above is generic over [`Engine`]; [`with_engine!`](crate::with_engine) turns a name into a type.
 
+mod bounded;
 mod epoll;
 mod offer;
 mod timer;
 mod tokio_uring;
 mod uring;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use wss_results::EngineKind;
 use wss_results::io_totals::IoTotals;
 
+pub use self::bounded::{Bounded, before, within};
 pub use self::epoll::Epoll;
 pub use self::offer::{Feature, Offer, offers};
 pub use self::timer::Sleep;
@@ -140,32 +140,6 @@ fn uring_disabled() -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("timed out")]
 pub struct TimedOut;
-
-/// Waits for `future`, at most until `deadline`. The future is dropped when this returns: never use it on a read
-/// that goes on afterwards.
-///
-/// # Errors
-/// If the deadline passes first.
-pub async fn before<E: Engine, F: Future>(deadline: Instant, future: F) -> Result<F::Output, TimedOut> {
-    tokio::select! {
-        biased;
-        output = future => Ok(output),
-        () = E::sleep_until(deadline) => Err(TimedOut),
-    }
-}
-
-/// [`before`], counted from now.
-///
-/// # Errors
-/// If the time passes first.
-pub async fn within<E: Engine, F: Future>(time: Duration, future: F) -> Result<F::Output, TimedOut> {
-    let mut future = pin!(future);
-    // Tried once before the clock is read: most of what is sent goes out at once.
-    if let Poll::Ready(output) = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
-        return Ok(output);
-    }
-    before::<E, _>(Instant::now() + time, future).await
-}
 
 /// Calls a function that is generic over the engine with the one that an [`EngineKind`] names:
 /// `with_engine!(kind, E => work::<E>(arguments))`.

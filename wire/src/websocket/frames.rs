@@ -138,3 +138,63 @@ impl AsyncRead for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    fn connection() -> (DuplexStream, Frames<DuplexStream>) {
+        let (peer, stream) = tokio::io::duplex(1024);
+        (peer, Frames::new(StrictReader::new(stream, Role::Client, 1 << 20), Role::Client))
+    }
+
+    /// Whether it waits, polled once.
+    async fn waits<F: Future>(mut future: Pin<&mut F>) -> bool {
+        poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+    }
+
+    fn kept_now() -> usize {
+        kept(Role::Client, |halves| halves.len())
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_message_has_no_half_and_who_waits_for_the_rest_of_one_keeps_it() {
+        let (mut peer, mut frames) = connection();
+        let mut next = pin!(frames.next());
+        assert!(waits(next.as_mut()).await);
+        assert_eq!(kept_now(), 1);
+        peer.write_all(&[0x82, 3, b'a']).await.unwrap();
+        assert!(waits(next.as_mut()).await);
+        assert_eq!(kept_now(), 0);
+        peer.write_all(b"bc").await.unwrap();
+        assert_eq!(&*next.await.unwrap().payload, &b"abc"[..]);
+        assert!(waits(pin!(frames.next())).await);
+        assert_eq!(kept_now(), 1);
+    }
+
+    #[tokio::test]
+    async fn connections_that_take_turns_with_a_half_get_their_own_messages() {
+        let (mut one_peer, mut one) = connection();
+        let (mut other_peer, mut other) = connection();
+        for turn in 0..3u8 {
+            // Two messages and the beginning of a third, while the other gets one of its own.
+            one_peer.write_all(&[0x82, 1, turn, 0x82, 1, turn + 10, 0x82, 2, 7]).await.unwrap();
+            other_peer.write_all(&[0x81, 1, b'0' + turn]).await.unwrap();
+            assert_eq!(&*one.next().await.unwrap().payload, &[turn][..]);
+            assert_eq!(&*other.next().await.unwrap().payload, &[b'0' + turn][..]);
+            assert!(waits(pin!(other.next())).await);
+            assert_eq!(&*one.next().await.unwrap().payload, &[turn + 10][..]);
+            {
+                let mut rest = pin!(one.next());
+                assert!(waits(rest.as_mut()).await);
+                other_peer.write_all(&[0x81, 1, b'x']).await.unwrap();
+                assert_eq!(&*other.next().await.unwrap().payload, &b"x"[..]);
+                one_peer.write_all(&[8]).await.unwrap();
+                assert_eq!(&*rest.await.unwrap().payload, &[7, 8][..]);
+            }
+            assert!(waits(pin!(one.next())).await);
+        }
+    }
+}
