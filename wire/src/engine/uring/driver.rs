@@ -13,6 +13,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,9 @@ pub(super) mod tag {
 /// What the reading of the bell, and what cancellings carry: they are nobody's.
 const BELL_BITS: u64 = (tag::BELL as u64) << 60;
 const CANCEL_BITS: u64 = (tag::CANCEL as u64) << 60;
+
+/// Drivers of this process: a handle that outlives its engine must not be taken for one of the next on its thread.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A connection with what its waking needs.
 pub(super) struct Open {
@@ -114,7 +118,7 @@ impl Driver {
             form,
             ring,
             buffers: RingBuffers(buffers),
-            entries: Slab::new(),
+            entries: Slab::new(STARTED.fetch_add(1, Ordering::Relaxed)),
             pool: Pool::default(),
             attention: Vec::new(),
             filled: Vec::new(),

@@ -11,8 +11,11 @@ use crate::engine::uring::slab::Key;
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 impl Driver {
-    /// The stream of a connection is gone.
+    /// The stream of a connection is gone; nothing happens if it was one of an engine that has ended.
     pub(in super::super) fn release(&mut self, key: Key) -> [Option<Waker>; 2] {
+        if !matches!(self.entries.get_mut(key), Some(Entry::Open(_))) {
+            return [None, None];
+        }
         let (wakers, unsent) = self.connection(key, |connection, buffers, pool| {
             let wakers = connection.release(buffers, pool);
             ((wakers, connection.has_unsent()), true)

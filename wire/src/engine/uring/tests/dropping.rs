@@ -271,6 +271,29 @@ fn a_stream_that_outlives_the_ring_does_not_keep_it() {
 }
 
 #[test]
+fn a_stream_that_outlives_its_engine_is_none_of_the_next_ones() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    guarded(move || {
+        let stale = E::run(async || E::connect(address).await.unwrap()).unwrap();
+        let (mut old_peer, _) = socket.accept().unwrap();
+        E::run(async || {
+            // In the slot that the stale one had.
+            let mut stream = E::connect(address).await.unwrap();
+            let (mut peer, _) = socket.accept().unwrap();
+            drop(stale);
+            old_peer.set_read_timeout(Some(BOUND)).unwrap();
+            assert_eq!(old_peer.read(&mut [0; 8]).unwrap(), 0);
+            peer.write_all(b"new").unwrap();
+            let mut new = [0; 3];
+            within::<E, _>(BOUND, stream.read_exact(&mut new)).await.unwrap().unwrap();
+            assert_eq!(&new, b"new");
+        })
+        .unwrap();
+    });
+}
+
+#[test]
 fn a_number_that_is_used_again_never_gets_the_bytes_of_the_stream_before() {
     const ROUNDS: u32 = 3000;
     alone!(a_number_that_is_used_again_never_gets_the_bytes_of_the_stream_before, || {
