@@ -1,6 +1,6 @@
 //! The TLS handshake in memory ([`wss_benches::in_memory`]), each side apart: suite × group × certificate × provider ×
 //! resumption, of both versions. By default what differs from the reference in one of these at most, which takes some
-//! five minutes; with `WSS_BENCHES_ALL=1` in the environment everything that can be combined is there to filter from.
+//! two minutes; with `WSS_BENCHES_ALL=1` in the environment everything that can be combined is there to filter from.
 
 // A bench that cannot go on has no other way to say so.
 #![allow(clippy::unwrap_used)]
@@ -31,7 +31,7 @@ fn benches(criterion: &mut Criterion) {
 
 criterion_group! {
     name = handshake;
-    // Measurement time counts the one side alone: what passes on the clock is two to three times that.
+    // Criterion spends these times on both sides, of which it is told the one: the other is there all the same.
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
