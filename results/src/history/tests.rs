@@ -150,6 +150,24 @@ fn many_that_add_at_once_tear_no_line_and_lose_none() {
 }
 
 #[test]
+fn whoever_holds_the_lock_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.jsonl");
+    let holder = fs::File::create(&path).unwrap();
+    holder.lock().unwrap();
+    std::thread::scope(|scope| {
+        let adding = scope.spawn(|| add(&path, &entry(0, 1.0, 1.0)));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(
+            !adding.is_finished() && fs::read(&path).unwrap().is_empty(),
+            "it wrote into what another one has locked"
+        );
+        holder.unlock().unwrap();
+        assert_eq!(adding.join().unwrap().line, 1);
+    });
+}
+
+#[test]
 fn what_is_no_file_is_refused_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path(), Path::new("/dev/null")] {
