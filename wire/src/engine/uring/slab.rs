@@ -111,7 +111,8 @@ mod tests {
         let (mut one, mut other) = (Slab::new(1), Slab::new(2));
         let key = one.insert("one");
         other.insert("other");
-        assert_eq!((other.get_mut(key), other.remove(key)), (None, None));
+        assert_eq!(other.get_mut(key), None);
+        assert_eq!(other.remove(key), None);
     }
 
     #[test]
