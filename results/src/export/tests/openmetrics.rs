@@ -89,3 +89,21 @@ fn openmetrics_has_the_counts_and_the_quantiles_of_the_result_and_keeps_the_rule
         assert_eq!(handshakes, Some(run.handshake.completed as f64));
     }
 }
+
+#[test]
+fn a_bucket_has_the_samples_up_to_its_bound() {
+    let mut run = closed_run();
+    let mut histogram = crate::LatencyHistogram::new();
+    // Of each decade: one sample up to 2, two up to 5, three up to 10.
+    for us in [1_500, 3_000, 4_000, 6_000, 8_000, 9_000, 1_500_000, 3_000_000] {
+        histogram.record_ns(us * 1_000);
+    }
+    run.handshake.connect = histogram.summary();
+    let text = exported(run, Format::Openmetrics);
+    let up_to = |bound: &str| {
+        let series = format!("wssbench_run_latency_seconds_bucket{{le=\"{bound}\",latency=\"handshake.connect\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)).map(str::to_owned)
+    };
+    let found = ["0.001", "0.002", "0.005", "0.01", "1.0", "2.0", "5.0", "+Inf"].map(|bound| up_to(bound).unwrap());
+    assert_eq!(found, ["0", "1", "3", "6", "6", "7", "8", "8"]);
+}
