@@ -1,5 +1,5 @@
 //! One WebSocket frame in memory: the echo through `wss_wire::websocket` (client writes → server reads → server writes
-//! → client reads), and what the strict reader adds to fastwebsockets.
+//! → client reads), reading with what the strict reader adds to fastwebsockets, and writing with the mask.
 //!
 //! The stream is a buffer, so every call is done when it is first polled: there is no runtime, no socket, no TLS and
 //! no system call in these figures, and no waiting. Included are the masking, the copies into and out of the buffer
@@ -8,111 +8,28 @@
 // A bench that cannot go on has no other way to say so.
 #![allow(clippy::unwrap_used)]
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::ready;
 use std::hint::black_box;
-use std::io;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Payload, Role};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
+use wss_benches::memory::{Pipe, now};
+use wss_benches::scripted::{LIMIT, payload};
 use wss_wire::websocket::strict::StrictReader;
 use wss_wire::websocket::{Message, after_handshake};
 
 /// Bytes of a payload: the default of a run, and the most that the strict reader shows as one frame.
 const SIZES: [usize; 2] = [64, 16 * 1024];
 
-/// Bytes of a message at most.
-const LIMIT: usize = 1 << 20;
-
-/// One direction of a connection. Always writable; readable if there is something, otherwise at its end.
-#[derive(Clone, Default)]
-struct Pipe(Rc<RefCell<Bytes>>);
-
-#[derive(Default)]
-struct Bytes {
-    bytes: Vec<u8>,
-    read: usize,
-}
-
-impl Pipe {
-    fn put(&self, bytes: &[u8]) {
-        self.0.borrow_mut().bytes.extend_from_slice(bytes);
-    }
-
-    /// All that was written and not read.
-    fn take(&self) -> Vec<u8> {
-        let Bytes { bytes, read } = self.0.take();
-        bytes[read..].to_vec()
-    }
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut inner = self.0.borrow_mut();
-        let inner = &mut *inner;
-        let rest = &inner.bytes[inner.read..];
-        let count = rest.len().min(buf.remaining());
-        buf.put_slice(&rest[..count]);
-        inner.read += count;
-        if inner.read == inner.bytes.len() {
-            inner.bytes.clear();
-            inner.read = 0;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.put(data);
-        Poll::Ready(Ok(data.len()))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        slices.iter().for_each(|slice| self.put(slice));
-        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// The outcome of what never waits.
-fn now<T>(work: impl Future<Output = T>) -> T {
-    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => unreachable!("a buffer in memory never makes anybody wait"),
-    }
-}
-
 fn binary(message: Message) -> Payload<'static> {
     match message {
         Message::Binary(payload) => payload,
         other => unreachable!("a binary message was sent, not {other:?}"),
     }
-}
-
-fn payload(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at * 31 + 7) as u8).collect()
 }
 
 /// A masked frame as a client sends it.
@@ -194,12 +111,32 @@ fn read(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A client makes a frame of a payload: copies it, masks it in place, writes header and payload.
+fn mask(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("frame/mask");
+    for size in SIZES {
+        group.throughput(Throughput::Bytes(size as u64));
+        let (sent, pipe) = (payload(size), Pipe::default());
+        let (_, mut client) = after_handshake(tokio::io::empty(), pipe.clone(), Role::Client, LIMIT);
+        let mut scratch = sent.clone();
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            bencher.iter(|| {
+                scratch.copy_from_slice(&sent);
+                now(client.send(OpCode::Binary, Payload::BorrowedMut(&mut scratch))).unwrap();
+                pipe.clear();
+            });
+        });
+        assert!(size < 64 || scratch != sent, "the payload was not masked");
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(30)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = echo, read
+    targets = echo, read, mask
 }
 criterion_main!(benches);

@@ -5,9 +5,27 @@
 //! It measures no latency by itself: every figure is the generator's, but for the servers' CPU time. It never leaves a
 //! leg out in silence. [`in_memory`] is the handshake without a network, which the criterion bench times.
 
+//!
+//! What the benches and the counts are made of: [`side`] tells the ends apart, [`memory`] takes the place of sockets,
+//! [`scripted`] is one whole connection over it, [`options`] names the handshakes. [`subject`] is what is counted,
+//! [`instructions`] (by [`callgrind`]), [`allocations`] and [`on_the_wire`] count it in memory, [`over_sockets`] counts
+//! what the real programs ask of the kernel; each tells [`count::Count`]s.
+
+pub mod allocations;
+pub mod callgrind;
 pub mod comparison;
+pub mod count;
 pub mod in_memory;
+pub mod instructions;
 pub mod leg;
+pub mod memory;
+pub mod on_the_wire;
+pub mod options;
+pub mod over_sockets;
+pub mod scripted;
 pub mod server;
+pub mod side;
+pub mod strace;
+pub mod subject;
 pub mod summary;
 pub mod threads;

@@ -7,12 +7,15 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use wss_results::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::{config_file, engines, run, sweep, trace};
+use crate::compare::Compared;
+use crate::{ab, compare, config_file, engines, export, gate, history, run, sweep, trace};
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
 /// Ran, and the result is not valid.
 const EXIT_INVALID: u8 = 3;
+/// What was to be compared cannot be.
+const EXIT_NOT_COMPARABLE: u8 = 4;
 
 /// What does TLS cost my WebSockets?
 ///
@@ -47,11 +50,35 @@ enum Verb {
     /// option of run and without a preset it is a tour of five minutes: what does TLS cost me?
     /// Exit code: 0 all valid, 1 could not run, 3 not all of it is valid, or it was interrupted.
     Sweep(Box<sweep::SweepCommand>),
+    /// Compare two builds or two configurations in paired blocks, with exact intervals
+    ///
+    /// Every leg is a fresh process; the unit of all that is concluded is the block. `--a base/wssbench --b head/wssbench
+    /// -- --group X25519` compares builds, `--a "--engine uring" --b "--engine epoll"` configurations.
+    /// Exit code: 0 valid, whatever was found (gate judges), 1 could not run, 3 not valid.
+    Ab(Box<ab::AbCommand>),
+    /// Compare results that exist: A's files, then as many of B's
+    ///
+    /// Exit code: 0 valid, 1 could not be read, 3 not valid, 4 not comparable, and in which fields.
+    Compare(compare::CompareCommand),
+    /// Judge results of ab or compare by a policy: pass, regression or inconclusive
+    ///
+    /// Exit code: 0 pass, 1 error, 2 regression, 3 inconclusive or not valid, 4 not comparable.
+    Gate(gate::GateCommand),
     /// Say which engines run on this machine, and what of its kernel each makes use of
     ///
     /// Everything is tried, nothing is told from the kernel's release.
     /// Exit code: 0 also if an engine does not run, since that is the answer.
     Engines(engines::EnginesCommand),
+    /// Write a result in a form that another program reads
+    ///
+    /// What a form has no place for is named on standard error.
+    /// Exit code: 0 also of a result that is not valid, 1 if there is nothing to write.
+    Export(export::ExportCommand),
+    /// Remember comparisons with a pinned reference, and show the trend and where it changed
+    ///
+    /// What was measured on another machine, against another reference or otherwise configured is a series of its own.
+    /// Exit code: 0, or 1 if something cannot be read or written.
+    History(history::HistoryCommand),
 }
 
 /// `wssbench run`.
@@ -91,7 +118,15 @@ pub fn main() -> ExitCode {
             Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| ExitCode::SUCCESS),
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
             Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
+            Some(Verb::Ab(command)) => ab::ab(&command).map(exit_of_run),
+            Some(Verb::Compare(command)) => compare::compare(&command).map(|compared| match compared {
+                Compared::Valid(valid) => exit_of_run(valid),
+                Compared::NotComparable => ExitCode::from(EXIT_NOT_COMPARABLE),
+            }),
+            Some(Verb::Gate(command)) => gate::gate(&command).map(ExitCode::from),
             Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
             None => run::run(&configure(command.run, given)?).map(exit_of_run),
         }

@@ -4,13 +4,19 @@
 //! result → report. The `generator` is what measures. It is a library for one reason: a test that counts allocations
 //! is a program of its own, with its own allocator, around the whole command.
 
+mod ab;
 mod cli;
 mod client_side;
+mod compare;
 mod config_file;
 mod embedded;
 mod engines;
 mod environment;
+mod export;
+mod gate;
 mod generator;
+mod history;
+mod leg;
 mod preflight;
 mod progress;
 mod run;

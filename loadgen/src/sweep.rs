@@ -1,31 +1,28 @@
 //! `wssbench sweep`: many configurations compared in interleaved blocks, from the options to the exit code.
 //!
-//! [`plan`] says what is compared, [`order`] in which order, [`leg`] runs one turn of one configuration, each part of
+//! [`plan`] says what is compared, [`order`] in which order, [`crate::leg`] runs one turn of one configuration, each part of
 //! it as a `wssbench run` of its own. What follows from the figures is the business of `wss-results`.
 
 mod axes;
-mod leg;
 mod options;
 mod order;
-mod parts;
 mod plan;
 mod presets;
-mod progress;
 mod resume;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
 use wss_results::report::sweep as report;
 use wss_results::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
 
-use self::leg::Runner;
 pub(crate) use self::options::SweepCommand;
 use self::options::SweepOptions;
 use self::plan::Plan;
-use self::progress::Progress;
 use crate::environment::{self, CpuTime};
+use crate::leg::progress::Progress;
+use crate::leg::{Runner, this_program};
 use crate::preflight;
 
 /// Runs it; says whether all of it was run and every leg is valid.
@@ -83,21 +80,24 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
 }
 
 /// Runs what is missing, and writes after each block what there is.
-fn run_blocks(sweep: &mut SweepResult, path: &std::path::Path) -> anyhow::Result<()> {
+fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     let numbers: Vec<usize> = sweep.configurations.iter().map(|configuration| configuration.number).collect();
     let orders = order::orders(sweep.seed, numbers.len(), sweep.blocks_planned);
     let cpu_time = CpuTime::now();
-    let mut progress = Progress::new(sweep)?;
+    let legs = sweep.blocks_planned * numbers.len();
+    let to_run = legs.saturating_sub(sweep.blocks.len() * numbers.len());
+    let mut progress = Progress::new(legs, to_run, plan::estimate(sweep, to_run))?;
     let runner = Runner::new(progress.interrupted())?;
+    let program = this_program()?;
     // Before the first leg as well: what cannot be written is better known at once.
     sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
         let mut block = Block { number: index + 1, started_at: now(), order, legs: Vec::new() };
         for number in block.order.clone() {
-            progress.begin_leg(sweep, block.number, number);
-            let Some(leg) = run_leg(&runner, sweep, number)? else { break };
-            progress.end_leg(&leg);
+            progress.begin_leg(block.number, sweep.blocks_planned, &named(sweep, number));
+            let Some(leg) = run_leg(&runner, &program, sweep, number)? else { break };
+            progress.end_leg(leg.first_reason().map(|reason| (format!("#{number}"), reason)));
             block.legs.push(leg);
         }
         sweep.interrupted = !block.is_whole();
@@ -116,14 +116,21 @@ fn run_blocks(sweep: &mut SweepResult, path: &std::path::Path) -> anyhow::Result
     Ok(())
 }
 
+/// A configuration on the line that shows progress.
+fn named(sweep: &SweepResult, number: usize) -> String {
+    let label = sweep.configuration(number).map_or("", |configuration| configuration.label.as_str());
+    let again = sweep.configuration(number).is_some_and(|configuration| configuration.repeats.is_some());
+    format!("#{number} {label}{}", if again { " (again)" } else { "" })
+}
+
 /// One turn of a configuration; `None` if it was interrupted before its end.
-fn run_leg(runner: &Runner, sweep: &SweepResult, number: usize) -> anyhow::Result<Option<Leg>> {
+fn run_leg(runner: &Runner, program: &Path, sweep: &SweepResult, number: usize) -> anyhow::Result<Option<Leg>> {
     let configuration = sweep.configuration(number).context("it is one of the sweep's own numbers")?;
     let started_at = now();
     let mut parts = Vec::with_capacity(sweep.parts.len());
     for part in &sweep.parts {
-        let Some(result) = runner.run(part, &configuration.options, sweep.seed)? else { return Ok(None) };
-        parts.push(result);
+        let Some(ended) = runner.run(program, part, &configuration.options, sweep.seed)? else { return Ok(None) };
+        parts.push(ended.result);
     }
     let valid = parts.iter().all(|part| part.valid);
     Ok(Some(Leg { configuration: number, started_at, valid, parts }))
@@ -133,7 +140,7 @@ fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-fn print(options: &SweepOptions, sweep: &SweepResult, path: &std::path::Path) -> anyhow::Result<()> {
+fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
     if options.json {
         println!("{}", serde_json::to_string_pretty(sweep)?);
     } else if options.csv {

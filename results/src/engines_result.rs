@@ -112,22 +112,12 @@ pub(crate) fn sample() -> EnginesResult {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
 
     #[test]
     fn the_committed_schema_is_the_one_of_the_types() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.engines-1.json");
-        let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
-            std::fs::write(&path, &schema).unwrap();
-        }
-        assert!(
-            std::fs::read_to_string(&path).unwrap_or_default() == schema,
-            "results/schema/wssbench.engines-1.json is not what the types say. Only additions are free under this \
-             major version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
-        );
+        crate::schema::assert_committed("wssbench.engines-1.json", &schema());
     }
 
     #[test]

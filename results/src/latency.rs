@@ -85,6 +85,11 @@ impl LatencyHistogram {
         self.inner.mean()
     }
 
+    /// The histogram itself, for what writes it in another form.
+    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+        &self.inner
+    }
+
     /// Forgets all samples and keeps the memory.
     pub fn clear(&mut self) {
         self.inner.reset();

@@ -5,8 +5,12 @@
 //! exporter and comparison takes a [`RunResult`] and nothing else, so that each report can be made again from
 //! its file.
 
+pub mod comparison;
 pub mod config;
 pub mod engines_result;
+pub mod export;
+pub mod gate;
+pub mod history;
 pub mod io_totals;
 pub mod latency;
 mod named_latency;

@@ -13,26 +13,29 @@ pub fn run_schema() -> serde_json::Value {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<RunResult>().to_value()
 }
 
+/// Fails unless `results/schema/<name>` is `schema`.
+#[cfg(test)]
+pub(crate) fn assert_committed(name: &str, schema: &serde_json::Value) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
+    let schema = serde_json::to_string_pretty(schema).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap_or_default() == schema,
+        "results/schema/{name} is not what the types say. Only additions are free under this major version. If that is \
+         what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
+    );
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
     use crate::sample::{echo_run, handshake_run};
 
     #[test]
     fn the_committed_schema_is_the_one_of_the_types() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.run-1.json");
-        let schema = serde_json::to_string_pretty(&run_schema()).unwrap() + "\n";
-        if std::env::var_os("UPDATE_SCHEMA").is_some() {
-            fs::write(&path, &schema).unwrap();
-        }
-        assert!(
-            fs::read_to_string(&path).unwrap_or_default() == schema,
-            "results/schema/wssbench.run-1.json is not what the types say. Only additions are free under this major \
-             version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
-        );
+        assert_committed("wssbench.run-1.json", &run_schema());
     }
 
     #[test]

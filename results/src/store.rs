@@ -93,12 +93,23 @@ pub fn write(result: &RunResult, path: &Path) -> Result<(), StoreError> {
 
 /// [`write()`], for a result of any kind.
 pub(crate) fn write_as<T: Serialize + DeserializeOwned>(result: &T, path: &Path) -> Result<(), StoreError> {
-    let failed = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
     let mut json = serde_json::to_vec_pretty(result)
         .and_then(|json| serde_json::from_slice::<T>(&json).map(|_| json))
         .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })?;
     json.push(b'\n');
+    write_bytes(&json, path)
+}
 
+/// Writes what was made from a result, as [`write()`] does.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn write_text(text: &str, path: &Path) -> Result<(), StoreError> {
+    write_bytes(text.as_bytes(), path)
+}
+
+fn write_bytes(bytes: &[u8], path: &Path) -> Result<(), StoreError> {
+    let failed = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
     // A rename is atomic only within one file system: the temporary file lies in the same folder.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed("making its folder"))?;
@@ -109,7 +120,7 @@ pub(crate) fn write_as<T: Serialize + DeserializeOwned>(result: &T, path: &Path)
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(failed("making a temporary file beside it"))?;
-    file.write_all(&json).map_err(failed("writing"))?;
+    file.write_all(bytes).map_err(failed("writing"))?;
     file.as_file().sync_all().map_err(failed("writing"))?;
     file.persist(path).map_err(|error| failed("renaming the temporary file")(error.error))?;
     // The new name is the folder's content, which has to come to the disk as well.
@@ -128,27 +139,38 @@ pub fn read(path: &Path) -> Result<RunResult, StoreError> {
     Ok(result)
 }
 
+/// The schema that the file at `path` names, whatever else it holds.
+///
+/// # Errors
+/// [`StoreError`], if it is not JSON or names none; `expected` is what the sentence says should stand there.
+pub(crate) fn schema_of(expected: &'static str, path: &Path) -> Result<String, StoreError> {
+    read_named(expected, path).map(|(_, schema)| schema)
+}
+
 /// [`read`], for a result of any kind: of this schema and complete; what its histograms hold is not looked at.
 pub(crate) fn read_as<T: DeserializeOwned>(schema: &'static str, path: &Path) -> Result<T, StoreError> {
+    // The schema first and alone: what another version changed must not read as an error in the file.
+    let (text, found) = read_named(schema, path)?;
+    if found != schema {
+        return Err(StoreError::UnknownSchema { path: path.to_owned(), found, schema });
+    }
+    serde_json::from_str(&text).map_err(|source| malformed(schema, path, source))
+}
+
+/// The text of a file and the schema that it names.
+fn read_named(schema: &'static str, path: &Path) -> Result<(String, String), StoreError> {
     let text = fs::read_to_string(path).map_err(|source| StoreError::Io {
         path: path.to_owned(),
         action: "reading",
         source,
     })?;
-    let malformed = |source: serde_json::Error| {
-        let path = path.to_owned();
-        if source.is_eof() {
-            StoreError::CutShort { path, source }
-        } else {
-            StoreError::NoResult { path, schema, source }
-        }
-    };
-    // The schema first and alone: what another version changed must not read as an error in the file.
-    let Named { schema: found } = serde_json::from_str(&text).map_err(malformed)?;
-    if found != schema {
-        return Err(StoreError::UnknownSchema { path: path.to_owned(), found, schema });
-    }
-    serde_json::from_str(&text).map_err(malformed)
+    let Named { schema: found } = serde_json::from_str(&text).map_err(|source| malformed(schema, path, source))?;
+    Ok((text, found))
+}
+
+fn malformed(schema: &'static str, path: &Path, source: serde_json::Error) -> StoreError {
+    let path = path.to_owned();
+    if source.is_eof() { StoreError::CutShort { path, source } } else { StoreError::NoResult { path, schema, source } }
 }
 
 /// What a file says it is, whatever else it holds.

@@ -133,6 +133,9 @@ pub struct PartResult {
     pub invalid_because: Vec<String>,
     /// Whether there is no result at all.
     pub failed: bool,
+    /// Whether the machine is the only reason: steal time, or a generator that was late.
+    #[serde(default)]
+    pub disturbed: bool,
     /// What was negotiated, seen from the client, with how often.
     pub negotiated: Vec<NegotiatedCount>,
     /// What it found; null is what it could not tell. Those of a part that is not valid are in no ratio.
@@ -173,8 +176,7 @@ impl Block {
 impl Leg {
     /// What its part found, if that part is valid.
     pub fn metric(&self, metric: Metric) -> Option<f64> {
-        let part = self.parts.iter().find(|part| part.kind == metric.part())?;
-        part.metrics.get(&metric).copied().flatten().filter(|_| part.valid)
+        metric_of(&self.parts, metric)
     }
 
     /// Why it is not valid, if it is not: the first reason.
@@ -183,6 +185,12 @@ impl Leg {
         let reason = part.invalid_because.first().map_or("it does not say why", String::as_str);
         Some(format!("{}: {reason}", part.kind))
     }
+}
+
+/// What a leg's part found, if that part is valid.
+pub fn metric_of(parts: &[PartResult], metric: Metric) -> Option<f64> {
+    let part = parts.iter().find(|part| part.kind == metric.part())?;
+    part.metrics.get(&metric).copied().flatten().filter(|_| part.valid)
 }
 
 /// JSON Schema, draft 2020-12, of a sweep's file; what holds for [`crate::schema::run_schema`] holds for it.

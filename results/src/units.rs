@@ -119,6 +119,11 @@ impl fmt::Display for Rate {
 pub struct Percent(f64);
 
 impl Percent {
+    /// The share in percent, 0 to 100.
+    pub fn percent(self) -> f64 {
+        self.0
+    }
+
     /// The share, 0 to 1.
     pub fn share(self) -> f64 {
         self.0 / 100.0

@@ -62,6 +62,13 @@ pub fn judge(result: &RunResult) -> Vec<String> {
     sentences
 }
 
+/// Whether nothing but the machine makes `result` doubtful: others had its CPU, or the generator was late.
+pub fn is_only_disturbed(result: &RunResult) -> bool {
+    let disturbed =
+        phases(result).iter().filter(|phase| phase.lateness().is_some()).count() + steal(result).iter().count();
+    disturbed > 0 && judge(result).len() == disturbed
+}
+
 /// A measured phase with what its rules look at.
 struct Phase<'a> {
     /// One of what it did, and its plural.

@@ -94,6 +94,7 @@ async fn open<E: Engine>(
             }
         },
     };
+    burn(shared.burn);
     // The handshake is done: what came early is no replay, and is answered as if it had come now.
     let mut stream = Prefixed::new(stream, early_data);
     let Some(upgrade) = &shared.upgrade else {
@@ -113,6 +114,16 @@ async fn open<E: Engine>(
                 other => other.kind().to_owned(),
             };
             Err(Refused { phase: Phase::Upgrade, outcome, stream: Some(stream) })
+        }
+    }
+}
+
+/// Keeps the CPU busy for so long.
+fn burn(time: Duration) {
+    if !time.is_zero() {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
         }
     }
 }

@@ -60,6 +60,10 @@ pub struct ServeOptions {
     #[arg(long, value_name = "FILE", requires = "mtls")]
     pub client_ca: Option<PathBuf>,
 
+    /// CPU time to waste on every handshake: a regression of known size, to see whether a comparison finds it
+    #[arg(long, value_name = "TIME", default_value = "0s", hide = true)]
+    pub burn: HumanDuration,
+
     /// TLS of both ends
     #[command(flatten)]
     pub tls: TlsOptions,

@@ -177,6 +177,7 @@ fn start_workers(
                 max_head_size: options.limits.max_head_size.bytes(),
             }),
             limits: options.limits.clone(),
+            burn: options.burn.0,
             open: Arc::clone(&open),
             commands,
             started: started.clone(),

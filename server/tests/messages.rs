@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::Write;
+use std::time::Duration;
 
 use common::{BINARY, CLOSE, Frame, PING, PONG, Server, TEXT, WebSocket, frame, on_every_engine, request};
 
@@ -30,6 +31,40 @@ fn each_form_of_the_length_comes_back(engine: &str) {
     for length in [1, 125, 126, 127, 16 << 10, 65_535, 65_536, 1 << 20] {
         peer.assert_echo(BINARY, &payload(length));
         peer.assert_echo(TEXT, &vec![b'x'; length]);
+    }
+    peer.close();
+}
+
+fn large_messages_come_back(engine: &str) {
+    // The edges of records, of what the engines receive at once and of what they keep for sending.
+    let server = Server::start(engine, &[]);
+    let mut peer = server.websocket();
+    let edges = [16_384, 16_896, 65_536, 131_072].into_iter().flat_map(|edge| [edge - 9, edge - 1, edge, edge + 1]);
+    for length in edges.chain([2 << 10, 4 << 20, 16 << 20]) {
+        peer.assert_echo(BINARY, &payload(length));
+    }
+    peer.close();
+}
+
+fn bytes_of_tls_cut_anywhere_are_put_together(engine: &str) {
+    let server = Server::start(engine, &[]);
+    let mut peer = server.websocket();
+    // A frame that takes two records; cut within the headers of both, and in what stands around the frame's header.
+    let message = payload(20_000);
+    let second = 5 + 16_384 + 17;
+    let end = second + 5 + (8 + message.len() - 16_384) + 17;
+    for cut in (1..24).chain(second - 18..second + 10).chain(end - 18..end) {
+        peer.stream.conn.writer().write_all(&frame(BINARY, &message)).expect("room for it");
+        let mut records = Vec::new();
+        while peer.stream.conn.wants_write() {
+            peer.stream.conn.write_tls(&mut records).expect("memory");
+        }
+        assert_eq!(records.len(), end, "the records are others than this test thinks");
+        peer.stream.sock.write_all(&records[..cut]).expect("sending");
+        // So that the server reads what there is; if it does not, this cut is one test less.
+        std::thread::sleep(Duration::from_millis(1));
+        peer.stream.sock.write_all(&records[cut..]).expect("sending");
+        assert!(peer.read().payload == message, "cut at {cut}, it came back changed");
     }
     peer.close();
 }
@@ -133,6 +168,8 @@ fn messages_sent_at_once_come_back_in_order(engine: &str) {
 on_every_engine! {
     text_binary_and_empty_messages_come_back,
     each_form_of_the_length_comes_back,
+    large_messages_come_back,
+    bytes_of_tls_cut_anywhere_are_put_together,
     a_message_of_the_maximum_size_comes_back,
     a_ping_between_two_fragments_is_answered_first,
     a_message_in_many_fragments_comes_back_whole,

@@ -3,17 +3,16 @@
 //! Values travel as they were written, `--option=value`. Whether one can be is for `run`'s own parser to say, so that
 //! an unknown value gets the same list and the same nearest match there and here.
 
-use std::any::TypeId;
 use std::ffi::OsStr;
-use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::builder::{PossibleValue, Resettable, StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use wss_results::config::CpuList;
-use wss_results::{Layer, RunConfig};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use wss_results::Layer;
+
+use crate::leg::run_options::{Shape, for_run, in_words, name, parse, run_command, shape};
 
 /// Every value that an option lists.
 const ALL: &str = "all";
@@ -38,11 +37,6 @@ impl Axis {
     }
 }
 
-/// `--suite=aes128` → `--suite`; nothing for a URL.
-pub(super) fn name(argument: &str) -> &str {
-    if argument.starts_with("--") { argument.split('=').next().unwrap_or(argument) } else { "" }
-}
-
 /// The options of a configuration without those that ask something of TLS, if its stack has none: in a product of
 /// layers and, say, providers, the layers without TLS are there once.
 pub(super) fn without_vain(options: Vec<String>) -> Vec<String> {
@@ -63,40 +57,11 @@ pub(super) fn without_vain(options: Vec<String>) -> Vec<String> {
     options.into_iter().filter(|option| !asks_tls(option)).collect()
 }
 
-/// The options of `run`, as `run` has them.
-fn run_command() -> Command {
-    RunConfig::augment_args(Command::new("wssbench run").no_binary_name(true))
-}
-
 /// Adds the axes to the command of a sweep.
 pub(super) fn augment(command: Command) -> Command {
     let run = run_command();
     let axes = run.get_arguments().filter(|argument| !OWN.contains(&argument.get_id().as_str())).map(list);
     axes.fold(command, Command::arg)
-}
-
-/// How an option of `run` becomes a list.
-enum Shape {
-    /// `--mtls`, which can be `--mtls=true,false` here.
-    Flag,
-    /// `--suite a,b`.
-    List,
-    /// `--client-cpus 0,1`: a value with commas of its own. It can be given several times.
-    Repeated,
-    /// `--alpn a --alpn b`: one value, as in `run`.
-    Whole,
-}
-
-fn shape(argument: &Arg) -> Shape {
-    let value = argument.get_value_parser().type_id();
-    match argument.get_action() {
-        ArgAction::SetTrue | ArgAction::SetFalse => Shape::Flag,
-        ArgAction::Append => Shape::Whole,
-        _ if argument.is_positional() || value == TypeId::of::<CpuList>() || value == TypeId::of::<PathBuf>() => {
-            Shape::Repeated
-        }
-        _ => Shape::List,
-    }
 }
 
 fn list(argument: &Arg) -> Arg {
@@ -183,36 +148,6 @@ pub(super) fn check(axis: &Axis) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The same arguments as `run` takes them: there a flag that is not to be is left out.
-pub(super) fn for_run(arguments: &[String]) -> Vec<String> {
-    let run = run_command();
-    let is_off = |argument: &&String| {
-        let flag = argument.strip_suffix("=false").and_then(|flag| flag.strip_prefix("--"));
-        flag.is_some_and(|flag| {
-            let mut known = run.get_arguments();
-            known.any(|known| known.get_long() == Some(flag) && matches!(shape(known), Shape::Flag))
-        })
-    };
-    arguments.iter().filter(|argument| !is_off(argument)).cloned().collect()
-}
-
-/// What `run` understands these arguments to be.
-///
-/// # Errors
-/// If they cannot be together: in the parser's words.
-pub(super) fn parse(arguments: &[String]) -> anyhow::Result<RunConfig> {
-    let matches = run_command().try_get_matches_from(for_run(arguments)).map_err(|error| anyhow!(in_words(&error)))?;
-    RunConfig::from_arg_matches(&matches).map_err(|error| anyhow!(in_words(&error)))
-}
-
-/// A parser's error without what is around it: the first line and what it lists.
-fn in_words(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let text = text.trim_start_matches("error: ");
-    let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();
-    text[..end.unwrap_or(text.len())].trim_end().to_owned()
 }
 
 #[cfg(test)]

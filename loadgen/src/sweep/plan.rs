@@ -7,22 +7,16 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use wss_results::report::sweep::label_as_asked;
 use wss_results::sweep_result::{Configuration, Impossible, Part, SweepResult};
-use wss_results::{HumanDuration, Mode, RunConfig};
+use wss_results::{HumanDuration, RunConfig};
 
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
-use super::parts;
 use super::presets::{BLOCKS, Preset};
+use crate::leg::{self, parts, run_options};
 use crate::preflight;
 
 /// Configurations beyond which a sweep is taken for a slip: a block would last more than a quarter of an hour.
 const MOST_CONFIGURATIONS: usize = 300;
-
-/// What starting and ending one part's processes takes, for the estimate.
-const AROUND_A_PART: Duration = Duration::from_millis(350);
-
-/// What one connection takes to be opened, once to warm up and once more, for the estimate.
-const TO_OPEN: Duration = Duration::from_millis(1);
 
 /// What is to be run.
 #[derive(Debug)]
@@ -51,7 +45,7 @@ impl Plan {
         let definition = preset.map(Preset::definition);
         let bases = definition.as_ref().map_or_else(|| vec![Vec::new()], |preset| preset.configurations.clone());
         if let Some(preset) = preset {
-            let taken: BTreeSet<&str> = bases.iter().flatten().map(|option| axes::name(option)).collect();
+            let taken: BTreeSet<&str> = bases.iter().flatten().map(|option| run_options::name(option)).collect();
             if let Some(axis) = axes.iter().find(|axis| taken.contains(axis.name())) {
                 bail!("--preset {} sets {}: leave one of them out", preset.name(), axis.name());
             }
@@ -67,7 +61,7 @@ impl Plan {
         );
         let (usual, asked) =
             definition.as_ref().map_or((parts::LEG, &[][..]), |preset| (preset.leg, preset.asked.as_slice()));
-        let parts = parts::parts(&kinds, leg(options, usual)?, options.leg_handshakes, asked);
+        let parts = parts::parts(&kinds, leg_time(options, usual)?, options.leg_handshakes, asked);
         let (mut configurations, impossible) = possible(suited(product(bases, axes)?), &parts)?;
         let reference = reference(options.reference.as_deref(), &configurations)?;
         let again = again(&configurations, reference);
@@ -83,7 +77,7 @@ fn in_order(kinds: &[wss_results::sweep_result::PartKind]) -> Vec<wss_results::s
     kinds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn leg(options: &SweepOptions, usual: HumanDuration) -> anyhow::Result<HumanDuration> {
+fn leg_time(options: &SweepOptions, usual: HumanDuration) -> anyhow::Result<HumanDuration> {
     let leg = options.leg.unwrap_or(usual);
     ensure!(!leg.0.is_zero(), "--leg is 0: give a length of time such as 2s");
     ensure!(options.leg_handshakes != Some(0), "--leg-handshakes is 0: give at least 1");
@@ -143,10 +137,10 @@ fn possible(combinations: Vec<Vec<String>>, parts: &[Part]) -> anyhow::Result<(V
 
 /// What a configuration is, if each of its parts can be run.
 fn understood(options: &[String], parts: &[Part]) -> anyhow::Result<RunConfig> {
-    let config = axes::parse(options)?;
+    let config = run_options::parse(options)?;
     check_possible(&config)?;
     for part in parts {
-        check_possible(&axes::parse(&parts::arguments(part, options))?)?;
+        check_possible(&run_options::parse(&parts::arguments(part, options))?)?;
     }
     Ok(config)
 }
@@ -199,15 +193,7 @@ fn again(configurations: &[Configuration], reference: usize) -> Option<Configura
 
 /// About how long so many legs take.
 pub(super) fn estimate(sweep: &SweepResult, legs: usize) -> Duration {
-    let opening = |config: &RunConfig| match config.mode {
-        Mode::Echo => TO_OPEN * u32::try_from(config.connections).unwrap_or(u32::MAX),
-        Mode::Handshake => Duration::ZERO,
-    };
-    let lasts = |part: &Part| {
-        let of = |config: RunConfig| config.duration.0 + config.warmup.0 + opening(&config);
-        axes::parse(&part.options).map_or(Duration::ZERO, of) + AROUND_A_PART
-    };
-    let leg: Duration = sweep.parts.iter().map(lasts).sum();
+    let leg: Duration = sweep.parts.iter().map(leg::lasts).sum();
     leg * u32::try_from(legs).unwrap_or(u32::MAX)
 }
 

@@ -5,7 +5,7 @@ use wss_results::config::tls::{CertificateKind, Group, Suite};
 use wss_results::sweep_result::PartKind;
 use wss_results::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
 
-use super::parts;
+use crate::leg::parts;
 
 /// A common question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -145,8 +145,8 @@ fn layers() -> Vec<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::axes::parse;
     use super::*;
+    use crate::leg::run_options::parse;
 
     #[test]
     fn every_preset_is_made_of_configurations_that_run_understands_and_takes() {

@@ -3,6 +3,7 @@
 // Each file of tests is a program of its own and uses its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod comparison;
 pub(crate) mod openssl;
 pub(crate) mod peer;
 pub(crate) mod tls;

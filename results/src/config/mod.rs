@@ -113,6 +113,11 @@ pub struct RunConfig {
     #[arg(long, value_name = "NAME")]
     pub subprotocol: Option<String>,
 
+    /// CPU time that the embedded server wastes on every handshake: a regression of known size, to see whether a
+    /// comparison finds it
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub burn: Option<HumanDuration>,
+
     /// Seed of arrivals and payloads
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -241,6 +246,7 @@ impl RunConfig {
                 ("key", self.tls.key.is_some()),
                 ("chain", self.tls.chain.is_some()),
                 ("server-threads", self.server_threads.is_some()),
+                ("burn", self.burn.is_some()),
                 ("server-cpus", self.server_cpus.is_some()),
             ] {
                 if given {

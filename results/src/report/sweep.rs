@@ -46,15 +46,22 @@ fn compared(sweep: &SweepResult) -> Vec<Metric> {
 }
 
 /// A figure's name in a sentence and above its column: what of what.
-const fn title(metric: Metric) -> &'static str {
+pub(super) const fn title(metric: Metric) -> &'static str {
     match metric {
         Metric::ServerCpuHandshakeUs => "server µs a handshake",
         Metric::ClientCpuHandshakeUs => "client µs a handshake",
         Metric::HandshakesPerSPerCore => "handshakes/s a core",
+        Metric::HandshakesPerS => "handshakes/s",
+        Metric::HandshakeP50Us => "handshake p50 µs",
+        Metric::HandshakeP90Us => "handshake p90 µs",
+        Metric::HandshakeP99Us => "handshake p99 µs",
         Metric::HandshakeSentBytes => "bytes sent",
         Metric::HandshakeReceivedBytes => "bytes received",
         Metric::EchoP50Us => "echo p50 µs",
+        Metric::EchoP90Us => "echo p90 µs",
+        Metric::EchoP99Us => "echo p99 µs",
         Metric::EchoesPerS => "echoes/s",
+        Metric::EchoServerRssBytes => "server RSS, bytes",
         Metric::ServerCpuMessageUs => "server µs a message",
         Metric::ClientCpuMessageUs => "client µs a message",
         Metric::CrowdP50Us => "crowd p50 µs",
@@ -74,7 +81,7 @@ const fn title(metric: Metric) -> &'static str {
 
 /// A ratio as it is shown: with its interval if it is a difference, as none larger than so much if it is not, and with
 /// a question mark if there is no telling.
-fn ratio_in_words(ratio: &Ratio) -> String {
+pub(super) fn ratio_in_words(ratio: &Ratio) -> String {
     match (ratio.finding(), &ratio.interval) {
         (Finding::NoDifferenceLargerThan { percent }, _) => format!("≈ within {}", percent_to(percent, 2)),
         (Finding::Differs, Some(interval)) => difference(ratio.centre, interval),

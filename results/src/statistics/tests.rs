@@ -68,6 +68,55 @@ fn the_interval_covers_the_truth_as_often_as_it_says() {
     assert_eq!(covered.count(), 122);
 }
 
+#[test]
+fn the_p_value_is_the_one_of_the_tables_and_agrees_with_the_interval() {
+    // Eight pairs all above: T = 0, 2 · 1/256; with the centre at their middle nothing speaks against it.
+    let logs: Vec<f64> = (1..=8).map(f64::from).collect();
+    assert!((p_value(&logs, 0.0) - 2.0 / 256.0).abs() < 1e-15);
+    assert!((p_value(&logs, 4.5) - 1.0).abs() < 1e-15);
+    assert!((p_value(&[], 0.0) - 1.0).abs() < 1e-15);
+}
+
+#[test]
+fn the_detectable_difference_follows_from_the_length_of_the_interval() {
+    let mut found = ratio(&[0.98, 0.99, 1.0, 1.01, 1.02, 1.03]);
+    found.interval = Some(Interval { low: (-0.0196f64).exp(), high: 0.0196f64.exp(), confidence: 0.95 });
+    // A standard error of 1%: 1.96 + 0.84 of them.
+    assert!((found.detectable_percent().unwrap() - 100.0 * 0.028_016f64.exp_m1()).abs() < 1e-6);
+    assert_eq!(ratio(&[1.0; 5]).detectable_percent(), None);
+}
+
+#[test]
+fn with_noise_and_disturbed_blocks_the_interval_covers_the_truth_as_often_as_it_says() {
+    use rand::rngs::SmallRng;
+    use rand::{RngExt, SeedableRng};
+    const SERIES: usize = 4000;
+    let mut rng = SmallRng::seed_from_u64(7);
+    // Box and Muller.
+    let mut normal = move || {
+        let (radius, angle): (f64, f64) = (rng.random_range(f64::MIN_POSITIVE..1.0), rng.random());
+        ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos(), rng.random::<f64>())
+    };
+    let truth = 0.05f64;
+    for blocks in [6, 12, 20] {
+        let covered = (0..SERIES).filter(|_| {
+            let logs: Vec<f64> = (0..blocks)
+                .map(|_| {
+                    let (deviation, chance) = normal();
+                    // 15% of the blocks are disturbed: five times as far off.
+                    truth + 0.03 * deviation * if chance < 0.15 { 5.0 } else { 1.0 }
+                })
+                .collect();
+            let interval = ratio_of_logs(&logs).unwrap().interval.unwrap();
+            let covers = interval.low.ln() <= truth && truth <= interval.high.ln();
+            assert_eq!(covers, p_value(&logs, truth) > 1.0 - CONFIDENCE, "{logs:?}");
+            covers
+        });
+        let percent = 100.0 * covered.count() as f64 / SERIES as f64;
+        assert!((93.0..98.0).contains(&percent), "{percent}% at {blocks} blocks");
+    }
+}
+
 proptest! {
     #[test]
     fn swapping_the_two_turns_the_ratio_over(pairs in prop::collection::vec((0.1f64..10.0, 0.1f64..10.0), 1..20)) {

@@ -58,14 +58,28 @@ pub enum Metric {
     ClientCpuHandshakeUs,
     /// Handshakes that a core of the server can do in a second: one second over the first.
     HandshakesPerSPerCore,
+    /// Handshakes completed a second.
+    HandshakesPerS,
+    /// Median time of a handshake, from its start to the end of connect, TLS and upgrade.
+    HandshakeP50Us,
+    /// 90th percentile of it.
+    HandshakeP90Us,
+    /// 99th percentile of it.
+    HandshakeP99Us,
     /// Bytes that the client's TLS and upgrade sent, TCP payload.
     HandshakeSentBytes,
     /// Bytes that they received.
     HandshakeReceivedBytes,
     /// Median round trip of a small message, with as many messages under way as there are connections.
     EchoP50Us,
+    /// 90th percentile of it.
+    EchoP90Us,
+    /// 99th percentile of it.
+    EchoP99Us,
     /// Small messages echoed a second.
     EchoesPerS,
+    /// Resident memory of the server at its highest.
+    EchoServerRssBytes,
     /// CPU time of the server a small message.
     ServerCpuMessageUs,
     /// CPU time of the client a small message.
@@ -98,14 +112,21 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 28] = [
         Self::ServerCpuHandshakeUs,
         Self::ClientCpuHandshakeUs,
         Self::HandshakesPerSPerCore,
+        Self::HandshakesPerS,
+        Self::HandshakeP50Us,
+        Self::HandshakeP90Us,
+        Self::HandshakeP99Us,
         Self::HandshakeSentBytes,
         Self::HandshakeReceivedBytes,
         Self::EchoP50Us,
+        Self::EchoP90Us,
+        Self::EchoP99Us,
         Self::EchoesPerS,
+        Self::EchoServerRssBytes,
         Self::ServerCpuMessageUs,
         Self::ClientCpuMessageUs,
         Self::CrowdP50Us,
@@ -128,10 +149,17 @@ impl Metric {
             Self::ServerCpuHandshakeUs => "server_cpu_handshake_us",
             Self::ClientCpuHandshakeUs => "client_cpu_handshake_us",
             Self::HandshakesPerSPerCore => "handshakes_per_s_per_core",
+            Self::HandshakesPerS => "handshakes_per_s",
+            Self::HandshakeP50Us => "handshake_p50_us",
+            Self::HandshakeP90Us => "handshake_p90_us",
+            Self::HandshakeP99Us => "handshake_p99_us",
             Self::HandshakeSentBytes => "handshake_sent_bytes",
             Self::HandshakeReceivedBytes => "handshake_received_bytes",
             Self::EchoP50Us => "echo_p50_us",
+            Self::EchoP90Us => "echo_p90_us",
+            Self::EchoP99Us => "echo_p99_us",
             Self::EchoesPerS => "echoes_per_s",
+            Self::EchoServerRssBytes => "echo_server_rss_bytes",
             Self::ServerCpuMessageUs => "server_cpu_message_us",
             Self::ClientCpuMessageUs => "client_cpu_message_us",
             Self::CrowdP50Us => "crowd_p50_us",
@@ -155,9 +183,19 @@ impl Metric {
             Self::ServerCpuHandshakeUs
             | Self::ClientCpuHandshakeUs
             | Self::HandshakesPerSPerCore
+            | Self::HandshakesPerS
+            | Self::HandshakeP50Us
+            | Self::HandshakeP90Us
+            | Self::HandshakeP99Us
             | Self::HandshakeSentBytes
             | Self::HandshakeReceivedBytes => PartKind::Handshake,
-            Self::EchoP50Us | Self::EchoesPerS | Self::ServerCpuMessageUs | Self::ClientCpuMessageUs => PartKind::Echo,
+            Self::EchoP50Us
+            | Self::EchoP90Us
+            | Self::EchoP99Us
+            | Self::EchoesPerS
+            | Self::EchoServerRssBytes
+            | Self::ServerCpuMessageUs
+            | Self::ClientCpuMessageUs => PartKind::Echo,
             Self::CrowdP50Us
             | Self::CrowdEchoesPerS
             | Self::CrowdServerCpuMessageUs
@@ -174,7 +212,19 @@ impl Metric {
 
     /// Whether more of it is better.
     pub const fn more_is_better(self) -> bool {
-        matches!(self, Self::HandshakesPerSPerCore | Self::EchoesPerS | Self::CrowdEchoesPerS | Self::BulkGbPerS)
+        matches!(
+            self,
+            Self::HandshakesPerSPerCore
+                | Self::HandshakesPerS
+                | Self::EchoesPerS
+                | Self::CrowdEchoesPerS
+                | Self::BulkGbPerS
+        )
+    }
+
+    /// The one with that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.name() == name)
     }
 }
 
@@ -191,10 +241,16 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
         Metric::ServerCpuHandshakeUs => handshake.server_cpu_ns.map(us),
         Metric::ClientCpuHandshakeUs => handshake.client_cpu_ns.map(us),
         Metric::HandshakesPerSPerCore => handshake.server_cpu_ns.map(|ns| 1e9 / ns),
+        Metric::HandshakesPerS => Some(handshake.rate_per_s),
+        Metric::HandshakeP50Us => handshake.ready.p50.map(|ns| us(ns as f64)),
+        Metric::HandshakeP90Us => handshake.ready.p90.map(|ns| us(ns as f64)),
+        Metric::HandshakeP99Us => handshake.ready.p99.map(|ns| us(ns as f64)),
         Metric::HandshakeSentBytes => handshake.bytes_sent_mean,
         Metric::HandshakeReceivedBytes => handshake.bytes_received_mean,
         Metric::EchoP50Us | Metric::CrowdP50Us | Metric::PacedP50Us => echo?.response.p50.map(|ns| us(ns as f64)),
-        Metric::PacedP99Us => echo?.response.p99.map(|ns| us(ns as f64)),
+        Metric::EchoP90Us => echo?.response.p90.map(|ns| us(ns as f64)),
+        Metric::EchoP99Us | Metric::PacedP99Us => echo?.response.p99.map(|ns| us(ns as f64)),
+        Metric::EchoServerRssBytes => echo.and(run.server.as_ref()).map(|server| server.rss_bytes_peak as f64),
         Metric::EchoesPerS | Metric::CrowdEchoesPerS => echo.map(|echo| echo.rate_per_s),
         Metric::ServerCpuMessageUs | Metric::CrowdServerCpuMessageUs | Metric::PacedServerCpuMessageUs => {
             echo?.server_cpu_ns.map(us)
@@ -231,7 +287,7 @@ mod tests {
     #[test]
     fn a_run_gives_the_metrics_of_its_part_and_no_others() {
         let found = measure(PartKind::Handshake, &handshake_run());
-        assert!(found.keys().all(|metric| metric.part() == PartKind::Handshake) && found.len() == 5);
+        assert!(found.keys().all(|metric| metric.part() == PartKind::Handshake) && found.len() == 9);
         let server = handshake_run().handshake.server_cpu_ns.unwrap();
         assert_eq!(found[&Metric::ServerCpuHandshakeUs], Some(server / 1e3));
         assert_eq!(found[&Metric::HandshakesPerSPerCore], Some(1e9 / server));

@@ -104,6 +104,7 @@ fn leg(configuration: usize, block: usize) -> Leg {
         valid: true,
         invalid_because: Vec::new(),
         failed: false,
+        disturbed: false,
         negotiated: negotiated.iter().cloned().collect(),
         metrics: Metric::ALL
             .into_iter()

@@ -162,14 +162,16 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_a_message_has_no_half_and_who_waits_for_the_rest_of_one_keeps_it() {
         let (mut peer, mut frames) = connection();
-        let mut next = pin!(frames.next());
-        assert!(waits(next.as_mut()).await);
-        assert_eq!(kept_now(), 1);
-        peer.write_all(&[0x82, 3, b'a']).await.unwrap();
-        assert!(waits(next.as_mut()).await);
-        assert_eq!(kept_now(), 0);
-        peer.write_all(b"bc").await.unwrap();
-        assert_eq!(&*next.await.unwrap().payload, &b"abc"[..]);
+        {
+            let mut next = pin!(frames.next());
+            assert!(waits(next.as_mut()).await);
+            assert_eq!(kept_now(), 1);
+            peer.write_all(&[0x82, 3, b'a']).await.unwrap();
+            assert!(waits(next.as_mut()).await);
+            assert_eq!(kept_now(), 0);
+            peer.write_all(b"bc").await.unwrap();
+            assert_eq!(&*next.await.unwrap().payload, &b"abc"[..]);
+        }
         assert!(waits(pin!(frames.next())).await);
         assert_eq!(kept_now(), 1);
     }

@@ -2,7 +2,8 @@
 
 use super::legend;
 use super::sheet::{Row, Sheet, figures, ratios};
-use crate::report::words::{counted, one_line, program};
+use crate::report::markdown::{escaped, paragraph};
+use crate::report::words::{counted, program};
 use crate::sweep_result::SweepResult;
 
 /// Figures beside each other in a table of ratios: a page scrolls.
@@ -48,11 +49,6 @@ pub fn markdown(sweep: &SweepResult) -> String {
     text
 }
 
-fn paragraph(text: &mut String, words: &str) {
-    text.push_str(words);
-    text.push_str("\n\n");
-}
-
 fn table(text: &mut String, sheet: &Sheet) {
     paragraph(text, &format!("**{}**", escaped(&sheet.title)));
     let mut line = |cells: Vec<String>| {
@@ -71,16 +67,4 @@ fn table(text: &mut String, sheet: &Sheet) {
         });
     }
     text.push('\n');
-}
-
-/// In one line, and without what would end a cell or become markup.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in one_line(text).chars() {
-        if matches!(character, '|' | '*' | '_' | '`' | '<' | '\\' | '[') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
 }

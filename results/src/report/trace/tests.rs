@@ -342,14 +342,5 @@ fn a_trace_is_what_its_schema_says_and_reads_back() {
 
 #[test]
 fn the_committed_schema_of_a_trace_is_the_one_of_the_types() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.trace-1.json");
-    let schema = serde_json::to_string_pretty(&trace_schema()).unwrap() + "\n";
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        std::fs::write(&path, &schema).unwrap();
-    }
-    assert!(
-        std::fs::read_to_string(&path).unwrap_or_default() == schema,
-        "results/schema/wssbench.trace-1.json is not what the types say. Only additions are free under this major \
-         version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
-    );
+    crate::schema::assert_committed("wssbench.trace-1.json", &trace_schema());
 }

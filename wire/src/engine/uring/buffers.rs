@@ -92,6 +92,12 @@ impl BufferRing {
         u64::from(self.low_water)
     }
 
+    /// How many the kernel has filled and not got back.
+    #[cfg(test)]
+    pub(super) fn out(&self) -> u16 {
+        self.out
+    }
+
     /// A completion says that the kernel has filled one.
     pub(super) fn filled(&mut self) {
         self.out += 1;

@@ -4,19 +4,23 @@
 //! whom it is for; who waited for it is woken. Wakers are collected and woken, and old ones dropped, when nothing is
 //! borrowed any more, since they may run anything.
 
-use std::cell::RefCell;
+mod ending;
+mod thread;
+
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use io_uring::{cqueue, opcode, squeue, types};
 use wss_results::io_totals::IoTotals;
 
+pub(super) use self::thread::{bell, start, stop, try_with, turn, with};
 use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
 use super::connect::Connecting;
@@ -28,10 +32,6 @@ use super::ring::{Ring, Wait};
 use super::slab::{Key, Slab};
 use crate::engine::timer;
 
-/// How long what was accepted for sending may take once its stream is dropped.
-const LINGER: Duration = Duration::from_secs(5);
-/// How long the kernel may take to let go of what is cancelled.
-const CANCEL: Duration = Duration::from_secs(1);
 /// How often the end of the engine looks whether the kernel has let go.
 const STOPPING_LOOK: Duration = Duration::from_millis(10);
 
@@ -52,9 +52,8 @@ pub(super) mod tag {
 const BELL_BITS: u64 = (tag::BELL as u64) << 60;
 const CANCEL_BITS: u64 = (tag::CANCEL as u64) << 60;
 
-thread_local! {
-    static DRIVER: RefCell<Option<Driver>> = const { RefCell::new(None) };
-}
+/// Drivers of this process: a handle that outlives its engine must not be taken for one of the next on its thread.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A connection with what its waking needs.
 pub(super) struct Open {
@@ -111,92 +110,30 @@ impl Buffers for RingBuffers {
     }
 }
 
-/// Makes the driver of this thread.
-pub(super) fn start(form: Form) -> io::Result<()> {
-    let ring = Ring::new(form)?;
-    let buffers = if form.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
-    let driver = Driver {
-        form,
-        ring,
-        buffers: RingBuffers(buffers),
-        entries: Slab::new(),
-        pool: Pool::default(),
-        attention: Vec::new(),
-        filled: Vec::new(),
-        tried: Vec::new(),
-        lingering: VecDeque::new(),
-        completions: Vec::new(),
-        wakes: Vec::new(),
-        bell: Bell::new()?,
-        bell_count: Box::default(),
-        bell_armed: false,
-        stopping: false,
-        totals: IoTotals::default(),
-    };
-    DRIVER.with_borrow_mut(|place| {
-        assert!(place.is_none(), "one engine a thread at a time");
-        *place = Some(driver);
-    });
-    Ok(())
-}
-
-/// Ends the driver of this thread: all streams are gone; what they had to send is sent, within [`LINGER`]; what the
-/// kernel still has is cancelled; and only when it has let go of everything the memory is freed.
-pub(super) fn stop() {
-    with(|driver| driver.stopping = true);
-    let end = Instant::now() + LINGER;
-    while with(Driver::busy_sending) && Instant::now() < end {
-        turn(true);
-    }
-    with(Driver::release_all);
-    let end = Instant::now() + CANCEL;
-    while with(|driver| driver.entries.len() > 0 || driver.bell_armed) && Instant::now() < end {
-        turn(true);
-    }
-    let driver = DRIVER.take();
-    match driver {
-        Some(driver) if driver.entries.len() == 0 && !driver.bell_armed => {
-            if let Some(buffers) = &driver.buffers.0 {
-                // The ring is closed next, which does the same; this one is done when it returns.
-                let _ = buffers.unregister(&driver.ring);
-            }
-        }
-        // The kernel has not let go: rather lose the memory than have it written to later.
-        driver => mem::forget(driver),
-    }
-}
-
-/// Turns the ring over once: see the module.
-pub(super) fn turn(wait: bool) {
-    let mut wakes = with(|driver| {
-        driver.turn(wait);
-        mem::take(&mut driver.wakes)
-    });
-    for waker in wakes.drain(..) {
-        waker.wake();
-    }
-    with(|driver| driver.wakes = wakes);
-}
-
-/// Does something with the driver of this thread.
-///
-/// # Panics
-/// Outside [`start`] and [`stop`], and within itself.
-pub(super) fn with<T>(work: impl FnOnce(&mut Driver) -> T) -> T {
-    DRIVER.with_borrow_mut(|driver| work(driver.as_mut().expect("within Engine::run")))
-}
-
-/// [`with`], if there is a driver: for what may be dropped after it.
-pub(super) fn try_with<T>(work: impl FnOnce(&mut Driver) -> T) -> Option<T> {
-    DRIVER.try_with(|driver| driver.borrow_mut().as_mut().map(work)).ok().flatten()
-}
-
-/// The bell of this thread.
-pub(super) fn bell() -> Arc<Bell> {
-    with(|driver| Arc::clone(&driver.bell))
-}
-
 impl Driver {
+    fn new(form: Form) -> io::Result<Self> {
+        let ring = Ring::new(form)?;
+        let buffers = if form.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
+        Ok(Self {
+            form,
+            ring,
+            buffers: RingBuffers(buffers),
+            entries: Slab::new(STARTED.fetch_add(1, Ordering::Relaxed)),
+            pool: Pool::default(),
+            attention: Vec::new(),
+            filled: Vec::new(),
+            tried: Vec::new(),
+            lingering: VecDeque::new(),
+            completions: Vec::new(),
+            wakes: Vec::new(),
+            bell: Bell::new()?,
+            bell_count: Box::default(),
+            bell_armed: false,
+            stopping: false,
+            totals: IoTotals::default(),
+        })
+    }
+
     /// Counts until now.
     pub(super) fn totals(&self) -> IoTotals {
         IoTotals {
@@ -212,6 +149,12 @@ impl Driver {
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
         self.entries.high_water()
+    }
+
+    /// Buffers of the ring that the kernel does not have.
+    #[cfg(test)]
+    pub(super) fn buffers_out(&self) -> u16 {
+        self.buffers.0.as_ref().map_or(0, BufferRing::out)
     }
 
     /// Takes over a connected socket.
@@ -237,48 +180,6 @@ impl Driver {
             self.attention.push(key);
         }
         done
-    }
-
-    /// The stream of a connection is gone.
-    pub(super) fn release(&mut self, key: Key) -> [Option<Waker>; 2] {
-        let (wakers, unsent) = self.connection(key, |connection, buffers, pool| {
-            let wakers = connection.release(buffers, pool);
-            ((wakers, connection.has_unsent()), true)
-        });
-        if unsent {
-            self.lingering.push_back((Instant::now() + LINGER, key));
-        }
-        wakers
-    }
-
-    /// Whether a connection without a stream has something to send.
-    fn busy_sending(&mut self) -> bool {
-        // Those in the list that have gone since are at its front, sooner or later.
-        while let Some(&(_, key)) = self.lingering.front() {
-            match self.entries.get_mut(key) {
-                Some(Entry::Open(open)) if open.connection.has_unsent() => return true,
-                _ => drop(self.lingering.pop_front()),
-            }
-        }
-        false
-    }
-
-    /// Whoever still is there is so no more: their handles were lost without being dropped.
-    fn release_all(&mut self) {
-        for key in self.entries.keys() {
-            match self.entries.get_mut(key) {
-                Some(Entry::Open(_)) => {
-                    self.release(key);
-                    self.connection(key, |connection, _, _| (connection.give_up(), true));
-                }
-                Some(Entry::Connecting(_)) => drop(self.release_connecting(key)),
-                Some(Entry::Listening(_)) => drop(self.release_listener(key)),
-                None => {}
-            }
-        }
-        if self.bell_armed {
-            self.cancel(BELL_BITS);
-        }
     }
 
     fn turn(&mut self, wait: bool) {
@@ -478,25 +379,6 @@ impl Driver {
         let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
         self.wakes.extend(open.connection.sent(result, &mut self.pool));
         self.want(key);
-    }
-
-    /// Wakes those whose time has come; gives up what could not be sent in time.
-    fn expire(&mut self) {
-        if timer::next().is_none() && self.lingering.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        timer::fire(now, &mut self.wakes);
-        while let Some(&(until, key)) = self.lingering.front() {
-            let unsent = matches!(self.entries.get_mut(key), Some(Entry::Open(open)) if open.connection.has_unsent());
-            if unsent && until > now {
-                break;
-            }
-            self.lingering.pop_front();
-            if unsent {
-                self.connection(key, |connection, _, _| (connection.give_up(), true));
-            }
-        }
     }
 }
 

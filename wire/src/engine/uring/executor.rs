@@ -1,7 +1,8 @@
 //! The executor: tokio's current-thread runtime, with the ring in the place where tokio would wait.
 //!
 //! Tasks, wakers, join handles and channels are tokio's; only I/O and timers are ours. What this relies on in tokio
-//! (1.54.1; 1.52.4 or newer) has a test each in `tests.rs`, so that an update that breaks it fails there:
+//! (1.54.1; 1.52.4 or newer) has a test each in `tests/tokio_reliance.rs`, so that an update that breaks it fails
+//! there:
 //!
 //! 1. `on_thread_park` is called whenever no task can run, on the runtime's thread, in its context: waking a task in it
 //!    queues the task without a lock. [`park`] enters the ring there.

@@ -23,6 +23,27 @@ const EINTR: i32 = 4;
 const EBUSY: i32 = 16;
 const EAGAIN: i32 = 11;
 
+#[cfg(not(test))]
+fn sizes() -> (u32, u32) {
+    (SUBMISSIONS, COMPLETIONS)
+}
+
+#[cfg(test)]
+thread_local! {
+    static SIZES: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((SUBMISSIONS, COMPLETIONS)) };
+}
+
+#[cfg(test)]
+fn sizes() -> (u32, u32) {
+    SIZES.get()
+}
+
+/// How much the rings of this thread have room for, from now on.
+#[cfg(test)]
+pub(super) fn set_sizes(submissions: u32, completions: u32) {
+    SIZES.set((submissions, completions));
+}
+
 /// Until when an entry may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
@@ -44,7 +65,8 @@ pub(super) struct Ring {
 impl Ring {
     /// Makes a ring. The thread that makes it is the only one that may use it.
     pub(super) fn new(form: Form) -> io::Result<Self> {
-        Self::with_sizes(form, SUBMISSIONS, COMPLETIONS)
+        let (submissions, completions) = sizes();
+        Self::with_sizes(form, submissions, completions)
     }
 
     /// [`new`](Self::new), with room for so many.

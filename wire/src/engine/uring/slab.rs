@@ -29,18 +29,23 @@ impl Key {
 /// Values by [`Key`].
 #[derive(Debug)]
 pub(super) struct Slab<T> {
+    /// Generation of a slot's first use.
+    first: u32,
     slots: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
 }
 
 impl<T> Slab<T> {
-    pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+    /// `number` tells one slab of a process from another, so that a key of an earlier one finds nothing in this one.
+    pub(super) const fn new(number: u32) -> Self {
+        // Knuth's multiplier: slabs that were made one after the other are far apart.
+        let first = number.wrapping_mul(2_654_435_761) & GENERATION_MASK;
+        Self { first, slots: Vec::new(), free: Vec::new() }
     }
 
     pub(super) fn insert(&mut self, value: T) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((0, None));
+            self.slots.push((self.first, None));
             u32::try_from(self.slots.len() - 1).expect("fewer connections than 2^32")
         });
         let (generation, place) = &mut self.slots[slot as usize];
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_key_of_an_earlier_use_finds_nothing() {
-        let mut slab = Slab::new();
+        let mut slab = Slab::new(0);
         let first = slab.insert("first");
         assert_eq!(slab.remove(first), Some("first"));
         let second = slab.insert("second");
@@ -99,6 +104,15 @@ mod tests {
         assert_eq!(slab.remove(first), None);
         assert_eq!(slab.remove(second), Some("second"));
         assert_eq!(slab.len(), 0);
+    }
+
+    #[test]
+    fn the_key_of_another_slab_finds_nothing() {
+        let (mut one, mut other) = (Slab::new(1), Slab::new(2));
+        let key = one.insert("one");
+        other.insert("other");
+        assert_eq!(other.get_mut(key), None);
+        assert_eq!(other.remove(key), None);
     }
 
     #[test]

@@ -1,21 +1,18 @@
-//! What is shown while a sweep goes on: which leg it is and how long the rest will take. On standard error, as a
-//! run's.
+//! What is shown while legs are run: which one it is and how long the rest will take. On standard error, as a run's.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use wss_results::sweep_result::{Leg, SweepResult};
 
-use super::plan;
 use crate::progress;
 
-/// Shows progress, and knows whether the user wants the sweep to end.
-pub(super) struct Progress {
+/// Shows progress, and knows whether the user wants it to end.
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     interrupted: Arc<AtomicBool>,
-    /// Legs of the whole sweep, and those of them that are run now.
+    /// Legs in all, and those of them that are run now.
     legs: usize,
     to_run: usize,
     done: usize,
@@ -25,49 +22,37 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Listens for SIGINT and SIGTERM. The second one ends the process at once.
+    /// Listens for SIGINT and SIGTERM. The second one ends the process at once. Of `legs` in all, `to_run` are run now,
+    /// which is told to take as long as `estimate`.
     ///
     /// # Errors
     /// If the signals cannot be registered.
-    pub(super) fn new(sweep: &SweepResult) -> std::io::Result<Self> {
-        let legs = sweep.blocks_planned * sweep.configurations.len();
-        let to_run = legs.saturating_sub(sweep.blocks.len() * sweep.configurations.len());
+    pub(crate) fn new(legs: usize, to_run: usize, estimate: Duration) -> std::io::Result<Self> {
         let bar = progress::line();
         if let Some(bar) = &bar {
             // A leg says nothing for seconds: the line shows that it goes on.
             bar.enable_steady_tick(Duration::from_millis(500));
         }
-        Ok(Self {
-            bar,
-            interrupted: progress::interruption()?,
-            legs,
-            to_run,
-            done: 0,
-            doubtful: 0,
-            estimate: plan::estimate(sweep, to_run),
-            start: Instant::now(),
-        })
+        let interrupted = progress::interruption()?;
+        Ok(Self { bar, interrupted, legs, to_run, done: 0, doubtful: 0, estimate, start: Instant::now() })
     }
 
     /// Set by the first signal.
-    pub(super) fn interrupted(&self) -> Arc<AtomicBool> {
+    pub(crate) fn interrupted(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.interrupted)
     }
 
-    pub(super) fn begin_leg(&self, sweep: &SweepResult, block: usize, number: usize) {
-        let label = sweep.configuration(number).map_or("", |configuration| configuration.label.as_str());
-        let again = sweep.configuration(number).is_some_and(|configuration| configuration.repeats.is_some());
+    /// A leg begins: in which block of how many, and whose it is.
+    pub(crate) fn begin_leg(&self, block: usize, blocks: usize, whose: &str) {
         let doubtful = match self.doubtful {
             0 => String::new(),
             doubtful => format!(", {doubtful} not valid"),
         };
         let line = format!(
-            "leg {} of {}, block {block} of {}{doubtful}, about {} left: #{number} {label}{}",
+            "leg {} of {}, block {block} of {blocks}{doubtful}, about {} left: {whose}",
             self.legs - self.to_run + self.done + 1,
             self.legs,
-            sweep.blocks_planned,
             self.left(),
-            if again { " (again)" } else { "" },
         );
         match &self.bar {
             Some(bar) => bar.set_message(line),
@@ -75,11 +60,12 @@ impl Progress {
         }
     }
 
-    pub(super) fn end_leg(&mut self, leg: &Leg) {
+    /// A leg has ended; of one that is not valid, whose it was and why.
+    pub(crate) fn end_leg(&mut self, doubtful: Option<(String, String)>) {
         self.done += 1;
-        if let Some(reason) = leg.first_reason() {
+        if let Some((whose, reason)) = doubtful {
             self.doubtful += 1;
-            let line = format!("#{}: {}", leg.configuration, reason.replace('\n', " "));
+            let line = format!("{whose}: {}", reason.replace('\n', " "));
             match &self.bar {
                 Some(bar) => bar.println(line),
                 None => eprintln!("{line}"),
@@ -98,7 +84,7 @@ impl Progress {
     }
 
     /// Nothing is shown any more.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }

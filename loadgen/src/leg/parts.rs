@@ -5,19 +5,19 @@ use std::time::Duration;
 use wss_results::HumanDuration;
 use wss_results::sweep_result::{Part, PartKind};
 
-use super::axes::{for_run, name};
+use super::run_options::{for_run, name};
 
 /// Parts of a leg if nothing says otherwise.
-pub(super) const DEFAULT: [PartKind; 3] = [PartKind::Handshake, PartKind::Echo, PartKind::Bulk];
+pub(crate) const DEFAULT: [PartKind; 3] = [PartKind::Handshake, PartKind::Echo, PartKind::Bulk];
 
 /// How long a leg lasts if nothing says otherwise.
-pub(super) const LEG: HumanDuration = HumanDuration::from_secs(2);
+pub(crate) const LEG: HumanDuration = HumanDuration::from_secs(2);
 
 /// The warm-up before a part: a fifth of it, within these.
 const WARMUP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
 /// The parts of a leg that share its time evenly. What a preset asks of a part wins over what the part is otherwise.
-pub(super) fn parts(
+pub(crate) fn parts(
     kinds: &[PartKind],
     leg: HumanDuration,
     handshakes: Option<usize>,
@@ -96,7 +96,7 @@ fn in_ms(time: Duration) -> String {
 }
 
 /// What `run` is given: the configuration's options over those of the part.
-pub(super) fn arguments(part: &Part, configuration: &[String]) -> Vec<String> {
+pub(crate) fn arguments(part: &Part, configuration: &[String]) -> Vec<String> {
     for_run(&over(&part.options, configuration))
 }
 
@@ -110,7 +110,7 @@ fn over(below: &[String], options: &[String]) -> Vec<String> {
 mod tests {
     use wss_results::{Mode, Rate, Size};
 
-    use super::super::axes::parse;
+    use super::super::run_options::parse;
     use super::*;
 
     #[test]

@@ -1,0 +1,87 @@
+//! `wssbench gate`: a verdict on comparisons, for a machine that has to say yes or no.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use wss_results::comparison::{self, Comparison};
+use wss_results::gate::{Date, Outcome, Policy, Scenario, judge};
+use wss_results::report::gate as report;
+
+/// `wssbench gate`.
+#[derive(Debug, Args)]
+pub(crate) struct GateCommand {
+    /// Results of ab or compare; the name of a scenario is that of its file up to the first dot
+    #[arg(required = true, value_name = "RESULT")]
+    results: Vec<PathBuf>,
+
+    /// What may become worse by how much: TOML
+    ///
+    /// threshold = "2%" and a table [metrics.NAME] of each figure, with threshold, direction ("lower", "higher" or
+    /// "either" is better), statistic ("interval" or "centre"), severity ("gate", "warn" or "info") and
+    /// waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the results that have to be there.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    policy: PathBuf,
+
+    /// Exit with 0 where it would be 3
+    #[arg(long)]
+    allow_inconclusive: bool,
+
+    /// Print the verdicts as JSON
+    #[arg(long, conflicts_with = "md", help_heading = "Input and output")]
+    json: bool,
+
+    /// Print the verdicts as Markdown, for a pull request
+    #[arg(long, help_heading = "Input and output")]
+    md: bool,
+}
+
+/// Judges; says what the exit code is.
+///
+/// # Errors
+/// If the policy or a result cannot be read: one sentence.
+pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
+    let policy = policy(&command.policy)?;
+    let read = |path: &PathBuf| Ok((name(path), comparison::read(path).context("reading a result of ab or compare")?));
+    let comparisons: Vec<(String, Comparison)> = command.results.iter().map(read).collect::<anyhow::Result<_>>()?;
+    let scenarios: Vec<Scenario<'_>> =
+        comparisons.iter().map(|(name, comparison)| Scenario { name, comparison }).collect();
+    for (index, scenario) in scenarios.iter().enumerate() {
+        if scenarios[..index].iter().any(|other| other.name == scenario.name) {
+            bail!("two results have the name {}: a scenario is named by its file", scenario.name);
+        }
+    }
+    let verdicts = judge(&policy, &scenarios, today()?);
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&verdicts)?);
+    } else if command.md {
+        print!("{}", report::markdown(&verdicts, &scenarios));
+    } else {
+        print!("{}", report::terminal(&verdicts, &scenarios));
+    }
+    Ok(match verdicts.outcome {
+        Outcome::Inconclusive | Outcome::Invalid if command.allow_inconclusive => 0,
+        outcome => outcome.exit_code(),
+    })
+}
+
+fn policy(path: &Path) -> anyhow::Result<Policy> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: reading the policy", path.display()))?;
+    text.parse().map_err(|error: wss_results::gate::PolicyError| {
+        // A parser's error has lines of its own, with the place.
+        anyhow::anyhow!("{}: {}", path.display(), error.to_string().trim_end())
+    })
+}
+
+/// `ab-echo.comparison.json` → `ab-echo`.
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// The day in UTC.
+fn today() -> anyhow::Result<Date> {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.get(..10).unwrap_or_default().parse().map_err(anyhow::Error::msg).context("reading the clock")
+}

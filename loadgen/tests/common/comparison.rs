@@ -1,0 +1,71 @@
+//! Comparisons as files, as a user of the verbs that read them has them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use wss_results::RunResult;
+use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Kind, Leg, Program, Side};
+use wss_results::sweep_result::{Metric, Part, PartKind, PartResult};
+
+/// Ten blocks in which B's server spends `factor` times what A's does on a handshake, measured where and with what `run`
+/// was. `number` tells it from others and is the minute in which it began.
+pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Comparison {
+    let mut b = run.tool.clone();
+    b.git_commit = Some(format!("{number:07}abc"));
+    let arm = |label: &str, tool| Arm {
+        label: label.to_owned(),
+        programs: vec![Program { name: label.to_owned(), tool: Some(tool) }],
+        ..Arm::default()
+    };
+    let mut comparison = Comparison {
+        schema: comparison::SCHEMA.to_owned(),
+        id: format!("comparison-{number}"),
+        started_at: format!("2026-03-01T{:02}:{:02}:00Z", number / 60, number % 60),
+        tool: run.tool.clone(),
+        environment: run.environment.clone(),
+        kind: Kind::Ab,
+        a: arm("pinned", run.tool.clone()),
+        b: arm("head", b),
+        seed: 1,
+        parts: vec![Part { kind: PartKind::Handshake, options: Vec::new() }],
+        blocks_planned: 10,
+        until_width_percent: None,
+        blocks: (1..=10).map(|block| self::block(block, number, factor)).collect(),
+        differences: Vec::new(),
+        analysis: Analysis::default(),
+        valid: true,
+        invalid_because: Vec::new(),
+        interrupted: false,
+    };
+    comparison.conclude();
+    assert!(comparison.valid, "{:?}", comparison.invalid_because);
+    comparison
+}
+
+fn block(number: usize, salt: usize, factor: f64) -> Block {
+    let order = vec![Side::A, Side::B, Side::B, Side::A];
+    let leg = |(place, side): (usize, &Side)| {
+        let noise = 1.0 + 0.002 * ((number * 7 + place * 5 + salt * 3) % 11) as f64;
+        let value = 200.0 * noise * if *side == Side::B { factor } else { 1.0 };
+        let part = PartResult {
+            kind: PartKind::Handshake,
+            valid: true,
+            invalid_because: Vec::new(),
+            failed: false,
+            disturbed: false,
+            negotiated: Vec::new(),
+            metrics: BTreeMap::from([(Metric::ServerCpuHandshakeUs, Some(value))]),
+        };
+        let started_at = "2026-03-01T12:00:00Z".to_owned();
+        Leg { side: *side, program: 0, run: None, started_at, control_ns: None, parts: vec![part] }
+    };
+    let legs = order.iter().enumerate().map(leg).collect();
+    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs, signs: None, dropped: None }
+}
+
+/// Writes it to a folder and returns its path.
+pub(crate) fn write(comparison: &Comparison, folder: &Path) -> String {
+    let path = folder.join(format!("{}.json", comparison.id));
+    comparison::write(comparison, &path).unwrap();
+    path.display().to_string()
+}

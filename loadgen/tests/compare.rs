@@ -1,0 +1,224 @@
+//! `ab`, `compare` and `gate` of the real command: blocks, files, refusals and exit codes.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{BOUND, Ended, start, start_in, wssbench};
+use tempfile::TempDir;
+use wss_results::comparison::{self, Comparison, Kind, Side};
+use wss_results::sweep_result::Metric;
+
+/// Legs that are as short as they can be.
+const TINY: [&str; 4] = ["--leg=200ms", "--parts=handshake,echo", "--json", "--blocks=2"];
+
+fn ab(arguments: &[&str]) -> (Ended, Comparison) {
+    let ended = start(&[&["ab"], &TINY[..], arguments].concat()).end_within(BOUND);
+    let comparison = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
+    (ended, comparison)
+}
+
+/// What a handshake cost in each leg of one side, dropped blocks included.
+fn handshake_us(comparison: &Comparison, side: Side) -> Vec<f64> {
+    let legs = comparison.blocks.iter().flat_map(|block| &block.legs).filter(|leg| leg.side == side);
+    let metric = Metric::ServerCpuHandshakeUs;
+    legs.filter_map(|leg| leg.parts[0].metrics.get(&metric).copied().flatten()).collect()
+}
+
+/// What a command says that ends with a code.
+fn says(folder: &TempDir, code: i32, arguments: &[&str]) -> String {
+    let inside = tempfile::tempdir_in(folder.path()).unwrap();
+    let ended = start_in(inside, arguments).end_within(BOUND);
+    assert_eq!(ended.code(), Some(code), "{arguments:?}\n{ended}");
+    format!("{}{}", ended.stdout, ended.stderr)
+}
+
+fn path(folder: &TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn two_configurations_have_four_legs_a_block_and_the_file_holds_what_was_printed() {
+    let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
+    assert_eq!(ended.code(), Some(if comparison.valid { 0 } else { 3 }), "{ended}");
+    let file = std::fs::read_dir(ended.folder.path().join("results/runs")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(comparison::read(&file).unwrap(), comparison);
+    assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Ab, 2));
+    let orders: Vec<String> =
+        comparison.blocks.iter().map(|block| block.order.iter().map(Side::to_string).collect()).collect();
+    assert!(orders == ["ABBA", "BAAB"] || orders == ["BAAB", "ABBA"], "{orders:?}");
+    for block in &comparison.blocks {
+        assert!(block.is_whole() && block.signs.is_some());
+        assert!(block.legs.iter().all(|leg| leg.control_ns.is_some_and(|ns| ns > 0.0)));
+    }
+    for (side, group) in [(Side::A, "X25519"), (Side::B, "secp256r1")] {
+        let arm = comparison.arm(side);
+        assert_eq!((arm.negotiated.len(), arm.negotiated[0].group.as_str()), (1, group));
+        assert!(arm.negotiated[0].suite.contains("CHACHA20") && arm.programs[0].tool.is_some());
+    }
+    assert_eq!(handshake_us(&comparison, Side::A).len(), 4);
+    // Blocks that this machine disturbed are in no figure; two are too few for an interval in any case.
+    let mut ratios = comparison.analysis.metrics.iter().filter_map(|figure| figure.ratio.as_ref());
+    assert!(ratios.all(|ratio| ratio.interval.is_none()));
+}
+
+#[test]
+fn a_program_is_compared_with_its_copy_and_several_take_turns() {
+    let program = env!("CARGO_BIN_EXE_wssbench");
+    let (_, comparison) = ab(&["--aa", "--a", program]);
+    assert_eq!(comparison.kind, Kind::Aa);
+    assert!(comparison.b.label.ends_with("a copy") && comparison.a.label == "debug/wssbench", "{comparison:?}");
+    let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll"]);
+    let of_a = comparison.blocks.iter().flat_map(|block| &block.legs).filter(|leg| leg.side == Side::A);
+    assert_eq!(of_a.map(|leg| leg.program).collect::<Vec<_>>(), [0, 1, 0, 1]);
+}
+
+#[test]
+fn what_a_server_wastes_on_every_handshake_is_found_and_told() {
+    let (ended, comparison) = ab(&["--a=--burn 0s", "--b=--burn 20ms"]);
+    let (a, b) = (handshake_us(&comparison, Side::A), handshake_us(&comparison, Side::B));
+    let most = a.iter().copied().fold(0.0, f64::max);
+    assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
+    assert!(wssbench(&["run", "--burn=1ms", "ws://127.0.0.1:1/"]).refusal().contains("--burn is for the embedded"));
+}
+
+#[test]
+fn an_interrupted_comparison_keeps_what_it_has_and_says_that_it_is_partial() {
+    let mut running =
+        start(&["ab", "--a=--group X25519", "--b=--group secp256r1", "--leg=200ms", "--blocks=50", "--json"]);
+    let deadline = Instant::now() + BOUND;
+    while !running.said("block 2 of 50") {
+        assert!(!running.has_ended() && Instant::now() < deadline, "it never came to the second block");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("-INT");
+    let ended = running.end_within(BOUND);
+    assert_eq!(ended.code(), Some(3), "{ended}");
+    let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(comparison.interrupted && comparison.blocks[0].is_whole());
+    assert!(comparison.invalid_because[0].contains("interrupted after"), "{:?}", comparison.invalid_because);
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_in_one_sentence() {
+    let refusal = |arguments: &[&str]| wssbench(&[&["ab"], arguments].concat()).refusal();
+    assert!(refusal(&["--a=--engine epoll", "--b=--engine epoll"]).contains("are the same"));
+    assert!(refusal(&["--a=/nowhere/wssbench", "--b=--engine epoll"]).contains("/nowhere/wssbench"));
+    assert!(refusal(&["--a=Cargo.toml,x", "--b=--engine epoll"]).contains("--a: "));
+    assert!(refusal(&["--a=--engine epoll", "--b=--engine 'uring"]).contains("quotation mark"));
+    assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--blocks=0"]).contains("--blocks is 0"));
+    assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--leg=0s"]).contains("--leg is 0"));
+    assert!(
+        refusal(&["--a=--engine epoll", "--b=--engine uring", "--until-width=2%", "--blocks=3"]).contains("at least 6")
+    );
+    // What the runs themselves refuse is told with the side that it was said to, and at once.
+    let sentence = refusal(&["--a=--engine epoll", "--b=--engine warp", "--leg=200ms"]);
+    assert!(sentence.contains("B (--engine warp)") && sentence.contains("does not run"), "{sentence}");
+    let sentence = refusal(&["--a=/bin/true", "--b=/bin/false", "--leg=200ms"]);
+    assert!(sentence.contains("does not run"), "{sentence}");
+}
+
+#[test]
+fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = path(&folder, name);
+        let usual =
+            ["run", "--connections=5", "--connect-rate=max", "--rate=200/s", "--duration=300ms", "--warmup=1ms"];
+        let ended = start_in(
+            tempfile::tempdir_in(folder.path()).unwrap(),
+            &[&usual[..], &["--out", text(&out)], more].concat(),
+        )
+        .end_within(BOUND);
+        assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
+        out
+    };
+    let (one, two) = (run("one.json", &[]), run("two.json", &["--seed=2"]));
+    let other = run("other.json", &["--group=secp256r1", "--size=100B"]);
+    let same = path(&folder, "same.comparison.json");
+    let inside = tempfile::tempdir_in(folder.path()).unwrap();
+    let ended = start_in(inside, &["compare", text(&one), text(&two), "--out", text(&same)]).end_within(BOUND);
+    assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
+    let comparison = comparison::read(&same).unwrap();
+    assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Files, 1));
+    // Of both its handshakes and its messages, whether or not this machine let them be valid.
+    let legs = &comparison.blocks[0].legs;
+    assert!(legs.iter().all(|leg| leg.run.is_some() && leg.parts[1].metrics[&Metric::EchoP50Us].is_some()));
+
+    let refused = says(&folder, 4, &["compare", text(&one), text(&other)]);
+    for field in ["config.size: A \"64B\", B \"100B\"", "config.tls.group", "negotiated: "] {
+        assert!(refused.contains(field), "{refused}");
+    }
+    let varied =
+        says(&folder, 4, &["compare", text(&one), text(&other), "--vary=config.tls.group", "--vary", "negotiated"]);
+    assert!(varied.contains("config.size") && !varied.contains("config.tls"), "{varied}");
+    let forced = path(&folder, "forced.json");
+    let inside = tempfile::tempdir_in(folder.path()).unwrap();
+    let ended = start_in(inside, &["compare", text(&one), text(&other), "--force", "--out", text(&forced)]);
+    assert!(ended.end_within(BOUND).stdout.contains("FORCED"));
+
+    assert!(says(&folder, 1, &["compare", text(&one), text(&two), text(&other)]).contains("3 files are no pairs"));
+    assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("this wssbench reads wssbench.run/1"));
+    let policy = path(&folder, "perf.toml");
+    std::fs::write(&policy, "[metrics.echo_p50_us]\nthreshold = \"2%\"\n").unwrap();
+    let gate = ["gate", text(&forced), "--policy", text(&policy)];
+    assert!(says(&folder, 4, &gate).starts_with("NOT COMPARABLE"));
+}
+
+#[test]
+fn a_gate_tells_its_verdict_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut found) = ab(&["--a=--group X25519", "--b=--group secp256r1"]);
+    // The blocks of a real comparison with figures of our own: what a gate says must not depend on this machine.
+    let block = found.blocks[0].clone();
+    let result = |found: &mut Comparison, factor: f64, blocks: usize| {
+        found.blocks_planned = blocks;
+        found.blocks = (1..=blocks).map(|number| wss_results::comparison::Block { number, ..block.clone() }).collect();
+        for (index, leg) in found.blocks.iter_mut().flat_map(|block| &mut block.legs).enumerate() {
+            leg.control_ns = None;
+            for part in &mut leg.parts {
+                (part.valid, part.disturbed) = (true, false);
+                let cost = if leg.side == Side::B { factor } else { 1.0 };
+                part.metrics.values_mut().for_each(|value| *value = Some(cost * (1.0 + 0.001 * (index % 7) as f64)));
+            }
+        }
+        found.blocks.iter_mut().for_each(|block| block.signs = None);
+        found.conclude();
+        let out = path(&folder, &format!("by{}-{blocks}.comparison.json", (100.0 * factor) as u32));
+        comparison::write(found, &out).unwrap();
+        out
+    };
+    let (worse, same, few) = (result(&mut found, 1.2, 8), result(&mut found, 1.0, 8), result(&mut found, 1.2, 3));
+    let policy = path(&folder, "perf.toml");
+    std::fs::write(&policy, "threshold = \"2%\"\n[metrics.server_cpu_handshake_us]\n[metrics.echo_p50_us]\n").unwrap();
+    let policy = text(&policy);
+    assert!(says(&folder, 2, &["gate", text(&worse), "--policy", policy]).starts_with("REGRESSION"));
+    assert!(says(&folder, 0, &["gate", text(&same), "--policy", policy]).starts_with("PASS"));
+    assert!(says(&folder, 3, &["gate", text(&few), "--policy", policy]).starts_with("INCONCLUSIVE"));
+    says(&folder, 0, &["gate", text(&few), "--policy", policy, "--allow-inconclusive"]);
+    let both = says(&folder, 2, &["gate", text(&worse), text(&same), "--policy", policy, "--md"]);
+    assert!(both.starts_with("### wssbench: REGRESSION: by120-8: ") && both.contains("<details>"), "{both}");
+    let json = says(&folder, 2, &["gate", text(&worse), "--policy", policy, "--json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["outcome"], "regression");
+
+    // Errors: the policy, and results that are none.
+    let wrong = path(&folder, "wrong.toml");
+    std::fs::write(&wrong, "[metrics.echo_p51_us]\nthreshold = \"2%\"\n").unwrap();
+    let sentence = says(&folder, 1, &["gate", text(&same), "--policy", text(&wrong)]);
+    assert!(sentence.contains("`echo_p51_us`: there is `echo_p50_us`"), "{sentence}");
+    assert!(says(&folder, 1, &["gate", text(&same), "--policy", "nowhere.toml"]).contains("nowhere.toml"));
+    let whole = std::fs::read_to_string(&same).unwrap();
+    let cut = path(&folder, "cut.json");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("cut short"));
+    std::fs::write(&cut, whole.replace("wssbench.comparison/1", "wssbench.comparison/2")).unwrap();
+    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("reads wssbench.comparison/1"));
+}

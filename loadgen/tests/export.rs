@@ -1,0 +1,190 @@
+//! `wssbench export` of a run that was made here, read by the programs that the forms are for where they are installed:
+//! HdrHistogram's own log processor (Debian: libhdrhistogram-java) and promtool (Debian: prometheus).
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use common::comparison::{comparison, write};
+use common::{CLOSED, Ended, SHORT, run, samples, start_in, wssbench};
+use serde_json::Value;
+use tempfile::TempDir;
+use wss_results::RunResult;
+
+const FORMATS: [&str; 6] = ["bmf", "github-action-benchmark", "hgrm", "hlog", "csv", "openmetrics"];
+const JAR: &str = "/usr/share/java/hdrhistogram.jar";
+
+/// A run of a second, made once for all tests.
+fn result() -> &'static RunResult {
+    static RESULT: OnceLock<RunResult> = OnceLock::new();
+    RESULT.get_or_init(|| run(&[&["--connections", "60"], &CLOSED[..], &SHORT].concat()).result())
+}
+
+/// A folder with a result in `run.json`, edited.
+fn folder(edit: impl FnOnce(&mut Value)) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut json = serde_json::to_value(result()).unwrap();
+    edit(&mut json);
+    std::fs::write(folder.path().join("run.json"), json.to_string()).unwrap();
+    folder
+}
+
+/// `wssbench export run.json` in a folder.
+fn export_in(folder: TempDir, arguments: &[&str]) -> Ended {
+    start_in(folder, &[&["export", "run.json"], arguments].concat()).end_within(common::BOUND)
+}
+
+/// The result in a form.
+fn exported(arguments: &[&str]) -> String {
+    let ended = export_in(folder(|_| ()), &[&["--format"], arguments].concat());
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    ended.stdout
+}
+
+/// What a program says, or `None` with a sentence if it is not installed.
+fn installed(program: &str, arguments: &[&str], folder: &Path) -> Option<Output> {
+    match Command::new(program).args(arguments).current_dir(folder).output() {
+        Ok(output) => Some(output),
+        Err(error) => {
+            eprintln!("skipped: {program} does not start ({error})");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_form_comes_out_the_same_on_standard_output_and_in_a_file() {
+    for format in FORMATS {
+        let printed = exported(&[format]);
+        let ended = export_in(folder(|_| ()), &["--format", format, "--out", "new/exported"]);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (Some(0), ""), "{ended}");
+        assert_eq!(std::fs::read_to_string(ended.folder.path().join("new/exported")).unwrap(), printed);
+    }
+}
+
+#[test]
+fn hdrhistograms_own_processor_reads_the_interval_log_and_prints_our_distribution_of_it() {
+    if !Path::new(JAR).exists() {
+        eprintln!("skipped: {JAR} is not there");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("run.hlog"), exported(&["hlog"])).unwrap();
+    for name in ["handshake.tls", "handshake.connect", "echo.response"] {
+        let arguments = ["-cp", JAR, "org.HdrHistogram.HistogramLogProcessor", "-i", "run.hlog", "-tag", name];
+        let Some(theirs) =
+            installed("java", &[&arguments[..], &["-outputValueUnitRatio", "1000000"]].concat(), folder.path())
+        else {
+            return;
+        };
+        assert!(theirs.status.success(), "{theirs:?}");
+        let (theirs, ours) = (String::from_utf8(theirs.stdout).unwrap(), exported(&["hgrm", "--latency", name]));
+        let (theirs, ours) = (numbers(&theirs), numbers(&ours));
+        assert_eq!(theirs.len(), ours.len(), "{name}");
+        for (their, our) in theirs.iter().zip(&ours) {
+            assert_eq!(their.len(), our.len(), "{name}: {their:?} {our:?}");
+            // They print three decimals of a millisecond and we six; the others are as they print them.
+            assert!((their[0] - our[0]).abs() < 0.000_501, "{name}: {their:?} {our:?}");
+            assert!(their[1..].iter().zip(&our[1..]).all(|(a, b)| (a - b).abs() < 0.001), "{name}: {their:?} {our:?}");
+        }
+    }
+}
+
+/// The lines of numbers of a percentile distribution, and those of its end.
+fn numbers(text: &str) -> Vec<Vec<f64>> {
+    let told = |line: &&str| {
+        ["#[Mean", "#[Max", "#[Buckets"].iter().any(|end| line.starts_with(end)) || !line.starts_with('#')
+    };
+    let words = |line: &str| {
+        line.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|word| word.parse().ok()).collect()
+    };
+    text.lines().filter(told).skip(1).map(words).filter(|line: &Vec<f64>| !line.is_empty()).collect()
+}
+
+#[test]
+fn promtools_reader_of_openmetrics_takes_every_sample() {
+    // It makes blocks of a database of them, for which each sample needs a timestamp.
+    let text: Vec<String> = exported(&["openmetrics"])
+        .lines()
+        .map(|line| if line.starts_with('#') { line.to_owned() } else { format!("{line} 1700000000") })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("run.txt"), text.join("\n") + "\n").unwrap();
+    let arguments = ["tsdb", "create-blocks-from", "openmetrics", "run.txt", "blocks"];
+    let Some(said) = installed("promtool", &arguments, folder.path()) else { return };
+    assert!(said.status.success(), "{said:?}");
+    let samples = text.iter().filter(|line| !line.starts_with('#')).count().to_string();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.split_whitespace().any(|word| word == samples), "not {samples} samples: {said}");
+}
+
+#[test]
+fn figures_and_series_are_those_of_the_result() {
+    let result = result();
+    let bmf: Value = serde_json::from_str(&exported(&["bmf"])).unwrap();
+    let measures = bmf.as_object().unwrap().values().next().unwrap();
+    let echo = result.echo.as_ref().unwrap();
+    assert_eq!(measures["echo-response-p50-ns"]["value"].as_f64(), echo.response.p50.map(|ns| ns as f64));
+    assert_eq!(exported(&["csv"]).lines().count(), 1 + result.series.len());
+    let metrics = exported(&["openmetrics"]);
+    let count = format!("wssbench_run_latency_seconds_count{{latency=\"echo.response\"}} {}", samples(&echo.response));
+    assert!(metrics.lines().any(|line| line == count), "{count}\n{metrics}");
+}
+
+#[test]
+fn what_is_left_out_is_said_and_is_in_the_other_file() {
+    let format = ["--format", "github-action-benchmark"];
+    let ended = export_in(folder(|_| ()), &format);
+    assert!(
+        ended.stderr.contains("note: left out, since more of them is better") && !ended.stdout.contains("echo.rate")
+    );
+    let bigger = export_in(folder(|_| ()), &[&format[..], &["--better", "bigger"]].concat());
+    assert!(bigger.code() == Some(0) && bigger.stdout.contains("echo.rate"), "{bigger}");
+}
+
+#[test]
+fn a_file_that_is_no_whole_result_is_refused_and_what_stood_at_the_out_is_left_alone() {
+    let whole = serde_json::to_string(result()).unwrap();
+    let files = [
+        (whole[..whole.len() / 2].to_owned(), "cut short"),
+        (whole.replace("wssbench.run/1", "wssbench.run/2"), "this wssbench reads wssbench.run/1 and"),
+        ("{}".to_owned(), "missing field `schema`"),
+    ];
+    for (text, says) in files {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("run.json"), text).unwrap();
+        std::fs::write(folder.path().join("out"), "kept").unwrap();
+        let ended = export_in(folder, &["--format", "hlog", "--out", "out"]);
+        assert!(ended.refusal().contains(says), "{ended}");
+        assert_eq!(std::fs::read_to_string(ended.folder.path().join("out")).unwrap(), "kept");
+    }
+    let edited = folder(|json| json["echo"]["response"]["histogram"] = "AAAA".into());
+    let ended = export_in(edited, &["--format", "bmf"]);
+    assert!(ended.refusal().contains("echo.response: the histogram does not decode"), "{ended}");
+    let ended = wssbench(&["export", "missing.json", "--format", "csv"]);
+    assert!(ended.refusal().contains("missing.json: reading failed"), "{ended}");
+}
+
+#[test]
+fn a_comparison_says_in_which_forms_it_can_be_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&comparison(result(), 1, 1.05), folder.path());
+    let ended = wssbench(&["export", &path, "--format", "csv"]);
+    let says = "a comparison cannot be exported as csv: it can as bmf and as github-action-benchmark";
+    assert!(ended.refusal().ends_with(says), "{ended}");
+    let ended = wssbench(&["export", &path, "--format", "bmf"]);
+    assert!(ended.code() == Some(0) && ended.stdout.contains("lower_value"), "{ended}");
+}
+
+#[test]
+fn a_latency_that_is_not_there_is_answered_with_those_that_are() {
+    let ended = export_in(folder(|_| ()), &["--format", "hgrm", "--latency", "tls"]);
+    assert!(ended.refusal().contains("no latency tls: it has handshake.connect, handshake.tls"), "{ended}");
+    let ended = export_in(folder(|_| ()), &["--format", "csv", "--latency", "handshake.tls"]);
+    assert!(ended.refusal().contains("--latency says nothing about csv"), "{ended}");
+}

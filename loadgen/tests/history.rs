@@ -1,0 +1,140 @@
+//! `wssbench history` as a user uses it: comparisons are added, shown, and asked for changes.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use common::comparison::{comparison, write};
+use common::{CLOSED, SHORT, run, wssbench};
+use tempfile::TempDir;
+use wss_results::RunResult;
+use wss_results::history::read;
+
+/// Where and with what the comparisons say that they were measured.
+fn result() -> &'static RunResult {
+    static RESULT: OnceLock<RunResult> = OnceLock::new();
+    RESULT.get_or_init(|| run(&[&["--connections", "10"], &CLOSED[..], &SHORT].concat()).result())
+}
+
+/// A history of comparisons whose candidate costs these factors, and the folder that it is in.
+fn history(factors: &[f64]) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.jsonl").display().to_string();
+    let paths: Vec<String> = factors
+        .iter()
+        .enumerate()
+        .map(|(number, factor)| write(&comparison(result(), number, *factor), folder.path()))
+        .collect();
+    let mut arguments = vec!["history", "add", "--file", &file];
+    arguments.extend(paths.iter().map(String::as_str));
+    let ended = wssbench(&arguments);
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    assert_eq!(ended.stdout.lines().count(), factors.len(), "{ended}");
+    (folder, file)
+}
+
+#[test]
+fn what_is_added_is_one_line_each_in_the_usual_place_and_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&comparison(result(), 1, 1.05), folder.path());
+    let ended = wssbench(&["history", "add", &path]);
+    assert_eq!(ended.stdout, "results/history/history.jsonl: line 1: comparison-1\n", "{ended}");
+    let file = ended.folder.path().join("results/history/history.jsonl");
+    let found = read(&file).unwrap();
+    let ratio = found.entries[0].metrics["server_cpu_handshake_us"];
+    assert!((ratio.centre - 1.05).abs() < 0.02 && ratio.blocks == 10, "{ratio:?}");
+    let shown = wssbench(&["history", "show", "--file", &file.display().to_string()]);
+    assert!(shown.code() == Some(0) && shown.stderr.is_empty(), "{shown}");
+    assert!(shown.stdout.contains("server_cpu_handshake_us   ▄ ") && shown.stdout.contains("fewer of:"), "{shown}");
+}
+
+#[test]
+fn a_step_is_a_change_and_changes_are_no_failure() {
+    let mut factors = vec![1.0; 8];
+    factors.extend([1.06; 8]);
+    let (_folder, file) = history(&factors);
+    let ended = wssbench(&["history", "changes", "--file", &file]);
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("server_cpu_handshake_us: +6.") && text.contains("worse since 2026-03-01 (0000008abc)"),
+        "{ended}"
+    );
+    let shown = wssbench(&["history", "show", "--metric", "server_cpu_handshake_us", "--file", &file]);
+    let changed: Vec<&str> = shown.stdout.lines().filter(|line| line.contains("← change")).collect();
+    assert!(changed.len() == 1 && changed[0].starts_with("2026-03-01T00:08:00Z"), "{shown}");
+    let ended = wssbench(&["history", "show", "--metric", "speed", "--file", &file]);
+    assert!(ended.refusal().ends_with("no entry has a metric speed: they have server_cpu_handshake_us"), "{ended}");
+}
+
+#[test]
+fn a_torn_line_is_told_kept_and_not_written_over() {
+    let (folder, file) = history(&[1.0, 1.01]);
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() - 40]).unwrap();
+    let shown = wssbench(&["history", "show", "--file", &file]);
+    assert!(shown.code() == Some(0) && shown.stdout.starts_with("1 comparison "), "{shown}");
+    assert!(shown.stderr.contains("history.jsonl: line 2: it was torn: "), "{shown}");
+    let path = write(&comparison(result(), 7, 1.0), folder.path());
+    let ended = wssbench(&["history", "add", &path, "--to", &file]);
+    assert!(ended.code() == Some(0) && ended.stderr.contains("line 2 was torn; it is kept"), "{ended}");
+    assert!(fs::read_to_string(&file).unwrap().starts_with(&whole[..whole.len() - 40]));
+    let found = read(Path::new(&file)).unwrap();
+    assert_eq!((found.entries.len(), found.bad_lines.len()), (2, 1));
+}
+
+#[test]
+fn of_a_list_with_a_mistake_in_it_nothing_is_added() {
+    let (folder, file) = history(&[1.0]);
+    let before = fs::read(&file).unwrap();
+    let good = write(&comparison(result(), 5, 1.0), folder.path());
+    let mut interrupted = comparison(result(), 6, 1.0);
+    interrupted.interrupted = true;
+    interrupted.conclude();
+    let invalid = write(&interrupted, folder.path());
+    let run = folder.path().join("run.json");
+    wss_results::store::write(result(), &run).unwrap();
+    let cut = folder.path().join("cut.json");
+    fs::write(&cut, &fs::read(&good).unwrap()[..900]).unwrap();
+    for (bad, says) in [
+        (invalid.as_str(), "the comparison is not valid, and a history is of those that are: it was interrupted"),
+        (run.to_str().unwrap(), "wssbench.run/1: this wssbench reads wssbench.comparison/1"),
+        (cut.to_str().unwrap(), "cut short"),
+        ("missing.json", "reading failed"),
+    ] {
+        let ended = wssbench(&["history", "add", &good, bad, "--file", &file]);
+        assert!(ended.refusal().contains(says), "{ended}");
+        assert_eq!(fs::read(&file).unwrap(), before, "{bad}");
+    }
+    let again = folder.path().join("comparison-0.json").display().to_string();
+    let ended = wssbench(&["history", "add", &again, "--file", &file]);
+    assert!(ended.refusal().ends_with("comparison comparison-0 is in line 1 already"), "{ended}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_history_that_is_not_there_is_said() {
+    for action in ["show", "changes"] {
+        let ended = wssbench(&["history", action]);
+        assert!(ended.refusal().contains("results/history/history.jsonl: reading failed"), "{ended}");
+    }
+}
+
+#[test]
+fn writers_at_the_same_time_tear_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.jsonl").display().to_string();
+    let paths: Vec<String> = (0..8).map(|number| write(&comparison(result(), number, 1.0), folder.path())).collect();
+    let running: Vec<_> = paths.iter().map(|path| common::start(&["history", "add", path, "--file", &file])).collect();
+    for one in running {
+        let ended = one.end_within(common::BOUND);
+        assert_eq!(ended.code(), Some(0), "{ended}");
+    }
+    let found = read(Path::new(&file)).unwrap();
+    assert_eq!((found.entries.len(), found.bad_lines.len()), (8, 0));
+}

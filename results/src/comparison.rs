@@ -1,0 +1,270 @@
+//! What a comparison of two found: [`Comparison`], schema `wssbench.comparison/1`. Additions are free; names that stand
+//! here stay.
+//!
+//! Two arms, A and B, have their legs in blocks; the unit of all that is concluded ([`Analysis`]) is the block, never the
+//! request. A block that the machine disturbed is dropped as a whole, by signs that do not look at the figures
+//! ([`Signs`]); it stays in the file with the reason.
+
+mod analysis;
+mod differences;
+mod signs;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::{Deserialize, Serialize};
+
+use crate::run_result::{Environment, Negotiated, Tool};
+use crate::store::{self, StoreError};
+use crate::sweep_result::{Metric, Part, PartResult, metric_of};
+
+pub use self::analysis::{Analysis, ComparedMetric, Role};
+pub use self::differences::{Difference, between, fields};
+pub use self::signs::{LIMITS, Limits, Signs};
+
+/// Schema of [`Comparison`]. The number is the major version: a reader refuses one that it does not know.
+pub const SCHEMA: &str = "wssbench.comparison/1";
+
+/// One comparison: complete, or as far as it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Also the name of its file: instant of the start and process.
+    pub id: String,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// What put it together; what measured stands with the arms.
+    pub tool: Tool,
+    /// Where it was measured; its steal time is that of the whole.
+    pub environment: Environment,
+    /// How it came about.
+    pub kind: Kind,
+    /// What the other is compared with.
+    pub a: Arm,
+    /// What is compared with it.
+    pub b: Arm,
+    /// Seed of the order, and of the arrivals and payloads of every run.
+    pub seed: u64,
+    /// What every leg is made of, one run each; empty of results that existed.
+    pub parts: Vec<Part>,
+    /// Blocks that were asked for, at most.
+    pub blocks_planned: usize,
+    /// Length of the intervals of the primary figures, in percent, at which it was to end before.
+    pub until_width_percent: Option<f64>,
+    /// Blocks that were run, the last one perhaps in part.
+    pub blocks: Vec<Block>,
+    /// In what the two differ that is to be the same; empty, unless it was forced.
+    pub differences: Vec<Difference>,
+    /// What follows from the blocks.
+    pub analysis: Analysis,
+    /// Whether all of it was run and what follows can be trusted.
+    pub valid: bool,
+    /// Why not: sentences.
+    pub invalid_because: Vec<String>,
+    /// Cut short by a signal: what had been measured until then.
+    pub interrupted: bool,
+}
+
+/// How a comparison came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Legs of two, run for it.
+    Ab,
+    /// Legs of one and of its copy, run for it: whatever is found is noise.
+    Aa,
+    /// Results that existed, paired in their order.
+    Files,
+}
+
+/// One of the two.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Arm {
+    /// What tells it from the other, as it was asked for.
+    pub label: String,
+    /// Options of `wssbench run` that it adds to those of the parts, `--option=value` each.
+    pub options: Vec<String>,
+    /// The programs that have their turns as it, or measured it.
+    pub programs: Vec<Program>,
+    /// What was negotiated, each sort once; empty without TLS.
+    pub negotiated: Vec<Negotiated>,
+}
+
+/// A program that measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// Its file's name.
+    pub name: String,
+    /// What it says of itself; null before its first leg.
+    pub tool: Option<Tool>,
+}
+
+/// A or B.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// What the other is compared with.
+    A,
+    /// What is compared with it.
+    B,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::A => "A",
+            Self::B => "B",
+        })
+    }
+}
+
+/// Legs of both, close together in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Block {
+    /// From 1.
+    pub number: usize,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// Whose turn it is, in order: ABBA or BAAB; of results that existed AB.
+    pub order: Vec<Side>,
+    /// The legs, as far as they were run, in that order.
+    pub legs: Vec<Leg>,
+    /// What the machine did meanwhile; absent of results that existed.
+    pub signs: Option<Signs>,
+    /// Why it is in no figure, if it is not.
+    pub dropped: Option<String>,
+}
+
+/// One turn of one of the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Leg {
+    /// Whose.
+    pub side: Side,
+    /// Index of the program in [`Arm::programs`].
+    pub program: usize,
+    /// Id of the run, if it existed before.
+    pub run: Option<String>,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// What fixed work took before it, the same for every leg, nanoseconds.
+    pub control_ns: Option<f64>,
+    /// Its parts, in their order.
+    pub parts: Vec<PartResult>,
+}
+
+impl Comparison {
+    /// Draws the conclusions from the blocks anew: which are dropped, [`Self::analysis`], whether the whole is valid.
+    pub fn conclude(&mut self) {
+        let dropped = signs::dropped(&self.blocks);
+        for (block, reason) in self.blocks.iter_mut().zip(dropped) {
+            block.dropped = reason;
+        }
+        for side in [Side::A, Side::B] {
+            let negotiated = analysis::negotiated(&self.blocks, side);
+            self.arm_mut(side).negotiated = negotiated;
+        }
+        self.analysis = Analysis::of(self);
+        self.invalid_because = analysis::reasons(self);
+        self.valid = self.invalid_because.is_empty();
+    }
+
+    /// One of the two.
+    pub fn arm(&self, side: Side) -> &Arm {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+
+    /// One of the two.
+    pub fn arm_mut(&mut self, side: Side) -> &mut Arm {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+
+    /// Blocks of which every leg was run and nothing speaks against.
+    pub fn used_blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(|block| block.dropped.is_none() && block.is_whole())
+    }
+
+    /// The logarithm of B ÷ A in each block that has both: of the geometric means of either's legs.
+    pub fn log_ratios(&self, metric: Metric) -> Vec<f64> {
+        self.used_blocks().filter_map(|block| block.contrast(metric, |leg, _| leg.side == Side::B)).collect()
+    }
+
+    /// What is 0 but for noise, in each block: one leg of A and one of B against the other two. It has as many legs on
+    /// either side as [`Self::log_ratios`], and so the same noise. Absent of blocks with one leg each.
+    pub fn log_floor(&self, metric: Metric) -> Vec<f64> {
+        let floor = |block: &Block| {
+            if block.legs.len() != 4 {
+                return None;
+            }
+            // First leg with second in one block, with third in the next: what drifts falls out over the blocks.
+            let partner = if block.number.is_multiple_of(2) { 1 } else { 2 };
+            let over = |_: &Leg, index: usize| (index == 0 || index == partner) != (block.number / 2).is_multiple_of(2);
+            block.contrast(metric, over)
+        };
+        self.used_blocks().filter_map(floor).collect()
+    }
+
+    /// The figure of one with that name.
+    pub fn figure(&self, metric: Metric) -> Option<&ComparedMetric> {
+        self.analysis.metrics.iter().find(|figure| figure.metric == metric)
+    }
+}
+
+impl Block {
+    /// Whether every leg had its turn.
+    pub fn is_whole(&self) -> bool {
+        self.legs.len() == self.order.len() && !self.legs.is_empty()
+    }
+
+    /// Mean logarithm over the legs that are above the line less that of the others; `None` unless all have the figure.
+    fn contrast(&self, metric: Metric, above: impl Fn(&Leg, usize) -> bool) -> Option<f64> {
+        let (mut over, mut under) = (Vec::new(), Vec::new());
+        for (index, leg) in self.legs.iter().enumerate() {
+            let value = metric_of(&leg.parts, metric).filter(|value| *value > 0.0)?;
+            if above(leg, index) { &mut over } else { &mut under }.push(value.ln());
+        }
+        let mean = |logs: &[f64]| logs.iter().sum::<f64>() / logs.len() as f64;
+        (!over.is_empty() && !under.is_empty()).then(|| mean(&over) - mean(&under))
+    }
+}
+
+/// JSON Schema, draft 2020-12, of a comparison's file; what holds for [`crate::schema::run_schema`] holds for it.
+///
+/// The same as the committed `results/schema/wssbench.comparison-1.json`.
+pub fn schema() -> serde_json::Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Comparison>().to_value()
+}
+
+/// Where a comparison goes if nobody says: `results/runs/<id>.comparison.json`, relative to the current folder.
+pub fn default_path(id: &str) -> PathBuf {
+    Path::new("results/runs").join(format!("{id}.comparison.json"))
+}
+
+/// Writes a comparison, whole or not at all.
+///
+/// # Errors
+/// As [`store::write`].
+pub fn write(result: &Comparison, path: &Path) -> Result<(), StoreError> {
+    store::write_as(result, path)
+}
+
+/// Reads a comparison.
+///
+/// # Errors
+/// As [`store::read`].
+pub fn read(path: &Path) -> Result<Comparison, StoreError> {
+    store::read_as(SCHEMA, path)
+}
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;

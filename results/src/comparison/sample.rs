@@ -1,0 +1,96 @@
+//! Comparisons for tests: legs whose figures follow from the block and the side, with noise that is always the same.
+
+use std::collections::BTreeMap;
+
+use super::analysis::Analysis;
+use super::{Arm, Block, Comparison, Kind, Leg, Program, SCHEMA, Side, Signs};
+use crate::run_result::{Negotiated, NegotiatedCount};
+use crate::sample::echo_run;
+use crate::sweep_result::{Metric, Part, PartKind, PartResult};
+
+/// B costs `factor` times what A costs, in `blocks` blocks, with noise of about a percent.
+pub(crate) fn comparison(blocks: usize, factor: f64) -> Comparison {
+    let run = echo_run();
+    let arm = |label: &str, name: &str| Arm {
+        label: label.to_owned(),
+        options: Vec::new(),
+        programs: vec![Program { name: name.to_owned(), tool: Some(run.tool.clone()) }],
+        negotiated: Vec::new(),
+    };
+    let mut comparison = Comparison {
+        schema: SCHEMA.to_owned(),
+        id: "20260301T120000Z-4711".to_owned(),
+        started_at: "2026-03-01T12:00:00Z".to_owned(),
+        tool: run.tool.clone(),
+        environment: run.environment.clone(),
+        kind: Kind::Ab,
+        a: arm("base", "wssbench-base"),
+        b: arm("head", "wssbench-head"),
+        seed: 1,
+        parts: [PartKind::Handshake, PartKind::Echo]
+            .map(|kind| Part { kind, options: vec!["--duration=2500ms".to_owned()] })
+            .to_vec(),
+        blocks_planned: blocks,
+        until_width_percent: None,
+        blocks: (1..=blocks).map(|number| block(number, factor)).collect(),
+        differences: Vec::new(),
+        analysis: Analysis::default(),
+        valid: true,
+        invalid_because: Vec::new(),
+        interrupted: false,
+    };
+    comparison.conclude();
+    comparison
+}
+
+fn block(number: usize, factor: f64) -> Block {
+    let (first, second) = if number % 2 == 1 { (Side::A, Side::B) } else { (Side::B, Side::A) };
+    let order = vec![first, second, second, first];
+    let legs = order.iter().enumerate().map(|(place, side)| leg(*side, number * 4 + place, factor)).collect();
+    let signs = Signs { steal_percent: Some(0.1), memory_stall_percent: Some(0.0) };
+    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs, signs: Some(signs), dropped: None }
+}
+
+fn leg(side: Side, index: usize, factor: f64) -> Leg {
+    let noise = |salt: usize| 1.0 + 0.01 * (((index * 7 + salt * 5) % 13) as f64 / 6.0 - 1.0);
+    let cost = if side == Side::B { factor } else { 1.0 };
+    let figure = |metric: Metric| {
+        let usual = match metric {
+            Metric::HandshakeSentBytes => return 480.0,
+            Metric::HandshakeReceivedBytes => return 939.0,
+            Metric::EchoServerRssBytes => return 12_000_000.0,
+            metric if metric.more_is_better() => 5_000.0 / cost,
+            metric if metric.part() == PartKind::Handshake => 200.0 * cost,
+            _ => 30.0 * cost,
+        };
+        usual * noise(metric as usize)
+    };
+    let negotiated = Negotiated {
+        version: "TLSv1.3".to_owned(),
+        suite: "TLS13_AES_256_GCM_SHA384".to_owned(),
+        group: "X25519MLKEM768".to_owned(),
+        certificate: "ecdsa-p256".to_owned(),
+        kind: "full".to_owned(),
+    };
+    let part = |kind: PartKind| PartResult {
+        kind,
+        valid: true,
+        invalid_because: Vec::new(),
+        failed: false,
+        disturbed: false,
+        negotiated: vec![NegotiatedCount { negotiated: negotiated.clone(), count: 3 }],
+        metrics: Metric::ALL
+            .into_iter()
+            .filter(|metric| metric.part() == kind)
+            .map(|metric| (metric, Some(figure(metric))))
+            .collect::<BTreeMap<_, _>>(),
+    };
+    Leg {
+        side,
+        program: 0,
+        run: None,
+        started_at: "2026-03-01T12:00:00Z".to_owned(),
+        control_ns: Some(1e7 * noise(3)),
+        parts: vec![part(PartKind::Handshake), part(PartKind::Echo)],
+    }
+}

@@ -1,0 +1,144 @@
+//! What is concluded from blocks whose figures are known.
+
+use super::sample::comparison;
+use super::*;
+use crate::sample::{echo_run, handshake_run};
+use crate::statistics::Finding;
+
+#[test]
+fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
+    let slower = comparison(12, 1.05);
+    let figure = slower.figure(Metric::ServerCpuHandshakeUs).unwrap();
+    let ratio = figure.ratio.as_ref().unwrap();
+    assert_eq!(ratio.pairs, 12);
+    assert!((ratio.centre - 1.05).abs() < 0.01, "{ratio:?}");
+    assert!(figure.differs() && !figure.is_better() && figure.role == Role::Primary);
+    let more = slower.figure(Metric::EchoesPerS).unwrap();
+    assert!(more.differs() && !more.is_better() && more.role == Role::Secondary && more.p_holm.is_none());
+    let same = comparison(12, 1.0);
+    assert!(same.analysis.metrics.iter().filter(|one| one.role == Role::Primary).all(|one| !one.differs()));
+    assert!(comparison(12, 0.9).figure(Metric::EchoP50Us).unwrap().is_better());
+}
+
+#[test]
+fn the_floor_is_one_whatever_the_difference_is() {
+    let slower = comparison(12, 2.0);
+    for figure in &slower.analysis.metrics {
+        let floor = figure.floor.as_ref().unwrap();
+        assert_eq!((floor.pairs, floor.is_difference()), (12, false), "{:?}", figure.metric);
+        assert!((floor.centre - 1.0).abs() < 0.02, "{:?} {floor:?}", figure.metric);
+    }
+}
+
+#[test]
+fn what_drifts_steadily_is_in_no_ratio() {
+    let mut drifting = comparison(12, 1.0);
+    for (index, leg) in drifting.blocks.iter_mut().flat_map(|block| &mut block.legs).enumerate() {
+        for value in leg.parts.iter_mut().flat_map(|part| part.metrics.values_mut()) {
+            *value = Some(100.0 * 1.02f64.powi(index as i32));
+        }
+    }
+    drifting.conclude();
+    let ratio = drifting.figure(Metric::EchoP50Us).unwrap().ratio.clone().unwrap();
+    assert!((ratio.centre - 1.0).abs() < 1e-9, "{ratio:?}");
+}
+
+#[test]
+fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason() {
+    let mut disturbed = comparison(12, 1.05);
+    disturbed.blocks[2].signs.as_mut().unwrap().steal_percent = Some(30.0);
+    disturbed.blocks[5].legs[1].control_ns = Some(2e7);
+    disturbed.conclude();
+    let reasons: Vec<_> = disturbed.blocks.iter().filter_map(|block| block.dropped.clone()).collect();
+    assert_eq!(disturbed.analysis.blocks_dropped, 2);
+    assert!(reasons[0].contains("hypervisor kept 30%") && reasons[1].contains("fixed work"), "{reasons:?}");
+    assert_eq!(disturbed.figure(Metric::EchoP50Us).unwrap().ratio.as_ref().unwrap().pairs, 10);
+    assert!(disturbed.valid);
+    disturbed.blocks[7].signs.as_mut().unwrap().memory_stall_percent = Some(50.0);
+    disturbed.conclude();
+    assert!(!disturbed.valid && disturbed.invalid_because[0].contains("25%"), "{:?}", disturbed.invalid_because);
+}
+
+#[test]
+fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
+    let mut one = comparison(12, 1.0);
+    let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped.clone()).collect::<Vec<_>>();
+    let before = dropped(&one);
+    for leg in one.blocks.iter_mut().flat_map(|block| &mut block.legs).filter(|leg| leg.side == Side::B) {
+        for value in leg.parts.iter_mut().flat_map(|part| part.metrics.values_mut()) {
+            *value = value.map(|value| value * 7.0);
+        }
+    }
+    one.conclude();
+    assert_eq!(dropped(&one), before);
+}
+
+#[test]
+fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
+    let mut wrong = comparison(12, 1.0);
+    let part = &mut wrong.blocks[0].legs.iter_mut().find(|leg| leg.side == Side::B).unwrap().parts[0];
+    (part.valid, part.invalid_because) = (false, vec!["2 errors (limit 0)".to_owned()]);
+    wrong.conclude();
+    assert!(
+        !wrong.valid && wrong.invalid_because[0].starts_with("1 run of B not valid"),
+        "{:?}",
+        wrong.invalid_because
+    );
+    assert_eq!(wrong.analysis.blocks_dropped, 0);
+}
+
+#[test]
+fn the_same_options_that_negotiate_different_things_are_not_compared() {
+    let mut other = comparison(6, 1.0);
+    for part in other.blocks.iter_mut().flat_map(|block| &mut block.legs).filter(|leg| leg.side == Side::B) {
+        part.parts[0].negotiated[0].negotiated.group = "X25519".to_owned();
+    }
+    other.conclude();
+    assert!(!other.valid && other.b.negotiated.len() == 2);
+    other.b.options.push("--group=X25519".to_owned());
+    other.conclude();
+    assert!(other.valid);
+}
+
+#[test]
+fn five_blocks_say_nothing() {
+    let few = comparison(5, 1.5);
+    let figure = few.figure(Metric::EchoP50Us).unwrap();
+    assert_eq!((figure.finding, figure.differs()), (Some(Finding::TooFewPairs), false));
+    assert_eq!(few.analysis.widest_percent(), None);
+    assert!(comparison(6, 1.5).analysis.widest_percent().is_some());
+}
+
+#[test]
+fn the_fields_in_which_two_runs_differ_are_named() {
+    let (one, mut other) = (echo_run(), echo_run());
+    assert!(between(&fields(&one), &fields(&other), &[]).is_empty());
+    other.config.connections = 17;
+    other.environment.kernel = "5.10".to_owned();
+    other.config.seed = 99;
+    let found = between(&fields(&one), &fields(&other), &[]);
+    let names: Vec<&str> = found.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(names, ["config.connections", "environment.kernel"]);
+    assert_eq!(found[0].b, "17");
+    assert!(
+        between(&fields(&one), &fields(&other), &["config".to_owned(), "environment.kernel".to_owned()]).is_empty()
+    );
+    let negotiated = between(&fields(&one), &fields(&handshake_run()), &["config".to_owned()]);
+    assert!(negotiated.iter().all(|one| one.field != "config.mode"), "{negotiated:?}");
+}
+
+#[test]
+fn a_comparison_reads_back_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.json");
+    let one = comparison(6, 1.02);
+    write(&one, &path).unwrap();
+    assert_eq!(read(&path).unwrap(), one);
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_types() {
+    crate::schema::assert_committed("wssbench.comparison-1.json", &schema());
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    assert!(validator.is_valid(&serde_json::to_value(comparison(6, 1.0)).unwrap()));
+}

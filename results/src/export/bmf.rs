@@ -1,0 +1,49 @@
+//! Bencher Metric Format: `{benchmark: {measure: {value, lower_value, upper_value}}}`.
+//!
+//! One benchmark a file, named by what was measured, and one measure a figure, since Bencher keeps unit and thresholds
+//! with the measure. A run gives no bounds: one run says nothing about how far another would be from it. A comparison
+//! gives each ratio with the bounds of its exact interval, and B's median beside it.
+//!
+//! Source: <https://bencher.dev/docs/reference/bencher-metric-format/>, whose JSON Schema the tests hold this against.
+
+use serde_json::{Map, Value, json};
+
+use super::{ExportError, Format, figure};
+use crate::comparison::Comparison;
+use crate::run_result::RunResult;
+
+/// Every figure of a run.
+pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
+    let measures: Map<String, Value> = figure::of_run(run)
+        .into_iter()
+        .map(|figure| (slug(&format!("{}-{}", figure.name, figure.unit.suffix())), json!({ "value": figure.value })))
+        .collect();
+    super::json(Format::Bmf, &json!({ figure::scenario(run): measures }))
+}
+
+/// Every ratio of a comparison with its interval, and the median of what was compared.
+pub(super) fn comparison(comparison: &Comparison) -> Result<String, ExportError> {
+    let mut measures = Map::new();
+    for figure in &comparison.analysis.metrics {
+        let name = slug(figure.metric.name());
+        if let Some(ratio) = &figure.ratio {
+            let value = match &ratio.interval {
+                Some(interval) => {
+                    json!({ "value": ratio.centre, "lower_value": interval.low, "upper_value": interval.high })
+                }
+                None => json!({ "value": ratio.centre }),
+            };
+            measures.insert(format!("{name}-ratio"), value);
+        }
+        measures.insert(name, json!({ "value": figure.b_median }));
+    }
+    if measures.is_empty() {
+        return Err(ExportError::Nothing { what: "figure", format: Format::Bmf.name() });
+    }
+    super::json(Format::Bmf, &json!({ figure::compared(comparison): measures }))
+}
+
+/// A name as Bencher makes one: lower case with hyphens, at most 64 characters.
+fn slug(name: &str) -> String {
+    name.replace(['.', '_'], "-")
+}

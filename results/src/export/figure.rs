@@ -1,0 +1,117 @@
+//! The single numbers of a run that a tracker of regressions can follow over time, and the name of what was measured.
+//!
+//! Left out is what no change of a server or client moves: the generator's lateness, and the rate of an open loop, which
+//! is the one that was asked for.
+
+use crate::comparison::Comparison;
+use crate::config::Mode;
+use crate::named_latency;
+use crate::report::words::{counted, one_line, sort_of_handshake};
+use crate::run_result::RunResult;
+use crate::units::Rate;
+
+/// A number with its name and unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Figure {
+    /// Its path in the result: `handshake.tls.p50`.
+    pub(super) name: String,
+    /// What `value` counts.
+    pub(super) unit: Unit,
+    /// The number.
+    pub(super) value: f64,
+}
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Nanoseconds,
+    Bytes,
+    PerSecond,
+}
+
+impl Unit {
+    /// As people write it.
+    pub(super) const fn symbol(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::Bytes => "bytes",
+            Self::PerSecond => "/s",
+        }
+    }
+
+    /// At the end of a name.
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "ns",
+            Self::Bytes => "bytes",
+            Self::PerSecond => "per-s",
+        }
+    }
+
+    /// Whether more of it is better.
+    pub(super) const fn more_is_better(self) -> bool {
+        matches!(self, Self::PerSecond)
+    }
+}
+
+/// Every figure that `run` tells; those that it does not tell are missing, and not zero.
+pub(super) fn of_run(run: &RunResult) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let mut add = |name: String, unit: Unit, value: Option<f64>| {
+        figures.extend(value.filter(|value| value.is_finite()).map(|value| Figure { name, unit, value }));
+    };
+    for (name, latency) in named_latency::measured(run) {
+        if name.ends_with(".lateness") || latency.count == 0 {
+            continue;
+        }
+        for (percentile, ns) in [("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99)] {
+            add(format!("{name}.{percentile}"), Unit::Nanoseconds, ns.map(|ns| ns as f64));
+        }
+    }
+    let handshake = &run.handshake;
+    add("handshake.client_cpu".to_owned(), Unit::Nanoseconds, handshake.client_cpu_ns);
+    add("handshake.server_cpu".to_owned(), Unit::Nanoseconds, handshake.server_cpu_ns);
+    add("handshake.sent".to_owned(), Unit::Bytes, handshake.bytes_sent_mean);
+    add("handshake.received".to_owned(), Unit::Bytes, handshake.bytes_received_mean);
+    let found = |rate: Rate, per_s: f64| (rate == Rate::Max).then_some(per_s);
+    add("handshake.rate".to_owned(), Unit::PerSecond, found(run.config.connect_rate, handshake.rate_per_s));
+    if let Some(echo) = &run.echo {
+        add("echo.client_cpu".to_owned(), Unit::Nanoseconds, echo.client_cpu_ns);
+        add("echo.server_cpu".to_owned(), Unit::Nanoseconds, echo.server_cpu_ns);
+        add("echo.rate".to_owned(), Unit::PerSecond, found(run.config.rate, echo.rate_per_s));
+    }
+    add("client.rss_peak".to_owned(), Unit::Bytes, Some(run.client.rss_bytes_peak as f64));
+    add("server.rss_peak".to_owned(), Unit::Bytes, run.server.as_ref().map(|server| server.rss_bytes_peak as f64));
+    figures
+}
+
+/// What was measured, so that figures of the same name and of another load or another sort of handshake do not become
+/// one series. Not where and with which build: that is what a tracker has testbeds and branches for.
+pub(super) fn scenario(run: &RunResult) -> String {
+    let config = &run.config;
+    let layer = run.target.url.split(':').next().unwrap_or_default();
+    let server = run.server.as_ref().map_or("unknown", |server| server.engine.name());
+    let load = match config.mode {
+        Mode::Handshake => format!("handshakes at {}", config.connect_rate),
+        Mode::Echo => format!(
+            "messages of {} at {} on {}",
+            config.size,
+            config.rate,
+            counted(config.connections as u64, "connection")
+        ),
+    };
+    let sort = match run.negotiated.as_slice() {
+        [] => String::new(),
+        [one] => format!(", {}", sort_of_handshake(&one.negotiated)),
+        several => format!(", {} sorts of handshake", several.len()),
+    };
+    format!("{layer}, {load}, {} to {server}{sort}", run.client.engine.name())
+}
+
+/// What was compared with what: a ratio is one to its reference, and of its configuration.
+pub(super) fn compared(comparison: &Comparison) -> String {
+    let sorts = comparison.b.negotiated.iter().map(sort_of_handshake);
+    let parts: Vec<String> = comparison.b.options.iter().cloned().chain(sorts).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) };
+    one_line(&format!("ratio to {}{parts}", comparison.a.label))
+}

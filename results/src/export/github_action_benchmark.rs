@@ -1,0 +1,80 @@
+//! github-action-benchmark: an array of `{name, unit, value, range, extra}`.
+//!
+//! The action takes a file as either `customSmallerIsBetter` or `customBiggerIsBetter`, so a file has one sort of
+//! figures, and the other sort is named as left out.
+//!
+//! Source: the action's README, "Custom benchmark tools", and `BenchmarkResult` in its `src/extract.ts`.
+
+use serde_json::{Value, json};
+
+use super::{Better, ExportError, Format, figure};
+use crate::comparison::{ComparedMetric, Comparison};
+use crate::report::words::program;
+use crate::run_result::RunResult;
+use crate::statistics::Ratio;
+
+/// The figures of a run that are of one sort.
+pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> Result<String, ExportError> {
+    let (kept, others) =
+        sorted_out(figure::of_run(run), better, |figure| figure.unit.more_is_better(), |figure| figure.name.clone());
+    notes.extend(others);
+    let extra = format!("{}\n{}, {}", figure::scenario(run), program(&run.tool), run.started_at);
+    let entries = kept
+        .iter()
+        .map(|one| json!({ "name": one.name, "unit": one.unit.symbol(), "value": one.value, "extra": extra }))
+        .collect();
+    array(entries, better)
+}
+
+/// The ratios of a comparison that are of one sort, each with its interval as range.
+pub(super) fn comparison(
+    comparison: &Comparison,
+    better: Better,
+    notes: &mut Vec<String>,
+) -> Result<String, ExportError> {
+    let ratios = comparison.analysis.metrics.iter().filter_map(|figure| Some((figure, figure.ratio.as_ref()?)));
+    let (kept, others) = sorted_out(
+        ratios.collect(),
+        better,
+        |(figure, _)| figure.metric.more_is_better(),
+        |(figure, _)| figure.metric.name().to_owned(),
+    );
+    notes.extend(others);
+    let extra = format!("{}\n{}, {}", figure::compared(comparison), program(&comparison.tool), comparison.started_at);
+    let entry = |(figure, ratio): &(&ComparedMetric, &Ratio)| {
+        let mut entry = json!({ "name": figure.metric.name(), "unit": "ratio", "value": ratio.centre, "extra": extra });
+        if let Some(interval) = &ratio.interval {
+            entry["range"] = format!("{:.4} to {:.4}", interval.low, interval.high).into();
+        }
+        entry
+    };
+    array(kept.iter().map(entry).collect(), better)
+}
+
+/// The figures of the sort that is asked for, and a sentence about the others.
+fn sorted_out<T>(
+    figures: Vec<T>,
+    better: Better,
+    more_is_better: impl Fn(&T) -> bool,
+    name: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
+    let bigger = better == Better::Bigger;
+    let (kept, others): (Vec<T>, Vec<T>) = figures.into_iter().partition(|figure| more_is_better(figure) == bigger);
+    let names: Vec<String> = others.iter().map(name).collect();
+    let (what, option) = if bigger { ("less", "smaller") } else { ("more", "bigger") };
+    let sentence = (!names.is_empty())
+        .then(|| format!("left out, since {what} of them is better (--better {option}): {}", names.join(", ")));
+    (kept, sentence)
+}
+
+fn array(entries: Vec<Value>, better: Better) -> Result<String, ExportError> {
+    let format = Format::GithubActionBenchmark;
+    if entries.is_empty() {
+        let what = match better {
+            Better::Smaller => "figure of which less is better",
+            Better::Bigger => "figure of which more is better (a rate is one only in a closed loop, --rate max)",
+        };
+        return Err(ExportError::Nothing { what, format: format.name() });
+    }
+    super::json(format, &Value::Array(entries))
+}

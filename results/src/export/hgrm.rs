@@ -1,0 +1,87 @@
+//! HdrHistogram's percentile distribution, as its `HistogramLogProcessor` and wrk2 print it: what its plotter draws.
+//!
+//! Values are in milliseconds, as is customary, but with six decimals instead of three, so that a nanosecond is not
+//! rounded away: readers split the lines at blanks. The first line says which latency and which unit.
+//!
+//! Source: `AbstractHistogram.outputPercentileDistribution` of HdrHistogram 2.1 (Java).
+
+use std::fmt::Write as _;
+
+use super::{ExportError, Format};
+use crate::latency::LatencyHistogram;
+use crate::report::words::one_line;
+use crate::run_result::RunResult;
+
+/// Steps a half of the distance to 100%, the default of the Java tools.
+const STEPS_A_HALF: u32 = 5;
+
+/// Sub-buckets of a histogram of three digits: the first power of two from 2 · 10³ on.
+const SUB_BUCKETS: u32 = 2048;
+
+const NS_A_MS: f64 = 1e6;
+
+/// The distribution of one latency of a run: the one that is named, or the one that the run is about.
+pub(super) fn run(run: &RunResult, name: Option<&str>) -> Result<String, ExportError> {
+    let samples = super::samples(run)?;
+    let named: Vec<&str> = samples.iter().map(|(name, _)| name.as_str()).collect();
+    let usual = ["echo.response", "handshake.tls", "handshake.ready"];
+    let name = name.or_else(|| usual.into_iter().find(|usual| named.contains(usual)));
+    let Some(name) = name else {
+        return Err(ExportError::Nothing { what: "latency", format: Format::Hgrm.name() });
+    };
+    let Some((_, found)) = samples.iter().find(|(one, _)| one == name) else {
+        return Err(ExportError::NoSuchLatency { name: name.to_owned(), has: named.join(", ") });
+    };
+    Ok(distribution(&format!("wssbench {} {name}, values in milliseconds", one_line(&run.id)), found))
+}
+
+/// The distribution under a comment.
+fn distribution(comment: &str, samples: &LatencyHistogram) -> String {
+    let histogram = samples.histogram();
+    let mut text = format!("#[{comment}]\n");
+    let _ = write!(text, "{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    for Step { ns, percent, total } in steps(samples) {
+        let _ = write!(text, "{:12.6} {:14.12} {total:10}", ns as f64 / NS_A_MS, percent / 100.0);
+        // There is no number for it at 100%; the Java tools leave the column out.
+        let _ = match 1.0 / (1.0 - percent / 100.0) {
+            inverse if inverse.is_finite() => writeln!(text, " {inverse:14.2}"),
+            _ => writeln!(text),
+        };
+    }
+    let (mean, deviation) = (histogram.mean() / NS_A_MS, histogram.stdev() / NS_A_MS);
+    let max = histogram.max() as f64 / NS_A_MS;
+    let _ = writeln!(text, "#[Mean    = {mean:12.6}, StdDeviation   = {deviation:12.6}]");
+    let _ = writeln!(text, "#[Max     = {max:12.6}, Total count    = {:12}]", samples.count());
+    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {SUB_BUCKETS:12}]", histogram.buckets());
+    text
+}
+
+/// A line of the distribution.
+struct Step {
+    ns: u64,
+    percent: f64,
+    /// Samples up to `ns`.
+    total: u64,
+}
+
+/// The values at 0%, 10%, … 50%, 55%, … 75%, 77.5% and so on: five steps to each half of what is left, until a value has
+/// all samples below it. Counted in percent, as the Java tools do: the Rust port's `iter_quantiles` adds up tenths, comes
+/// to 0.30000000000000004, and takes the sixteenth of 50 samples for the value at 30%, where all others take the fifteenth.
+fn steps(samples: &LatencyHistogram) -> Vec<Step> {
+    let count = samples.count();
+    let (mut steps, mut total, mut percent) = (Vec::new(), 0_u64, 0.0_f64);
+    for recorded in samples.histogram().iter_recorded() {
+        let ns = recorded.value_iterated_to();
+        total = total.saturating_add(recorded.count_at_value());
+        while 100.0 * total as f64 / count as f64 >= percent && percent < 100.0 {
+            steps.push(Step { ns, percent, total });
+            let halvings = (100.0 / (100.0 - percent)).log2().floor() as i32 + 1;
+            percent += 100.0 / (f64::from(STEPS_A_HALF) * 2.0_f64.powi(halvings));
+            if total >= count {
+                steps.push(Step { ns, percent: 100.0, total });
+                return steps;
+            }
+        }
+    }
+    steps
+}

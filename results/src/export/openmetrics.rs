@@ -1,0 +1,217 @@
+//! OpenMetrics 1.0 text: what a run counted, and of every latency a histogram (what can be summed over runs) and the
+//! quantiles that the result tells (what is exact). Units are the base units of OpenMetrics: seconds and bytes.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::{ExportError, Format};
+use crate::latency::{Latency, LatencyHistogram};
+use crate::named_latency;
+use crate::run_result::RunResult;
+
+/// Upper bounds of the histogram's buckets, seconds: 1, 2 and 5 of every power of ten, from 1 µs to the 60 s up to which
+/// latencies are recorded.
+const BOUNDS: [f64; 24] = [
+    1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0,
+    5.0, 10.0, 20.0, 60.0,
+];
+
+type Labels = Vec<(&'static str, String)>;
+
+/// All families, in the order in which they are written: a registry's own families come in any order.
+#[derive(Debug, Default)]
+struct Families(Vec<Family>);
+
+#[derive(Debug)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    kind: MetricType,
+    metrics: Vec<(Labels, Value)>,
+}
+
+#[derive(Debug)]
+enum Value {
+    Counter(u64),
+    Gauge(f64),
+    Info(Labels),
+    Histogram { sum: f64, count: u64, buckets: Vec<(f64, u64)> },
+}
+
+/// Everything that a run says in numbers.
+pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
+    let mut registry = Registry::with_prefix("wssbench_run");
+    registry.register_collector(Box::new(families(run)?));
+    let mut text = String::new();
+    encode(&mut text, &registry)
+        .map_err(|error| ExportError::Unwritable { format: Format::Openmetrics.name(), reason: error.to_string() })?;
+    Ok(text)
+}
+
+fn families(run: &RunResult) -> Result<Families, ExportError> {
+    let mut families = Families::default();
+    families.about(run);
+    families.counts(run);
+    families.costs(run);
+    families.latencies(run)?;
+    Ok(families)
+}
+
+impl Families {
+    fn add(
+        &mut self,
+        (name, help): (&'static str, &'static str),
+        unit: Option<Unit>,
+        kind: MetricType,
+        metrics: Vec<(Labels, Value)>,
+    ) {
+        // A family without a metric would say that there is one.
+        if !metrics.is_empty() {
+            self.0.push(Family { name, help, unit, kind, metrics });
+        }
+    }
+
+    /// Which run it is and whether it counts.
+    fn about(&mut self, run: &RunResult) {
+        let labels = vec![
+            ("id", run.id.clone()),
+            ("started_at", run.started_at.clone()),
+            ("version", run.tool.version.clone()),
+            ("commit", run.tool.git_commit.clone().unwrap_or_default()),
+            ("layer", run.target.url.split(':').next().unwrap_or_default().to_owned()),
+            ("client_engine", run.client.engine.name().to_owned()),
+            ("server_engine", run.server.as_ref().map_or("", |server| server.engine.name()).to_owned()),
+            ("verify", run.verify.clone().unwrap_or_default()),
+        ];
+        let help = ("about", "What measured, and how");
+        self.add(help, None, MetricType::Info, vec![(vec![], Value::Info(labels))]);
+        let valid = Value::Gauge(f64::from(u8::from(run.valid)));
+        self.add(("valid", "1 if the figures can be trusted, else 0"), None, MetricType::Gauge, vec![(vec![], valid)]);
+    }
+
+    fn counts(&mut self, run: &RunResult) {
+        let outcome = |outcome: &str, count| (vec![("outcome", outcome.to_owned())], Value::Counter(count));
+        let handshake = &run.handshake;
+        let outcomes = vec![outcome("completed", handshake.completed), outcome("failed", handshake.failed)];
+        self.add(("handshakes", "Handshakes of the measured phase"), None, MetricType::Counter, outcomes);
+        let sorts = run.negotiated.iter().map(|entry| {
+            let one = entry.negotiated.clone();
+            let labels = vec![
+                ("version", one.version),
+                ("suite", one.suite),
+                ("group", one.group),
+                ("certificate", one.certificate),
+                ("kind", one.kind),
+            ];
+            (labels, Value::Counter(entry.count))
+        });
+        let help = ("tls_handshakes", "TLS handshakes by what was negotiated, seen from the client");
+        self.add(help, None, MetricType::Counter, sorts.collect());
+        if let Some(echo) = &run.echo {
+            let outcomes = vec![outcome("received", echo.received), outcome("failed", echo.failed)];
+            self.add(("echoes", "Messages of the measured phase"), None, MetricType::Counter, outcomes);
+        }
+        let errors = run.errors.iter().map(|error| {
+            (vec![("phase", error.phase.clone()), ("kind", error.kind.clone())], Value::Counter(error.count))
+        });
+        self.add(("errors", "Whatever went wrong"), None, MetricType::Counter, errors.collect());
+    }
+
+    fn costs(&mut self, run: &RunResult) {
+        let ends = |client: Option<f64>, server: Option<f64>, units: f64| {
+            let ends = [("client", client), ("server", server)].into_iter();
+            let told = ends.filter_map(|(end, value)| Some((end, value.filter(|value| value.is_finite())?)));
+            told.map(|(end, value)| (vec![("end", end.to_owned())], Value::Gauge(value / units))).collect::<Vec<_>>()
+        };
+        let (handshake, gauge) = (&run.handshake, MetricType::Gauge);
+        let of = ends(handshake.client_cpu_ns, handshake.server_cpu_ns, 1e9);
+        self.add(("handshake_cpu", "CPU time a completed handshake"), Some(Unit::Seconds), gauge, of);
+        if let Some(echo) = &run.echo {
+            let of = ends(echo.client_cpu_ns, echo.server_cpu_ns, 1e9);
+            self.add(("message_cpu", "CPU time an echoed message"), Some(Unit::Seconds), gauge, of);
+        }
+        let peak = run.server.as_ref().map(|server| server.rss_bytes_peak as f64);
+        let of = ends(Some(run.client.rss_bytes_peak as f64), peak, 1.0);
+        self.add(("resident_memory_peak", "Resident memory at its highest"), Some(Unit::Bytes), gauge, of);
+    }
+
+    fn latencies(&mut self, run: &RunResult) -> Result<(), ExportError> {
+        let label = |name: &str| vec![("latency", name.to_owned())];
+        let samples = super::samples(run)?;
+        let histograms = samples.iter().map(|(name, samples)| (label(name), histogram(samples)));
+        let help = ("latency", "Every latency of the result by its name there");
+        self.add(help, Some(Unit::Seconds), MetricType::Histogram, histograms.collect());
+        let named = named_latency::all(run).into_iter().filter(|(_, latency)| latency.count > 0);
+        let (mut quantiles, mut beyond) = (Vec::new(), Vec::new());
+        for (name, latency) in named {
+            for (quantile, ns) in told(latency) {
+                let labels = [label(&name), vec![("quantile", quantile.to_owned())]].concat();
+                quantiles.push((labels, Value::Gauge(ns as f64 / 1e9)));
+            }
+            beyond.push((label(&name), Value::Counter(latency.out_of_range)));
+        }
+        let help = ("latency_quantile", "The quantiles that have samples enough to be told");
+        self.add(help, Some(Unit::Seconds), MetricType::Gauge, quantiles);
+        let help = ("latency_out_of_range", "Samples over 60 s, which are not in the histogram");
+        self.add(help, None, MetricType::Counter, beyond);
+        Ok(())
+    }
+}
+
+/// The quantiles that a latency tells.
+fn told(latency: &Latency) -> impl Iterator<Item = (&'static str, u64)> {
+    let Latency { min, p50, p90, p99, p99_9, p99_99, max, .. } = latency;
+    let all = [("0", min), ("0.5", p50), ("0.9", p90), ("0.99", p99), ("0.999", p99_9), ("0.9999", p99_99), ("1", max)];
+    all.into_iter().filter_map(|(quantile, ns)| Some((quantile, (*ns)?)))
+}
+
+fn histogram(samples: &LatencyHistogram) -> Value {
+    let mut buckets: Vec<(f64, u64)> = BOUNDS.into_iter().chain([f64::INFINITY]).map(|bound| (bound, 0)).collect();
+    // The buckets are summed up as they are written: together they never pass the count.
+    let mut left = samples.count();
+    for step in samples.histogram().iter_recorded() {
+        let seconds = step.value_iterated_to() as f64 / 1e9;
+        let count = step.count_at_value().min(left);
+        left -= count;
+        if let Some((_, bucket)) = buckets.iter_mut().find(|(bound, _)| seconds <= *bound) {
+            *bucket += count;
+        }
+    }
+    let count = samples.count();
+    Value::Histogram { sum: samples.mean() * count as f64 / 1e9, count, buckets }
+}
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for Family { name, help, unit, kind, metrics } in &self.0 {
+            let mut family = encoder.encode_descriptor(name, help, unit.as_ref(), *kind)?;
+            for (labels, value) in metrics {
+                if labels.is_empty() {
+                    value.encode(&mut family)?
+                } else {
+                    value.encode(&mut family.encode_family(labels)?)?
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Value {
+    fn encode(&self, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(count) => metric.encode_counter::<NoLabelSet, _, u64>(count, None),
+            Self::Gauge(value) => metric.encode_gauge(value),
+            Self::Info(labels) => metric.encode_info(labels),
+            Self::Histogram { sum, count, buckets } => {
+                metric.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Verdicts on comparisons whose ratios are known.
+
+use super::*;
+use crate::comparison::sample::comparison;
+
+const POLICY: &str = r#"
+    threshold = "2%"
+    [metrics.server_cpu_handshake_us]
+    [metrics.echoes_per_s]
+    [metrics.echo_p50_us]
+    severity = "warn"
+"#;
+
+fn today() -> Date {
+    "2026-03-01".parse().unwrap()
+}
+
+fn verdicts(policy: &str, comparison: &Comparison) -> Verdicts {
+    judge(&policy.parse().unwrap(), &[Scenario { name: "usual", comparison }], today())
+}
+
+fn verdict_of(verdicts: &Verdicts, metric: Metric) -> Verdict {
+    verdicts.rows.iter().find(|row| row.metric == metric).unwrap().verdict
+}
+
+#[test]
+fn what_is_worse_by_more_than_allowed_is_a_regression_in_either_direction() {
+    let found = verdicts(POLICY, &comparison(12, 1.06));
+    assert_eq!((found.outcome, found.outcome.exit_code()), (Outcome::Regression, 2));
+    // More time, fewer echoes.
+    assert_eq!(verdict_of(&found, Metric::ServerCpuHandshakeUs), Verdict::Regression);
+    assert_eq!(verdict_of(&found, Metric::EchoesPerS), Verdict::Regression);
+}
+
+#[test]
+fn a_speed_up_is_never_a_regression_and_no_difference_passes() {
+    for factor in [0.5, 0.9, 0.97, 1.0] {
+        let found = verdicts(POLICY, &comparison(12, factor));
+        assert_eq!((found.outcome, found.outcome.exit_code()), (Outcome::Pass, 0), "{factor}: {found:?}");
+    }
+}
+
+#[test]
+fn what_may_be_either_is_inconclusive() {
+    let found = verdicts(POLICY, &comparison(12, 1.02));
+    assert_eq!((found.outcome, found.outcome.exit_code()), (Outcome::Inconclusive, 3));
+    // Without an interval everything is.
+    assert_eq!(verdicts(POLICY, &comparison(5, 3.0)).outcome, Outcome::Inconclusive);
+}
+
+#[test]
+fn where_either_way_is_a_loss_a_speed_up_is_one_too() {
+    let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\ndirection = \"either\"";
+    assert_eq!(verdicts(policy, &comparison(12, 0.9)).outcome, Outcome::Regression);
+    assert_eq!(verdicts(policy, &comparison(12, 1.1)).outcome, Outcome::Regression);
+    assert_eq!(verdicts(policy, &comparison(12, 1.0)).outcome, Outcome::Pass);
+}
+
+#[test]
+fn the_centre_alone_is_never_inconclusive_unless_nobody_measured_it() {
+    let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\nstatistic = \"centre\"";
+    assert_eq!(verdicts(policy, &comparison(12, 1.019)).outcome, Outcome::Pass);
+    assert_eq!(verdicts(policy, &comparison(3, 1.04)).outcome, Outcome::Regression);
+    let missing = "[metrics.paced_p50_us]\nthreshold = \"2%\"\nstatistic = \"centre\"";
+    let found = verdicts(missing, &comparison(12, 1.0));
+    assert_eq!((found.outcome, verdict_of(&found, Metric::PacedP50Us)), (Outcome::Inconclusive, Verdict::Missing));
+}
+
+#[test]
+fn what_is_only_warned_of_or_shown_does_not_fail_the_gate() {
+    for severity in ["warn", "info"] {
+        let policy = format!("[metrics.echo_p50_us]\nthreshold = \"2%\"\nseverity = \"{severity}\"");
+        let found = verdicts(&policy, &comparison(12, 1.5));
+        assert_eq!((found.outcome, found.rows[0].verdict), (Outcome::Pass, Verdict::Regression));
+    }
+}
+
+#[test]
+fn a_waiver_lets_a_regression_pass_until_its_day_is_over() {
+    let policy = |until: &str| {
+        format!(
+            "[metrics.echo_p50_us]\nthreshold = \"2%\"\nwaiver = {{ until = \"{until}\", reason = \"a larger record\" }}"
+        )
+    };
+    let found = verdicts(&policy("2026-03-01"), &comparison(12, 1.5));
+    assert!(found.outcome == Outcome::Pass && found.rows[0].waived);
+    let found = verdicts(&policy("2026-02-28"), &comparison(12, 1.5));
+    assert!(found.outcome == Outcome::Regression && !found.rows[0].waived);
+}
+
+#[test]
+fn many_gated_figures_need_more_than_one_that_lies_just_beyond() {
+    // Seven blocks: the interval of 98.4% lies beyond the threshold, and the p-value is 2/128; of four, 8/128.
+    let one = "[metrics.server_cpu_handshake_us]\nthreshold = \"2%\"\n";
+    let alone = comparison(7, 1.2);
+    assert_eq!(verdicts(one, &alone).outcome, Outcome::Regression);
+    let others: String = ["handshake_sent_bytes", "handshake_received_bytes", "echo_server_rss_bytes"]
+        .iter()
+        .map(|name| format!("[metrics.{name}]\nthreshold = \"2%\"\n"))
+        .collect();
+    let found = verdicts(&(one.to_owned() + &others), &alone);
+    let row = found.rows.iter().find(|row| row.metric == Metric::ServerCpuHandshakeUs).unwrap();
+    assert_eq!((row.verdict, row.p_holm), (Verdict::Inconclusive, Some(0.0625)));
+}
+
+#[test]
+fn what_is_not_valid_or_not_comparable_or_missing_gets_no_verdict() {
+    let mut invalid = comparison(12, 1.5);
+    invalid.blocks_planned = 20;
+    invalid.conclude();
+    let found = verdicts(POLICY, &invalid);
+    assert_eq!((found.outcome, found.outcome.exit_code(), found.invalid.len()), (Outcome::Invalid, 3, 1));
+    let mut forced = comparison(12, 1.0);
+    forced.differences.push(Difference {
+        field: "config.connections".to_owned(),
+        a: "1".to_owned(),
+        b: "2".to_owned(),
+    });
+    assert_eq!(verdicts(POLICY, &forced).outcome.exit_code(), 4);
+    let policy = "scenarios = [\"usual\", \"large\"]\n[metrics.echo_p50_us]\nthreshold = \"2%\"";
+    let found = verdicts(policy, &comparison(12, 1.0));
+    assert_eq!((found.outcome, found.missing), (Outcome::Inconclusive, vec!["large".to_owned()]));
+}
+
+#[test]
+fn what_a_policy_cannot_mean_is_an_error_that_names_it() {
+    let refusal = |text: &str| text.parse::<Policy>().unwrap_err().to_string();
+    let sentence = refusal("[metrics.server_cpu_hanshake_us]\nthreshold = \"2%\"");
+    assert!(
+        sentence.contains("`server_cpu_hanshake_us`") && sentence.contains("`server_cpu_handshake_us`"),
+        "{sentence}"
+    );
+    assert!(refusal("[metrics.echo_p50_us]\nlimit = \"2%\"").contains("unknown field `limit`"));
+    assert!(refusal("treshold = \"2%\"").contains("unknown field `treshold`"));
+    assert!(refusal("[metrics.echo_p50_us]\n").contains("metrics.echo_p50_us has no threshold"));
+    assert!(refusal("[metrics.echo_p50_us]\nthreshold = \"two\"").contains("`two`"));
+    assert!(refusal("threshold = \"2%\"").contains("[metrics.NAME]"));
+    let waiver = |until: &str| {
+        format!("[metrics.echo_p50_us]\nthreshold = \"2%\"\nwaiver = {{ until = \"{until}\", reason = \"\" }}")
+    };
+    assert!(refusal(&waiver("2026-02-30")).contains("`2026-02-30`"));
+    assert!(refusal(&waiver("soon")).contains("`soon`"));
+}
+
+#[test]
+fn a_verdict_reads_the_same_as_ever() {
+    let waived = "
+        scenarios = [\"usual\", \"large\"]
+        threshold = \"2%\"
+        [metrics.server_cpu_handshake_us]
+        waiver = { until = \"2026-12-31\", reason = \"a larger record\" }
+        [metrics.echo_p50_us]
+        [metrics.echoes_per_s]
+        severity = \"warn\"
+        [metrics.paced_p50_us]
+        severity = \"info\"
+    ";
+    let comparison = comparison(12, 1.06);
+    let scenarios = [Scenario { name: "usual", comparison: &comparison }];
+    let verdicts = judge(&waived.parse().unwrap(), &scenarios, today());
+    insta::assert_snapshot!("terminal", crate::report::gate::terminal(&verdicts, &scenarios));
+    insta::assert_snapshot!("markdown", crate::report::gate::markdown(&verdicts, &scenarios));
+}

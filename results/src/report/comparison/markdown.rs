@@ -1,0 +1,53 @@
+//! A comparison as Markdown: what was found first, the primary figures, the rest folded.
+
+use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
+use crate::comparison::{Comparison, Role};
+use crate::report::markdown::{bullet, escaped, folded, paragraph, table};
+
+/// `comparison` as Markdown, ending with a newline.
+pub fn markdown(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    for reason in &comparison.invalid_because {
+        paragraph(&mut text, &format!("**Not valid:** {}", escaped(reason)));
+    }
+    for difference in &comparison.differences {
+        paragraph(&mut text, &format!("**Forced**, though {}", escaped(&difference.to_string())));
+    }
+    findings(comparison).iter().for_each(|sentence| bullet(&mut text, &escaped(sentence)));
+    text.push('\n');
+    for figure in noisy(comparison) {
+        paragraph(&mut text, &format!("Either side differs from itself in {figure}."));
+    }
+    tables(&mut text, comparison);
+    text.pop();
+    text
+}
+
+/// The tables and what stands beside them, without the findings.
+pub(in crate::report) fn tables(text: &mut String, comparison: &Comparison) {
+    let rows = |role: Role| -> Vec<Vec<String>> {
+        comparison.analysis.metrics.iter().filter(|figure| figure.role == role).map(row).collect()
+    };
+    table(text, &HEAD, &rows(Role::Primary));
+    let mut rest = String::new();
+    table(&mut rest, &HEAD, &rows(Role::Secondary));
+    bullet(&mut rest, &format!("A: {}", escaped(&arm(&comparison.a))));
+    bullet(&mut rest, &format!("B: {}", escaped(&arm(&comparison.b))));
+    for part in &comparison.parts {
+        bullet(&mut rest, &format!("{}: `{}`", part.kind, part.options.join(" ")));
+    }
+    bullet(&mut rest, &escaped(&blocks(comparison)));
+    dropped(comparison).for_each(|reason| bullet(&mut rest, &format!("dropped: {}", escaped(&reason))));
+    negotiated(comparison).iter().for_each(|sort| bullet(&mut rest, &format!("negotiated: {}", escaped(sort))));
+    let environment = &comparison.environment;
+    bullet(
+        &mut rest,
+        &escaped(&format!(
+            "{}, {} CPUs, Linux {}; {}",
+            environment.cpu_model, environment.cores, environment.kernel, comparison.started_at
+        )),
+    );
+    rest.push('\n');
+    paragraph(&mut rest, &legend(comparison));
+    folded(text, "All figures, and how they were measured", &rest);
+}

@@ -1,0 +1,67 @@
+//! Many connections, one after another: nothing grows.
+
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{alone, driver, let_go, listener, on_ring, open_files};
+use crate::engine::{Engine, Uring};
+
+type E = Uring;
+
+const CONNECTIONS: usize = 100_000;
+/// Connections at a time.
+const AT_A_TIME: usize = 50;
+
+#[test]
+fn a_hundred_thousand_connections_leave_nothing() {
+    alone!(a_hundred_thousand_connections_leave_nothing, || {
+        let socket = listener();
+        let address = socket.local_addr().unwrap();
+        on_ring(move || async move {
+            let mut listening = E::listen(socket).unwrap();
+            let before = open_files().len();
+            let mut slots = None;
+            for round in 0..CONNECTIONS / AT_A_TIME {
+                let opening: Vec<_> = (0..AT_A_TIME).map(|_| E::spawn(E::connect(address))).collect();
+                let mut ends = Vec::new();
+                for opening in opening {
+                    ends.push(opening.await.unwrap().unwrap());
+                    ends.push(E::accept(&mut listening).await.unwrap());
+                }
+                for end in &mut ends {
+                    // A reset in place of an end: no port has to wait for its next use.
+                    sockopt::set_socket_linger(&*end, Some(Duration::ZERO)).unwrap();
+                    end.write_all(b"ping").await.unwrap();
+                }
+                for end in &mut ends {
+                    let mut four = [0; 4];
+                    end.read_exact(&mut four).await.unwrap();
+                    assert_eq!(&four, b"ping");
+                }
+                // A part of them with a receive in flight.
+                if round % 3 == 0 {
+                    for end in &mut ends {
+                        let mut byte = [0];
+                        tokio::select! {
+                            biased;
+                            read = end.read(&mut byte) => panic!("nobody has sent anything: {read:?}"),
+                            () = std::future::ready(()) => {}
+                        }
+                    }
+                    tokio::task::yield_now().await;
+                }
+                drop(ends);
+                if round % 100 == 99 {
+                    // The listener and its accept stay.
+                    let_go(1).await;
+                    assert_eq!(open_files().len(), before);
+                    let now = driver::with(|driver| driver.slots());
+                    assert!(*slots.get_or_insert(now) >= now, "{now} slots, and {slots:?} at first");
+                }
+            }
+            driver::with(|driver| assert_eq!(driver.buffers_out(), 0, "buffers are lost"));
+        });
+    });
+}
