@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use common::{
     BINARY, CLOSE, PATIENCE, PING, PONG, Server, Tls, WebSocket, frame, on_every_engine, read_to_end, wait_for,
 };
+use wss_results::server_stats::ServerStats;
 
 const MIB: u64 = 1 << 20;
 
@@ -172,10 +173,12 @@ fn running_out_of_descriptors_is_survived(engine: &str) {
     wait_for("a full table of descriptors", || (server.open_files() >= 40).then_some(()));
     std::thread::sleep(Duration::from_secs(1)); // time for errors to come as often as they do
     many.truncate(10);
-    // Until then the answer may be 503, for the counters need a descriptor too.
-    wait_for("counters", || server.try_stats());
-    server.await_count("accept", "completed", 1 + 60);
-    let stats = server.stats();
+    // Until all that waited are accepted, and those that have gone are closed, any answer may be 503, for the counters
+    // need a descriptor too: one that was given does not mean that the next is.
+    let accepted = |stats: &ServerStats| {
+        stats.outcomes.iter().any(|known| known.phase == "accept" && known.outcome == "completed" && known.count == 61)
+    };
+    let stats = wait_for("counters of 61", || server.try_stats().filter(accepted));
     let errors: u64 = stats
         .outcomes
         .iter()
