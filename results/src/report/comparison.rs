@@ -66,7 +66,10 @@ pub(super) fn ratio_and_interval(ratio: &Ratio) -> String {
 fn arm(arm: &Arm) -> String {
     let mut tools: Vec<String> = arm.programs.iter().filter_map(|one| one.tool.as_ref().map(program)).collect();
     tools.dedup();
-    let own = arm.options.iter().filter(|option| !arm.label.contains(option.as_str())).map(String::as_str);
+    // As a user writes it, `--layer tcp`, or in one word.
+    let in_label =
+        |option: &&String| arm.label.contains(option.as_str()) || arm.label.contains(&option.replacen('=', " ", 1));
+    let own = arm.options.iter().filter(|option| !in_label(option)).map(String::as_str);
     let options: Vec<&str> = own.collect();
     let mut told = vec![arm.label.clone()];
     told.extend((!options.is_empty()).then(|| options.join(" ")));
