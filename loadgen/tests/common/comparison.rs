@@ -11,6 +11,8 @@ use wss_results::sweep_result::{Metric, Part, PartKind, PartResult};
 /// was. `number` tells it from others and is the minute in which it began.
 pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Comparison {
     let mut b = run.tool.clone();
+    // Whatever the checkout is like in which this is tested.
+    b.git_dirty = Some(false);
     b.git_commit = Some(format!("{number:07}abc"));
     let arm = |label: &str, tool| Arm {
         label: label.to_owned(),

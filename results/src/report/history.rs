@@ -109,7 +109,7 @@ fn head(page: &mut Page, one: &Series<'_>, number: usize, of: usize) {
 
 fn build(build: &Build) -> String {
     let version = build.version.as_ref().map(|version| format!("version {version}"));
-    let commit = build.commit.as_ref().map(|commit| format!("commit {commit:.12}"));
+    let commit = build.commit.as_ref().map(|commit| format!("commit {}", short(commit)));
     let known: Vec<String> = [version, commit].into_iter().flatten().collect();
     if known.is_empty() { build.label.clone() } else { format!("{} ({})", build.label, known.join(", ")) }
 }
@@ -219,7 +219,13 @@ fn sentence(trend: &Trend<'_>, change: &ChangePoint) -> String {
 
 fn candidate(entry: &Entry) -> String {
     let candidate = &entry.candidate;
-    candidate.commit.as_ref().map_or_else(|| candidate.label.clone(), |commit| format!("{commit:.12}"))
+    candidate.commit.as_ref().map_or_else(|| candidate.label.clone(), |commit| short(commit))
+}
+
+/// A commit to twelve digits, and that there were changes to it whole.
+fn short(commit: &str) -> String {
+    let (hash, changes) = commit.split_at(commit.find('+').unwrap_or(commit.len()));
+    format!("{hash:.12}{changes}")
 }
 
 /// The day of an instant in RFC 3339.

@@ -138,3 +138,13 @@ fn which_way_is_better_is_told_of_the_metrics_that_are_known() {
 fn an_empty_history_says_so() {
     assert_eq!(show(&[], None).unwrap(), "No entry can be read.\n");
 }
+
+#[test]
+fn a_candidate_with_uncommitted_changes_is_not_taken_for_its_commit() {
+    let mut entries = history(2);
+    for entry in &mut entries {
+        entry.candidate.commit = Some("0123456789abcdef0123+changes".to_owned());
+    }
+    let text = show(&entries, Some("echo_p50_us")).unwrap();
+    assert!(text.contains(" 0123456789ab+changes "), "{text}");
+}
