@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use wss_results::run_result::{Environment, Tool};
-use wss_results::statistics::{Ratio, paired_ratio};
+use wss_results::statistics::{Ratio, median, paired_ratio};
 use wss_results::{Rate, Size};
 
 use crate::leg::{Figures, Leg, LegOptions};
@@ -153,10 +153,8 @@ impl Spread {
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (&min, &max) = values.first().zip(values.last())?;
-        let middle = values.len() / 2;
-        let median =
-            if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
-        Some(Self { median, min, max, count: values.len() })
+        let count = values.len();
+        Some(Self { median: median(values)?, min, max, count })
     }
 }
 

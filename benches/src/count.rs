@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use wss_results::statistics::median;
 
 /// Names the form of a file of counts; a change that breaks readers changes the number.
 pub const SCHEMA: &str = "wssbench.counts/1";
@@ -42,15 +43,10 @@ pub struct Counts {
 impl Count {
     /// Of one value a repeat, at least one.
     pub fn of(name: impl Into<String>, unit: &str, repeats: &[f64]) -> Self {
-        let mut sorted = repeats.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let value = match (sorted.len() % 2, &sorted[..]) {
-            (_, []) => f64::NAN,
-            (1, sorted) => sorted[middle],
-            (_, sorted) => f64::midpoint(sorted[middle - 1], sorted[middle]),
-        };
-        let floor = sorted.last().zip(sorted.first()).map_or(f64::NAN, |(last, first)| last - first);
+        let value = median(repeats.to_vec()).unwrap_or(f64::NAN);
+        let most = repeats.iter().copied().max_by(f64::total_cmp);
+        let least = repeats.iter().copied().min_by(f64::total_cmp);
+        let floor = most.zip(least).map_or(f64::NAN, |(most, least)| most - least);
         Self { name: name.into(), unit: unit.to_owned(), value, floor, repeats: repeats.len() }
     }
 

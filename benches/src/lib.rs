@@ -4,7 +4,6 @@
 //!
 //! It measures no latency by itself: every figure is the generator's, but for the servers' CPU time. It never leaves a
 //! leg out in silence. [`in_memory`] is the handshake without a network, which the criterion bench times.
-
 //!
 //! What the benches and the counts are made of: [`side`] tells the ends apart, [`memory`] takes the place of sockets,
 //! [`scripted`] is one whole connection over it, [`options`] names the handshakes. [`subject`] is what is counted,

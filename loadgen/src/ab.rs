@@ -9,7 +9,7 @@ mod order;
 mod signs;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Kind, Leg, SCHEMA, Side};
@@ -94,8 +94,14 @@ fn run_blocks(comparison: &mut Comparison, turns: &[Turns; 2], path: &Path) -> a
         comparison::write(comparison, path).context("writing the result; --out takes another place")
     };
     for (index, order) in orders.into_iter().enumerate() {
-        let mut block =
-            Block { number: index + 1, started_at: now(), order, legs: Vec::new(), signs: None, dropped: None };
+        let mut block = Block {
+            number: index + 1,
+            started_at: environment::now(),
+            order,
+            legs: Vec::new(),
+            signs: None,
+            dropped: None,
+        };
         let watch = Watch::begin();
         for side in block.order.clone() {
             progress.begin_leg(
@@ -113,8 +119,7 @@ fn run_blocks(comparison: &mut Comparison, turns: &[Turns; 2], path: &Path) -> a
         block.signs = Some(watch.end());
         comparison.interrupted = !block.is_whole();
         comparison.blocks.push(block);
-        let stolen = cpu_time.zip(CpuTime::now()).map(|(start, end)| end.stolen_percent_since(start));
-        comparison.environment.steal_percent = stolen.unwrap_or(0.0);
+        comparison.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         comparison.conclude();
         write(comparison)?;
         if comparison.interrupted || is_narrow(comparison) {
@@ -141,7 +146,7 @@ fn run_leg(
     side: Side,
 ) -> anyhow::Result<Option<Leg>> {
     let Arm { label, options, .. } = comparison.arm(side).clone();
-    let started_at = now();
+    let started_at = environment::now();
     let control_ns = Some(signs::fixed_work_ns());
     let mut parts = Vec::with_capacity(comparison.parts.len());
     for part in comparison.parts.clone() {
@@ -163,10 +168,6 @@ fn run_leg(
 fn estimate(comparison: &Comparison, legs: usize) -> Duration {
     let leg: Duration = comparison.parts.iter().map(crate::leg::lasts).sum();
     leg * u32::try_from(legs).unwrap_or(u32::MAX)
-}
-
-fn now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// Where a program is, and its index among those of its arm.

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Difference, Kind, Leg, Program, SCHEMA, Side};
-use wss_results::sweep_result::{PartKind, PartResult, measure};
-use wss_results::validity::is_only_disturbed;
+use wss_results::sweep_result::{PartKind, PartResult};
 use wss_results::{Mode, RunResult, store};
 
 use crate::{ab, environment, preflight};
@@ -149,15 +148,7 @@ fn leg(side: Side, run: &RunResult) -> Leg {
         // The connections that the messages go through were opened too.
         Mode::Echo => &[PartKind::Handshake, PartKind::Echo],
     };
-    let part = |kind: &PartKind| PartResult {
-        kind: *kind,
-        valid: run.valid,
-        invalid_because: run.invalid_because.clone(),
-        failed: false,
-        disturbed: is_only_disturbed(run),
-        negotiated: run.negotiated.clone(),
-        metrics: measure(*kind, run),
-    };
+    let parts = kinds.iter().map(|kind| PartResult::of(*kind, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());
-    Leg { side, program: 0, run: run_id, started_at, control_ns: None, parts: kinds.iter().map(part).collect() }
+    Leg { side, program: 0, run: run_id, started_at, control_ns: None, parts }
 }

@@ -66,17 +66,27 @@ impl CpuTime {
         Some(Self { all, stolen })
     }
 
+    /// The share that was stolen since `earlier` until now, in percent; `None` where it is not told.
+    pub(crate) fn stolen_percent(earlier: Option<Self>) -> Option<f64> {
+        earlier.zip(Self::now()).map(|(earlier, now)| now.stolen_percent_since(earlier))
+    }
+
     /// The share that was stolen since `earlier`, in percent.
     #[allow(clippy::cast_precision_loss)] // ticks of a hundredth of a second
-    pub(crate) fn stolen_percent_since(self, earlier: Self) -> f64 {
+    fn stolen_percent_since(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all);
         if all == 0 { 0.0 } else { 100.0 * self.stolen.saturating_sub(earlier.stolen) as f64 / all as f64 }
     }
 }
 
+/// The instant in RFC 3339, UTC, to the second.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
 /// A name for a run that starts now: instant and process; and the instant in RFC 3339.
 pub(crate) fn identify() -> (String, String) {
-    let started_at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let started_at = now();
     let id = format!("{}-{}", started_at.replace([':', '-'], ""), std::process::id());
     (id, started_at)
 }

@@ -1,13 +1,14 @@
 //! `wssbench gate`: a verdict on comparisons, for a machine that has to say yes or no.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use wss_results::comparison::{self, Comparison};
 use wss_results::gate::{Date, Outcome, Policy, Scenario, judge};
 use wss_results::report::gate as report;
+
+use crate::environment;
 
 /// `wssbench gate`.
 #[derive(Debug, Args)]
@@ -82,6 +83,5 @@ fn name(path: &Path) -> String {
 
 /// The day in UTC.
 fn today() -> anyhow::Result<Date> {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    now.get(..10).unwrap_or_default().parse().map_err(anyhow::Error::msg).context("reading the clock")
+    environment::now().get(..10).unwrap_or_default().parse().map_err(anyhow::Error::msg).context("reading the clock")
 }

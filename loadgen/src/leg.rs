@@ -18,8 +18,7 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use wss_results::run_result::Tool;
 use wss_results::store;
-use wss_results::sweep_result::{Part, PartResult, measure};
-use wss_results::validity::is_only_disturbed;
+use wss_results::sweep_result::{Part, PartResult};
 use wss_results::{Mode, RunConfig};
 
 /// What a run may take beyond its warm-up and duration: its own deadlines, starting a server that makes RSA keys.
@@ -158,18 +157,7 @@ fn result(part: &Part, out: &Path, status: ExitStatus, said: &str) -> Ended {
     }
     match store::read(out) {
         Err(error) => Ended::failed(part, error.to_string()),
-        Ok(run) => Ended {
-            result: PartResult {
-                kind: part.kind,
-                valid: run.valid,
-                invalid_because: run.invalid_because.clone(),
-                failed: false,
-                disturbed: is_only_disturbed(&run),
-                negotiated: run.negotiated.clone(),
-                metrics: measure(part.kind, &run),
-            },
-            tool: Some(run.tool),
-        },
+        Ok(run) => Ended { result: PartResult::of(part.kind, &run), tool: Some(run.tool) },
     }
 }
 

@@ -120,7 +120,7 @@ fn ensure_completed(handshake: &HandshakeResult, failures: &Failures) -> anyhow:
 }
 
 fn steal_since(start: Option<CpuTime>) -> f64 {
-    start.zip(CpuTime::now()).map_or(0.0, |(start, end)| end.stolen_percent_since(start))
+    CpuTime::stolen_percent(start).unwrap_or(0.0)
 }
 
 /// What the phases found.

@@ -11,7 +11,6 @@ mod presets;
 mod resume;
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Context;
 use wss_results::report::sweep as report;
@@ -93,7 +92,7 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
-        let mut block = Block { number: index + 1, started_at: now(), order, legs: Vec::new() };
+        let mut block = Block { number: index + 1, started_at: environment::now(), order, legs: Vec::new() };
         for number in block.order.clone() {
             progress.begin_leg(block.number, sweep.blocks_planned, &named(sweep, number));
             let Some(leg) = run_leg(&runner, &program, sweep, number)? else { break };
@@ -104,8 +103,7 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
         if !block.legs.is_empty() {
             sweep.blocks.push(block);
         }
-        let stolen = cpu_time.zip(CpuTime::now()).map(|(start, end)| end.stolen_percent_since(start));
-        sweep.environment.steal_percent = stolen.unwrap_or(0.0);
+        sweep.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         sweep.conclude();
         sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
         if sweep.interrupted {
@@ -126,7 +124,7 @@ fn named(sweep: &SweepResult, number: usize) -> String {
 /// One turn of a configuration; `None` if it was interrupted before its end.
 fn run_leg(runner: &Runner, program: &Path, sweep: &SweepResult, number: usize) -> anyhow::Result<Option<Leg>> {
     let configuration = sweep.configuration(number).context("it is one of the sweep's own numbers")?;
-    let started_at = now();
+    let started_at = environment::now();
     let mut parts = Vec::with_capacity(sweep.parts.len());
     for part in &sweep.parts {
         let Some(ended) = runner.run(program, part, &configuration.options, sweep.seed)? else { return Ok(None) };
@@ -134,10 +132,6 @@ fn run_leg(runner: &Runner, program: &Path, sweep: &SweepResult, number: usize) 
     }
     let valid = parts.iter().all(|part| part.valid);
     Ok(Some(Leg { configuration: number, started_at, valid, parts }))
-}
-
-fn now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {

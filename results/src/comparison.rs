@@ -13,7 +13,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::run_result::{Environment, Negotiated, Tool};
@@ -240,7 +239,7 @@ impl Block {
 ///
 /// The same as the committed `results/schema/wssbench.comparison-1.json`.
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Comparison>().to_value()
+    crate::schema::of::<Comparison>()
 }
 
 /// Where a comparison goes if nobody says: `results/runs/<id>.comparison.json`, relative to the current folder.

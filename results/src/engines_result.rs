@@ -4,7 +4,6 @@
 //! It holds what was tried, and judges nothing: that an engine does not run is an answer.
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::config::EngineKind;
@@ -57,7 +56,7 @@ pub struct KernelFeature {
 
 /// JSON Schema, draft 2020-12, of the answer; the same as the committed `results/schema/wssbench.engines-1.json`.
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<EnginesResult>().to_value()
+    crate::schema::of::<EnginesResult>()
 }
 
 #[cfg(test)]

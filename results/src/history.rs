@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::comparison::{Arm, Comparison, Kind};
@@ -233,7 +232,7 @@ pub fn default_path() -> PathBuf {
 ///
 /// The same as the committed `results/schema/wssbench.history-1.json`.
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Entry>().to_value()
+    crate::schema::of::<Entry>()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The JSON Schema of a result: what other programs can rely on to find in its file.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
 use crate::run_result::RunResult;
@@ -10,7 +11,12 @@ use crate::run_result::RunResult;
 ///
 /// The same as the committed `results/schema/wssbench.run-1.json`.
 pub fn run_schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<RunResult>().to_value()
+    of::<RunResult>()
+}
+
+/// JSON Schema, draft 2020-12, of what is written of a type.
+pub(crate) fn of<T: JsonSchema>() -> serde_json::Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Fails unless `results/schema/<name>` is `schema`.

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
-use crate::run_result::{Environment, NegotiatedCount, Tool};
+use crate::run_result::{Environment, NegotiatedCount, RunResult, Tool};
 use crate::store::{self, StoreError};
+use crate::validity::is_only_disturbed;
 
 pub use self::analysis::{Analysis, MetricSummary, Order, Summary};
 pub use self::metric::{Metric, PartKind, measure};
@@ -187,6 +187,21 @@ impl Leg {
     }
 }
 
+impl PartResult {
+    /// What a run says as a part of that sort.
+    pub fn of(kind: PartKind, run: &RunResult) -> Self {
+        Self {
+            kind,
+            valid: run.valid,
+            invalid_because: run.invalid_because.clone(),
+            failed: false,
+            disturbed: is_only_disturbed(run),
+            negotiated: run.negotiated.clone(),
+            metrics: measure(kind, run),
+        }
+    }
+}
+
 /// What a leg's part found, if that part is valid.
 pub fn metric_of(parts: &[PartResult], metric: Metric) -> Option<f64> {
     let part = parts.iter().find(|part| part.kind == metric.part())?;
@@ -197,7 +212,7 @@ pub fn metric_of(parts: &[PartResult], metric: Metric) -> Option<f64> {
 ///
 /// The same as the committed `results/schema/wssbench.sweep-1.json`.
 pub fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<SweepResult>().to_value()
+    crate::schema::of::<SweepResult>()
 }
 
 /// Where a sweep's result goes if nobody says: `results/runs/<id>.sweep.json`, relative to the current folder.

@@ -7,7 +7,6 @@ pub mod application;
 pub mod handshake;
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
 use self::application::Application;
@@ -254,5 +253,5 @@ pub struct TraceFailure {
 
 /// JSON Schema, draft 2020-12, of a trace; the same as the committed `results/schema/wssbench.trace-1.json`.
 pub fn trace_schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<TraceResult>().to_value()
+    crate::schema::of::<TraceResult>()
 }

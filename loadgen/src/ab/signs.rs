@@ -26,10 +26,7 @@ impl Watch {
         let elapsed = self.begun.elapsed();
         let stalled = self.memory.zip(memory_stall()).map(|(begun, ended)| ended.saturating_sub(begun));
         let percent = |stalled: Duration| 100.0 * stalled.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-        Signs {
-            steal_percent: self.cpu.zip(CpuTime::now()).map(|(begun, ended)| ended.stolen_percent_since(begun)),
-            memory_stall_percent: stalled.map(percent),
-        }
+        Signs { steal_percent: CpuTime::stolen_percent(self.cpu), memory_stall_percent: stalled.map(percent) }
     }
 }
 

@@ -215,16 +215,7 @@ fn a_change_is_found_where_it_came_and_its_levels_are_ratios() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wssbench.history-1.json");
-    let schema = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-    if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        fs::write(&path, &schema).unwrap();
-    }
-    assert!(
-        fs::read_to_string(&path).unwrap_or_default() == schema,
-        "results/schema/wssbench.history-1.json is not what the types say. Only additions are free under this major \
-         version. If that is what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
-    );
+    crate::schema::assert_committed("wssbench.history-1.json", &schema());
 }
 
 #[test]

@@ -203,7 +203,7 @@ fn changes_of(page: &mut Page, trends: &[Trend<'_>]) {
 
 fn sentence(trend: &Trend<'_>, change: &ChangePoint) -> String {
     let percent = 100.0 * (change.after / change.before - 1.0);
-    let more_is_better = Metric::ALL.iter().find(|one| one.name() == trend.metric).map(|one| one.more_is_better());
+    let more_is_better = Metric::by_name(trend.metric).map(Metric::more_is_better);
     // What a later version measures has no direction here.
     let verdict = match more_is_better {
         Some(more) if more == (percent > 0.0) => ", better",

@@ -8,7 +8,7 @@ use crate::latency::samples_needed;
 use crate::report::page::Page;
 use crate::report::quantity::{NOT_TOLD, count, percent_to, rate, time, total};
 use crate::report::tables;
-use crate::report::words::{counted, program, sort_of_handshake};
+use crate::report::words::{counted, machine, program, sort_of_handshake};
 use crate::run_result::{EchoResult, Resumption, RunResult, Side};
 use crate::units::Rate;
 
@@ -124,12 +124,7 @@ fn what_was_run(page: &mut Page, result: &RunResult) {
             page.fact("Handshakes", &format!("{opening}, {long}{and_echo}"));
         }
     }
-    let environment = &result.environment;
-    let mut machine = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
-    machine.extend(environment.hypervisor.clone());
-    machine.push(format!("Linux {}", environment.kernel));
-    machine.push(program(&result.tool));
-    page.fact("Measured on", &machine.join(", "));
+    page.fact("Measured on", &format!("{}, {}", machine(&result.environment), program(&result.tool)));
 }
 
 /// How the instants of a phase were planned; `closed` says what sets the pace if they were not.

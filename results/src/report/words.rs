@@ -1,7 +1,7 @@
 //! Phrases that more than one sentence needs.
 
 use crate::report::quantity::count;
-use crate::run_result::{Negotiated, Tool};
+use crate::run_result::{Environment, Negotiated, Tool};
 
 /// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
@@ -15,6 +15,14 @@ pub(crate) fn sort_of_handshake(negotiated: &Negotiated) -> String {
     let parts = [version, suite, group, &certificate, kind];
     let named: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     one_line(&named.join(", "))
+}
+
+/// Where it was measured: CPU, how many, what virtualises them, and the kernel.
+pub(crate) fn machine(environment: &Environment) -> String {
+    let mut parts = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
+    parts.extend(environment.hypervisor.clone());
+    parts.push(format!("Linux {}", environment.kernel));
+    parts.join(", ")
 }
 
 /// What measured: version, commit and, if it is no release, what that means.

@@ -3,7 +3,7 @@
 use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
 use crate::comparison::{Comparison, Kind, Role};
 use crate::report::page::{Page, WIDE, numbers_right, table};
-use crate::report::words::counted;
+use crate::report::words::machine;
 
 /// `comparison` as text: at most 100 columns wide, without colours, ending with a newline.
 pub fn terminal(comparison: &Comparison) -> String {
@@ -64,9 +64,8 @@ fn what_was_run(page: &mut Page, comparison: &Comparison) {
         page.fact(if index == 0 { "A leg" } else { "" }, &format!("{}: {}", part.kind, part.options.join(" ")));
     }
     page.fact("Blocks", &blocks(comparison));
-    let environment = &comparison.environment;
-    let mut machine = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
-    machine.extend(environment.hypervisor.clone());
-    machine.push(format!("Linux {}", environment.kernel));
-    page.fact(if comparison.kind == Kind::Files { "Compared on" } else { "Measured on" }, &machine.join(", "));
+    page.fact(
+        if comparison.kind == Kind::Files { "Compared on" } else { "Measured on" },
+        &machine(&comparison.environment),
+    );
 }

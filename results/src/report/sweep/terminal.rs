@@ -6,7 +6,7 @@ use super::label::label;
 use super::sheet::{Row, Sheet, figures, ratios};
 use super::{compared, legend, ratio_in_words, title};
 use crate::report::page::{Page, WIDE, table};
-use crate::report::words::{counted, program, sort_of_handshake};
+use crate::report::words::{counted, machine, program, sort_of_handshake};
 use crate::statistics::Finding;
 use crate::sweep_result::{Metric, Order, SweepResult};
 
@@ -85,12 +85,7 @@ fn what_was_run(page: &mut Page, sweep: &SweepResult) {
         page.fact("All with", &common.join(" "));
     }
     page.fact("Reference", &format!("#{} {}", sweep.reference, label(sweep, sweep.reference)));
-    let environment = &sweep.environment;
-    let mut machine = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
-    machine.extend(environment.hypervisor.clone());
-    machine.push(format!("Linux {}", environment.kernel));
-    machine.push(program(&sweep.tool));
-    page.fact("Measured on", &machine.join(", "));
+    page.fact("Measured on", &format!("{}, {}", machine(&sweep.environment), program(&sweep.tool)));
 }
 
 fn drawn(sheet: &Sheet) -> Table {
