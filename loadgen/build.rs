@@ -1,6 +1,6 @@
 //! Tells the program what it was built from: commit, compiler, profile, versions of the crates that matter.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates whose version changes what is measured.
@@ -8,7 +8,8 @@ const CRATES: &[&str] =
     &["aws-lc-rs", "fastwebsockets", "hdrhistogram", "io-uring", "rustls", "tokio", "tokio-rustls", "tokio-uring"];
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Asked when it runs: a target folder may be used by one checkout after another.
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
     // The commit, and every file whose change makes the checkout differ from it.
     for path in [".git/HEAD", ".git/index", "Cargo.lock", "Cargo.toml", "loadgen", "server", "wire", "results/src"] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());

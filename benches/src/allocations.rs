@@ -6,9 +6,9 @@ use std::alloc::System;
 use anyhow::ensure;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
-use crate::count::Count;
 use crate::side::{Meter, Side};
 use crate::subject::{Ready, Subject};
+use wss_results::counts::Count;
 
 /// What is counted: the allocator of the whole process, so that nothing else may run meanwhile.
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

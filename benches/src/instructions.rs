@@ -9,9 +9,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::callgrind;
-use crate::count::Count;
 use crate::side::{Marked, Side};
 use crate::subject::{Ready, Subject};
+use wss_results::counts::Count;
 
 /// The first argument of a process that is to run a subject and nothing else.
 const RUN: &str = "--run-subject";

@@ -1,13 +1,13 @@
 //! Bytes and TLS records of a connection's opening and of its messages, as they pass between the two ends in memory:
 //! what TCP is given, without its own headers.
 
-use crate::count::Count;
 use crate::in_memory::Ends;
 use crate::options::reference;
 use crate::scripted::{Connection, OnTheWire, payload};
 use crate::side::{Side, Took};
 use crate::subject::Subject;
 use wss_results::config::TlsVersion;
+use wss_results::counts::Count;
 
 /// Bytes and records that each side sends, of an opening and of an echo of each size.
 ///

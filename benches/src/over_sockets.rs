@@ -12,10 +12,10 @@ use anyhow::{Context, ensure};
 use wss_results::io_totals::IoTotals;
 use wss_results::{EngineKind, RunResult};
 
-use crate::count::Count;
 use crate::server::Server;
 use crate::side::Side;
 use crate::strace::{self, Calls};
+use wss_results::counts::Count;
 
 /// A name that is called less often than in every tenth connection or message is not of them: a timer's, or a look at
 /// the clock that comes once in a while.

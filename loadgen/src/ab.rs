@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Kind, Leg, SCHEMA, Side};
 use wss_results::report::comparison as report;
+use wss_results::store;
 
 use self::arm::Turns;
 pub(crate) use self::options::AbCommand;
@@ -22,9 +23,6 @@ use crate::environment::{self, CpuTime};
 use crate::leg::Runner;
 use crate::leg::progress::Progress;
 use crate::preflight;
-
-/// Blocks from which on an interval exists, and from which on its width may end a comparison.
-const LEAST_BLOCKS: usize = wss_results::statistics::MIN_PAIRS;
 
 /// Runs it; says whether what was found can be trusted.
 ///
@@ -46,7 +44,7 @@ pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
 /// If it cannot be made into JSON.
 pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) -> anyhow::Result<bool> {
     if json {
-        println!("{}", serde_json::to_string_pretty(comparison)?);
+        print!("{}", store::json(comparison)?);
     } else if md {
         print!("{}", report::markdown(comparison));
     } else {
@@ -74,6 +72,7 @@ fn begin(command: &AbCommand, turns: &[Turns; 2]) -> anyhow::Result<Comparison> 
         until_width_percent: command.until_width.map(wss_results::Percent::percent),
         blocks: Vec::new(),
         differences: Vec::new(),
+        varied: Vec::new(),
         analysis: Analysis::default(),
         valid: false,
         invalid_because: Vec::new(),
@@ -122,20 +121,12 @@ fn run_blocks(comparison: &mut Comparison, turns: &[Turns; 2], path: &Path) -> a
         comparison.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         comparison.conclude();
         write(comparison)?;
-        if comparison.interrupted || is_narrow(comparison) {
+        if comparison.interrupted || comparison.is_narrow() {
             break;
         }
     }
     progress.end();
     Ok(())
-}
-
-/// Whether the intervals of the primary figures are as narrow as was asked. Never whether anything was found: to stop
-/// on that would find something in the end wherever there is nothing.
-fn is_narrow(comparison: &Comparison) -> bool {
-    let Some(wanted) = comparison.until_width_percent else { return false };
-    let narrow = comparison.analysis.widest_percent().is_some_and(|widest| widest <= wanted);
-    comparison.analysis.blocks_used >= LEAST_BLOCKS && narrow
 }
 
 /// One turn; `None` if it was interrupted before its end.

@@ -8,6 +8,7 @@ use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Difference
 use wss_results::sweep_result::{PartKind, PartResult};
 use wss_results::{Mode, RunResult, store};
 
+use crate::leg::run_options;
 use crate::{ab, environment, preflight};
 
 /// What `compare` came to.
@@ -25,7 +26,7 @@ pub(crate) struct CompareCommand {
     #[arg(required = true, num_args = 2.., value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// A field in which the two are meant to differ, as the refusal names it: config.tls.suite
+    /// A field in which A and B are meant to differ, as the refusal names it: config.tls.suite
     #[arg(long, value_name = "FIELD")]
     vary: Vec<String>,
 
@@ -59,7 +60,8 @@ pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
     );
     let mut runs: Vec<RunResult> =
         files.iter().map(|path| store::read(path)).collect::<Result<_, _>>().context("reading the results")?;
-    let differences = differences(&runs, files, &command.vary);
+    told_once(&runs, files)?;
+    let (differences, varied) = differences(&runs, files, &command.vary);
     if !differences.is_empty() && !command.force {
         let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
         eprintln!(
@@ -69,22 +71,38 @@ pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
         return Ok(Compared::NotComparable);
     }
     let of_b = runs.split_off(runs.len() / 2);
-    let comparison = comparison(&runs, &of_b, differences);
+    let comparison = comparison(&runs, &of_b, differences, varied);
     if comparison.analysis.metrics.is_empty() && comparison.valid {
         bail!("the results have no figure in common");
     }
     let path = command.out.clone().unwrap_or_else(|| comparison::default_path(&comparison.id));
     preflight::check_place(&path)?;
+    preflight::check_keeps(&path, files)?;
     comparison::write(&comparison, &path).context("writing the result; --out takes another place")?;
     ab::print(command.json, command.md, &comparison, &path).map(Compared::Valid)
 }
 
-/// In what any of the results differs from the first, but for what is meant to: within A and within B as well, since
-/// nothing may differ there.
-fn differences(runs: &[RunResult], files: &[PathBuf], vary: &[String]) -> Vec<Difference> {
+/// A result that is given twice would be a pair that says nothing new, and make the interval narrower all the same.
+fn told_once(runs: &[RunResult], files: &[PathBuf]) -> anyhow::Result<()> {
+    let half = runs.len() / 2;
+    for side in [0..half, half..runs.len()] {
+        for index in side.clone() {
+            let again = (side.start..index).find(|earlier| runs[*earlier].id == runs[index].id);
+            let Some(again) = again else { continue };
+            bail!("{} is the same run as {}: each counts once", files[index].display(), files[again].display());
+        }
+    }
+    Ok(())
+}
+
+/// In what any of the results differs from the first, within A and within B as well, since nothing may differ there;
+/// and apart from that in what the two are meant to.
+fn differences(runs: &[RunResult], files: &[PathBuf], vary: &[String]) -> (Vec<Difference>, Vec<Difference>) {
     let fields: Vec<_> = runs.iter().map(comparison::fields).collect();
     let half = runs.len() / 2;
     let mut differences = comparison::between(&fields[0], &fields[half], vary);
+    let mut varied = comparison::between(&fields[0], &fields[half], &[]);
+    varied.retain(|difference| !differences.contains(difference));
     for (side, begin) in [(Side::A, 0), (Side::B, half)] {
         for index in begin + 1..begin + half {
             let within = comparison::between(&fields[begin], &fields[index], &[]);
@@ -94,10 +112,15 @@ fn differences(runs: &[RunResult], files: &[PathBuf], vary: &[String]) -> Vec<Di
             }));
         }
     }
-    differences
+    (differences, varied)
 }
 
-fn comparison(of_a: &[RunResult], of_b: &[RunResult], differences: Vec<Difference>) -> Comparison {
+fn comparison(
+    of_a: &[RunResult],
+    of_b: &[RunResult],
+    differences: Vec<Difference>,
+    varied: Vec<Difference>,
+) -> Comparison {
     let (id, started_at) = environment::identify();
     let blocks = of_a.iter().zip(of_b).enumerate().map(|(index, (a, b))| Block {
         number: index + 1,
@@ -122,6 +145,7 @@ fn comparison(of_a: &[RunResult], of_b: &[RunResult], differences: Vec<Differenc
         until_width_percent: None,
         blocks: blocks.collect(),
         differences,
+        varied,
         analysis: Analysis::default(),
         valid: false,
         invalid_because: Vec::new(),
@@ -139,7 +163,7 @@ fn arm(runs: &[RunResult]) -> Arm {
         number => format!("{} and {} more", first.id, number - 1),
     };
     let program = Program { name: "wssbench".to_owned(), tool: Some(first.tool.clone()) };
-    Arm { label, options: Vec::new(), programs: vec![program], negotiated: Vec::new() }
+    Arm { label, options: run_options::of(&first.config), programs: vec![program], negotiated: Vec::new() }
 }
 
 fn leg(side: Side, run: &RunResult) -> Leg {

@@ -1,12 +1,15 @@
-//! `--config FILE`: TOML of [`RunConfig`], under what the command line names.
+//! `--config FILE`: TOML of [`RunConfig`], under what the command line names; and the same as the options that it stands
+//! for, where several layers of options meet.
 
 use std::path::Path;
 
 use anyhow::Context;
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Value;
 use wss_results::RunConfig;
+
+use crate::leg::run_options::run_command;
 
 /// The configuration of a file, with each option that the command line names laid over it. `command_line` is what
 /// was parsed from it, defaults included; `given` tells which of them the user wrote.
@@ -14,9 +17,7 @@ use wss_results::RunConfig;
 /// # Errors
 /// If the file cannot be read, is no TOML, or has a key that is no option: with the line.
 pub(crate) fn layer(path: &Path, command_line: &RunConfig, given: &ArgMatches) -> anyhow::Result<RunConfig> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let file: RunConfig =
-        toml::from_str(&text).with_context(|| format!("reading the options of {}", path.display()))?;
+    let (file, _) = read(path)?;
     let mut merged = serde_json::to_value(&file).context("laying the command line over the file")?;
     let named = serde_json::to_value(command_line).context("laying the command line over the file")?;
     for id in given.ids().map(clap::Id::as_str) {
@@ -25,6 +26,49 @@ pub(crate) fn layer(path: &Path, command_line: &RunConfig, given: &ArgMatches) -
         }
     }
     serde_json::from_value(merged).context("laying the command line over the file")
+}
+
+/// The options of a file, and nothing of what it leaves to the defaults: `--size=16KiB` each, a URL as it is.
+///
+/// # Errors
+/// As [`layer`].
+pub(crate) fn options(path: &Path) -> anyhow::Result<Vec<String>> {
+    let (_, named) = read(path)?;
+    let run = run_command();
+    let mut options = Vec::new();
+    leaves(&named, &mut |name, value| {
+        if let Some(argument) = run.get_arguments().find(|argument| argument.get_id() == name) {
+            options.extend(option(argument, value));
+        }
+    });
+    Ok(options)
+}
+
+/// What a file says: understood, and as it stands there.
+fn read(path: &Path) -> anyhow::Result<(RunConfig, toml::Table)> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let reading = || format!("reading the options of {}", path.display());
+    Ok((toml::from_str(&text).with_context(reading)?, toml::from_str(&text).with_context(reading)?))
+}
+
+fn leaves(table: &toml::Table, visit: &mut impl FnMut(&str, &toml::Value)) {
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(table) => leaves(table, visit),
+            leaf => visit(name, leaf),
+        }
+    }
+}
+
+/// An option with a value of a file, as often as there are values.
+fn option(argument: &Arg, value: &toml::Value) -> Vec<String> {
+    let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let Some(long) = argument.get_long() else { return vec![text(value)] };
+    match (argument.get_action(), value) {
+        (ArgAction::SetTrue, toml::Value::Boolean(true)) => vec![format!("--{long}")],
+        (_, toml::Value::Array(values)) => values.iter().map(|value| format!("--{long}={}", text(value))).collect(),
+        (_, value) => vec![format!("--{long}={}", text(value))],
+    }
 }
 
 /// Copies the field `name` from one configuration to another: at the top, or in whichever table has it.
@@ -67,6 +111,18 @@ mod tests {
         assert_eq!(config.limits.echo_timeout.to_string(), "9s");
         assert_eq!(config.limits.handshake_timeout.to_string(), "4s");
         assert_eq!(config.duration, RunConfig::default().duration);
+    }
+
+    #[test]
+    fn the_options_of_a_file_are_understood_as_the_file_is() {
+        let text = "connections = 7\nrate = 5000\nsize = \"16KiB\"\nno_first_echo = false\nclient_cpus = \"0,1\"\n\
+                    [tls]\ntls_version = \"1.3\"\nmtls = true\nalpn = [\"a\", \"b\"]\nresume = \"50%\"\n\
+                    [limits]\necho_timeout = \"3s\"";
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let options = options(file.path()).unwrap();
+        assert_eq!(crate::leg::run_options::parse(&options).unwrap(), layered(text, &[]).unwrap(), "{options:?}");
+        assert!(options.contains(&"--mtls".to_owned()) && options.contains(&"--no-first-echo=false".to_owned()));
     }
 
     #[test]

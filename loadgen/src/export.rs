@@ -43,6 +43,7 @@ pub(crate) struct ExportCommand {
 pub(crate) fn export(command: &ExportCommand) -> anyhow::Result<()> {
     if let Some(path) = &command.out {
         preflight::check_place(path)?;
+        preflight::check_keeps(path, std::slice::from_ref(&command.result))?;
     }
     let source = Source::read(&command.result)?;
     let options = Options { format: command.format, latency: command.latency.as_deref(), better: command.better };

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
 use clap::{Args, Subcommand};
 use wss_results::comparison;
 use wss_results::history::{self, Added, BadLine, Entry};
@@ -87,6 +88,11 @@ fn add(comparisons: &[PathBuf], path: &Path) -> anyhow::Result<()> {
         .iter()
         .map(|path| Ok(Entry::of(&comparison::read(path)?)?))
         .collect::<anyhow::Result<Vec<Entry>>>()?;
+    let known = if path.is_file() { history::read(path)?.entries } else { Vec::new() };
+    for (index, entry) in entries.iter().enumerate() {
+        let again = known.iter().chain(&entries[..index]).any(|other| other.comparison == entry.comparison);
+        ensure!(!again, "{}: {} is there already, or is given twice", path.display(), entry.comparison);
+    }
     for entry in &entries {
         let Added { line, after_torn } = history::append(path, entry)?;
         if after_torn {

@@ -1,7 +1,7 @@
 //! What cannot be is said before the run, with the figure: open files, ports, memory, lengths of time, the result's
 //! place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use procfs::Current;
@@ -137,6 +137,17 @@ pub(crate) fn check_place(path: &Path) -> anyhow::Result<()> {
     let trial = folder.join(format!(".wssbench-{}.trial", std::process::id()));
     std::fs::File::create_new(&trial).with_context(place)?;
     std::fs::remove_file(&trial).with_context(place)
+}
+
+/// Checks that what is written does not take the place of what it is made from.
+///
+/// # Errors
+/// If it would.
+pub(crate) fn check_keeps(path: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let same =
+        |input: &PathBuf| matches!((input.canonicalize(), path.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    ensure!(!inputs.iter().any(same), "{} is what is read here; --out takes another place", path.display());
+    Ok(())
 }
 
 /// Ports that a source address can connect from.

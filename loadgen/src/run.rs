@@ -86,7 +86,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
 
     store::write(&result, &path).with_context(|| "writing the result; --out takes another place")?;
     if command.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        print!("{}", store::json(&result)?);
     } else {
         println!("{}\nresult: {}", report::terminal(&result), path.display());
     }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use wss_results::report::sweep as report;
+use wss_results::store;
 use wss_results::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
 
 pub(crate) use self::options::SweepCommand;
@@ -136,7 +137,7 @@ fn run_leg(runner: &Runner, program: &Path, sweep: &SweepResult, number: usize) 
 
 fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
     if options.json {
-        println!("{}", serde_json::to_string_pretty(sweep)?);
+        print!("{}", store::json(sweep)?);
     } else if options.csv {
         print!("{}", report::csv(sweep).context("writing CSV")?);
     } else if options.md {

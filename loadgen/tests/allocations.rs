@@ -26,7 +26,7 @@ const RATE: f64 = 2_000.0;
 const SHORT: &str = "250ms";
 const LONG: &str = "1250ms";
 /// What a second more adds by itself: a tick of the progress, an interval of the result.
-const A_SECOND: f64 = 40.0 / RATE;
+const A_SECOND: f64 = 60.0 / RATE;
 
 /// Allocations a message, on one end, with these layers.
 ///

@@ -165,12 +165,63 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     let ended = start_in(inside, &["compare", text(&one), text(&other), "--force", "--out", text(&forced)]);
     assert!(ended.end_within(BOUND).stdout.contains("FORCED"));
 
+    // What is meant to differ is told with the result.
+    let meant = path(&folder, "meant.json");
+    let fields = ["--vary=config.tls.group", "--vary=config.size", "--vary=negotiated"];
+    let compare = ["compare", text(&one), text(&other), "--out", text(&meant)];
+    let inside = tempfile::tempdir_in(folder.path()).unwrap();
+    let told = start_in(inside, &[&compare[..], &fields].concat()).end_within(BOUND).stdout;
+    assert!(told.contains("varied: config.size: A \"64B\", B \"100B\""), "{told}");
+    let meant = comparison::read(&meant).unwrap();
+    assert!(meant.varied.iter().any(|one| one.field == "config.tls.group") && meant.differences.is_empty());
+    // What was run is in the result, of which a history makes its series.
+    assert!(
+        meant.a.options.contains(&"--connections=5".to_owned()) && meant.b.options.contains(&"--size=100B".to_owned())
+    );
+
     assert!(says(&folder, 1, &["compare", text(&one), text(&two), text(&other)]).contains("3 files are no pairs"));
+    let twice = ["compare", text(&one), text(&one), text(&two), text(&two)];
+    assert!(says(&folder, 1, &twice).contains("is the same run as"));
+    let onto = ["compare", text(&one), text(&two), "--out", text(&one)];
+    assert!(says(&folder, 1, &onto).contains("is what is read here"));
+    let onto = ["export", text(&one), "--format=csv", "--out", text(&one)];
+    assert!(says(&folder, 1, &onto).contains("is what is read here"));
+    wss_results::store::read(&one).unwrap();
     assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("this wssbench reads wssbench.run/1"));
     let policy = path(&folder, "perf.toml");
     std::fs::write(&policy, "[metrics.echo_p50_us]\nthreshold = \"2%\"\n").unwrap();
     let gate = ["gate", text(&forced), "--policy", text(&policy)];
     assert!(says(&folder, 4, &gate).starts_with("NOT COMPARABLE"));
+}
+
+#[test]
+fn two_files_that_differ_in_the_load_alone_are_two_configurations() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, size: &str| {
+        let file = path(&folder, name);
+        std::fs::write(&file, format!("size = \"{size}\"\n")).unwrap();
+        file
+    };
+    let (a, b) = (file("a.toml", "64B"), file("b.toml", "16KiB"));
+    let out = path(&folder, "sizes.json");
+    let ended = wssbench(&[
+        "ab",
+        "--a",
+        text(&a),
+        "--b",
+        text(&b),
+        "--parts=echo",
+        "--leg=200ms",
+        "--blocks=1",
+        "--out",
+        text(&out),
+    ]);
+    assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
+    let comparison = comparison::read(&out).unwrap();
+    assert_eq!(
+        (&comparison.a.options[..], &comparison.b.options[..]),
+        (&["--size=64B".to_owned()][..], &["--size=16KiB".to_owned()][..])
+    );
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn of_a_list_with_a_mistake_in_it_nothing_is_added() {
     }
     let again = folder.path().join("comparison-0.json").display().to_string();
     let ended = wssbench(&["history", "add", &again, "--file", &file]);
-    assert!(ended.refusal().ends_with("comparison comparison-0 is in line 1 already"), "{ended}");
+    assert!(ended.refusal().ends_with("comparison-0 is there already, or is given twice"), "{ended}");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 

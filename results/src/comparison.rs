@@ -2,7 +2,7 @@
 //! here stay.
 //!
 //! Two arms, A and B, have their legs in blocks; the unit of all that is concluded ([`Analysis`]) is the block, never the
-//! request. A block that the machine disturbed is dropped as a whole, by signs that do not look at the figures
+//! request. A block that the machine disturbed is dropped as a whole, by signs that do not look at the ratios
 //! ([`Signs`]); it stays in the file with the reason.
 
 mod analysis;
@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::run_result::{Environment, Negotiated, Tool};
+use crate::statistics::MIN_PAIRS;
 use crate::store::{self, StoreError};
 use crate::sweep_result::{Metric, Part, PartResult, metric_of};
 
@@ -57,6 +58,9 @@ pub struct Comparison {
     pub blocks: Vec<Block>,
     /// In what the two differ that is to be the same; empty, unless it was forced.
     pub differences: Vec<Difference>,
+    /// In what they differ because they are meant to: what `compare --vary` named.
+    #[serde(default)]
+    pub varied: Vec<Difference>,
     /// What follows from the blocks.
     pub analysis: Analysis,
     /// Whether all of it was run and what follows can be trusted.
@@ -84,7 +88,8 @@ pub enum Kind {
 pub struct Arm {
     /// What tells it from the other, as it was asked for.
     pub label: String,
-    /// Options of `wssbench run` that it adds to those of the parts, `--option=value` each.
+    /// Options of `wssbench run` that it adds to those of the parts, `--option=value` each; of results that existed all
+    /// that are not the defaults.
     pub options: Vec<String>,
     /// The programs that have their turns as it, or measured it.
     pub programs: Vec<Program>,
@@ -211,6 +216,14 @@ impl Comparison {
         self.used_blocks().filter_map(floor).collect()
     }
 
+    /// Whether it may end before all blocks were run: the intervals of the primary figures are as narrow as was asked.
+    /// Never because something was found: to stop on that would find something in the end wherever there is nothing.
+    pub fn is_narrow(&self) -> bool {
+        let Some(wanted) = self.until_width_percent else { return false };
+        let narrow = self.analysis.widest_percent().is_some_and(|widest| widest <= wanted);
+        self.analysis.blocks_used >= MIN_PAIRS && narrow
+    }
+
     /// The figure of one with that name.
     pub fn figure(&self, metric: Metric) -> Option<&ComparedMetric> {
         self.analysis.metrics.iter().find(|figure| figure.metric == metric)
@@ -239,7 +252,7 @@ impl Block {
 ///
 /// The same as the committed `results/schema/wssbench.comparison-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of::<Comparison>()
+    crate::schema::of_file::<Comparison>()
 }
 
 /// Where a comparison goes if nobody says: `results/runs/<id>.comparison.json`, relative to the current folder.

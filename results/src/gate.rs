@@ -27,6 +27,13 @@ pub struct Scenario<'a> {
     pub comparison: &'a Comparison,
 }
 
+/// JSON Schema, draft 2020-12, of what `wssbench gate --json` prints.
+///
+/// The same as the committed `results/schema/wssbench.gate-1.json`.
+pub fn schema() -> serde_json::Value {
+    crate::schema::of::<Verdicts>()
+}
+
 /// What the policy says of all comparisons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdicts {

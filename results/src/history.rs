@@ -164,6 +164,12 @@ impl Entry {
 }
 
 impl Build {
+    /// What tells it from others: version and commit, wherever it lay; its label only if it has neither.
+    fn identity(&self) -> [Option<&str>; 3] {
+        let label = (self.version.is_none() || self.commit.is_none()).then_some(self.label.as_str());
+        [self.version.as_deref(), self.commit.as_deref(), label]
+    }
+
     fn of(arm: &Arm) -> Self {
         let tools = || arm.programs.iter().filter_map(|program| program.tool.as_ref());
         let commits = tools().filter_map(|tool| {

@@ -13,7 +13,7 @@ pub struct IoTotals {
     pub submissions: u64,
     /// Completions taken from the ring. A multishot operation has many; a send that went out at once has none.
     pub completions: u64,
-    /// Receive buffers that the kernel may fill, over all threads; 0 where each receive brings its own.
+    /// Receive buffers in use, over all threads: more whenever there were too few; 0 where each receive brings its own.
     pub buffers: u64,
     /// The fewest of them that were left at any time, of one thread.
     pub buffers_low_water: u64,
@@ -21,6 +21,9 @@ pub struct IoTotals {
     pub no_buffers: u64,
     /// Sends that the socket took only a part of, or nothing: the rest waited for room.
     pub partial_sends: u64,
+    /// Sends of many bytes that were made by a call of their own, from where the bytes were; in no other count.
+    #[serde(default)]
+    pub direct_sends: u64,
     /// Times that the completion queue was full and the kernel kept completions back.
     pub overflows: u64,
 }
@@ -39,6 +42,7 @@ impl IoTotals {
         self.buffers += other.buffers;
         self.no_buffers += other.no_buffers;
         self.partial_sends += other.partial_sends;
+        self.direct_sends += other.direct_sends;
         self.overflows += other.overflows;
     }
 
@@ -53,6 +57,7 @@ impl IoTotals {
             buffers_low_water: self.buffers_low_water,
             no_buffers: self.no_buffers.saturating_sub(earlier.no_buffers),
             partial_sends: self.partial_sends.saturating_sub(earlier.partial_sends),
+            direct_sends: self.direct_sends.saturating_sub(earlier.direct_sends),
             overflows: self.overflows.saturating_sub(earlier.overflows),
         }
     }
@@ -133,6 +138,7 @@ mod tests {
             buffers_low_water: 250 / factor,
             no_buffers: factor,
             partial_sends: 2 * factor,
+            direct_sends: 4 * factor,
             overflows: 3 * factor,
         };
         let phase = look(5).since(&look(2));

@@ -7,6 +7,7 @@
 
 pub mod comparison;
 pub mod config;
+pub mod counts;
 pub mod engines_result;
 pub mod export;
 pub mod gate;

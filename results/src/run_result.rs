@@ -318,6 +318,9 @@ pub struct Warmup {
 pub struct Side {
     /// Engine.
     pub engine: EngineKind,
+    /// The form that it took, as `wssbench engines` tells it: an older kernel brings about another. Null of older results.
+    #[serde(default)]
+    pub engine_form: Option<String>,
     /// Worker threads.
     pub threads: usize,
     /// CPUs it was pinned to, if it was.

@@ -66,6 +66,7 @@ fn ring(enters: u64, buffers_low_water: u64) -> IoTotals {
 fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
     Side {
         engine: EngineKind::Uring,
+        engine_form: Some("DEFER_TASKRUN, multishot accept, multishot receive, sends without completion".to_owned()),
         threads: 1,
         cpus: Some(cpu.to_owned()),
         cpu_utilisation,

@@ -11,12 +11,22 @@ use crate::run_result::RunResult;
 ///
 /// The same as the committed `results/schema/wssbench.run-1.json`.
 pub fn run_schema() -> serde_json::Value {
-    of::<RunResult>()
+    of_file::<RunResult>()
 }
 
 /// JSON Schema, draft 2020-12, of what is written of a type.
 pub(crate) fn of<T: JsonSchema>() -> serde_json::Value {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// [`of`], of what [`store`](crate::store) writes as a file, which ends with a digest.
+pub(crate) fn of_file<T: JsonSchema>() -> serde_json::Value {
+    let mut schema = of::<T>();
+    schema["properties"]["digest"] = serde_json::json!({
+        "type": "string",
+        "description": "Over all other fields, by which an edit shows; absent of older files.",
+    });
+    schema
 }
 
 /// Fails unless `results/schema/<name>` is `schema`.

@@ -22,6 +22,9 @@ pub struct ServerStats {
     pub pid: u32,
     /// Engine of every worker.
     pub engine: EngineKind,
+    /// The form that it took; null of older servers.
+    #[serde(default)]
+    pub engine_form: Option<String>,
     /// The stack it serves.
     pub layer: Layer,
     /// Worker threads.

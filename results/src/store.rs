@@ -2,6 +2,9 @@
 //!
 //! A file under its own name is always complete: it is written beside it under another one, brought to the disk,
 //! and then renamed. A process that is killed in between leaves at most that other file, whose name begins with a dot.
+//! Its last field is a digest of all others: a file that was edited is not read.
+
+mod digest;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -11,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::digest::Sealed;
 use crate::latency::HistogramError;
 use crate::named_latency;
 use crate::run_result::{RunResult, SCHEMA};
@@ -64,6 +68,12 @@ pub enum StoreError {
         /// The schema that was expected.
         schema: &'static str,
     },
+    /// It does not hold what it was written with.
+    #[error("{}: the file was edited after it was written: what it says is not what its digest is of", path.display())]
+    Edited {
+        /// The file.
+        path: PathBuf,
+    },
     /// A latency without its samples.
     #[error("{}: {latency}: {source}", path.display())]
     Histogram {
@@ -93,11 +103,18 @@ pub fn write(result: &RunResult, path: &Path) -> Result<(), StoreError> {
 
 /// [`write()`], for a result of any kind.
 pub(crate) fn write_as<T: Serialize + DeserializeOwned>(result: &T, path: &Path) -> Result<(), StoreError> {
-    let mut json = serde_json::to_vec_pretty(result)
-        .and_then(|json| serde_json::from_slice::<T>(&json).map(|_| json))
+    let json = json(result)
+        .and_then(|json| serde_json::from_str::<T>(&json).map(|_| json))
         .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })?;
-    json.push(b'\n');
-    write_bytes(&json, path)
+    write_bytes(json.as_bytes(), path)
+}
+
+/// A result as its file has it: indented JSON with the digest, ending with a newline.
+///
+/// # Errors
+/// If it cannot be made into JSON.
+pub fn json<T: Serialize>(result: &T) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&Sealed::new(result)?)? + "\n")
 }
 
 /// Writes what was made from a result, as [`write()`] does.
@@ -147,14 +164,19 @@ pub(crate) fn schema_of(expected: &'static str, path: &Path) -> Result<String, S
     read_named(expected, path).map(|(_, schema)| schema)
 }
 
-/// [`read`], for a result of any kind: of this schema and complete; what its histograms hold is not looked at.
+/// [`read`], for a result of any kind: of this schema, complete and unedited; what its histograms hold is not looked at.
 pub(crate) fn read_as<T: DeserializeOwned>(schema: &'static str, path: &Path) -> Result<T, StoreError> {
     // The schema first and alone: what another version changed must not read as an error in the file.
     let (text, found) = read_named(schema, path)?;
     if found != schema {
         return Err(StoreError::UnknownSchema { path: path.to_owned(), found, schema });
     }
-    serde_json::from_str(&text).map_err(|source| malformed(schema, path, source))
+    let malformed = |source| malformed(schema, path, source);
+    let result = serde_json::from_str(&text).map_err(malformed)?;
+    if !digest::is_as_written(serde_json::from_str(&text).map_err(malformed)?) {
+        return Err(StoreError::Edited { path: path.to_owned() });
+    }
+    Ok(result)
 }
 
 /// The text of a file and the schema that it names.
@@ -306,6 +328,29 @@ mod tests {
         assert_eq!(read.handshake.io, PhaseIo::default());
         assert_eq!(read.echo.unwrap().io, PhaseIo::default());
         assert_eq!(read.config.engine, EngineKind::TokioUring);
+    }
+
+    #[test]
+    fn a_file_that_was_edited_says_so_and_one_that_was_laid_out_anew_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        write(&handshake_run(), &path).unwrap();
+        let written = fs::read_to_string(&path).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&written).unwrap();
+        fs::write(&path, value.to_string()).unwrap();
+        assert_eq!(read(&path).unwrap(), handshake_run());
+        for pointer in ["/handshake/server_cpu_ns", "/handshake/tls/p50", "/valid", "/environment/cpu_model"] {
+            let place = value.pointer_mut(pointer).unwrap();
+            let before = place.clone();
+            *place = match &before {
+                serde_json::Value::Bool(flag) => (!flag).into(),
+                serde_json::Value::String(_) => "another".into(),
+                _ => 1.into(),
+            };
+            let sentence = refusal(&value.to_string());
+            assert!(sentence.contains("edited after it was written"), "{pointer}: {sentence}");
+            *value.pointer_mut(pointer).unwrap() = before;
+        }
     }
 
     #[test]

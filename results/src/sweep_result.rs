@@ -212,7 +212,7 @@ pub fn metric_of(parts: &[PartResult], metric: Metric) -> Option<f64> {
 ///
 /// The same as the committed `results/schema/wssbench.sweep-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of::<SweepResult>()
+    crate::schema::of_file::<SweepResult>()
 }
 
 /// Where a sweep's result goes if nobody says: `results/runs/<id>.sweep.json`, relative to the current folder.

@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio_rustls::TlsAcceptor;
 use wss_results::config::tls::{CertificateChoice, CertificateKind, CostSplit};
 use wss_results::{EngineKind, Layer};
-use wss_wire::engine::EngineError;
+use wss_wire::engine::{self, EngineError};
 use wss_wire::machine;
 use wss_wire::tls::{Identity, Role, ServerExtras, certificate_kind, read_certificates, server_config};
 use wss_wire::upgrade::ServerUpgrade;
@@ -93,6 +93,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let (workers, address) = start_workers(options, acceptor, &events)?;
     let about = About {
         engine: options.engine,
+        engine_form: engine::form(options.engine),
         layer: options.layer,
         workers: workers.commands.clone(),
         start: Instant::now(),

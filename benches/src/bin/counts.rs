@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::{Parser, ValueEnum};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use wss_benches::count::Counts;
 use wss_benches::over_sockets::Programs;
 use wss_benches::subject::Subject;
 use wss_benches::{allocations, callgrind, instructions, on_the_wire, strace};
 use wss_results::EngineKind;
+use wss_results::counts::{Change, Counts};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -48,6 +48,10 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Say what differs from these counts, of another build, by more than the floors; exit code 2 if any is more
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+
     /// How often each is counted, 5 at least
     #[arg(long, value_name = "N", default_value_t = REPEATS_LEAST)]
     repeats: usize,
@@ -63,8 +67,10 @@ struct Options {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match instructions::asked_to_run(&arguments).unwrap_or_else(|| counts(&Options::parse())) {
-        Ok(()) => ExitCode::SUCCESS,
+    match instructions::asked_to_run(&arguments)
+        .map_or_else(|| counts(&Options::parse()), |ran| ran.map(|()| ExitCode::SUCCESS))
+    {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("counts: {error:#}");
             ExitCode::FAILURE
@@ -72,9 +78,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn counts(options: &Options) -> anyhow::Result<()> {
+fn counts(options: &Options) -> anyhow::Result<ExitCode> {
     let repeats = options.repeats;
     ensure!(repeats >= REPEATS_LEAST, "--repeats is {repeats}: a floor needs {REPEATS_LEAST} at least");
+    // What cannot be read is told before all the counting.
+    let before = options.against.as_deref().map(Counts::read).transpose()?;
     let program = std::env::current_exe()?;
     let (mut counts, mut skipped) = (Vec::new(), Vec::new());
     for signal in Signal::ALL.into_iter().filter(|signal| options.signal.contains(signal)) {
@@ -108,5 +116,24 @@ fn counts(options: &Options) -> anyhow::Result<()> {
     if let Some(path) = &options.json {
         counts.write(path)?;
     }
-    Ok(())
+    before.map_or(Ok(ExitCode::SUCCESS), |before| compare(&counts, &before))
+}
+
+/// Says what differs, of the signals that were asked for now.
+fn compare(now: &Counts, before: &Counts) -> anyhow::Result<ExitCode> {
+    ensure!(
+        now.profile == before.profile,
+        "a {} build has other counts than a {} build: they are not comparable",
+        now.profile,
+        before.profile
+    );
+    let changes = now.changes(before);
+    println!();
+    if changes.is_empty() {
+        println!("Nothing differs by more than its floor.");
+    }
+    for change in &changes {
+        println!("{change}");
+    }
+    Ok(if changes.iter().any(Change::is_more) { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }

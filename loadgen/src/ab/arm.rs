@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use wss_results::comparison::{Arm, Program};
 
 use super::{AbCommand, Turn};
+use crate::config_file;
 use crate::leg::this_program;
 
 /// One of the two, with what runs it.
@@ -50,7 +51,8 @@ fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Turns> {
         (joined(&words)?, vec![this_program()?])
     } else if Path::new(given).extension().is_some_and(|extension| extension == "toml") {
         ensure!(Path::new(given).is_file(), "{option}: there is no file {given}");
-        (vec![format!("--config={given}")], vec![this_program()?])
+        // As options, so that they win over those of a part, and so that the result says what was run.
+        (config_file::options(Path::new(given)).with_context(|| option.to_owned())?, vec![this_program()?])
     } else {
         (Vec::new(), given.split(',').map(|path| program(option, path)).collect::<anyhow::Result<_>>()?)
     };
@@ -128,7 +130,11 @@ fn joined(words: &[String]) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use wss_results::Size;
+    use wss_results::sweep_result::PartKind;
+
     use super::*;
+    use crate::leg::{parts, run_options};
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
@@ -151,14 +157,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_says_wins_over_what_is_said_of_both_and_over_the_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("large.toml");
+        fs::write(&file, "size = \"16KiB\"\nconnections = 9").unwrap();
+        let turns = one("--a", file.to_str().unwrap(), &words("--connections=5 --seed=3")).unwrap();
+        assert_eq!(turns.arm.options, ["--seed=3", "--connections=9", "--size=16KiB"]);
+        let echo = &parts::parts(&[PartKind::Echo], parts::LEG, None, &[])[0];
+        let config = run_options::parse(&parts::arguments(echo, &turns.arm.options)).unwrap();
+        assert_eq!((config.size, config.connections), (Size(16 << 10), 9));
+    }
+
+    #[test]
     fn a_label_does_not_tell_where_on_the_machine_a_program_lies() {
         assert_eq!(labels("/home/somebody/work/base/wssbench,./wssbench"), "base/wssbench, wssbench");
     }
 
     #[test]
     fn what_is_no_program_is_told_with_what_could_be() {
-        let sentence = one("--a", "Cargo.toml", &[]).err();
-        assert!(sentence.is_none(), "the package's own manifest is a TOML file that exists");
+        let sentence = format!("{:#}", one("--a", "Cargo.toml", &[]).err().unwrap());
+        assert!(sentence.contains("Cargo.toml") && sentence.contains("unknown field"), "{sentence}");
         let sentence = format!("{:#}", one("--b", "src/ab.rs", &[]).err().unwrap());
         assert!(sentence.contains("is no program") && sentence.contains("--suite aes128"), "{sentence}");
         let sentence = format!("{:#}", one("--b", "nowhere", &[]).err().unwrap());

@@ -7,8 +7,8 @@ use clap::Args;
 use wss_results::sweep_result::{Part, PartKind};
 use wss_results::{HumanDuration, Percent};
 
-use super::LEAST_BLOCKS;
 use crate::leg::parts;
+use wss_results::statistics::MIN_PAIRS;
 
 /// Blocks if nothing says otherwise.
 const BLOCKS: usize = 12;
@@ -77,10 +77,10 @@ impl AbCommand {
     pub(super) fn blocks(&self) -> anyhow::Result<usize> {
         let usual = if self.until_width.is_some() { BLOCKS_UNTIL_WIDTH } else { BLOCKS };
         let blocks = self.blocks.unwrap_or(usual);
-        ensure!(blocks > 0, "--blocks is 0: give at least 1, and at least {LEAST_BLOCKS} for intervals");
+        ensure!(blocks > 0, "--blocks is 0: give at least 1, and at least {MIN_PAIRS} for intervals");
         ensure!(
-            self.until_width.is_none() || blocks >= LEAST_BLOCKS,
-            "--until-width needs at least {LEAST_BLOCKS} blocks, and --blocks is {blocks}"
+            self.until_width.is_none() || blocks >= MIN_PAIRS,
+            "--until-width needs at least {MIN_PAIRS} blocks, and --blocks is {blocks}"
         );
         Ok(blocks)
     }

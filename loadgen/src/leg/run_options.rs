@@ -1,10 +1,12 @@
 //! The options of `run` as text, `--option=value` each, between the verbs that start runs and the runs.
 
 use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+use serde_json::Value;
 use wss_results::RunConfig;
 use wss_results::config::CpuList;
 
@@ -65,10 +67,54 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<RunConfig> {
     RunConfig::from_arg_matches(&matches).map_err(|error| anyhow!(in_words(&error)))
 }
 
+/// The options of a run that are not the defaults, but for the seed: what else was asked, `--option=value` each.
+pub(crate) fn of(config: &RunConfig) -> Vec<String> {
+    let fields = |config: &RunConfig| {
+        let mut fields = BTreeMap::new();
+        leaves("", &serde_json::to_value(config).unwrap_or_default(), &mut fields);
+        fields
+    };
+    let (usual, asked) = (fields(&RunConfig::default()), fields(config));
+    let other = asked.into_iter().filter(|(name, value)| name != "seed" && usual.get(name) != Some(value));
+    let run = run_command();
+    let option = |(name, value): (String, Value)| {
+        let argument = run.get_arguments().find(|argument| argument.get_id() == name.as_str())?;
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some(argument.get_long().map_or_else(|| value.clone(), |long| format!("--{long}={value}")))
+    };
+    other.filter_map(option).collect()
+}
+
+fn leaves(name: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves(name, value, into)),
+        leaf => drop(into.insert(name.to_owned(), leaf.clone())),
+    }
+}
+
 /// A parser's error without what is around it: the first line and what it lists.
 pub(crate) fn in_words(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ");
     let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();
     text[..end.unwrap_or(text.len())].trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_that_are_not_the_defaults_are_told_and_the_seed_is_not() {
+        assert_eq!(of(&RunConfig::default()), [""; 0]);
+        let words =
+            ["--connections=4", "--seed=7", "--mtls", "--suite=TLS13_CHACHA20_POLY1305_SHA256", "--echo-timeout=3s"];
+        let config = parse(&words.map(str::to_owned)).unwrap();
+        let told = of(&config);
+        assert!(!told.iter().any(|option| option.contains("seed")), "{told:?}");
+        for option in ["--connections=4", "--mtls=true", "--suite=TLS13_CHACHA20_POLY1305_SHA256", "--echo-timeout=3s"]
+        {
+            assert!(told.contains(&option.to_owned()), "{option} is not in {told:?}");
+        }
+    }
 }

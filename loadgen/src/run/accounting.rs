@@ -6,7 +6,7 @@ use wss_results::config::tls::CostSplit;
 use wss_results::run_result::{HandshakeResult, Side};
 use wss_results::server_stats::HandshakeTotals;
 use wss_results::{Layer, ServerStats};
-use wss_wire::machine;
+use wss_wire::{engine, machine};
 
 use super::{Run, cost};
 use crate::environment;
@@ -93,6 +93,7 @@ impl Run<'_> {
         let client_used = |spent: &Spent| used(spent.client_cpu, spent, setup.threads);
         let client = Side {
             engine: setup.client_engine,
+            engine_form: engine::form(setup.client_engine),
             threads: setup.threads,
             cpus: Some(setup.client_cpus.to_string()),
             cpu_utilisation: spent.map_or(0.0, client_used),
@@ -105,6 +106,7 @@ impl Run<'_> {
             |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers));
         let server = Side {
             engine: stats.engine,
+            engine_form: stats.engine_form.clone(),
             threads: stats.workers,
             cpus: setup.embedded.as_ref().map(|_| setup.server_cpus.to_string()),
             cpu_utilisation: spent.map_or(0.0, server_used),

@@ -34,6 +34,7 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
         until_width_percent: None,
         blocks: (1..=10).map(|block| self::block(block, number, factor)).collect(),
         differences: Vec::new(),
+        varied: Vec::new(),
         analysis: Analysis::default(),
         valid: true,
         invalid_because: Vec::new(),

@@ -32,12 +32,18 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
         "kernel": environment.kernel,
         "cpu_model": environment.cpu_model,
         "cores": environment.cores,
-        "memory_bytes": environment.memory_bytes,
+        // In whole GiB: what the kernel leaves of it differs a little from boot to boot.
+        "memory_gib": environment.memory_bytes.div_ceil(1 << 30),
         "governor": environment.governor,
         "hypervisor": environment.hypervisor,
         "clocksource": environment.clocksource,
     });
     flatten("environment", &machine, &mut fields);
+    let forms = [("client", Some(&run.client)), ("server", run.server.as_ref())];
+    fields.extend(forms.into_iter().filter_map(|(end, side)| {
+        let form = side?.engine_form.clone()?;
+        Some((format!("{end}.engine_form"), form))
+    }));
     fields.insert("tool.profile".to_owned(), run.tool.profile.clone());
     let sorts: BTreeSet<String> =
         run.negotiated.iter().map(|sort| crate::report::words::sort_of_handshake(&sort.negotiated)).collect();

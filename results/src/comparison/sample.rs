@@ -34,6 +34,7 @@ pub(crate) fn comparison(blocks: usize, factor: f64) -> Comparison {
         until_width_percent: None,
         blocks: (1..=blocks).map(|number| block(number, factor)).collect(),
         differences: Vec::new(),
+        varied: Vec::new(),
         analysis: Analysis::default(),
         valid: true,
         invalid_because: Vec::new(),

@@ -1,4 +1,6 @@
-//! What tells of a block that the machine disturbed it, without a look at what was measured.
+//! What tells of a block that the machine disturbed it, without a look at the ratios: of all signs only the generator's
+//! lateness is measured by a leg itself. A run judges it by its own median (`validity`), so that the limit is laxer for a
+//! slow side than for a fast one; the generator is late by the machine's doing, and seldom.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

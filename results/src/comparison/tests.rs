@@ -60,6 +60,34 @@ fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason
 }
 
 #[test]
+fn a_block_with_a_late_generator_is_dropped_and_one_with_errors_is_not() {
+    let mut late = comparison(12, 1.0);
+    let part = &mut late.blocks[3].legs[2].parts[0];
+    (part.valid, part.disturbed) = (false, true);
+    part.invalid_because = vec!["the generator was late by 2 ms".to_owned()];
+    late.conclude();
+    assert!(late.blocks[3].dropped.as_ref().unwrap().contains("late by 2 ms"));
+    assert!(late.valid && late.analysis.blocks_dropped == 1, "{:?}", late.invalid_because);
+    late.blocks[3].legs[2].parts[0].disturbed = false;
+    late.conclude();
+    assert!(late.blocks[3].dropped.is_none() && !late.valid);
+}
+
+#[test]
+fn a_comparison_ends_early_when_its_intervals_are_narrow_and_for_no_other_reason() {
+    let narrow = |blocks: usize, factor: f64, until: Option<f64>| {
+        let mut one = comparison(blocks, factor);
+        one.until_width_percent = until;
+        one.is_narrow()
+    };
+    let width = comparison(12, 1.0).analysis.widest_percent().unwrap();
+    assert!(narrow(12, 1.0, Some(width)) && !narrow(12, 1.0, Some(width * 0.9)));
+    assert!(!narrow(12, 1.5, None), "whatever was found");
+    assert!(!narrow(12, 1.5, Some(width * 0.5)), "whatever was found");
+    assert!(!narrow(5, 1.0, Some(100.0)), "fewer than six have no interval");
+}
+
+#[test]
 fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
     let mut one = comparison(12, 1.0);
     let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped.clone()).collect::<Vec<_>>();

@@ -161,3 +161,8 @@ fn a_verdict_reads_the_same_as_ever() {
     insta::assert_snapshot!("terminal", crate::report::gate::terminal(&verdicts, &scenarios));
     insta::assert_snapshot!("markdown", crate::report::gate::markdown(&verdicts, &scenarios));
 }
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_types() {
+    crate::schema::assert_committed("wssbench.gate-1.json", &schema());
+}

@@ -43,13 +43,14 @@ pub struct Point<'a> {
 pub fn series(entries: &[Entry]) -> Vec<Series<'_>> {
     let mut found = BTreeMap::<_, Vec<(usize, &Entry)>>::new();
     for (index, entry) in entries.iter().enumerate() {
-        let key = (&entry.reference, &entry.environment, entry.measured.as_str());
+        let key = (entry.reference.identity(), &entry.environment, entry.measured.as_str());
         found.entry(key).or_default().push((index, entry));
     }
     let mut found: Vec<_> = found.into_iter().collect();
     found.sort_by_key(|(_, members)| members.last().map(|(index, _)| *index));
-    let series = found.into_iter().map(|((reference, environment, measured), members)| {
+    let series = found.into_iter().map(|((_, environment, measured), members)| {
         let mut entries: Vec<&Entry> = members.into_iter().map(|(_, entry)| entry).collect();
+        let reference = &entries[0].reference;
         // Results may be added later than others that were measured after them.
         entries.sort_by(|one, other| one.started_at.cmp(&other.started_at));
         Series { reference, environment, measured, entries }

@@ -119,12 +119,16 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
 
 /// Sentences that whoever reads the table needs.
 fn legend(comparison: &Comparison) -> String {
+    let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
+    let several = if several { " and which of the builds had its turn" } else { "" };
     let floor = match comparison.kind {
-        Kind::Files => String::new(),
+        Kind::Files => {
+            " Results that existed have no A/A floor of their own: compare some of A's with others of A's.".to_owned()
+        }
         Kind::Ab | Kind::Aa => format!(
-            " A/A floor: one leg of each side against the other one of each, which differ by nothing but noise. A block \
-             is dropped as a whole, by signs that do not look at its figures: steal time over {}, stalls on memory over {}, fixed \
-             work slower by {}, a late generator.",
+            " A/A floor: one leg of each side against the other one of each, which differ by nothing but noise{several}. \
+             A block is dropped as a whole, by the machine's signs: steal time over {}, stalls on memory over {}, fixed work \
+             slower by {}, or a generator that was late by a run's own rule.",
             percent_to(LIMITS.steal_percent, 2),
             percent_to(LIMITS.stall_percent, 2),
             percent_to(LIMITS.control_percent, 2)
@@ -133,7 +137,7 @@ fn legend(comparison: &Comparison) -> String {
     format!(
         "Figures are medians over the legs. B ÷ A: Hodges–Lehmann centre of the blocks' ratios, with the exact Wilcoxon \
          signed-rank interval of 95%; ?: too few blocks for one. ≈: 1 is in it, and no difference is larger than this. \
-         Detectable: the least difference that such a comparison finds in four of five cases.{floor}"
+         Detectable: the least difference that such a comparison finds in about four of five cases.{floor}"
     )
 }
 

@@ -15,12 +15,17 @@ fn verdict(verdicts: &Verdicts) -> String {
         gated.filter(|row| row.verdict == verdict).map(|row| name(verdicts, row)).collect::<Vec<_>>()
     };
     let regressions = of(Verdict::Regression);
-    let open: Vec<String> = [of(Verdict::Inconclusive), of(Verdict::Missing)].concat();
+    let told = [(of(Verdict::Inconclusive), "more blocks would tell"), (of(Verdict::Missing), "not measured")];
+    let open: Vec<String> = told
+        .into_iter()
+        .filter(|(of, _)| !of.is_empty())
+        .map(|(of, why)| format!("{}: {why}", of.join("; ")))
+        .collect();
     match verdicts.outcome {
         Outcome::Pass => "PASS: no gated figure is worse than allowed.".to_owned(),
         Outcome::Regression => format!("REGRESSION: {}.", regressions.join("; ")),
         Outcome::Inconclusive if open.is_empty() => "INCONCLUSIVE: a scenario is missing.".to_owned(),
-        Outcome::Inconclusive => format!("INCONCLUSIVE: {}: more blocks would tell.", open.join("; ")),
+        Outcome::Inconclusive => format!("INCONCLUSIVE: {}.", open.join("; ")),
         Outcome::Invalid => "INVALID: a comparison is not valid, so that nothing is said of it.".to_owned(),
         Outcome::NotComparable => "NOT COMPARABLE: the two differ in what has to be the same.".to_owned(),
     }
@@ -86,8 +91,9 @@ fn cells(verdicts: &Verdicts, scenarios: &[Scenario<'_>], row: &Row) -> Vec<Stri
 
 /// Sentences that whoever reads the table needs.
 const LEGEND: &str = "A figure is a regression if the whole interval of B ÷ A lies beyond the threshold, and Holm's test over \
-    all gated figures agrees; it passes if the whole interval lies within; else it is inconclusive. A/A floor: either side \
-    against itself, in the same blocks. Detectable: the least difference found in four of five such comparisons.";
+    all gated figures agrees; it passes if the whole interval lies within; else it is inconclusive. A/A floor: one leg of each \
+    side against the other one of each, in the same blocks. Detectable: the least difference found in about four of five such \
+    comparisons.";
 
 /// `verdicts` as text: at most 100 columns wide, ending with a newline.
 pub fn terminal(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
@@ -129,8 +135,7 @@ pub fn markdown(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
     for scenario in scenarios {
         let mut inner = String::new();
         tables(&mut inner, scenario.comparison);
-        text.push_str(&format!("**{}**\n\n", escaped(scenario.name)));
-        text.push_str(&inner);
+        folded(&mut text, &format!("Scenario {}", escaped(scenario.name)), &inner);
     }
     text.pop();
     text

@@ -50,6 +50,17 @@ fn a_generator_at_its_limit_of_cpu_or_in_a_closed_loop_is_valid() {
 }
 
 #[test]
+fn a_run_is_only_disturbed_if_nothing_but_the_machine_speaks_against_it() {
+    let late = |r: &mut RunResult| r.echo.as_mut().unwrap().lateness = always(250_000, 100_000);
+    let stolen = |r: &mut RunResult| r.environment.steal_percent = 50.0;
+    assert!(is_only_disturbed(&changed(echo_run(), late)));
+    assert!(is_only_disturbed(&changed(echo_run(), stolen)));
+    let wrong = changed(changed(echo_run(), late), |r| r.errors.push(error("tls", "reset", 1)));
+    assert!(!judge(&wrong).is_empty() && !is_only_disturbed(&wrong));
+    assert!(!is_only_disturbed(&echo_run()), "nothing speaks against it");
+}
+
+#[test]
 fn a_generator_that_is_late_makes_the_phase_it_is_late_in_invalid() {
     let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().lateness = always(250_000, 100_000));
     assert_eq!(

@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the endpoint tells besides counters.
 pub(crate) struct About {
     pub(crate) engine: EngineKind,
+    pub(crate) engine_form: Option<String>,
     pub(crate) layer: Layer,
     pub(crate) workers: Vec<mpsc::UnboundedSender<Command>>,
     pub(crate) start: Instant,
@@ -105,6 +106,7 @@ async fn gather(about: &About) -> Result<ServerStats, String> {
         schema: SCHEMA.to_owned(),
         pid: std::process::id(),
         engine: about.engine,
+        engine_form: about.engine_form.clone(),
         layer: about.layer,
         workers: about.workers.len(),
         uptime_ns: u64::try_from(about.start.elapsed().as_nanos()).unwrap_or(u64::MAX),

@@ -23,7 +23,7 @@ use wss_results::io_totals::IoTotals;
 
 pub use self::bounded::{Bounded, before, within};
 pub use self::epoll::Epoll;
-pub use self::offer::{Feature, Offer, offers};
+pub use self::offer::{Feature, Offer, form, offers};
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;

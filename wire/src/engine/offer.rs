@@ -35,6 +35,11 @@ pub fn offers() -> Vec<Offer> {
     EngineKind::ALL.iter().map(|&engine| offer(engine)).collect()
 }
 
+/// The form that an engine takes here, in words; `None` if it does not run.
+pub fn form(engine: EngineKind) -> Option<String> {
+    offer(engine).form.ok()
+}
+
 fn offer(engine: EngineKind) -> Offer {
     match engine {
         EngineKind::Uring => match uring::Form::best() {

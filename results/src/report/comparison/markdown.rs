@@ -10,6 +10,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     for reason in &comparison.invalid_because {
         paragraph(&mut text, &format!("**Not valid:** {}", escaped(reason)));
     }
+    for difference in &comparison.varied {
+        paragraph(&mut text, &format!("Varied: {}", escaped(&difference.to_string())));
+    }
     for difference in &comparison.differences {
         paragraph(&mut text, &format!("**Forced**, though {}", escaped(&difference.to_string())));
     }

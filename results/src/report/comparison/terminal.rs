@@ -13,6 +13,7 @@ pub fn terminal(comparison: &Comparison) -> String {
         comparison.invalid_because.iter().for_each(|reason| page.bullet(reason));
         page.gap();
     }
+    comparison.varied.iter().for_each(|difference| page.bullet(&format!("varied: {difference}")));
     if !comparison.differences.is_empty() {
         page.text("FORCED: the two differ in what has to be the same:");
         comparison.differences.iter().for_each(|difference| page.bullet(&difference.to_string()));

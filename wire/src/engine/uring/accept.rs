@@ -79,7 +79,8 @@ impl Driver {
                 .flags(SocketFlags::CLOEXEC.bits().cast_signed())
                 .build()
                 .user_data(key.with_tag(tag::ACCEPT));
-            self.push(entry);
+            // SAFETY: it points to nothing; the socket is the entry's, which is removed only when the accept has ended.
+            unsafe { self.push(entry) };
         }
         Poll::Pending
     }

@@ -1,12 +1,12 @@
 //! Receive buffers that the kernel chooses from: a ring of provided buffers (Linux 5.19), shared by all connections of
 //! a thread, so that an idle connection has none.
 
-use std::alloc::{self, Layout};
 use std::io;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::connection::{Buffers, Piece};
 use super::ring::Ring;
@@ -16,37 +16,61 @@ pub(super) const LENGTH: usize = 16_896;
 /// Distance of one to the next: an odd number of cache lines, so that the first lines of all buffers, which are all
 /// that small messages use, do not fall into the same few sets of the cache.
 const STRIDE: usize = LENGTH + 64;
-/// How many there are: a power of two. One turn of the ring fills at most one a connection that has something to say.
+/// How many there are at most: a power of two. One turn of the ring fills at most one a connection that has something to
+/// say.
 const COUNT: u16 = 512;
+/// How many are in use at first. Few, since the kernel takes them in turn: 32 stay in the cache, 512 do not, and cost
+/// 2.5% more CPU a message of 16 KiB. A kernel with DEFER_TASKRUN fills 20 or so a turn; with more to be received, more
+/// are needed, and their number doubles whenever it did not suffice.
+const FIRST: u16 = 32;
 /// The one group of buffers of a ring.
 pub(super) const GROUP: u16 = 0;
-/// The kernel wants whole pages.
-const PAGE: usize = 4096;
-
 const _: () = assert!(!(STRIDE / 64).is_multiple_of(2) && STRIDE.is_multiple_of(64) && COUNT.is_power_of_two());
 
-/// Memory of one layout, zeroed; pages that nobody touches are none.
+/// Whole pages of zeros, of which the kernel makes those that somebody touches. (The allocator would write the zeros, and
+/// so touch all.)
 #[derive(Debug)]
 struct Memory {
     start: NonNull<u8>,
-    layout: Layout,
+    size: usize,
 }
 
 impl Memory {
-    fn new(size: usize) -> Self {
-        let layout = Layout::from_size_align(size.next_multiple_of(PAGE), PAGE).expect("a small constant");
-        // SAFETY: the size is a constant above zero.
-        let start = unsafe { alloc::alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { alloc::handle_alloc_error(layout) };
-        Self { start, layout }
+    fn new(size: usize) -> io::Result<Self> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a mapping of its own, at an address that the kernel chooses.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::PRIVATE)? };
+        Ok(Self { start: NonNull::new(start.cast()).expect("page zero is never mapped"), size })
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout in `new`, and the kernel has let go of it: see `BufferRing`.
-        unsafe { alloc::dealloc(self.start.as_ptr(), self.layout) };
+        // SAFETY: mapped with this size in `new`, and the kernel has let go of it: see `BufferRing`.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.size) };
     }
+}
+
+#[cfg(not(test))]
+fn counts() -> (u16, u16) {
+    (FIRST, COUNT)
+}
+
+#[cfg(test)]
+thread_local! {
+    static COUNTS: std::cell::Cell<(u16, u16)> = const { std::cell::Cell::new((FIRST, COUNT)) };
+}
+
+#[cfg(test)]
+fn counts() -> (u16, u16) {
+    COUNTS.get()
+}
+
+/// How many buffers the rings of this thread have at first and at most, from now on: powers of two.
+#[cfg(test)]
+pub(super) fn set_counts(first: u16, most: u16) {
+    assert!(first.is_power_of_two() && most.is_power_of_two() && first <= most && most <= COUNT);
+    COUNTS.set((first, most));
 }
 
 /// The buffers and the ring by which they are handed to the kernel.
@@ -58,22 +82,24 @@ pub(super) struct BufferRing {
     entries: Memory,
     data: Memory,
     tail: u16,
-    /// Filled and not given back.
+    /// In use: with the kernel, or filled and not given back.
+    used: u16,
+    /// Those of them that are filled and not given back.
     out: u16,
+    most: u16,
     low_water: u16,
 }
 
 impl BufferRing {
-    /// Makes the buffers and gives all of them to the kernel.
+    /// Makes the buffers and gives the first of them to the kernel.
     pub(super) fn register(ring: &Ring) -> io::Result<Self> {
-        let entries = Memory::new(usize::from(COUNT) * size_of::<BufRingEntry>());
-        let data = Memory::new(usize::from(COUNT) * STRIDE);
-        let mut buffers = Self { entries, data, tail: 0, out: COUNT, low_water: COUNT };
+        let entries = Memory::new(usize::from(COUNT) * size_of::<BufRingEntry>())?;
+        let data = Memory::new(usize::from(COUNT) * STRIDE)?;
+        let (first, most) = counts();
+        let mut buffers = Self { entries, data, tail: 0, used: 0, out: 0, most, low_water: first };
         // SAFETY: `entries` has room for COUNT entries, on whole pages, and outlives the registration: see the type.
         unsafe { ring.register_buffers(buffers.entries.start.as_ptr(), COUNT, GROUP)? };
-        for buffer in 0..COUNT {
-            buffers.give_back(buffer);
-        }
+        buffers.use_more(first);
         Ok(buffers)
     }
 
@@ -82,9 +108,25 @@ impl BufferRing {
         ring.unregister_buffers(GROUP)
     }
 
-    /// How many there are.
-    pub(super) const fn count() -> u64 {
-        COUNT as u64
+    /// How many are in use.
+    pub(super) fn used(&self) -> u64 {
+        u64::from(self.used)
+    }
+
+    /// A receive found none. If the kernel still has none, twice as many are used from now on.
+    pub(super) fn ran_out(&mut self) {
+        self.low_water = 0;
+        if self.out == self.used {
+            self.use_more(self.used);
+        }
+    }
+
+    fn use_more(&mut self, more: u16) {
+        for buffer in self.used..self.most.min(self.used + more) {
+            self.used += 1;
+            self.out += 1;
+            self.give_back(buffer);
+        }
     }
 
     /// The fewest that the kernel had left.
@@ -101,7 +143,7 @@ impl BufferRing {
     /// A completion says that the kernel has filled one.
     pub(super) fn filled(&mut self) {
         self.out += 1;
-        self.low_water = self.low_water.min(COUNT - self.out);
+        self.low_water = self.low_water.min(self.used - self.out);
     }
 
     fn address(&self, buffer: u16) -> *mut u8 {

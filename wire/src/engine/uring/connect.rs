@@ -77,7 +77,9 @@ impl Driver {
             waker: None,
             held: true,
         }));
-        self.push(opcode::Connect::new(fd, start, length).build().user_data(key.with_tag(tag::CONNECT)));
+        let entry = opcode::Connect::new(fd, start, length).build().user_data(key.with_tag(tag::CONNECT));
+        // SAFETY: the address is boxed and, as the socket, the entry's, which is removed only when there is a result.
+        unsafe { self.push(entry) };
         key
     }
 

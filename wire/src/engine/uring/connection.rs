@@ -30,7 +30,7 @@ pub(super) const UNREAD_MOST: usize = 64 * 1024;
 pub(super) const ENOBUFS: i32 = 105;
 const EPIPE: i32 = 32;
 const ECANCELED: i32 = 125;
-const EAGAIN: i32 = 11;
+pub(super) const EAGAIN: i32 = 11;
 const EINTR: i32 = 4;
 
 /// Bytes in a buffer of the ring.
@@ -297,8 +297,8 @@ impl Connection {
         self.reader.take()
     }
 
-    /// Whether a cancelled receive is no error: the engine itself asked for it, of a stream that is gone or of one
-    /// that does not read. Anybody else's cancelling would be one.
+    /// Whether a cancelled receive is no error: the engine itself asks for it, of a stream that is gone and, of a
+    /// multishot one, of a stream that does not read. A receive of its own is cancelled by nobody else while it is held.
     fn receive_was_cancelled(&self) -> bool {
         self.form == ReceiveForm::Multishot || !self.held
     }

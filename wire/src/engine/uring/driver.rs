@@ -24,7 +24,7 @@ pub(super) use self::thread::{bell, start, stop, try_with, turn, with};
 use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
 use super::connect::Connecting;
-use super::connection::{Buffers, Connection, ENOBUFS, Operation, Piece, ReceiveForm, Received};
+use super::connection::{Buffers, Connection, EAGAIN, ENOBUFS, Operation, Piece, ReceiveForm, Received};
 use super::executor::Bell;
 use super::form::{Form, SEND_FLAGS, TRY_FLAGS};
 use super::pool::Pool;
@@ -92,6 +92,8 @@ pub(super) struct Driver {
     bell_armed: bool,
     /// The engine ends: nothing waits long, and nobody rings.
     stopping: bool,
+    /// The ring has failed: nobody knows any more what the kernel still has.
+    broken: bool,
     totals: IoTotals,
 }
 
@@ -112,6 +114,7 @@ impl Buffers for RingBuffers {
 
 impl Driver {
     fn new(form: Form) -> io::Result<Self> {
+        let bell = Bell::new()?;
         let ring = Ring::new(form)?;
         let buffers = if form.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
         Ok(Self {
@@ -126,10 +129,11 @@ impl Driver {
             lingering: VecDeque::new(),
             completions: Vec::new(),
             wakes: Vec::new(),
-            bell: Bell::new()?,
+            bell,
             bell_count: Box::default(),
             bell_armed: false,
             stopping: false,
+            broken: false,
             totals: IoTotals::default(),
         })
     }
@@ -139,7 +143,7 @@ impl Driver {
         IoTotals {
             enters: self.ring.enters,
             submissions: self.ring.submissions,
-            buffers: self.buffers.0.as_ref().map_or(0, |_| BufferRing::count()),
+            buffers: self.buffers.0.as_ref().map_or(0, BufferRing::used),
             buffers_low_water: self.buffers.0.as_ref().map_or(0, BufferRing::low_water),
             ..self.totals.clone()
         }
@@ -203,6 +207,11 @@ impl Driver {
         self.expire();
     }
 
+    /// Whether the kernel is to be asked for something.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.attention.is_empty()
+    }
+
     /// Empties the inboxes of those that have not read: their buffers go back.
     fn spill(&mut self) {
         let mut filled = mem::take(&mut self.filled);
@@ -220,7 +229,12 @@ impl Driver {
     /// Asks the kernel for what connections want; lets go of those that are done. Says whether somebody waits for
     /// something that has no completion, so that this entry must not wait.
     fn submit_wanted(&mut self) -> bool {
-        let mut awaited = false;
+        // Those of an earlier turn that the kernel has not taken yet.
+        let tried = mem::take(&mut self.tried);
+        let mut awaited = tried
+            .iter()
+            .any(|key| matches!(self.entries.get_mut(*key), Some(Entry::Open(open)) if open.connection.awaits_try()));
+        self.tried = tried;
         let mut attention = mem::take(&mut self.attention);
         for key in attention.drain(..) {
             let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
@@ -239,7 +253,13 @@ impl Driver {
                 self.tried.push(key);
             }
             for entry in entries.into_iter().flatten() {
-                self.push(entry);
+                // SAFETY: a cancelling points to nothing. All else points into the connection, behind a pointer that
+                // does not move with it, and the connection keeps it, and its socket open, until it is done:
+                // - a receive of its own writes to `Connection::receive_buffer`, kept until `Connection::is_done`;
+                // - a send that waits reads `Connection::to_send`, likewise;
+                // - a send that is tried reads it too, until `Connection::tried`. It completes within the entry that
+                //   submits it (`form.rs` tries that at the start), and its memory goes to the pool and not to others.
+                unsafe { self.push(entry) };
             }
         }
         self.attention = attention;
@@ -248,33 +268,30 @@ impl Driver {
 
     /// Queues an operation.
     ///
-    /// All operations are made in this file. What they point to lies in an entry of `self.entries` behind a pointer
-    /// that does not move with it, or in `self`, and stays there until the operation has completed:
-    /// - a receive of its own: [`Connection::receive_buffer`], in the connection until [`Connection::is_done`];
-    /// - a send that waits: [`Connection::to_send`], likewise;
-    /// - a send that is tried: likewise, until [`Connection::tried`]. It completes within the entry that submits it
-    ///   (`form.rs` tries that at the start), and its memory goes to the pool and not to others;
-    /// - a connect: the address, boxed, in its entry until that has a result;
-    /// - the bell: the count, boxed, until it is read or cancelled.
-    ///
-    /// The socket of each is open as long as its entry is there.
-    pub(super) fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: what is said above.
+    /// # Safety
+    /// What `entry` points to stays where it is, and is touched by nobody else, and its socket stays open, until the
+    /// operation has completed: in an entry of `self.entries` that is removed only then, or in `self`, behind a pointer
+    /// that does not move with it.
+    pub(super) unsafe fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: what the caller promises.
         if let Err(error) = unsafe { self.ring.push(&entry) } {
+            self.broken = true;
             panic!("the ring does not take operations: {error}");
         }
     }
 
     /// Asks the kernel to end what carries these bits.
     pub(super) fn cancel(&mut self, bits: u64) {
-        self.push(cancel_entry(bits));
+        // SAFETY: it points to nothing.
+        unsafe { self.push(cancel_entry(bits)) };
     }
 
     fn arm_bell(&mut self) {
         let fd = types::Fd(self.bell.descriptor().as_raw_fd());
         self.bell_armed = true;
         let read = opcode::Read::new(fd, self.bell_count.as_mut_ptr(), 8).build().user_data(BELL_BITS);
-        self.push(read);
+        // SAFETY: the count is boxed and, as the bell, the driver's, which is not dropped while `bell_armed`.
+        unsafe { self.push(read) };
     }
 
     /// Enters the ring; if it is to wait, until something completes or is due.
@@ -294,6 +311,7 @@ impl Driver {
 
     fn enter_ring(&mut self, wait: Wait) {
         if let Err(error) = self.ring.enter(wait) {
+            self.broken = true;
             panic!("the ring cannot be entered: {error}");
         }
     }
@@ -301,7 +319,11 @@ impl Driver {
     /// Hands out what has completed.
     fn dispatch(&mut self) {
         let mut completions = mem::take(&mut self.completions);
-        self.ring.reap(&mut completions);
+        if !self.ring.reap(&mut completions) {
+            // A try that failed would be taken to have gone through.
+            self.broken = true;
+            panic!("the kernel had no memory for completions and has lost some");
+        }
         self.totals.completions += completions.len() as u64;
         for completion in completions.drain(..) {
             let (tag, key) = Key::from_bits(completion.user_data());
@@ -321,7 +343,10 @@ impl Driver {
 
     fn received(&mut self, key: Key, result: i32, flags: u32) {
         let received = Received { result, buffer: cqueue::buffer_select(flags), more: cqueue::more(flags) };
-        self.totals.no_buffers += u64::from(result == -ENOBUFS);
+        if result == -ENOBUFS {
+            self.totals.no_buffers += 1;
+            self.buffers.0.iter_mut().for_each(BufferRing::ran_out);
+        }
         if received.buffer.is_some()
             && let Some(buffers) = &mut self.buffers.0
         {
@@ -355,7 +380,7 @@ impl Driver {
         let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
         let length = open.connection.to_send().len();
         self.wakes.extend(open.connection.try_failed(result));
-        self.totals.partial_sends += u64::from(usize::try_from(result).is_ok_and(|sent| sent < length) || result < 0);
+        self.count_partial(result, length);
         self.want(key);
     }
 
@@ -377,8 +402,21 @@ impl Driver {
 
     fn sent(&mut self, key: Key, result: i32) {
         let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
+        let length = open.connection.to_send().len();
         self.wakes.extend(open.connection.sent(result, &mut self.pool));
+        self.count_partial(result, length);
         self.want(key);
+    }
+
+    /// Counts a send of `length` bytes of which the socket took a part or nothing. An error is none.
+    fn count_partial(&mut self, result: i32, length: usize) {
+        let partial = result == -EAGAIN || usize::try_from(result).is_ok_and(|sent| sent < length);
+        self.totals.partial_sends += u64::from(partial);
+    }
+
+    /// A send of many bytes was made beside the ring.
+    pub(super) fn count_direct_send(&mut self) {
+        self.totals.direct_sends += 1;
     }
 }
 

@@ -14,7 +14,8 @@
 //! 4. A wake from another thread queues the task and signals the condition variable, which nobody waits on. So what a
 //!    task is polled with is a waker of our own ([`Nudging`]) that also writes the eventfd on which the ring waits, if
 //!    it does. That holds for tasks by [`spawn`] and for the root alone: a lint of the workspace forbids the raw ones.
-//! 5. `LocalRuntime` drops its tasks where it is dropped, on this thread.
+//! 5. The root is polled with one waker always, which may be kept and woken by the hook.
+//! 6. `LocalRuntime` drops its tasks where it is dropped, on this thread.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -23,6 +24,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use rustix::event::{EventfdFlags, eventfd};
@@ -34,9 +36,13 @@ use super::driver;
 
 /// Polls of tasks between two turns of the ring.
 const POLLS: u32 = 128;
+/// How long what tasks have written may wait for the others that can run. Twenty echoes take less; twenty handshakes
+/// would keep their peers waiting for all of them, and at a time both ends would wait for each other.
+const SLICE: Duration = Duration::from_micros(50);
 
 thread_local! {
     static POLLS_SINCE_TURN: Cell<u32> = const { Cell::new(0) };
+    static LAST_TURN: Cell<Option<Instant>> = const { Cell::new(None) };
     /// The root's waker: see 2.
     static ROOT: Cell<Option<Waker>> = const { Cell::new(None) };
     /// Tells this thread's wakers from others'.
@@ -80,7 +86,8 @@ impl Bell {
     /// Called by the thread itself after it has waited.
     pub(super) fn waits_no_more(&self) {
         self.waiting.store(false, Ordering::SeqCst);
-        self.rung.store(false, Ordering::SeqCst);
+        // Swapped and not stored, so as to see all that happened before whoever rang last did.
+        self.rung.swap(false, Ordering::SeqCst);
     }
 
     fn ring(&self) {
@@ -144,11 +151,13 @@ impl<F: Future> Future for Task<F> {
     }
 }
 
-/// Counts a poll, and turns the ring over if there were many since it was.
+/// Counts a poll, and turns the ring over if there were many since it was, or if what was written has waited for long.
 fn count_poll() {
     let polls = POLLS_SINCE_TURN.get() + 1;
     POLLS_SINCE_TURN.set(polls);
-    if polls > POLLS {
+    let waited =
+        || driver::with(|driver| driver.is_wanted()) && LAST_TURN.get().is_none_or(|last| last.elapsed() > SLICE);
+    if polls > POLLS || (polls > 1 && waited()) {
         turn(false);
     }
 }
@@ -156,6 +165,7 @@ fn count_poll() {
 fn turn(wait: bool) {
     POLLS_SINCE_TURN.set(0);
     driver::turn(wait);
+    LAST_TURN.set(Some(Instant::now()));
 }
 
 /// The hook: nothing can run until something completes.
@@ -224,7 +234,7 @@ impl<F: Future> Future for Root<F> {
         count_poll();
         let this = self.project();
         let (meant, waker) = this.meant.get_or_insert_with(|| {
-            // tokio polls its root with the same waker always: that of the runtime.
+            // The same at each poll: see 5.
             let meant = Meant { meant: AtomicBool::new(true), inner: cx.waker().clone(), bell: driver::bell() };
             ROOT.set(Some(cx.waker().clone()));
             let meant = Arc::new(meant);

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -148,18 +149,23 @@ impl fmt::Display for Form {
     }
 }
 
-/// What the kernel has. Tried once a process.
+/// What the kernel has. Tried until it is known.
 fn offered() -> Result<Form, EngineError> {
-    static OFFERED: OnceLock<Result<Form, i32>> = OnceLock::new();
-    // An io::Error cannot be kept and given twice; its number can.
-    OFFERED.get_or_init(|| try_out().map_err(|error| error.raw_os_error().unwrap_or(0))).map_err(refused)
+    static OFFERED: OnceLock<Form> = OnceLock::new();
+    if let Some(offered) = OFFERED.get() {
+        return Ok(*offered);
+    }
+    // What went wrong is not kept: a want of descriptors or memory passes.
+    let offered = try_out().map_err(|error| refused(error.raw_os_error().unwrap_or(0)))?;
+    Ok(*OFFERED.get_or_init(|| offered))
 }
 
-/// ENOMEM, EPERM, EINVAL and ENOSYS of errno.h.
+/// ENOMEM, EPERM, EINVAL, ENOSYS and EOPNOTSUPP of errno.h.
 const ENOMEM: i32 = 12;
 const EPERM: i32 = 1;
 const EINVAL: i32 = 22;
 const ENOSYS: i32 = 38;
+const EOPNOTSUPP: i32 = 95;
 
 /// What to say of a ring that the kernel does not make.
 pub(crate) fn refused(code: i32) -> EngineError {
@@ -177,7 +183,7 @@ fn try_out() -> io::Result<Form> {
     let best = Form { single_issuer: true, defer_taskrun: true, ..Form::LEAST };
     let form = [best, Form { defer_taskrun: false, ..best }, Form::LEAST]
         .into_iter()
-        .find(|form| Ring::with_sizes(*form, 8, 16).is_ok())
+        .find(|form| !is_unknown(Ring::with_sizes(*form, 8, 16).map(drop)))
         .unwrap_or(Form::LEAST);
     // The error of the simplest form is the one to tell.
     let mut ring = Ring::with_sizes(form, 8, 64)?;
@@ -187,17 +193,29 @@ fn try_out() -> io::Result<Form> {
     }
     let skips = ring.parameters().is_feature_skip_cqe_on_success();
     // Rings of their own: what one trial leaves behind is no other's.
-    let multishot_receive = receives_many(Ring::with_sizes(form, 8, 64)?).unwrap_or(false);
-    let inline_send = skips && sends_inline(Ring::with_sizes(form, 8, 64)?).unwrap_or(false);
+    let multishot_receive = known(receives_many(Ring::with_sizes(form, 8, 64)?))?;
+    let inline_send = skips && known(sends_inline(Ring::with_sizes(form, 8, 64)?))?;
     Ok(Form { multishot_receive, inline_send, ..form })
+}
+
+/// A feature that the kernel does not know is not there; any other error says nothing of it.
+fn known(tried: io::Result<bool>) -> io::Result<bool> {
+    match tried {
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | EOPNOTSUPP)) => Ok(false),
+        tried => tried,
+    }
+}
+
+/// Whether the kernel does not know what it was asked for.
+fn is_unknown(tried: io::Result<()>) -> bool {
+    matches!(known(tried.map(|()| true)), Ok(false))
 }
 
 /// Enters the ring and takes what has completed.
 fn completions(ring: &mut Ring) -> io::Result<Vec<cqueue::Entry>> {
     let mut completions = Vec::new();
     ring.enter(Wait::No)?;
-    ring.reap(&mut completions);
-    Ok(completions)
+    if ring.reap(&mut completions) { Ok(completions) } else { Err(io::Error::from_raw_os_error(ENOMEM)) }
 }
 
 /// A multishot accept that nobody connects to says nothing; where it is not known it is refused at once.
@@ -214,10 +232,11 @@ fn accepts_many(ring: &mut Ring) -> io::Result<()> {
 
 /// Whether one receive brings two pieces, in buffers of the ring.
 fn receives_many(mut ring: Ring) -> io::Result<bool> {
-    let mut buffers = BufferRing::register(&ring)?;
+    // Lost if anything goes wrong below: the kernel may still have the receive then.
+    let mut buffers = ManuallyDrop::new(BufferRing::register(&ring)?);
     let (here, there) = UnixStream::pair()?;
     let receive = opcode::RecvMulti::new(types::Fd(here.as_raw_fd()), GROUP).build().user_data(1);
-    // SAFETY: it points to nothing; its buffers are unregistered below, after it has ended.
+    // SAFETY: it points to nothing; its buffers are dropped below, after it has ended, or not at all.
     unsafe { ring.push(&receive)? };
     let mut pieces = 0;
     for _ in 0..2 {
@@ -233,8 +252,11 @@ fn receives_many(mut ring: Ring) -> io::Result<bool> {
     }
     // The end of the stream ends the receive.
     drop(there);
-    completions(&mut ring)?;
+    if completions(&mut ring)?.last().is_none_or(|last| cqueue::more(last.flags())) {
+        return Ok(false);
+    }
     buffers.unregister(&ring)?;
+    drop(ManuallyDrop::into_inner(buffers));
     Ok(pieces == 2)
 }
 

@@ -3,8 +3,8 @@
 //! One ring a thread, one place to wait: a single `io_uring_enter` submits all that the tasks have asked for, and waits
 //! until something completes or is due. The way of a message: a multishot receive fills a buffer of the ring
 //! (`buffers`) → the completion wakes the task (`driver`, `executor`) → it reads and writes (`stream`, `connection`) →
-//! the next entry sends (`driver`). The submissions are made in one file, `driver`, which says why what they point to
-//! stays; `form` finds out what the kernel has.
+//! the next entry sends (`driver`). Each submission says where it is made why what it points to stays; `form` finds out
+//! what the kernel has.
 //!
 //! A paced message costs one entry, where epoll costs three calls: a send that goes out at once has no completion
 //! (CQE_SKIP_SUCCESS), so the entry that submits it goes on waiting for the next message. A send that finds no room

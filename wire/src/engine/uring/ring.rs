@@ -10,6 +10,8 @@ use super::form::Form;
 
 /// Submissions between two entries; when they are full the ring is entered once more.
 const SUBMISSIONS: u32 = 1024;
+/// Entries in a row of which the kernel takes nothing, with the queue full: it has no memory, and will have none.
+const FULL_MOST: u32 = 10_000;
 /// Completions that fit before the kernel has to keep some back.
 const COMPLETIONS: u32 = 16_384;
 
@@ -90,12 +92,15 @@ impl Ring {
     /// All that `entry` points to stays where it is, and is touched by nobody else, until the operation has completed.
     pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         self.submissions += 1;
-        // SAFETY: what the caller promises.
-        while unsafe { self.ring.submission().push(entry) }.is_err() {
+        for _ in 0..FULL_MOST {
+            // SAFETY: what the caller promises.
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+                return Ok(());
+            }
             // The queue is full: let the kernel take what is in it.
             self.enter(Wait::No)?;
         }
-        Ok(())
+        Err(io::Error::from_raw_os_error(EBUSY))
     }
 
     /// Submits all that is queued, lets the kernel do what it has put off, and waits for a completion.
@@ -117,7 +122,8 @@ impl Ring {
                 args = args.timespec(&timeout);
             }
         }
-        // SAFETY: `args` and the time it points to live until the call is over, and the flags say what it is.
+        // SAFETY: `args` and the time it points to live until the call is over, the flags say what it is, and in memory
+        // it is the kernel's io_uring_getevents_arg alone (SubmitArgs is transparent).
         let entered =
             unsafe { self.ring.submitter().enter(queued, want, ENTER_GETEVENTS | ENTER_EXT_ARG, Some(&args)) };
         match entered {
@@ -136,9 +142,12 @@ impl Ring {
         self.ring.submission().cq_overflow()
     }
 
-    /// Takes all completions.
-    pub(super) fn reap(&mut self, completions: &mut Vec<cqueue::Entry>) {
-        completions.extend(self.ring.completion());
+    /// Takes all completions; false if the kernel has ever lost one.
+    #[must_use]
+    pub(super) fn reap(&mut self, completions: &mut Vec<cqueue::Entry>) -> bool {
+        let mut queue = self.ring.completion();
+        completions.extend(&mut queue);
+        queue.overflow() == 0
     }
 
     /// Hands the kernel a ring of buffers.

@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 use std::task::{Poll, Waker};
 
-use super::{Connection, EAGAIN, EPIPE, Operation, PENDING_MOST, Send, wait};
+use super::{Connection, EAGAIN, EINTR, EPIPE, Operation, PENDING_MOST, Send, wait};
 use crate::engine::uring::pool::Pool;
 
 impl Connection {
@@ -168,6 +168,12 @@ impl Connection {
                 pool.give(mem::take(buffer));
                 self.send = Send::Idle;
                 self.writer.take()
+            }
+            // Interrupted before anything went: asked for again.
+            Err(_) if matches!(-result, EAGAIN | EINTR) => {
+                self.send = Send::Blocked { buffer: mem::take(buffer), from: *from };
+                self.cancelled_send = false;
+                None
             }
             Err(_) => self.fail(-result),
         }

@@ -39,18 +39,21 @@ impl Driver {
     }
 
     /// Whoever still is there is so no more: their handles outlive the engine, or were lost without being dropped.
-    pub(super) fn release_all(&mut self) {
+    /// Hands back who waited.
+    pub(super) fn release_all(&mut self) -> Vec<Waker> {
+        let mut waited = Vec::new();
         for key in self.entries.keys() {
             match self.entries.get_mut(key) {
-                Some(Entry::Open(_)) => drop(self.release(key)),
-                Some(Entry::Connecting(_)) => drop(self.release_connecting(key)),
-                Some(Entry::Listening(_)) => drop(self.release_listener(key)),
+                Some(Entry::Open(_)) => waited.extend(self.release(key).into_iter().flatten()),
+                Some(Entry::Connecting(_)) => waited.extend(self.release_connecting(key)),
+                Some(Entry::Listening(_)) => waited.extend(self.release_listener(key)),
                 None => {}
             }
         }
         if self.bell_armed {
             self.cancel(BELL_BITS);
         }
+        waited
     }
 
     /// What is not sent by now will not be.

@@ -31,10 +31,15 @@ pub(in super::super) fn start(form: Form) -> io::Result<()> {
 /// Ends the driver of this thread: all streams are gone, or are taken to be; what they had to send is sent, within
 /// [`LINGER`]; what the kernel still has is cancelled; and only when it has let go of everything the memory is freed.
 pub(in super::super) fn stop() {
-    with(|driver| {
+    if with(|driver| driver.broken) {
+        // Nobody can ask the kernel what it still has.
+        return keep(DRIVER.take());
+    }
+    // Dropped outside the driver.
+    drop(with(|driver| {
         driver.stopping = true;
-        driver.release_all();
-    });
+        driver.release_all()
+    }));
     let end = Instant::now() + LINGER;
     while with(Driver::busy_sending) && Instant::now() < end {
         turn(true);
@@ -52,9 +57,14 @@ pub(in super::super) fn stop() {
                 let _ = buffers.unregister(&driver.ring);
             }
         }
-        // The kernel has not let go: rather lose the memory than have it written to later.
-        driver => mem::forget(driver),
+        driver => keep(driver),
     }
+}
+
+/// The kernel has not let go: rather lose the memory than have it written to later.
+fn keep(driver: Option<Driver>) {
+    eprintln!("note: the kernel has not let go of a ring of this process; its memory is kept until the process ends");
+    mem::forget(driver);
 }
 
 /// Turns the ring over once: see the module.

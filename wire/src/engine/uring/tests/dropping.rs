@@ -11,13 +11,25 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::forms::ALL;
 use super::{
-    BOUND, alone, driver, entries, full_listener, guarded, held, let_go, listener, on_ring, open_files, pattern,
+    BOUND, alone, driver, entries, full_listener, guarded, held, in_both_forms, let_go, listener, on_ring_in,
+    open_files, pattern,
 };
-use crate::engine::uring::UringStream;
+use crate::engine::uring::{Form, UringStream};
 use crate::engine::{Engine, Uring, timer, within};
 
 type E = Uring;
+
+in_both_forms! {
+    a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write
+    a_stream_dropped_mid_send_still_sends_all_that_it_took
+    a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up
+    a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once
+    a_connect_dropped_midway_is_let_go
+    a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took
+    a_timer_that_is_dropped_wakes_nobody
+}
 
 /// Polls once, so that the kernel has been asked, and turns the ring over.
 async fn begin<F: Future>(mut future: Pin<&mut F>) {
@@ -41,11 +53,10 @@ fn is_filled(all: &[u8]) -> bool {
     all.chunks(50_000).all(|chunk| chunk == &pattern(50_000)[..chunk.len()])
 }
 
-#[test]
-fn a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write() {
+fn a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write(form: Form) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
+    on_ring_in(form, move || async move {
         let mut stream = E::connect(address).await.unwrap();
         let (mut peer, _) = socket.accept().unwrap();
         begin(pin!(stream.read_u8())).await;
@@ -62,11 +73,10 @@ fn a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write() {
     });
 }
 
-#[test]
-fn a_stream_dropped_mid_send_still_sends_all_that_it_took() {
+fn a_stream_dropped_mid_send_still_sends_all_that_it_took(form: Form) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
+    on_ring_in(form, move || async move {
         let mut stream = E::connect(address).await.unwrap();
         let (mut peer, _) = socket.accept().unwrap();
         let taken = fill(&mut stream).await;
@@ -86,11 +96,10 @@ fn a_stream_dropped_mid_send_still_sends_all_that_it_took() {
     });
 }
 
-#[test]
-fn a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up() {
+fn a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up(form: Form) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
+    on_ring_in(form, move || async move {
         let mut stream = E::connect(address).await.unwrap();
         let (peer, _) = socket.accept().unwrap();
         fill(&mut stream).await;
@@ -102,11 +111,10 @@ fn a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up() {
     });
 }
 
-#[test]
-fn a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once() {
+fn a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once(form: Form) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
+    on_ring_in(form, move || async move {
         let mut stream = E::connect(address).await.unwrap();
         let (peer, _) = socket.accept().unwrap();
         fill(&mut stream).await;
@@ -117,11 +125,10 @@ fn a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once() {
     });
 }
 
-#[test]
-fn a_connect_dropped_midway_is_let_go() {
+fn a_connect_dropped_midway_is_let_go(form: Form) {
     let (socket, full) = full_listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
+    on_ring_in(form, move || async move {
         let before = held(address.port());
         for _ in 0..20 {
             let mut connecting = Box::pin(E::connect(address));
@@ -144,11 +151,10 @@ fn a_connect_dropped_midway_is_let_go() {
     });
 }
 
-#[test]
-fn a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took() {
+fn a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took(form: Form) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    on_ring(move || async move {
+    on_ring_in(form, move || async move {
         let mut listening = E::listen(socket).unwrap();
         begin(pin!(E::accept(&mut listening))).await;
         let peers: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
@@ -165,9 +171,8 @@ fn a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took() {
     });
 }
 
-#[test]
-fn a_timer_that_is_dropped_wakes_nobody() {
-    on_ring(|| async {
+fn a_timer_that_is_dropped_wakes_nobody(form: Form) {
+    on_ring_in(form, || async {
         let mut sleep = Box::pin(E::sleep_until(Instant::now() + Duration::from_secs(3600)));
         begin(sleep.as_mut()).await;
         assert!(timer::next().is_some());
@@ -210,7 +215,8 @@ fn a_runtime_dropped_with_everything_in_flight_leaves_nothing() {
         let hanging = socket.local_addr().unwrap();
         guarded(move || {
             let before = open_files();
-            for _ in 0..2 {
+            for form in [ALL, Form::LEAST] {
+                Form::set_override(Some(form));
                 drop(E::run(|| all_in_flight(hanging)).unwrap());
                 assert!(timer::next().is_none());
                 assert!(driver::try_with(|_| ()).is_none());
@@ -228,18 +234,21 @@ fn a_panic_with_everything_in_flight_leaves_nothing() {
         let hanging = socket.local_addr().unwrap();
         guarded(move || {
             let before = open_files();
-            let panicked = std::panic::catch_unwind(|| {
-                E::run(|| async {
-                    let peers = all_in_flight(hanging).await;
-                    drop(peers);
-                    panic!("as it was meant to");
-                })
-            });
-            assert!(panicked.is_err());
-            assert!(driver::try_with(|_| ()).is_none());
-            assert_eq!(open_files(), before);
-            // The thread can be used again.
-            assert_eq!(E::run(|| async { 42 }).unwrap(), 42);
+            for form in [ALL, Form::LEAST] {
+                Form::set_override(Some(form));
+                let panicked = std::panic::catch_unwind(|| {
+                    E::run(|| async {
+                        let peers = all_in_flight(hanging).await;
+                        drop(peers);
+                        panic!("as it was meant to");
+                    })
+                });
+                assert!(panicked.is_err());
+                assert!(driver::try_with(|_| ()).is_none());
+                assert_eq!(open_files(), before);
+                // The thread can be used again.
+                assert_eq!(E::run(|| async { 42 }).unwrap(), 42);
+            }
         });
         drop(full);
     });
@@ -310,23 +319,25 @@ fn a_number_that_is_used_again_never_gets_the_bytes_of_the_stream_before() {
                 });
             }
         });
-        let again = on_ring(move || async move {
-            let (mut numbers, mut again) = (std::collections::HashSet::new(), 0);
-            for number in 0..ROUNDS {
-                let mut stream = E::connect(address).await.unwrap();
-                again += u32::from(!numbers.insert(stream.as_fd().as_raw_fd()));
-                stream.write_all(&number.to_ne_bytes()).await.unwrap();
-                let mut bytes = vec![0; 400 + (number as usize % 7) * 4000];
-                stream.read_exact(&mut bytes).await.unwrap();
-                let own = bytes.chunks(4).all(|chunk| chunk == number.to_ne_bytes());
-                assert!(own, "stream {number} got the bytes of another");
-                // Dropped with its receive in flight, and with bytes on the way.
-                let mut rest = vec![0; 8 << 20];
-                assert!(within::<E, _>(Duration::ZERO, stream.read_exact(&mut rest)).await.is_err());
-            }
-            let_go(0).await;
-            again
-        });
-        assert!(again > ROUNDS / 2, "a number was used again {again} times only");
+        for form in [ALL, Form::LEAST] {
+            let again = on_ring_in(form, move || async move {
+                let (mut numbers, mut again) = (std::collections::HashSet::new(), 0);
+                for number in 0..ROUNDS {
+                    let mut stream = E::connect(address).await.unwrap();
+                    again += u32::from(!numbers.insert(stream.as_fd().as_raw_fd()));
+                    stream.write_all(&number.to_ne_bytes()).await.unwrap();
+                    let mut bytes = vec![0; 400 + (number as usize % 7) * 4000];
+                    stream.read_exact(&mut bytes).await.unwrap();
+                    let own = bytes.chunks(4).all(|chunk| chunk == number.to_ne_bytes());
+                    assert!(own, "stream {number} got the bytes of another");
+                    // Dropped with its receive in flight, and with bytes on the way.
+                    let mut rest = vec![0; 8 << 20];
+                    assert!(within::<E, _>(Duration::ZERO, stream.read_exact(&mut rest)).await.is_err());
+                }
+                let_go(0).await;
+                again
+            });
+            assert!(again > ROUNDS / 2, "a number was used again {again} times only");
+        }
     });
 }

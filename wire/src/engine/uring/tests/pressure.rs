@@ -11,8 +11,8 @@ use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::forms::ALL;
-use super::{BOUND, alone, driver, guarded, let_go, listener, on_ring, on_ring_in, pattern};
-use crate::engine::uring::{Form, UringStream, ring};
+use super::{BOUND, alone, driver, guarded, in_both_forms, let_go, listener, on_ring, on_ring_in, pattern};
+use crate::engine::uring::{Form, UringStream, buffers, ring};
 use crate::engine::{Engine, Uring, within};
 
 type E = Uring;
@@ -31,10 +31,11 @@ async fn pairs(socket: &TcpListener, count: usize) -> Vec<(UringStream, TcpStrea
     pairs
 }
 
-/// More connections than there are buffers, and each has something to be received at once.
-fn buffers_run_out(form: Form) {
-    const STREAMS: usize = 700;
-    on_ring_in(form, move || async move {
+/// More connections than there are buffers, at first and at most, and each has something to be received at once. How
+/// many are in use in the end.
+fn buffers_run_out(form: Form, first: u16, most: u16) -> u64 {
+    const STREAMS: usize = 100;
+    let main = || async move {
         let (pairs, mut peers): (Vec<_>, Vec<_>) = pairs(&listener(), STREAMS).await.into_iter().unzip();
         let reading = (0..).zip(pairs).map(|(number, mut stream)| {
             E::spawn(async move {
@@ -62,20 +63,74 @@ fn buffers_run_out(form: Form) {
             peer.write_all(b"and nobody reads it").unwrap();
         }
         E::sleep_until(Instant::now() + Duration::from_millis(5)).await;
-        let (totals, out) = driver::with(|driver| (driver.totals(), driver.buffers_out()));
-        // Newer kernels hand out deferred work in portions of 20, so that buffers do not run out there.
-        assert!(form.defer_taskrun || totals.no_buffers > 0, "there were buffers enough: {totals:?}");
-        assert!(totals.no_buffers == 0 || totals.buffers_low_water == 0, "{totals:?}");
-        assert_eq!(out, 0, "buffers are lost");
+        driver::with(|driver| (driver.totals(), driver.buffers_out()))
+    };
+    let (totals, out) = guarded(move || {
+        Form::set_override(Some(form));
+        buffers::set_counts(first, most);
+        E::run(main).unwrap()
     });
+    assert_eq!(out, 0, "buffers are lost");
+    assert!(totals.no_buffers > 0 && totals.buffers_low_water == 0, "there were buffers enough: {totals:?}");
+    totals.buffers
 }
 
 #[test]
 fn streams_lose_nothing_when_buffers_run_out() {
     alone!(streams_lose_nothing_when_buffers_run_out, || {
-        buffers_run_out(ALL);
-        buffers_run_out(Form { defer_taskrun: false, ..ALL });
+        for form in [ALL, Form { defer_taskrun: false, ..ALL }] {
+            assert_eq!(buffers_run_out(form, 4, 4), 4);
+            let grown = buffers_run_out(form, 2, 512);
+            assert!(grown > 2 && grown <= 256, "{grown} buffers are in use");
+        }
     });
+}
+
+fn what_is_written_between_two_turns_is_one_send(form: Form) {
+    on_ring_in(form, || async {
+        let (mut stream, mut peer) = pairs(&listener(), 1).await.pop().unwrap();
+        let submitted = || driver::with(|driver| driver.totals().submissions);
+        // The bell is armed by the first wait.
+        E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
+        for round in 1..=3 {
+            let before = submitted();
+            for piece in [&b"a"[..], b"bc", b"def"] {
+                stream.write_all(piece).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+            E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
+            assert_eq!(submitted() - before, 1, "round {round}");
+            let mut all = [0; 6];
+            peer.set_read_timeout(Some(BOUND)).unwrap();
+            std::io::Read::read_exact(&mut peer, &mut all).unwrap();
+            assert_eq!(&all, b"abcdef");
+        }
+    });
+}
+
+fn many_bytes_are_sent_from_where_they_are_unless_others_go_before_them(form: Form) {
+    on_ring_in(form, || async {
+        let (mut stream, mut peer) = pairs(&listener(), 1).await.pop().unwrap();
+        let direct = || driver::with(|driver| driver.totals().direct_sends);
+        let many = pattern(20_000);
+        stream.write_all(&many).await.unwrap();
+        assert_eq!(direct(), 1);
+        stream.write_all(b"first").await.unwrap();
+        stream.write_all(&many).await.unwrap();
+        assert_eq!(direct(), 1);
+        E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
+        stream.write_all(&many).await.unwrap();
+        assert_eq!(direct(), 2);
+        let mut all = vec![0; 3 * many.len() + 5];
+        peer.set_read_timeout(Some(BOUND)).unwrap();
+        std::io::Read::read_exact(&mut peer, &mut all).unwrap();
+        assert!(all == [&many[..], b"first", &many, &many].concat());
+    });
+}
+
+in_both_forms! {
+    what_is_written_between_two_turns_is_one_send
+    many_bytes_are_sent_from_where_they_are_unless_others_go_before_them
 }
 
 /// Tasks that send to each other more than sockets hold, over a ring of this size; how often completions did not fit.

@@ -227,3 +227,39 @@ fn a_runtime_drops_its_tasks_on_its_thread_and_before_the_ring_ends() {
     assert_eq!(dropped.len(), 51);
     assert!(dropped.iter().all(|&dropped| dropped == (ring_thread, true)), "{dropped:?}");
 }
+
+#[test]
+fn a_task_that_yields_for_ever_lets_timers_and_sockets_through() {
+    let socket = listener();
+    let address = socket.local_addr().unwrap();
+    on_ring(move || async move {
+        let mut stream = E::connect(address).await.unwrap();
+        let (mut peer, _) = socket.accept().unwrap();
+        let yielding = E::spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
+        E::sleep_until(Instant::now() + Duration::from_millis(5)).await;
+        peer.write_all(b"through").unwrap();
+        let mut all = [0; 7];
+        stream.read_exact(&mut all).await.unwrap();
+        assert_eq!(&all, b"through");
+        yielding.abort();
+    });
+}
+
+#[test]
+fn the_root_is_polled_with_the_same_waker_always() {
+    guarded(|| {
+        let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
+        let mut first: Option<Waker> = None;
+        let mut polls = 0;
+        runtime.block_on(poll_fn(|cx| {
+            polls += 1;
+            assert!(first.get_or_insert_with(|| cx.waker().clone()).will_wake(cx.waker()));
+            cx.waker().wake_by_ref();
+            if polls < 300 { Poll::Pending } else { Poll::Ready(()) }
+        }));
+    });
+}

@@ -1,7 +1,7 @@
 //! What the driver and the kernel do with what the connection wants.
 
 use super::world::{BUFFERS, Model, Range, Sending, bytes, wake};
-use super::{EAGAIN, ECANCELED, EPIPE, Outcome};
+use super::{EAGAIN, ECANCELED, EINTR, EPIPE, Outcome};
 use crate::engine::uring::connection::{Operation, ReceiveForm, UNREAD_MOST};
 
 impl Model {
@@ -90,9 +90,10 @@ impl Model {
             Outcome::Part(most) => self.sent_bytes(most).try_into().expect("a small number"),
             Outcome::Error => -EPIPE,
             Outcome::NoRoom | Outcome::Later if self.send_cancelled => -ECANCELED,
-            Outcome::NoRoom | Outcome::Later => return,
+            Outcome::NoRoom => -EINTR,
+            Outcome::Later => return,
         };
-        self.failed |= result < 0;
+        self.failed |= result < 0 && result != -EINTR;
         (self.send, self.send_cancelled) = (None, false);
         wake(self.connection.sent(result, &mut self.pool));
         self.attention = true;
