@@ -2,13 +2,17 @@
 //!
 //! A line that cannot be read is told on standard error and left where it is.
 
+mod branch;
+
 use std::path::{Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use clap::{Args, Subcommand};
 use wss_results::comparison;
 use wss_results::history::{self, Added, BadLine, Entry};
 use wss_results::report;
+
+use self::branch::Branch;
 
 /// `wssbench history`.
 #[derive(Debug, Args)]
@@ -56,12 +60,10 @@ struct Place {
     /// The history's file [default: results/history/history.jsonl]
     #[arg(long, visible_alias = "to", value_name = "FILE")]
     file: Option<PathBuf>,
-}
 
-impl Place {
-    fn path(&self) -> PathBuf {
-        self.file.clone().unwrap_or_else(history::default_path)
-    }
+    /// A branch of this repository that has it, as history.jsonl; each added line is a commit there
+    #[arg(long, value_name = "BRANCH", conflicts_with = "file")]
+    branch: Option<String>,
 }
 
 /// Adds or tells.
@@ -69,21 +71,31 @@ impl Place {
 /// # Errors
 /// If a comparison is none that can be remembered, the history cannot be read or written, or it has no such metric.
 pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
+    let (Action::Add { place, .. } | Action::Show { place, .. } | Action::Changes { place, .. }) = &command.action;
+    let branch = place.branch.as_deref().map(Branch::look).transpose()?;
+    let path = match &branch {
+        Some(branch) => branch.path(),
+        None => place.file.clone().unwrap_or_else(history::default_path),
+    };
+    let shown = place.branch.as_deref().map_or_else(|| path.display().to_string(), branch::shown);
     match &command.action {
-        Action::Add { comparisons, place } => add(comparisons, &place.path()),
-        Action::Show { metric, place } => {
-            print!("{}", report::history::show(&entries(&place.path())?, metric.as_deref())?);
+        Action::Add { comparisons, .. } => {
+            let added = add(comparisons, &path, &shown)?;
+            branch.map_or(Ok(()), |branch| branch.commit(&format!("history: {}", added.join(", "))))
+        }
+        Action::Show { metric, .. } => {
+            print!("{}", report::history::show(&entries(&path, &shown)?, metric.as_deref())?);
             Ok(())
         }
-        Action::Changes { metric, place } => {
-            print!("{}", report::history::changes(&entries(&place.path())?, metric.as_deref())?);
+        Action::Changes { metric, .. } => {
+            print!("{}", report::history::changes(&entries(&path, &shown)?, metric.as_deref())?);
             Ok(())
         }
     }
 }
 
-/// All are read before the first is added: of a list with a mistake in it, nothing is.
-fn add(comparisons: &[PathBuf], path: &Path) -> anyhow::Result<()> {
+/// All are read before the first is added: of a list with a mistake in it, nothing is. What was added.
+fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<String>> {
     let entries = comparisons
         .iter()
         .map(|path| Ok(Entry::of(&comparison::read(path)?)?))
@@ -91,27 +103,28 @@ fn add(comparisons: &[PathBuf], path: &Path) -> anyhow::Result<()> {
     let known = if path.is_file() { history::read(path)?.entries } else { Vec::new() };
     for (index, entry) in entries.iter().enumerate() {
         let again = known.iter().chain(&entries[..index]).any(|other| other.comparison == entry.comparison);
-        ensure!(!again, "{}: {} is there already, or is given twice", path.display(), entry.comparison);
+        ensure!(!again, "{shown}: {} is there already, or is given twice", entry.comparison);
     }
     for entry in &entries {
         let Added { line, after_torn } = history::append(path, entry)?;
         if after_torn {
-            eprintln!(
-                "note: {}: line {} was torn; it is kept, and the next line begins after it",
-                path.display(),
-                line - 1
-            );
+            eprintln!("note: {shown}: line {} was torn; it is kept, and the next line begins after it", line - 1);
         }
-        println!("{}: line {line}: {}", path.display(), entry.comparison);
+        println!("{shown}: line {line}: {}", entry.comparison);
     }
-    Ok(())
+    Ok(entries.into_iter().map(|entry| entry.comparison).collect())
 }
 
 /// The lines that can be read; of the others it is told why not.
-fn entries(path: &Path) -> anyhow::Result<Vec<Entry>> {
-    let found = history::read(path)?;
+fn entries(path: &Path, shown: &str) -> anyhow::Result<Vec<Entry>> {
+    let found = history::read(path).map_err(|error| match path.is_file() {
+        true => anyhow!(error),
+        // A copy's own place says nothing to anybody.
+        false if path.display().to_string() != shown => anyhow!("{shown}: there is no history on the branch"),
+        false => anyhow!(error),
+    })?;
     for BadLine { number, reason } in &found.bad_lines {
-        eprintln!("note: {}: line {number}: {reason}; it is kept, and left out here", path.display());
+        eprintln!("note: {shown}: line {number}: {reason}; it is kept, and left out here");
     }
     Ok(found.entries)
 }

@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::{ENGINES, wssbench};
+use std::process::{Command, Stdio};
+
+use common::{ENGINES, left_out, wssbench};
 use wss_results::EngineKind;
 use wss_results::engines_result::{EnginesResult, SCHEMA};
 
@@ -74,5 +76,34 @@ fn an_option_that_does_not_exist_is_refused() {
         let ended = wssbench(arguments);
         assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
         assert!(ended.stderr.contains("Usage: wssbench engines"), "{ended}");
+    }
+}
+
+#[test]
+fn a_kernel_that_makes_no_ring_is_one_sentence_and_exit_code_1() {
+    // The kernel's answer, by strace in its place: what a container's filter, a sysctl or a limit bring about.
+    let traced = |error: &str, arguments: &[&str]| {
+        let inject = format!("inject=io_uring_setup:error={error}");
+        Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=io_uring_setup", "-e", &inject])
+            .arg(env!("CARGO_BIN_EXE_wssbench"))
+            .args(arguments)
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .output()
+    };
+    if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
+        return left_out("strace does not trace here");
+    }
+    for (error, says) in [("EPERM", "kernel.io_uring_disabled"), ("ENOMEM", "RLIMIT_MEMLOCK"), ("ENOSYS", "older than")]
+    {
+        for arguments in [&["run", "--duration=1s"][..], &["serve", "--listen=127.0.0.1:0"]] {
+            let output = traced(error, arguments).unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            let sentences: Vec<&str> = said.lines().filter(|line| line.starts_with("wss")).collect();
+            assert_eq!(output.status.code(), Some(1), "{error} {arguments:?}: {said}");
+            assert!(sentences.len() == 1 && sentences[0].contains(says), "{error} {arguments:?}: {said}");
+            assert!(sentences[0].contains("--engine epoll") && !said.contains("panicked"), "{said}");
+        }
     }
 }

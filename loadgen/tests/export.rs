@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use common::comparison::{comparison, write};
-use common::{CLOSED, Ended, SHORT, run, samples, start_in, wssbench};
+use common::{CLOSED, Ended, SHORT, left_out, run, samples, start_in, wssbench};
 use serde_json::Value;
 use tempfile::TempDir;
 use wss_results::RunResult;
@@ -44,12 +44,6 @@ fn exported(arguments: &[&str]) -> String {
     let ended = export_in(folder(|_| ()), &[&["--format"], arguments].concat());
     assert_eq!(ended.code(), Some(0), "{ended}");
     ended.stdout
-}
-
-/// A test without what it needs: told, and a failure where all is to be there (`.ci/run`).
-fn left_out(why: &str) {
-    assert!(std::env::var_os("WSSBENCH_TEST_ALL").is_none(), "{why}");
-    eprintln!("left out: {why}");
 }
 
 /// What a program says, or `None` with a sentence if it is not installed.

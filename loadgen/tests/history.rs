@@ -7,10 +7,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use common::comparison::{comparison, write};
-use common::{CLOSED, SHORT, run, wssbench};
+use common::{BOUND, CLOSED, SHORT, run, start_in, wssbench};
 use tempfile::TempDir;
 use wss_results::RunResult;
 use wss_results::history::read;
@@ -137,4 +138,43 @@ fn writers_at_the_same_time_tear_no_line() {
     }
     let found = read(Path::new(&file)).unwrap();
     assert_eq!((found.entries.len(), found.bad_lines.len()), (8, 0));
+}
+
+#[test]
+fn a_history_on_a_branch_grows_by_commits_and_touches_no_file_of_the_working_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost"];
+        let output = Command::new("git").arg("-C").arg(folder.path()).args(identity).args(arguments).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["config", "user.name", "somebody"]);
+    git(&["config", "user.email", "somebody@localhost"]);
+    git(&["commit", "--quiet", "--allow-empty", "--message=first"]);
+    let history = |arguments: &[&str]| {
+        let inside = tempfile::tempdir_in(folder.path()).unwrap();
+        start_in(inside, &[&["history"], arguments].concat()).end_within(BOUND)
+    };
+    let missing = history(&["show", "--branch=perf"]);
+    assert!(missing.refusal().contains("perf:history.jsonl: there is no history on the branch"), "{missing}");
+    for number in 0..3 {
+        let one = write(&comparison(result(), number, 1.0), folder.path());
+        let ended = history(&["add", &one, "--branch=perf"]);
+        assert_eq!(ended.code(), Some(0), "{ended}");
+        assert!(ended.stdout.starts_with(&format!("perf:history.jsonl: line {}: ", number + 1)), "{ended}");
+        fs::remove_file(&one).unwrap();
+    }
+    assert_eq!(git(&["show", "perf:history.jsonl"]).lines().count(), 3);
+    assert_eq!(git(&["rev-list", "--count", "perf"]).trim(), "3");
+    assert_eq!(git(&["status", "--porcelain"]), "");
+    assert_eq!(history(&["show", "--branch=perf"]).code(), Some(0));
+    // A branch that is checked out would be ahead of its files.
+    git(&["checkout", "--quiet", "perf"]);
+    let one = write(&comparison(result(), 7, 1.0), folder.path());
+    let ended = history(&["add", &one, "--branch=perf"]);
+    assert!(ended.refusal().contains("the branch perf is checked out"), "{ended}");
+    assert_eq!(git(&["show", "perf:history.jsonl"]).lines().count(), 3);
+    assert!(history(&["show", "--branch=a b"]).refusal().contains("no branch can have the name"));
 }

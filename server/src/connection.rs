@@ -160,7 +160,7 @@ impl<E: Engine> Idle<E> {
 
     /// A whole message has passed.
     fn reset(&mut self) {
-        self.last = Instant::now();
+        self.last = E::now();
     }
 
     fn deadline(&self) -> Instant {

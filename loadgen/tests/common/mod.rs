@@ -240,3 +240,9 @@ pub(crate) fn assert_no_errors(result: &RunResult) {
 pub(crate) fn errors(result: &RunResult) -> Vec<(&str, &str, u64)> {
     result.errors.iter().map(|error| (error.phase.as_str(), error.kind.as_str(), error.count)).collect()
 }
+
+/// A test without what it needs: told, and a failure where all is to be there (`.ci/run`).
+pub(crate) fn left_out(why: &str) {
+    assert!(std::env::var_os("WSSBENCH_TEST_ALL").is_none(), "{why}");
+    eprintln!("left out: {why}");
+}

@@ -82,6 +82,11 @@ pub trait Engine: 'static {
         let _ = rustix::net::sockopt::set_tcp_cork(stream, true);
     }
 
+    /// The time, to a turn of the engine: for limits of seconds, and not for measuring.
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     /// What the engine of this thread asked of the kernel since it started; `None` where nobody counts it.
     fn io() -> Option<IoTotals> {
         None

@@ -32,6 +32,10 @@ use super::ring::{Ring, Wait};
 use super::slab::{Key, Slab};
 use crate::engine::timer;
 
+/// From how far away a deadline may be missed by what a turn takes: those of connections that say nothing, and no
+/// message's.
+const FAR: Duration = Duration::from_secs(1);
+
 /// How often the end of the engine looks whether the kernel has let go.
 const STOPPING_LOOK: Duration = Duration::from_millis(10);
 
@@ -92,6 +96,8 @@ pub(super) struct Driver {
     bell_armed: bool,
     /// The engine ends: nothing waits long, and nobody rings.
     stopping: bool,
+    /// The end of the last turn.
+    now: Instant,
     /// The ring has failed: nobody knows any more what the kernel still has.
     broken: bool,
     totals: IoTotals,
@@ -133,6 +139,7 @@ impl Driver {
             bell_count: Box::default(),
             bell_armed: false,
             stopping: false,
+            now: Instant::now(),
             broken: false,
             totals: IoTotals::default(),
         })
@@ -186,7 +193,7 @@ impl Driver {
         done
     }
 
-    fn turn(&mut self, wait: bool) {
+    fn turn(&mut self, wait: bool) -> Instant {
         if wait && !self.bell_armed && !self.stopping {
             self.arm_bell();
         }
@@ -204,7 +211,9 @@ impl Driver {
             self.enter_ring(Wait::No);
         }
         self.settle_tried();
-        self.expire();
+        self.now = Instant::now();
+        self.expire(self.now);
+        self.now
     }
 
     /// Whether the kernel is to be asked for something.
@@ -301,7 +310,11 @@ impl Driver {
             return;
         }
         let due = [timer::next(), self.lingering.front().map(|&(until, _)| until)].into_iter().flatten().min();
-        let mut wait = due.map_or(Wait::Long, |due| Wait::AtMost(due.saturating_duration_since(Instant::now())));
+        let mut wait = due.map_or(Wait::Long, |due| {
+            // Of what is far away the time of the last turn is near enough: the clock is not read for it.
+            let far = due.saturating_duration_since(self.now);
+            Wait::AtMost(if far > FAR { far } else { due.saturating_duration_since(Instant::now()) })
+        });
         if self.stopping {
             wait = Wait::AtMost(STOPPING_LOOK);
         }

@@ -36,13 +36,21 @@ use super::driver;
 
 /// Polls of tasks between two turns of the ring.
 const POLLS: u32 = 128;
-/// How long what tasks have written may wait for the others that can run. Twenty echoes take less; twenty handshakes
-/// would keep their peers waiting for all of them, and at a time both ends would wait for each other.
+/// From how long a poll on average takes on, between two turns of the ring, what tasks write does not wait for all
+/// others that can run: twenty echoes are done at once, and twenty handshakes would keep their peers waiting for all of
+/// them, so that at times both ends would wait for each other.
+const SLOW: Duration = Duration::from_micros(20);
+/// How long it waits then.
 const SLICE: Duration = Duration::from_micros(50);
+/// From how many polls on they are looked at: of fewer nobody waits for long.
+const BATCH: u32 = 4;
 
 thread_local! {
     static POLLS_SINCE_TURN: Cell<u32> = const { Cell::new(0) };
+    /// When the ring was turned over last.
     static LAST_TURN: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Polls were slow before that.
+    static SLOW_POLLS: Cell<bool> = const { Cell::new(false) };
     /// The root's waker: see 2.
     static ROOT: Cell<Option<Waker>> = const { Cell::new(None) };
     /// Tells this thread's wakers from others'.
@@ -155,17 +163,29 @@ impl<F: Future> Future for Task<F> {
 fn count_poll() {
     let polls = POLLS_SINCE_TURN.get() + 1;
     POLLS_SINCE_TURN.set(polls);
-    let waited =
-        || driver::with(|driver| driver.is_wanted()) && LAST_TURN.get().is_none_or(|last| last.elapsed() > SLICE);
-    if polls > POLLS || (polls > 1 && waited()) {
+    let waited = || since_turn() > SLICE && driver::with(|driver| driver.is_wanted());
+    if polls > POLLS || (SLOW_POLLS.get() && waited()) {
         turn(false);
     }
 }
 
+/// How long tasks have run since the ring was turned over.
+fn since_turn() -> Duration {
+    LAST_TURN.get().map_or(Duration::ZERO, |last| last.elapsed())
+}
+
 fn turn(wait: bool) {
-    POLLS_SINCE_TURN.set(0);
-    driver::turn(wait);
-    LAST_TURN.set(Some(Instant::now()));
+    let polls = POLLS_SINCE_TURN.replace(0);
+    // The clock is read once a batch: where a message is a wake-up, not at all.
+    if polls >= BATCH || SLOW_POLLS.get() {
+        SLOW_POLLS.set(since_turn() > SLOW * polls);
+    }
+    LAST_TURN.set(Some(driver::turn(wait)));
+}
+
+/// The instant of the last turn of the ring: what runs between two turns runs at one instant.
+pub(super) fn now() -> Instant {
+    LAST_TURN.get().unwrap_or_else(Instant::now)
 }
 
 /// The hook: nothing can run until something completes.
@@ -254,6 +274,7 @@ pub(super) fn block_on<F: Future>(runtime: &LocalRuntime, future: F) -> F::Outpu
     impl Drop for Forget {
         fn drop(&mut self) {
             ROOT.take();
+            LAST_TURN.take();
         }
     }
     let _forget = Forget;

@@ -32,6 +32,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::time::Instant;
 
 use tokio::task::JoinHandle;
 use wss_results::EngineKind;
@@ -86,6 +87,10 @@ impl Engine for Uring {
         F::Output: 'static,
     {
         executor::spawn(task)
+    }
+
+    fn now() -> Instant {
+        executor::now()
     }
 
     /// Nothing to do: what is written in one go is one send here, and the shutdown says that the FIN follows.

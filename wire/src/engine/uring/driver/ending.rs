@@ -65,12 +65,8 @@ impl Driver {
         }
     }
 
-    /// Wakes those whose time has come; gives up what could not be sent in time.
-    pub(super) fn expire(&mut self) {
-        if timer::next().is_none() && self.lingering.is_empty() {
-            return;
-        }
-        let now = Instant::now();
+    /// Wakes those whose time has come by `now`; gives up what could not be sent in time.
+    pub(super) fn expire(&mut self, now: Instant) {
         timer::fire(now, &mut self.wakes);
         while let Some(&(until, key)) = self.lingering.front() {
             let unsent = matches!(self.entries.get_mut(key), Some(Entry::Open(open)) if open.connection.has_unsent());

@@ -67,16 +67,14 @@ fn keep(driver: Option<Driver>) {
     mem::forget(driver);
 }
 
-/// Turns the ring over once: see the module.
-pub(in super::super) fn turn(wait: bool) {
-    let mut wakes = with(|driver| {
-        driver.turn(wait);
-        mem::take(&mut driver.wakes)
-    });
+/// Turns the ring over once: see the module. When it was done.
+pub(in super::super) fn turn(wait: bool) -> Instant {
+    let (now, mut wakes) = with(|driver| (driver.turn(wait), mem::take(&mut driver.wakes)));
     for waker in wakes.drain(..) {
         waker.wake();
     }
     with(|driver| driver.wakes = wakes);
+    now
 }
 
 /// Does something with the driver of this thread.
