@@ -39,7 +39,9 @@ const POLLS: u32 = 128;
 /// From how long a poll on average takes on, between two turns of the ring, what tasks write does not wait for all
 /// others that can run: twenty echoes are done at once, and twenty handshakes would keep their peers waiting for all of
 /// them, so that at times both ends would wait for each other.
-const SLOW: Duration = Duration::from_micros(20);
+const SLOW: Duration = Duration::from_micros(5);
+/// For how many turns that is so after it was seen: a handshake has slow polls and fast ones.
+const SLOW_TURNS: u32 = 256;
 /// How long it waits then.
 const SLICE: Duration = Duration::from_micros(50);
 /// From how many polls on they are looked at: of fewer nobody waits for long.
@@ -49,8 +51,8 @@ thread_local! {
     static POLLS_SINCE_TURN: Cell<u32> = const { Cell::new(0) };
     /// When the ring was turned over last.
     static LAST_TURN: Cell<Option<Instant>> = const { Cell::new(None) };
-    /// Polls were slow before that.
-    static SLOW_POLLS: Cell<bool> = const { Cell::new(false) };
+    /// For so many turns more polls are taken to be slow.
+    static SLOW_FOR: Cell<u32> = const { Cell::new(0) };
     /// The root's waker: see 2.
     static ROOT: Cell<Option<Waker>> = const { Cell::new(None) };
     /// Tells this thread's wakers from others'.
@@ -164,7 +166,7 @@ fn count_poll() {
     let polls = POLLS_SINCE_TURN.get() + 1;
     POLLS_SINCE_TURN.set(polls);
     let waited = || since_turn() > SLICE && driver::with(|driver| driver.is_wanted());
-    if polls > POLLS || (SLOW_POLLS.get() && waited()) {
+    if polls > POLLS || (SLOW_FOR.get() > 0 && waited()) {
         turn(false);
     }
 }
@@ -177,9 +179,8 @@ fn since_turn() -> Duration {
 fn turn(wait: bool) {
     let polls = POLLS_SINCE_TURN.replace(0);
     // The clock is read once a batch: where a message is a wake-up, not at all.
-    if polls >= BATCH || SLOW_POLLS.get() {
-        SLOW_POLLS.set(since_turn() > SLOW * polls);
-    }
+    let slow = polls >= BATCH && since_turn() > SLOW * polls;
+    SLOW_FOR.set(if slow { SLOW_TURNS } else { SLOW_FOR.get().saturating_sub(1) });
     LAST_TURN.set(Some(driver::turn(wait)));
 }
 
