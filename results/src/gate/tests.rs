@@ -86,6 +86,10 @@ fn a_waiver_lets_a_regression_pass_until_its_day_is_over() {
     assert!(found.outcome == Outcome::Pass && found.rows[0].waived);
     let found = verdicts(&policy("2026-02-28"), &comparison(12, 1.5));
     assert!(found.outcome == Outcome::Regression && !found.rows[0].waived);
+    // Five blocks have no interval: it may be the loss that is known.
+    let found = verdicts(&policy("2026-03-01"), &comparison(5, 1.5));
+    assert!(found.outcome == Outcome::Pass && found.rows[0].waived && found.rows[0].verdict == Verdict::Inconclusive);
+    assert_eq!(verdicts(&policy("2026-02-28"), &comparison(5, 1.5)).outcome, Outcome::Inconclusive);
 }
 
 #[test]

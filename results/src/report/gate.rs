@@ -46,7 +46,7 @@ fn reasons(verdicts: &Verdicts) -> Vec<String> {
     for one in &verdicts.incomparable {
         reasons.extend(one.differences.iter().map(|difference| format!("{}: {difference}", one.scenario)));
     }
-    for row in verdicts.rows.iter().filter(|row| row.verdict == Verdict::Regression) {
+    for row in verdicts.rows.iter().filter(|row| row.verdict == Verdict::Regression || row.waived) {
         let Some(waiver) = &row.rule.waiver else { continue };
         let word = if row.waived { "waived until" } else { "the waiver ended with" };
         reasons.push(format!("{}: {word} {}: {}", name(verdicts, row), waiver.until, waiver.reason));
