@@ -22,7 +22,8 @@ fn counts(folder: &Path, path: Option<&str>, arguments: &[&str]) -> (Output, Str
 #[test]
 fn without_valgrind_and_strace_both_are_left_out_with_a_sentence_each() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, said) = counts(folder.path(), Some(""), &["--signal", "instructions,syscalls,wire", "--json", "all.json"]);
+    let (output, said) =
+        counts(folder.path(), Some(""), &["--signal", "instructions,syscalls,wire", "--json", "all.json"]);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let left_out: Vec<&str> = said.lines().filter(|line| line.starts_with("SKIPPED: ")).collect();
     assert!(left_out.len() == 2 && left_out[0].contains("valgrind") && left_out[1].contains("strace"), "{said}");

@@ -45,7 +45,7 @@ impl<'a> Branch<'a> {
     /// Its history as git names it: `<commit>:history.jsonl`.
     fn entry(&self) -> anyhow::Result<Option<String>> {
         let Some(commit) = &self.commit else { return Ok(None) };
-        let listed = git(&["ls-tree", "--name-only", commit, FILE], None)?;
+        let listed = git(&["ls-tree", "--full-tree", "--name-only", commit, FILE], None)?;
         Ok((!listed.is_empty()).then(|| format!("{commit}:{FILE}")))
     }
 
@@ -63,7 +63,7 @@ impl<'a> Branch<'a> {
         );
         let blob = git(&["hash-object", "-w", "--no-filters", &self.path().to_string_lossy()], None)?;
         let others = match &self.commit {
-            Some(commit) => git(&["ls-tree", commit], None)?,
+            Some(commit) => git(&["ls-tree", "--full-tree", commit], None)?,
             None => String::new(),
         };
         let mut tree: Vec<String> =
