@@ -49,18 +49,28 @@ impl<'a> Branch<'a> {
         Ok((!listed.is_empty()).then(|| format!("{commit}:{FILE}")))
     }
 
-    /// Makes a commit with what was added to the copy. What else the branch has stays.
-    ///
+    fn reference(&self) -> String {
+        format!("refs/heads/{}", self.name)
+    }
+
     /// # Errors
-    /// If the branch is checked out, or has moved meanwhile, or git has no name for the author.
-    pub(super) fn commit(&self, message: &str) -> anyhow::Result<()> {
-        let reference = format!("refs/heads/{}", self.name);
+    /// If the branch is checked out somewhere: its files would be behind it.
+    pub(super) fn check_free(&self) -> anyhow::Result<()> {
+        let reference = self.reference();
         let worktrees = git(&["worktree", "list", "--porcelain"], None)?;
         ensure!(
             !worktrees.lines().any(|line| line == format!("branch {reference}")),
             "the branch {} is checked out: its files would be behind it; --file takes the file itself",
             self.name
         );
+        Ok(())
+    }
+
+    /// Makes a commit with what was added to the copy. What else the branch has stays.
+    ///
+    /// # Errors
+    /// If the branch has moved meanwhile, or git has no name for the author.
+    pub(super) fn commit(&self, message: &str) -> anyhow::Result<()> {
         let blob = git(&["hash-object", "-w", "--no-filters", &self.path().to_string_lossy()], None)?;
         let others = match &self.commit {
             Some(commit) => git(&["ls-tree", "--full-tree", commit], None)?,
@@ -75,7 +85,7 @@ impl<'a> Branch<'a> {
         let commit = git(&arguments, None)?;
         // Only if it is still where it was: what somebody else has added is not lost.
         let before = self.commit.clone().unwrap_or_else(|| "0".repeat(commit.len()));
-        git(&["update-ref", "-m", message, &reference, &commit, &before], None).with_context(|| {
+        git(&["update-ref", "-m", message, &self.reference(), &commit, &before], None).with_context(|| {
             format!("moving the branch {}, which somebody else may have moved: try again", self.name)
         })?;
         Ok(())
