@@ -201,9 +201,19 @@ impl Comparison {
         self.used_blocks().filter_map(|block| block.contrast(metric, |leg, _| leg.side == Side::B)).collect()
     }
 
-    /// What is 0 but for noise, in each block: one leg of A and one of B against the other two. It has as many legs on
-    /// either side as [`Self::log_ratios`], and so the same noise. Absent of blocks with one leg each.
+    /// What is 0 but for noise. In each block: one leg of A and one of B against the other two. Of results that existed,
+    /// one of each a block: a result of one side against the next one of the same side, in half as many pairs. It has as
+    /// many legs above and below the line as [`Self::log_ratios`], and so the same noise.
     pub fn log_floor(&self, metric: Metric) -> Vec<f64> {
+        if self.kind == Kind::Files {
+            let blocks: Vec<&Block> = self.used_blocks().collect();
+            let of = |block: &Block, side: Side| {
+                let leg = block.legs.iter().find(|leg| leg.side == side)?;
+                metric_of(&leg.parts, metric).filter(|value| *value > 0.0).map(f64::ln)
+            };
+            let pairs = blocks.chunks_exact(2).zip([Side::A, Side::B].into_iter().cycle());
+            return pairs.filter_map(|(pair, side)| Some(of(pair[0], side)? - of(pair[1], side)?)).collect();
+        }
         let floor = |block: &Block| {
             if block.legs.len() != 4 {
                 return None;

@@ -40,8 +40,8 @@ pub struct ComparedMetric {
     pub ratio: Option<Ratio>,
     /// What the ratio says.
     pub finding: Option<Finding>,
-    /// One leg of each against the other of each: what it differs from 1 by is noise. Null where a block has one leg of
-    /// each.
+    /// One leg of each against the other of each: what it differs from 1 by is noise. Of results that existed, a result
+    /// against the next one of the same side; null of fewer than two blocks.
     pub floor: Option<Ratio>,
     /// The least difference, in percent, that would have been told apart in four of five such comparisons.
     pub detectable_percent: Option<f64>,

@@ -31,6 +31,25 @@ fn the_floor_is_one_whatever_the_difference_is() {
 }
 
 #[test]
+fn results_that_existed_have_a_floor_of_each_side_against_itself() {
+    let mut files = comparison(12, 2.0);
+    files.kind = Kind::Files;
+    for block in &mut files.blocks {
+        let mut sides = vec![Side::A, Side::B];
+        block.legs.retain(|leg| sides.iter().position(|side| *side == leg.side).map(|at| sides.remove(at)).is_some());
+        block.order = block.legs.iter().map(|leg| leg.side).collect();
+    }
+    files.conclude();
+    let figure = files.figure(Metric::ServerCpuHandshakeUs).unwrap();
+    let floor = figure.floor.as_ref().unwrap();
+    assert_eq!((floor.pairs, floor.is_difference()), (6, false));
+    assert!(
+        (floor.centre - 1.0).abs() < 0.05 && (figure.ratio.as_ref().unwrap().centre - 2.0).abs() < 0.1,
+        "{figure:?}"
+    );
+}
+
+#[test]
 fn what_drifts_steadily_is_in_no_ratio() {
     let mut drifting = comparison(12, 1.0);
     for (index, leg) in drifting.blocks.iter_mut().flat_map(|block| &mut block.legs).enumerate() {

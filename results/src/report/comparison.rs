@@ -123,7 +123,7 @@ fn legend(comparison: &Comparison) -> String {
     let several = if several { " and which of the builds had its turn" } else { "" };
     let floor = match comparison.kind {
         Kind::Files => {
-            " Results that existed have no A/A floor of their own: compare some of A's with others of A's.".to_owned()
+            " A/A floor: a result against the next one of the same side, of A and B in turns; ?: fewer than twelve pairs.".to_owned()
         }
         Kind::Ab | Kind::Aa => format!(
             " A/A floor: one leg of each side against the other one of each, which differ by nothing but noise{several}. \
