@@ -6,7 +6,7 @@ mod branch;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use clap::{Args, Subcommand};
 use wss_results::comparison;
 use wss_results::history::{self, Added, BadLine, Entry};
@@ -118,12 +118,9 @@ fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<
 
 /// The lines that can be read; of the others it is told why not.
 fn entries(path: &Path, shown: &str) -> anyhow::Result<Vec<Entry>> {
-    let found = history::read(path).map_err(|error| match path.is_file() {
-        true => anyhow!(error),
-        // A copy's own place says nothing to anybody.
-        false if path.display().to_string() != shown => anyhow!("{shown}: there is no history on the branch"),
-        false => anyhow!(error),
-    })?;
+    // A copy's own place says nothing to anybody.
+    ensure!(path.is_file() || path == Path::new(shown), "{shown}: there is no history on the branch");
+    let found = history::read(path)?;
     for BadLine { number, reason } in &found.bad_lines {
         eprintln!("note: {shown}: line {number}: {reason}; it is kept, and left out here");
     }

@@ -207,10 +207,7 @@ impl Comparison {
     pub fn log_floor(&self, metric: Metric) -> Vec<f64> {
         if self.kind == Kind::Files {
             let blocks: Vec<&Block> = self.used_blocks().collect();
-            let of = |block: &Block, side: Side| {
-                let leg = block.legs.iter().find(|leg| leg.side == side)?;
-                metric_of(&leg.parts, metric).filter(|value| *value > 0.0).map(f64::ln)
-            };
+            let of = |block: &Block, side: Side| block.legs.iter().find(|leg| leg.side == side)?.log(metric);
             let pairs = blocks.chunks_exact(2).zip([Side::A, Side::B].into_iter().cycle());
             return pairs.filter_map(|(pair, side)| Some(of(pair[0], side)? - of(pair[1], side)?)).collect();
         }
@@ -250,11 +247,17 @@ impl Block {
     fn contrast(&self, metric: Metric, above: impl Fn(&Leg, usize) -> bool) -> Option<f64> {
         let (mut over, mut under) = (Vec::new(), Vec::new());
         for (index, leg) in self.legs.iter().enumerate() {
-            let value = metric_of(&leg.parts, metric).filter(|value| *value > 0.0)?;
-            if above(leg, index) { &mut over } else { &mut under }.push(value.ln());
+            if above(leg, index) { &mut over } else { &mut under }.push(leg.log(metric)?);
         }
         let mean = |logs: &[f64]| logs.iter().sum::<f64>() / logs.len() as f64;
         (!over.is_empty() && !under.is_empty()).then(|| mean(&over) - mean(&under))
+    }
+}
+
+impl Leg {
+    /// The logarithm of a figure, if it has it.
+    fn log(&self, metric: Metric) -> Option<f64> {
+        metric_of(&self.parts, metric).filter(|value| *value > 0.0).map(f64::ln)
     }
 }
 

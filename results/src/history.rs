@@ -186,13 +186,21 @@ impl Build {
 
 impl Fingerprint {
     fn of(environment: &Environment, candidate: &Arm) -> Self {
-        let Environment { kernel, cpu_model, cores, memory_bytes, governor, hypervisor, clocksource, steal_percent: _ } =
-            environment;
+        let Environment {
+            kernel,
+            cpu_model,
+            cores,
+            memory_bytes: _,
+            governor,
+            hypervisor,
+            clocksource,
+            steal_percent: _,
+        } = environment;
         let profiles = candidate.programs.iter().filter_map(|program| Some(program.tool.as_ref()?.profile.clone()));
         Self {
             cpu_model: cpu_model.clone(),
             cores: *cores,
-            memory_gib: memory_bytes.div_ceil(1 << 30),
+            memory_gib: environment.memory_gib(),
             kernel: kernel.clone(),
             governor: governor.clone(),
             hypervisor: hypervisor.clone(),

@@ -103,6 +103,14 @@ pub struct Environment {
     pub steal_percent: f64,
 }
 
+impl Environment {
+    /// Memory in whole GiB, as far as machines are told apart by it: what a kernel keeps for itself differs by some MiB
+    /// from boot to boot.
+    pub(crate) fn memory_gib(&self) -> u64 {
+        self.memory_bytes.div_ceil(1 << 30)
+    }
+}
+
 /// Where the load went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {

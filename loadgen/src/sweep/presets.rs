@@ -20,7 +20,8 @@ pub(super) enum Preset {
     Certs,
     /// Every provider of cryptography, with the same suite, group and certificate
     Providers,
-    /// Every I/O engine of the server: handshakes, small messages on 64 and on 512 connections, 16 KiB messages, 20,000 a second
+    /// Every I/O engine of the server: handshakes, small messages on 64 and on 512 connections, 16 KiB messages, 20,000 a
+    /// second
     Engines,
     /// TCP, TLS, WebSocket and both
     Layers,

@@ -32,8 +32,7 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
         "kernel": environment.kernel,
         "cpu_model": environment.cpu_model,
         "cores": environment.cores,
-        // In whole GiB: what the kernel leaves of it differs a little from boot to boot.
-        "memory_gib": environment.memory_bytes.div_ceil(1 << 30),
+        "memory_gib": environment.memory_gib(),
         "governor": environment.governor,
         "hypervisor": environment.hypervisor,
         "clocksource": environment.clocksource,

@@ -25,6 +25,7 @@ const COUNT: u16 = 512;
 const FIRST: u16 = 32;
 /// The one group of buffers of a ring.
 pub(super) const GROUP: u16 = 0;
+
 const _: () = assert!(!(STRIDE / 64).is_multiple_of(2) && STRIDE.is_multiple_of(64) && COUNT.is_power_of_two());
 
 /// Whole pages of zeros, of which the kernel makes those that somebody touches. (The allocator would write the zeros, and

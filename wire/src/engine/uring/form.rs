@@ -183,7 +183,7 @@ fn try_out() -> io::Result<Form> {
     let best = Form { single_issuer: true, defer_taskrun: true, ..Form::LEAST };
     let form = [best, Form { defer_taskrun: false, ..best }, Form::LEAST]
         .into_iter()
-        .find(|form| !is_unknown(Ring::with_sizes(*form, 8, 16).map(drop)))
+        .find(|form| !Ring::with_sizes(*form, 8, 16).is_err_and(|error| is_unknown(&error)))
         .unwrap_or(Form::LEAST);
     // The error of the simplest form is the one to tell.
     let mut ring = Ring::with_sizes(form, 8, 64)?;
@@ -201,14 +201,14 @@ fn try_out() -> io::Result<Form> {
 /// A feature that the kernel does not know is not there; any other error says nothing of it.
 fn known(tried: io::Result<bool>) -> io::Result<bool> {
     match tried {
-        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | EOPNOTSUPP)) => Ok(false),
+        Err(error) if is_unknown(&error) => Ok(false),
         tried => tried,
     }
 }
 
 /// Whether the kernel does not know what it was asked for.
-fn is_unknown(tried: io::Result<()>) -> bool {
-    matches!(known(tried.map(|()| true)), Ok(false))
+fn is_unknown(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EINVAL | EOPNOTSUPP))
 }
 
 /// Enters the ring and takes what has completed.

@@ -50,9 +50,7 @@ impl UringStream {
             });
         });
     }
-}
 
-impl UringStream {
     /// Sends many bytes from where they are, if nothing is to go before them; `None` if it sent nothing. An error is for
     /// the ring to meet with again.
     fn send_direct(&self, slices: &[IoSlice<'_>]) -> Option<usize> {

@@ -3,8 +3,7 @@
 //! What could hang runs in a thread of its own ([`guarded`]), and what would hurt other tests in a process of its own
 //! ([`alone!`]).
 //!
-//! The kernel writes past what the compiler sees. A write to freed memory is what the address sanitizer would notice in
-//! what the engine itself reads and frees: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p wss-wire --lib
+//! The address sanitizer sees what the engine reads, writes and frees, and not what the kernel writes: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p wss-wire --lib
 //! --target x86_64-unknown-linux-gnu engine::uring`.
 
 mod dropping;
