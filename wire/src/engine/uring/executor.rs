@@ -7,7 +7,8 @@
 //! 1. `on_thread_park` is called whenever no task can run, on the runtime's thread, in its context: waking a task in it
 //!    queues the task without a lock. [`park`] enters the ring there.
 //! 2. After the hook tokio waits on a condition variable unless something can run, for ever, as nobody else would wake
-//!    it. So the root is woken after each turn, whatever it brought. ([`Root`] looks whether it was meant.)
+//!    it. A waker of a finished task makes nothing run; one of a task that lives does, at once or since earlier. So
+//!    after a turn that woke no task that lives the root is woken. ([`Root`] looks whether it was meant.)
 //! 3. A task that wakes itself or another is run without the hook: two that wake each other would starve the ring. So
 //!    every task and the root are wrapped, and count their polls; after [`POLLS`] without a turn the next one makes one
 //!    without waiting.
@@ -55,6 +56,8 @@ thread_local! {
     static SLOW_FOR: Cell<u32> = const { Cell::new(0) };
     /// The root's waker: see 2.
     static ROOT: Cell<Option<Waker>> = const { Cell::new(None) };
+    /// The root, or a task that lives, was woken on this thread since the hook was called: see 2.
+    static WOKEN: Cell<bool> = const { Cell::new(false) };
     /// Tells this thread's wakers from others'.
     static BELL: Cell<*const Bell> = const { Cell::new(std::ptr::null()) };
 }
@@ -113,6 +116,23 @@ impl Bell {
 struct Nudging {
     inner: Waker,
     bell: Arc<Bell>,
+    /// What it wakes is not finished. Written by its thread alone.
+    lives: AtomicBool,
+}
+
+impl Nudging {
+    fn new(inner: &Waker) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), bell: driver::bell(), lives: AtomicBool::new(true) })
+    }
+
+    fn wake(&self) {
+        self.inner.wake_by_ref();
+        if BELL.try_with(Cell::get).ok() != Some(Arc::as_ptr(&self.bell)) {
+            self.bell.ring();
+        } else if self.lives.load(Ordering::Relaxed) {
+            WOKEN.set(true);
+        }
+    }
 }
 
 impl Wake for Nudging {
@@ -121,24 +141,30 @@ impl Wake for Nudging {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.inner.wake_by_ref();
-        if BELL.try_with(Cell::get).ok() != Some(Arc::as_ptr(&self.bell)) {
-            self.bell.ring();
-        }
+        Self::wake(self);
     }
 }
 
 /// Makes and remembers the [`Nudging`] waker for the one of tokio's that a task is polled with, always the same.
 #[derive(Default)]
-struct Wakers(Option<(Waker, Waker)>);
+struct Wakers(Option<(Arc<Nudging>, Waker)>);
 
 impl Wakers {
     fn of(&mut self, inner: &Waker) -> &Waker {
-        if !self.0.as_ref().is_some_and(|(known, _)| known.will_wake(inner)) {
-            let bell = driver::bell();
-            self.0 = Some((inner.clone(), Waker::from(Arc::new(Nudging { inner: inner.clone(), bell }))));
+        if !self.0.as_ref().is_some_and(|(nudging, _)| nudging.inner.will_wake(inner)) {
+            let nudging = Nudging::new(inner);
+            self.0 = Some((Arc::clone(&nudging), Waker::from(nudging)));
         }
         &self.0.as_ref().expect("just made").1
+    }
+}
+
+impl Drop for Wakers {
+    /// The task is finished, or never will be.
+    fn drop(&mut self) {
+        if let Some((nudging, _)) = &self.0 {
+            nudging.lives.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -193,8 +219,11 @@ pub(super) fn now() -> Instant {
 fn park() {
     // The hook of a runtime whose root is done: it is being dropped.
     let Some(root) = ROOT.take() else { return };
+    WOKEN.set(false);
     turn(true);
-    root.wake_by_ref();
+    if !WOKEN.get() {
+        root.wake_by_ref();
+    }
     ROOT.set(Some(root));
 }
 
@@ -218,11 +247,10 @@ pub(super) fn set_bell(bell: Option<&Arc<Bell>>) {
     BELL.set(bell.map_or(std::ptr::null(), Arc::as_ptr));
 }
 
-/// Tells whether the root was meant when it was woken: it is woken after each turn of the ring.
+/// Tells whether the root was meant when it was woken: see 2.
 struct Meant {
     meant: AtomicBool,
-    inner: Waker,
-    bell: Arc<Bell>,
+    nudging: Arc<Nudging>,
 }
 
 impl Wake for Meant {
@@ -232,10 +260,7 @@ impl Wake for Meant {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.meant.store(true, Ordering::SeqCst);
-        self.inner.wake_by_ref();
-        if BELL.try_with(Cell::get).ok() != Some(Arc::as_ptr(&self.bell)) {
-            self.bell.ring();
-        }
+        Nudging::wake(&self.nudging);
     }
 }
 
@@ -256,9 +281,8 @@ impl<F: Future> Future for Root<F> {
         let this = self.project();
         let (meant, waker) = this.meant.get_or_insert_with(|| {
             // The same at each poll: see 5.
-            let meant = Meant { meant: AtomicBool::new(true), inner: cx.waker().clone(), bell: driver::bell() };
             ROOT.set(Some(cx.waker().clone()));
-            let meant = Arc::new(meant);
+            let meant = Arc::new(Meant { meant: AtomicBool::new(true), nudging: Nudging::new(cx.waker()) });
             (Arc::clone(&meant), Waker::from(meant))
         });
         if !meant.meant.swap(false, Ordering::SeqCst) {

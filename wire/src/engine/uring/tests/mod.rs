@@ -15,6 +15,7 @@ mod model;
 mod pressure;
 mod refusal;
 mod tokio_reliance;
+mod waiting;
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
