@@ -1,6 +1,6 @@
 //! One connection: TLS → upgrade → echo → close. Every way it can end is counted, under its phase.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use crate::worker::Shared;
 
 /// Bytes of one read over `tls://` and `tcp://`: one TLS record.
 const ECHO_BUFFER: usize = 16 * 1024;
+/// How a connection ended that took nothing for too long.
+const PEER_DOES_NOT_READ: &str = "peer_does_not_read";
 /// Bytes that a peer may still send while its connection is closed.
 const DISCARD_MOST: usize = 1 << 20;
 
@@ -34,17 +36,28 @@ struct Refused<E: Engine> {
 }
 
 /// Serves a connection to its end.
+///
+/// A task has room for what it may wait for as long as it lives, so an open connection that says nothing has it too. Hence
+/// what is rare waits in memory of its own, and what happens one after the other in functions of their own: what one
+/// function keeps across several waits has room beside all of them.
 pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
+    let Some(stream) = opened::<E>(stream, shared).await else { return };
+    let outcome = if shared.upgrade.is_some() {
+        echo_messages::<E>(stream, shared).await
+    } else {
+        Box::pin(echo_bytes::<E>(stream, shared)).await
+    };
+    shared.counters.count(Phase::Echo, &outcome);
+}
+
+/// Opens a connection within the handshake's time; `None` if it did not come to that, which is counted.
+async fn opened<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) -> Option<SharedStream<Stream<E>>> {
     let deadline = Instant::now() + shared.limits.handshake_timeout.0;
     let counters = &shared.counters;
     let phase = std::cell::Cell::new(if shared.tls.is_some() { Phase::Tls } else { Phase::Upgrade });
-    let opened = {
-        // In memory of its own, which goes with the handshake: what it takes, several times the state of rustls, the
-        // task would else keep for as long as the connection is open.
-        let opening = Box::pin(open::<E>(stream, shared, &phase));
-        before::<E, _>(deadline, Busy::new(opening)).await
-    };
-    match opened {
+    // Boxed: what a handshake takes is several times the state of rustls.
+    let opening = Box::pin(open::<E>(stream, shared, &phase));
+    match before::<E, _>(deadline, Busy::new(opening)).await {
         Err(TimedOut) => counters.count(phase.get(), "timeout"),
         Ok((Err(refused), _)) => {
             counters.count(refused.phase, &refused.outcome);
@@ -57,15 +70,10 @@ pub(crate) async fn serve<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) {
             if shared.tls.is_some() || shared.upgrade.is_some() {
                 counters.busy(spent);
             }
-            let outcome = if shared.upgrade.is_some() {
-                echo_messages::<E>(stream, shared).await
-            } else {
-                // Boxed, since a task has room for the larger of the two.
-                Box::pin(echo_bytes::<E>(stream, shared)).await
-            };
-            counters.count(Phase::Echo, &outcome);
+            return Some(SharedStream::new(stream));
         }
     }
+    None
 }
 
 /// TLS and upgrade, as far as the layer has them.
@@ -180,8 +188,7 @@ impl<E: Engine> Idle<E> {
 }
 
 /// Echoes WebSocket messages until the connection ends; says how it ended.
-async fn echo_messages<E: Engine>(stream: Stream<E>, shared: &Rc<Shared>) -> String {
-    let stream = SharedStream::new(stream);
+async fn echo_messages<E: Engine>(stream: SharedStream<Stream<E>>, shared: &Rc<Shared>) -> String {
     let most = shared.limits.max_message_size.bytes();
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Server, most);
     let outcome = exchange::<E>(&stream, &mut reader, &mut writer, shared).await;
@@ -198,43 +205,76 @@ async fn exchange<E: Engine>(
 ) -> String {
     let mut idle = Idle::<E>::new(shared.limits.idle_timeout.0);
     let mut draining = pin!(shared.draining());
-    // Looked at after each message: a peer that never pauses always has the next one ready, and the select below would
-    // never come to its second branch.
+    // Looked at after each message: a peer that never pauses always has the next one ready, and the select of `receive`
+    // would never come to its second branch.
     while !shared.is_draining() {
-        let next = {
-            let mut next = pin!(reader.next());
-            tokio::select! {
-                biased;
-                next = &mut next => next,
-                () = &mut draining => {
-                    say_going_away::<E>(writer, idle.deadline()).await;
-                    // Reading goes on with the same future, which may have begun a message.
-                    match within::<E, _>(shared.limits.drain_timeout.0, next).await {
-                        Ok(Ok(Message::Close(_)) | Err(_)) | Err(TimedOut) => return "drained".to_owned(),
-                        Ok(Ok(_)) => break,
-                    }
-                }
-                () = idle.expired() => {
-                    let _ = within::<E, _>(Duration::from_secs(1), Box::pin(writer.send_close(1001, "idle"))).await;
-                    return "idle_timeout".to_owned();
-                }
-            }
+        let next = match receive::<E>(reader, writer, draining.as_mut(), &mut idle, shared).await {
+            Received::Next(next) => next,
+            Received::Draining => break,
+            Received::Ended(outcome) => return outcome.to_owned(),
         };
         if matches!(next, Ok(Message::Close(_))) {
             // The Close in answer, close_notify and FIN follow each other.
             stream.with(|stream| E::cork(stream.get_ref().tcp()));
         }
-        match within::<E, _>(shared.limits.idle_timeout.0, answer(next, writer)).await {
-            Err(TimedOut) => return "peer_does_not_read".to_owned(),
-            Ok(Answered::Echo(length)) => shared.counters.echoed(length),
-            Ok(Answered::Control) => {}
-            Ok(Answered::Ended(outcome)) => return outcome,
+        let (opcode, payload) = match next {
+            Ok(Message::Text(payload)) => (OpCode::Text, payload),
+            Ok(Message::Binary(payload)) => (OpCode::Binary, payload),
+            // Boxed, since a task has room for the largest of what it may wait for, and has it as long as it lives.
+            rare => match within::<E, _>(shared.limits.idle_timeout.0, Box::pin(answer_rare(rare, writer))).await {
+                Err(TimedOut) => return PEER_DOES_NOT_READ.to_owned(),
+                Ok(Some(outcome)) => return outcome,
+                Ok(None) => {
+                    idle.reset();
+                    continue;
+                }
+            },
+        };
+        let length = payload.len();
+        match within::<E, _>(shared.limits.idle_timeout.0, writer.send(opcode, payload)).await {
+            Err(TimedOut) => return PEER_DOES_NOT_READ.to_owned(),
+            Ok(Ok(())) => shared.counters.echoed(length),
+            Ok(Err(error)) => return failure(error),
         }
         idle.reset();
     }
     say_going_away::<E>(writer, idle.deadline()).await;
-    let _ = within::<E, _>(shared.limits.drain_timeout.0, until_close(reader)).await;
+    let _ = within::<E, _>(shared.limits.drain_timeout.0, Box::pin(until_close(reader))).await;
     "drained".to_owned()
+}
+
+enum Received {
+    Next(Result<Message, WebSocketError>),
+    /// The server drains, and a message has come that nobody answers.
+    Draining,
+    Ended(&'static str),
+}
+
+/// Waits for what the peer sends next, unless the server drains or nothing comes for too long.
+async fn receive<E: Engine>(
+    reader: &mut WebSocketReader<E>,
+    writer: &mut WebSocketWriter<E>,
+    draining: Pin<&mut impl Future<Output = ()>>,
+    idle: &mut Idle<E>,
+    shared: &Rc<Shared>,
+) -> Received {
+    let mut next = pin!(reader.next());
+    tokio::select! {
+        biased;
+        next = &mut next => Received::Next(next),
+        () = draining => {
+            say_going_away::<E>(writer, idle.deadline()).await;
+            // Reading goes on with the same future, which may have begun a message.
+            match within::<E, _>(shared.limits.drain_timeout.0, next).await {
+                Ok(Ok(Message::Close(_)) | Err(_)) | Err(TimedOut) => Received::Ended("drained"),
+                Ok(Ok(_)) => Received::Draining,
+            }
+        }
+        () = idle.expired() => {
+            let _ = within::<E, _>(Duration::from_secs(1), Box::pin(writer.send_close(1001, "idle"))).await;
+            Received::Ended("idle_timeout")
+        }
+    }
 }
 
 /// Sends the Close frame of a server that ends, unless it was sent.
@@ -247,45 +287,27 @@ async fn until_close<R: tokio::io::AsyncRead + Unpin + 'static>(reader: &mut web
     while !matches!(reader.next().await, Ok(Message::Close(_)) | Err(_)) {}
 }
 
-enum Answered {
-    /// A message of so many bytes.
-    Echo(usize),
-    Control,
-    Ended(String),
-}
-
-/// Answers what was read: a message by itself, a ping by a pong, a Close by a Close, a violation by its close code.
-async fn answer<W: tokio::io::AsyncWrite + Unpin>(
+/// Answers what is no message: a ping by a pong, a Close by a Close, a violation by its close code. Says how the connection
+/// has ended, if it has.
+async fn answer_rare<W: tokio::io::AsyncWrite + Unpin>(
     next: Result<Message, WebSocketError>,
     writer: &mut websocket::Writer<W>,
-) -> Answered {
-    let (sent, answered) = match next {
-        Ok(Message::Text(payload)) => {
-            let length = payload.len();
-            (writer.send(OpCode::Text, payload).await, Answered::Echo(length))
-        }
-        Ok(Message::Binary(payload)) => {
-            let length = payload.len();
-            (writer.send(OpCode::Binary, payload).await, Answered::Echo(length))
-        }
-        Ok(Message::Ping(payload)) => (writer.send_pong(payload).await, Answered::Control),
-        Ok(Message::Pong(_)) => (Ok(()), Answered::Control),
+) -> Option<String> {
+    match next {
+        Ok(Message::Ping(payload)) => writer.send_pong(payload).await.err().map(failure),
+        Ok(Message::Text(_) | Message::Binary(_) | Message::Pong(_)) => None,
+        // What comes of the last words does not change how it ended.
         Ok(Message::Close(close)) => {
-            let sent = writer.send_close_echo(close.as_ref()).await;
-            (sent, Answered::Ended(COMPLETED.to_owned()))
+            let _ = writer.send_close_echo(close.as_ref()).await;
+            Some(COMPLETED.to_owned())
         }
         Err(error) => match error.close_code() {
             Some(code) => {
-                let sent = writer.send_close(code, &error.to_string()).await;
-                (sent, Answered::Ended(format!("violation_{code}")))
+                let _ = writer.send_close(code, &error.to_string()).await;
+                Some(format!("violation_{code}"))
             }
-            None => return Answered::Ended(failure(error)),
+            None => Some(failure(error)),
         },
-    };
-    match sent {
-        Ok(()) => answered,
-        Err(_) if matches!(answered, Answered::Ended(_)) => answered,
-        Err(error) => Answered::Ended(failure(error)),
     }
 }
 
@@ -298,7 +320,7 @@ fn failure(error: WebSocketError) -> String {
 }
 
 /// Echoes bytes until the peer ends; says how it ended.
-async fn echo_bytes<E: Engine>(mut stream: Stream<E>, shared: &Rc<Shared>) -> String {
+async fn echo_bytes<E: Engine>(mut stream: SharedStream<Stream<E>>, shared: &Rc<Shared>) -> String {
     let mut idle = Idle::<E>::new(shared.limits.idle_timeout.0);
     let mut draining = pin!(shared.draining());
     let mut buffer = vec![0; ECHO_BUFFER];
@@ -322,13 +344,13 @@ async fn echo_bytes<E: Engine>(mut stream: Stream<E>, shared: &Rc<Shared>) -> St
             stream.flush().await
         };
         match within::<E, _>(shared.limits.idle_timeout.0, echoing).await {
-            Err(TimedOut) => break "peer_does_not_read".to_owned(),
+            Err(TimedOut) => break PEER_DOES_NOT_READ.to_owned(),
             Ok(Err(error)) => break TlsFailure::from(error).kind().to_owned(),
             Ok(Ok(())) => shared.counters.echoed(length),
         }
         idle.reset();
     };
-    E::cork(stream.get_ref().tcp());
+    stream.with(|stream| E::cork(stream.get_ref().tcp()));
     close::<E>(stream, shared).await;
     outcome
 }
@@ -352,7 +374,6 @@ async fn close<E: Engine>(mut stream: impl tokio::io::AsyncRead + tokio::io::Asy
             }
         }
     };
-    // Of its own memory, as the opening is.
     let outcome = within::<E, _>(shared.limits.drain_timeout.0, Box::pin(closing)).await.unwrap_or("timeout");
     shared.counters.count(Phase::Close, outcome);
 }

@@ -26,12 +26,19 @@ impl Key {
     }
 }
 
+/// Slots that are made at a time. In one piece of memory that grew, thousands of connections would be moved whenever it
+/// did, and what they had before would be left as a hole (half a KiB a connection).
+const CHUNK: usize = 64;
+
+/// A generation, and the value of this use.
+type Slot<T> = (u32, Option<T>);
+
 /// Values by [`Key`].
 #[derive(Debug)]
 pub(super) struct Slab<T> {
     /// Generation of a slot's first use.
     first: u32,
-    slots: Vec<(u32, Option<T>)>,
+    chunks: Vec<Box<[Slot<T>]>>,
     free: Vec<u32>,
 }
 
@@ -40,26 +47,35 @@ impl<T> Slab<T> {
     pub(super) const fn new(number: u32) -> Self {
         // Knuth's multiplier: slabs that were made one after the other are far apart.
         let first = number.wrapping_mul(2_654_435_761) & GENERATION_MASK;
-        Self { first, slots: Vec::new(), free: Vec::new() }
+        Self { first, chunks: Vec::new(), free: Vec::new() }
     }
 
     pub(super) fn insert(&mut self, value: T) -> Key {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((self.first, None));
-            u32::try_from(self.slots.len() - 1).expect("fewer connections than 2^32")
-        });
-        let (generation, place) = &mut self.slots[slot as usize];
+        if self.free.is_empty() {
+            let made = self.slots();
+            let upto = u32::try_from(made + CHUNK).expect("fewer connections than 2^32");
+            self.chunks.push((0..CHUNK).map(|_| (self.first, None)).collect());
+            // The first of them is taken first.
+            self.free.extend((upto - CHUNK as u32..upto).rev());
+        }
+        let slot = self.free.pop().expect("just made");
+        let (generation, place) = self.slot(slot).expect("a slot that was made");
         *place = Some(value);
         Key { slot, generation: *generation }
     }
 
+    fn slot(&mut self, slot: u32) -> Option<&mut Slot<T>> {
+        let slot = slot as usize;
+        self.chunks.get_mut(slot / CHUNK).map(|chunk| &mut chunk[slot % CHUNK])
+    }
+
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        let (generation, value) = self.slots.get_mut(key.slot as usize)?;
+        let (generation, value) = self.slot(key.slot)?;
         if *generation == key.generation { value.as_mut() } else { None }
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
-        let (generation, value) = self.slots.get_mut(key.slot as usize)?;
+        let (generation, value) = self.slot(key.slot)?;
         if *generation != key.generation {
             return None;
         }
@@ -71,21 +87,26 @@ impl<T> Slab<T> {
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots() - self.free.len()
     }
 
-    /// How many there have been at a time at most.
+    fn slots(&self) -> usize {
+        self.chunks.len() * CHUNK
+    }
+
+    /// How many slots were ever used.
     #[cfg(test)]
-    pub(super) fn high_water(&self) -> usize {
-        self.slots.len()
+    pub(super) fn used(&self) -> usize {
+        let used = |(generation, value): &&Slot<T>| *generation != self.first || value.is_some();
+        self.chunks.iter().flatten().filter(used).count()
     }
 
     /// The keys of all.
     pub(super) fn keys(&self) -> Vec<Key> {
-        let used = |(slot, (generation, value)): (usize, &(u32, Option<T>))| {
+        let used = |(slot, (generation, value)): (usize, &Slot<T>)| {
             value.as_ref().map(|_| Key { slot: slot as u32, generation: *generation })
         };
-        self.slots.iter().enumerate().filter_map(used).collect()
+        self.chunks.iter().flatten().enumerate().filter_map(used).collect()
     }
 }
 
@@ -99,7 +120,7 @@ mod tests {
         let first = slab.insert("first");
         assert_eq!(slab.remove(first), Some("first"));
         let second = slab.insert("second");
-        assert_eq!(slab.high_water(), 1, "the slot was not used again");
+        assert_eq!(second.slot, first.slot, "the slot was not used again");
         assert_eq!(slab.get_mut(first), None);
         assert_eq!(slab.remove(first), None);
         assert_eq!(slab.remove(second), Some("second"));
@@ -113,6 +134,23 @@ mod tests {
         other.insert("other");
         assert_eq!(other.get_mut(key), None);
         assert_eq!(other.remove(key), None);
+    }
+
+    #[test]
+    fn values_stay_where_they_are_while_more_come() {
+        let mut slab = Slab::new(7);
+        let keys: Vec<Key> = (0..CHUNK * 2 + 1).map(|number| slab.insert(number)).collect();
+        assert_eq!((slab.len(), slab.slots()), (CHUNK * 2 + 1, CHUNK * 3));
+        assert_eq!(slab.keys(), keys);
+        let first: *const usize = slab.get_mut(keys[0]).unwrap();
+        for number in 0..CHUNK * 8 {
+            slab.insert(number);
+        }
+        assert_eq!(slab.get_mut(keys[0]).map(|value| &raw const *value), Some(first));
+        for (number, key) in keys.into_iter().enumerate() {
+            assert_eq!(slab.remove(key), Some(number));
+        }
+        assert_eq!(slab.len(), CHUNK * 8);
     }
 
     #[test]
