@@ -213,28 +213,27 @@ async fn exchange<E: Engine>(
             Received::Draining => break,
             Received::Ended(outcome) => return outcome.to_owned(),
         };
-        if matches!(next, Ok(Message::Close(_))) {
-            // The Close in answer, close_notify and FIN follow each other.
-            stream.with(|stream| E::cork(stream.get_ref().tcp()));
-        }
         let (opcode, payload) = match next {
             Ok(Message::Text(payload)) => (OpCode::Text, payload),
             Ok(Message::Binary(payload)) => (OpCode::Binary, payload),
-            // Boxed, since a task has room for the largest of what it may wait for, and has it as long as it lives.
-            rare => match within::<E, _>(shared.limits.idle_timeout.0, Box::pin(answer_rare(rare, writer))).await {
-                Err(TimedOut) => return PEER_DOES_NOT_READ.to_owned(),
-                Ok(Some(outcome)) => return outcome,
-                Ok(None) => {
-                    idle.reset();
-                    continue;
-                }
-            },
+            Ok(Message::Ping(payload)) => (OpCode::Pong, payload),
+            Ok(Message::Pong(_)) => {
+                idle.reset();
+                continue;
+            }
+            Ok(Message::Close(close)) => {
+                // The Close in answer, close_notify and FIN follow each other.
+                stream.with(|stream| E::cork(stream.get_ref().tcp()));
+                return last_words::<E>(Ok(close), writer, shared).await;
+            }
+            Err(error) => return last_words::<E>(Err(error), writer, shared).await,
         };
         let length = payload.len();
         match within::<E, _>(shared.limits.idle_timeout.0, writer.send(opcode, payload)).await {
             Err(TimedOut) => return PEER_DOES_NOT_READ.to_owned(),
-            Ok(Ok(())) => shared.counters.echoed(length),
             Ok(Err(error)) => return failure(error),
+            Ok(Ok(())) if opcode == OpCode::Pong => {}
+            Ok(Ok(())) => shared.counters.echoed(length),
         }
         idle.reset();
     }
@@ -287,28 +286,29 @@ async fn until_close<R: tokio::io::AsyncRead + Unpin + 'static>(reader: &mut web
     while !matches!(reader.next().await, Ok(Message::Close(_)) | Err(_)) {}
 }
 
-/// Answers what is no message: a ping by a pong, a Close by a Close, a violation by its close code. Says how the connection
-/// has ended, if it has.
-async fn answer_rare<W: tokio::io::AsyncWrite + Unpin>(
-    next: Result<Message, WebSocketError>,
-    writer: &mut websocket::Writer<W>,
-) -> Option<String> {
-    match next {
-        Ok(Message::Ping(payload)) => writer.send_pong(payload).await.err().map(failure),
-        Ok(Message::Text(_) | Message::Binary(_) | Message::Pong(_)) => None,
-        // What comes of the last words does not change how it ended.
-        Ok(Message::Close(close)) => {
-            let _ = writer.send_close_echo(close.as_ref()).await;
-            Some(COMPLETED.to_owned())
-        }
-        Err(error) => match error.close_code() {
-            Some(code) => {
-                let _ = writer.send_close(code, &error.to_string()).await;
-                Some(format!("violation_{code}"))
+/// Answers what ends a connection: a Close by a Close, a violation by its close code. Says how it has ended, which is the
+/// same whatever comes of the answer, unless the peer does not take it in time.
+async fn last_words<E: Engine>(
+    end: Result<Option<(u16, String)>, WebSocketError>,
+    writer: &mut WebSocketWriter<E>,
+    shared: &Rc<Shared>,
+) -> String {
+    let said = Box::pin(async {
+        match end {
+            Ok(close) => {
+                let _ = writer.send_close_echo(close.as_ref()).await;
+                COMPLETED.to_owned()
             }
-            None => Some(failure(error)),
-        },
-    }
+            Err(error) => match error.close_code() {
+                Some(code) => {
+                    let _ = writer.send_close(code, &error.to_string()).await;
+                    format!("violation_{code}")
+                }
+                None => failure(error),
+            },
+        }
+    });
+    within::<E, _>(shared.limits.idle_timeout.0, said).await.unwrap_or_else(|TimedOut| PEER_DOES_NOT_READ.to_owned())
 }
 
 /// Names a failure that nobody can be told of. A record that was tampered with is no reset: TLS knows better.

@@ -36,7 +36,7 @@ use tokio::task::JoinHandle;
 use super::driver;
 
 /// Polls of tasks between two turns of the ring.
-const POLLS: u32 = 128;
+pub(super) const POLLS: u32 = 128;
 /// From how long a poll on average takes on, between two turns of the ring, what tasks write does not wait for all
 /// others that can run: twenty echoes are done at once, and twenty handshakes would keep their peers waiting for all of
 /// them, so that at times both ends would wait for each other.
@@ -124,15 +124,6 @@ impl Nudging {
     fn new(inner: &Waker) -> Arc<Self> {
         Arc::new(Self { inner: inner.clone(), bell: driver::bell(), lives: AtomicBool::new(true) })
     }
-
-    fn wake(&self) {
-        self.inner.wake_by_ref();
-        if BELL.try_with(Cell::get).ok() != Some(Arc::as_ptr(&self.bell)) {
-            self.bell.ring();
-        } else if self.lives.load(Ordering::Relaxed) {
-            WOKEN.set(true);
-        }
-    }
 }
 
 impl Wake for Nudging {
@@ -141,7 +132,12 @@ impl Wake for Nudging {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        Self::wake(self);
+        self.inner.wake_by_ref();
+        if BELL.try_with(Cell::get).ok() != Some(Arc::as_ptr(&self.bell)) {
+            self.bell.ring();
+        } else if self.lives.load(Ordering::Relaxed) {
+            WOKEN.set(true);
+        }
     }
 }
 
@@ -260,7 +256,7 @@ impl Wake for Meant {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.meant.store(true, Ordering::SeqCst);
-        Nudging::wake(&self.nudging);
+        self.nudging.wake_by_ref();
     }
 }
 

@@ -1,8 +1,10 @@
 //! Buffers that are used again, by sends and for what is received and not read at once.
 
+use super::executor::POLLS;
+
 /// Buffers kept for later: what all that can run between two turns of the ring may want at a time. (A thousand peers that
 /// come at once want one each, and once only.)
-const KEPT_MOST: usize = 128;
+const KEPT_MOST: usize = POLLS as usize;
 /// Bytes kept for later, all buffers together.
 const KEPT_BYTES_MOST: usize = 4 << 20;
 /// Bytes of a new buffer: what a small message takes.

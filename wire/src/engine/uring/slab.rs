@@ -27,7 +27,7 @@ impl Key {
 }
 
 /// Slots that are made at a time. In one piece of memory that grew, thousands of connections would be moved whenever it
-/// did, and what they had before would be left as a hole (half a KiB a connection).
+/// did, and half of it would be room for those that may never come.
 const CHUNK: usize = 64;
 
 /// A generation, and the value of this use.
@@ -52,11 +52,10 @@ impl<T> Slab<T> {
 
     pub(super) fn insert(&mut self, value: T) -> Key {
         if self.free.is_empty() {
-            let made = self.slots();
-            let upto = u32::try_from(made + CHUNK).expect("fewer connections than 2^32");
+            let made = u32::try_from(self.slots()).expect("fewer connections than 2^32");
             self.chunks.push((0..CHUNK).map(|_| (self.first, None)).collect());
             // The first of them is taken first.
-            self.free.extend((upto - CHUNK as u32..upto).rev());
+            self.free.extend((made..made + CHUNK as u32).rev());
         }
         let slot = self.free.pop().expect("just made");
         let (generation, place) = self.slot(slot).expect("a slot that was made");
