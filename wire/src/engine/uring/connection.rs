@@ -19,19 +19,13 @@ use std::task::{Poll, Waker};
 
 use tokio::io::ReadBuf;
 
+use super::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
 use super::pool::Pool;
 
 /// Bytes that may wait for being sent, besides those that are on their way: what four records of rustls' output hold.
 pub(super) const PENDING_MOST: usize = 64 * 1024;
 /// Bytes received and not read above which a connection receives no more until they are.
 pub(super) const UNREAD_MOST: usize = 64 * 1024;
-
-/// ENOBUFS, ECANCELED, EAGAIN, EINTR, EPIPE of errno.h.
-pub(super) const ENOBUFS: i32 = 105;
-const EPIPE: i32 = 32;
-const ECANCELED: i32 = 125;
-pub(super) const EAGAIN: i32 = 11;
-const EINTR: i32 = 4;
 
 /// Bytes in a buffer of the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

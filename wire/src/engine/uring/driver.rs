@@ -4,6 +4,7 @@
 //! whom it is for; who waited for it is woken. Wakers are collected and woken, and old ones dropped, when nothing is
 //! borrowed any more, since they may run anything.
 
+mod completions;
 mod ending;
 mod thread;
 
@@ -24,7 +25,7 @@ pub(super) use self::thread::{bell, start, stop, try_with, turn, with};
 use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
 use super::connect::Connecting;
-use super::connection::{Buffers, Connection, EAGAIN, ENOBUFS, Operation, Piece, ReceiveForm, Received};
+use super::connection::{Buffers, Connection, Operation, Piece, ReceiveForm};
 use super::executor::Bell;
 use super::form::{Form, SEND_FLAGS, TRY_FLAGS};
 use super::pool::Pool;
@@ -71,6 +72,16 @@ pub(super) struct Open {
     pub(super) connection: Connection,
     /// It is in the list of those that want something.
     attention: bool,
+}
+
+impl Open {
+    /// Puts it on the list of those that want something, once.
+    fn want(&mut self, key: Key, list: &mut Vec<Key>) {
+        if !self.attention {
+            self.attention = true;
+            list.push(key);
+        }
+    }
 }
 
 pub(super) enum Entry {
@@ -194,9 +205,8 @@ impl Driver {
     ) -> T {
         let Some(Entry::Open(open)) = self.entries.get_mut(key) else { panic!("a stream has its connection") };
         let (done, wants) = work(&mut open.connection, &mut self.buffers, &mut self.pool);
-        if wants && !open.attention {
-            open.attention = true;
-            self.attention.push(key);
+        if wants {
+            open.want(key, &mut self.attention);
         }
         done
     }
@@ -235,9 +245,8 @@ impl Driver {
         for key in filled.drain(..) {
             let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
             open.connection.spill(&mut self.buffers, &mut self.pool);
-            if open.connection.is_overfull() && !open.attention {
-                open.attention = true;
-                self.attention.push(key);
+            if open.connection.is_overfull() {
+                open.want(key, &mut self.attention);
             }
         }
         self.filled = filled;
@@ -347,103 +356,11 @@ impl Driver {
         }
     }
 
-    /// Hands out what has completed.
-    fn dispatch(&mut self) {
-        let mut completions = mem::take(&mut self.completions);
-        if !self.ring.reap(&mut completions) {
-            // A try that failed would be taken to have gone through.
-            self.broken = true;
-            panic!("the kernel had no memory for completions and has lost some");
-        }
-        self.totals.completions += completions.len() as u64;
-        for completion in completions.drain(..) {
-            let (tag, key) = Key::from_bits(completion.user_data());
-            let (result, flags) = (completion.result(), completion.flags());
-            match tag {
-                tag::RECEIVE => self.received(key, result, flags),
-                tag::TRY => self.try_completed(key, result),
-                tag::SEND => self.sent(key, result),
-                tag::ACCEPT => self.accepted(key, result, cqueue::more(flags)),
-                tag::CONNECT => self.connected(key, result),
-                tag::BELL => self.bell_armed = false,
-                tag::TICK => self.tick_armed = false,
-                _ => {}
-            }
-        }
-        self.completions = completions;
-    }
-
-    fn received(&mut self, key: Key, result: i32, flags: u32) {
-        let received = Received { result, buffer: cqueue::buffer_select(flags), more: cqueue::more(flags) };
-        if result == -ENOBUFS {
-            self.totals.no_buffers += 1;
-            self.buffers.0.iter_mut().for_each(BufferRing::ran_out);
-        }
-        if received.buffer.is_some()
-            && let Some(buffers) = &mut self.buffers.0
-        {
-            buffers.filled();
-        }
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else {
-            // The entry outlives its receive, so this cannot be; if it were, the buffer must not be lost.
-            if let Some(buffer) = received.buffer {
-                self.buffers.give_back(buffer);
-            }
-            return;
-        };
-        self.wakes.extend(open.connection.received(received, &mut self.buffers));
-        self.filled.push(key);
-        if !received.more {
-            self.want(key);
-        }
-    }
-
     /// Puts a connection on the list of those that want something.
     fn want(&mut self, key: Key) {
-        if let Some(Entry::Open(open)) = self.entries.get_mut(key)
-            && !open.attention
-        {
-            open.attention = true;
-            self.attention.push(key);
+        if let Some(Entry::Open(open)) = self.entries.get_mut(key) {
+            open.want(key, &mut self.attention);
         }
-    }
-
-    fn try_completed(&mut self, key: Key, result: i32) {
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
-        let length = open.connection.to_send().len();
-        self.wakes.extend(open.connection.try_failed(result));
-        self.count_partial(result, length);
-        self.want(key);
-    }
-
-    /// Tries of which nothing was heard went through.
-    fn settle_tried(&mut self) {
-        if self.tried.is_empty() || !self.ring.all_submitted() {
-            return;
-        }
-        let mut tried = mem::take(&mut self.tried);
-        for key in tried.drain(..) {
-            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
-            self.wakes.extend(open.connection.tried(&mut self.pool));
-            if open.connection.sendable().is_some() || open.connection.is_done() {
-                self.want(key);
-            }
-        }
-        self.tried = tried;
-    }
-
-    fn sent(&mut self, key: Key, result: i32) {
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
-        let length = open.connection.to_send().len();
-        self.wakes.extend(open.connection.sent(result, &mut self.pool));
-        self.count_partial(result, length);
-        self.want(key);
-    }
-
-    /// Counts a send of `length` bytes of which the socket took a part or nothing. An error is none.
-    fn count_partial(&mut self, result: i32, length: usize) {
-        let partial = result == -EAGAIN || usize::try_from(result).is_ok_and(|sent| sent < length);
-        self.totals.partial_sends += u64::from(partial);
     }
 
     /// A send of many bytes was made beside the ring.

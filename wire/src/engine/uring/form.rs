@@ -17,6 +17,7 @@ use wss_results::EngineKind;
 
 use super::buffers::{BufferRing, GROUP};
 use super::connection::Buffers;
+use super::errno::{EAGAIN, EINVAL, ENOMEM, ENOSYS, EOPNOTSUPP, EPERM};
 use super::ring::{Ring, Wait};
 use crate::engine::{EngineError, Feature};
 
@@ -160,13 +161,6 @@ fn offered() -> Result<Form, EngineError> {
     Ok(*OFFERED.get_or_init(|| offered))
 }
 
-/// ENOMEM, EPERM, EINVAL, ENOSYS and EOPNOTSUPP of errno.h.
-const ENOMEM: i32 = 12;
-const EPERM: i32 = 1;
-const EINVAL: i32 = 22;
-const ENOSYS: i32 = 38;
-const EOPNOTSUPP: i32 = 95;
-
 /// What to say of a ring that the kernel does not make.
 pub(crate) fn refused(code: i32) -> EngineError {
     let source = io::Error::from_raw_os_error(code);
@@ -270,7 +264,6 @@ const MSG_DONTWAIT: i32 = 0x40;
 /// Whether a send with MSG_DONTWAIT and CQE_SKIP_SUCCESS says nothing if it went out, how much if only a part did, and
 /// EAGAIN if nothing did: then it is over when the entry of the ring is, and its buffer is free.
 fn sends_inline(mut ring: Ring) -> io::Result<bool> {
-    const EAGAIN: i32 = 11;
     let (here, _there) = UnixStream::pair()?;
     let buffer = vec![0; 1 << 20];
     let mut send = |length: usize| {

@@ -23,6 +23,7 @@ mod buffers;
 mod connect;
 mod connection;
 mod driver;
+mod errno;
 mod executor;
 mod form;
 mod pool;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, squeue};
 
+use super::errno::{EAGAIN, EBUSY, EINTR, ETIME};
 use super::form::Form;
 
 /// Submissions between two entries; when they are full the ring is entered once more.
@@ -18,12 +19,6 @@ const COMPLETIONS: u32 = 16_384;
 /// IORING_ENTER_GETEVENTS and IORING_ENTER_EXT_ARG of io_uring.h.
 const ENTER_GETEVENTS: u32 = 1 << 0;
 const ENTER_EXT_ARG: u32 = 1 << 3;
-
-/// ETIME, EINTR, EBUSY and EAGAIN of errno.h.
-const ETIME: i32 = 62;
-const EINTR: i32 = 4;
-const EBUSY: i32 = 16;
-const EAGAIN: i32 = 11;
 
 #[cfg(not(test))]
 fn sizes() -> (u32, u32) {

@@ -9,13 +9,8 @@ use proptest::prelude::*;
 
 use self::world::Model;
 use crate::engine::uring::buffers::LENGTH;
-use crate::engine::uring::connection::{ENOBUFS, ReceiveForm};
-
-const EINTR: i32 = 4;
-const EAGAIN: i32 = 11;
-const EPIPE: i32 = 32;
-const ECONNRESET: i32 = 104;
-const ECANCELED: i32 = 125;
+use crate::engine::uring::connection::ReceiveForm;
+use crate::engine::uring::errno::{EAGAIN, ECANCELED, ECONNRESET, EINTR, ENOBUFS, EPIPE};
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {

@@ -10,7 +10,8 @@ use tokio::io::ReadBuf;
 
 use super::{EAGAIN, ECANCELED, EINTR, Outcome, Step};
 use crate::engine::uring::buffers::LENGTH;
-use crate::engine::uring::connection::{Buffers, Connection, ENOBUFS, PENDING_MOST, Piece, ReceiveForm, Received};
+use crate::engine::uring::connection::{Buffers, Connection, PENDING_MOST, Piece, ReceiveForm, Received};
+use crate::engine::uring::errno::ENOBUFS;
 use crate::engine::uring::pool::Pool;
 
 /// Few, so that they run out.
