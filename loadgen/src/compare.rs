@@ -142,6 +142,7 @@ fn comparison(
         seed: 0,
         parts: Vec::new(),
         blocks_planned: of_a.len(),
+        turns: None,
         until_width_percent: None,
         blocks: blocks.collect(),
         differences,

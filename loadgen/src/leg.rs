@@ -1,25 +1,31 @@
 //! One part of one leg, of a sweep or of a comparison: a `wssbench run` as a child process, hence with a server process
-//! that nobody used before.
+//! that nobody used before. Those of several legs can go on at the same time, in turns.
 
 pub(crate) mod parts;
 pub(crate) mod progress;
 pub(crate) mod run_options;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
+use wss_results::config::Turn;
 use wss_results::run_result::Tool;
 use wss_results::store;
 use wss_results::sweep_result::{Part, PartResult};
-use wss_results::{Mode, RunConfig};
+use wss_results::{HumanDuration, Mode, RunConfig};
+use wss_wire::machine;
+
+use crate::run::turns::{Begin, NOT_BEGUN, READY};
 
 /// What a run may take beyond its warm-up and duration: its own deadlines, starting a server that makes RSA keys.
 const SLACK: Duration = Duration::from_secs(120);
@@ -31,6 +37,9 @@ const TO_OPEN: Duration = Duration::from_millis(1);
 const END: Duration = Duration::from_secs(30);
 /// How often its end is looked for: rarely enough not to be measured, and often enough not to add to the sweep.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How long before the first turn all are told of it.
+const BEFORE_TURNS: Duration = Duration::from_millis(100);
 
 /// Runs parts.
 pub(crate) struct Runner {
@@ -67,6 +76,21 @@ pub(crate) fn lasts(part: &Part) -> Duration {
     run_options::parse(&part.options).map_or(Duration::ZERO, of) + AROUND_A_PART
 }
 
+/// What one of several runs is, of which each has its turns.
+pub(crate) struct OneOf<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) configuration: &'a [String],
+}
+
+/// A part that runs.
+struct Running {
+    child: Child,
+    out: PathBuf,
+    /// What it says last on standard error.
+    said: JoinHandle<String>,
+    at_most: Duration,
+}
+
 /// How a child ended.
 enum End {
     Itself(ExitStatus),
@@ -96,31 +120,95 @@ impl Runner {
         if self.interrupted.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let arguments = parts::arguments(part, configuration);
+        let running = self.begin(&OneOf { program, configuration }, part, seed, None)?;
+        self.end(part, running)
+    }
+
+    /// Runs the same part of several legs at the same time, each `length` long before it waits for the others, in an order
+    /// that is drawn anew each time; `None` if they were interrupted.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) fn run_in_turns(
+        &self,
+        legs: &[OneOf<'_>],
+        part: &Part,
+        seed: u64,
+        length: HumanDuration,
+        order_seed: u64,
+    ) -> anyhow::Result<Option<Vec<Ended>>> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let runs = u32::try_from(legs.len()).unwrap_or(u32::MAX);
+        let turn = |number| Turn { number, runs, length };
+        let begin = |(number, leg)| self.begin(leg, part, seed, Some(turn(number)));
+        let mut running = (1..).zip(legs).map(begin).collect::<anyhow::Result<Vec<_>>>()?;
+        let doors: Vec<_> = running.iter_mut().filter_map(|one| Door::of(&mut one.child)).collect();
+        if doors.iter().all(|door| self.is_ready(door)) {
+            let begin = Begin { at: machine::monotonic() + BEFORE_TURNS, seed: order_seed };
+            // One that has ended since says so itself.
+            doors.into_iter().for_each(|mut door| drop(writeln!(door.stdin, "{}", begin.line())));
+        } else {
+            // Those that are ready read the end of their standard input.
+            drop(doors);
+        }
+        // All of them, before anything is made of the first.
+        let ended: Vec<_> = running.into_iter().map(|one| self.end(part, one)).collect();
+        let mut ended = ended.into_iter().collect::<anyhow::Result<Option<Vec<_>>>>()?;
+        ended.iter_mut().for_each(|ended| blame_whoever_was_not_ready(ended));
+        Ok(ended)
+    }
+
+    /// Whether a run has come to its turns.
+    fn is_ready(&self, door: &Door) -> bool {
+        let deadline = Instant::now() + SLACK;
+        loop {
+            match door.ready.recv_timeout(LOOK) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.interrupted.load(Ordering::Relaxed) || Instant::now() > deadline {
+                return false;
+            }
+        }
+    }
+
+    fn begin(&self, leg: &OneOf<'_>, part: &Part, seed: u64, turn: Option<Turn>) -> anyhow::Result<Running> {
+        let arguments = parts::arguments(part, leg.configuration);
         let times = run_options::parse(&arguments).map_or(Duration::ZERO, |config| config.duration.0 + config.warmup.0);
-        let out = self.folder.path().join("part.json");
+        let (number, runs) = turn.map_or((1, 1), |turn| (turn.number, turn.runs));
+        let out = self.folder.path().join(format!("part-{number}.json"));
         let _ = std::fs::remove_file(&out);
-        let mut child = Command::new(program)
+        let pipe = || if turn.is_some() { Stdio::piped() } else { Stdio::null() };
+        let mut child = Command::new(leg.program)
             .arg("run")
             .args(&arguments)
             .arg(format!("--seed={seed}"))
+            .args(turn.map(|turn| format!("--turn={turn}")))
             .arg("--out")
             .arg(&out)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(pipe())
+            .stdout(pipe())
             .stderr(Stdio::piped())
             // In a group of its own, so that a Ctrl-C of the terminal reaches the sweep alone, which passes it on.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("starting a leg with {}", program.display()))?;
+            .with_context(|| format!("starting a leg with {}", leg.program.display()))?;
         let stderr = child.stderr.take().context("its standard error is a pipe")?;
         let said = std::thread::spawn(move || last_sentence(stderr));
-        let end = self.wait(&mut child, times.saturating_add(SLACK))?;
-        let said = said.join().unwrap_or_default();
+        Ok(Running { child, out, said, at_most: times.saturating_mul(runs).saturating_add(SLACK) })
+    }
+
+    /// What a part that was begun has come to; `None` if it was interrupted.
+    fn end(&self, part: &Part, mut running: Running) -> anyhow::Result<Option<Ended>> {
+        let end = self.wait(&mut running.child, running.at_most)?;
+        let said = running.said.join().unwrap_or_default();
         Ok(match end {
             End::Interrupted => None,
             End::TooLate => Some(Ended::failed(part, format!("it did not end within {:?} of its time", SLACK))),
-            End::Itself(status) => Some(result(part, &out, status, &said)),
+            End::Itself(status) => Some(result(part, &running.out, status, &said)),
         })
     }
 
@@ -149,6 +237,29 @@ impl Runner {
     }
 }
 
+/// The way to a run that waits for its turns.
+struct Door {
+    stdin: ChildStdin,
+    /// Says when it is ready; ends with it.
+    ready: Receiver<()>,
+}
+
+impl Door {
+    fn of(child: &mut Child) -> Option<Self> {
+        let (stdin, stdout) = child.stdin.take().zip(child.stdout.take())?;
+        let (tell, ready) = mpsc::channel();
+        // Until its end, since it says more than that.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if line == READY {
+                    let _ = tell.send(());
+                }
+            }
+        });
+        Some(Self { stdin, ready })
+    }
+}
+
 /// What the child left: its result, or the sentence that says why there is none.
 fn result(part: &Part, out: &Path, status: ExitStatus, said: &str) -> Ended {
     if !out.exists() {
@@ -159,6 +270,14 @@ fn result(part: &Part, out: &Path, status: ExitStatus, said: &str) -> Ended {
         Err(error) => Ended::failed(part, error.to_string()),
         Ok(run) => Ended { result: PartResult::of(part.kind, &run), tool: Some(run.tool) },
     }
+}
+
+/// Runs that waited in vain say so: with the reason of one that did not come to its turns.
+fn blame_whoever_was_not_ready(ended: &mut [Ended]) {
+    let mut reasons = ended.iter().flat_map(|one| &one.result.invalid_because);
+    let Some(reason) = reasons.find(|reason| !reason.contains(NOT_BEGUN)).cloned() else { return };
+    let waited = ended.iter_mut().flat_map(|one| &mut one.result.invalid_because);
+    waited.filter(|reason| reason.contains(NOT_BEGUN)).for_each(|waited| *waited = reason.clone());
 }
 
 impl Ended {

@@ -3,6 +3,7 @@
 mod accounting;
 mod cost;
 mod setup;
+pub(crate) mod turns;
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,10 @@ use wss_results::{Mode, Rate, RunConfig, report, store, validity};
 
 use self::accounting::{Spent, each};
 use self::setup::{Finished, Setup};
+use self::turns::TakingTurns;
 use crate::cli::RunCommand;
 use crate::environment::{self, CpuTime};
+use crate::generator::phase_time::PhaseTime;
 use crate::generator::record::{Failure, Failures, Phase};
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
 use crate::preflight;
@@ -37,6 +40,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let mut run = Run {
         progress: Progress::new()?,
         setup: &mut setup,
+        turns: None,
         failures: Failures::default(),
         warmup_failures: Failures::default(),
     };
@@ -149,6 +153,8 @@ struct Handshakes {
 struct Run<'a> {
     setup: &'a mut Setup,
     progress: Progress,
+    /// With whom it takes turns, once all of them are ready.
+    turns: Option<TakingTurns>,
     failures: Failures,
     warmup_failures: Failures,
 }
@@ -166,6 +172,7 @@ impl Run<'_> {
         let Handshakes { result: handshake, negotiated, resumed, early_data, spent: handshake_spent } =
             self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
         let idle = (self.server_stats(), environment::memory().0);
+        self.take_turns()?;
         if !config.warmup.0.is_zero() && !self.progress.interrupted() {
             warmup.echo = Some(self.echo_phase("warm-up", false, config.warmup.0)?.0);
         }
@@ -226,6 +233,7 @@ impl Run<'_> {
         let afterwards = Afterwards::Close { server_closes: config.server_closes };
         let mut warmup = Warmup::default();
         self.make_sessions()?;
+        self.take_turns()?;
         if !config.warmup.0.is_zero() {
             let until = Until::Elapsed(config.warmup.0);
             warmup.handshake = Some(self.handshake_phase("warm-up", false, until, afterwards)?.result);
@@ -255,6 +263,20 @@ impl Run<'_> {
         })
     }
 
+    /// Waits for the runs that it takes turns with, if there are any.
+    fn take_turns(&mut self) -> anyhow::Result<()> {
+        self.turns = self.setup.config.turn.map(TakingTurns::when_all_are_ready).transpose()?;
+        Ok(())
+    }
+
+    /// The time of a phase that lasts so long and begins now, or at its next turn.
+    fn phase_time(&mut self, length: Duration) -> PhaseTime {
+        match &mut self.turns {
+            Some(turns) => turns.phase(length),
+            None => Generator::next_start().into(),
+        }
+    }
+
     fn handshake_phase(
         &mut self,
         name: &'static str,
@@ -280,24 +302,32 @@ impl Run<'_> {
         may_resume: bool,
     ) -> anyhow::Result<Handshakes> {
         let before = self.look();
+        let time = match until {
+            // These are before the turns begin.
+            Until::Count(_) => Generator::next_start().into(),
+            Until::Elapsed(length) => self.phase_time(length),
+        };
         let config = &self.setup.config;
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
-        let plan = HandshakePlan { start: Generator::next_start(), pace, until, afterwards, first_echo, may_resume };
-        self.progress.begin(name, measured, plan.start);
+        let plan = HandshakePlan { time: time.clone(), pace, until, afterwards, first_echo, may_resume };
+        self.progress.begin(name, measured, time.start());
         let mut record = self.setup.generator.handshakes(&plan, &mut self.progress)?;
         let spent = self.since(&before)?;
         let end = match (pace, until) {
             // An open loop is measured by when handshakes were begun: those of a far server end later.
-            (Pace::Rate { rate, .. }, Until::Count(count)) => plan.start + Duration::from_secs_f64(count as f64 / rate),
-            (Pace::Rate { .. }, Until::Elapsed(time)) => plan.start + time,
-            (Pace::Closed { .. }, _) => record.last.done.unwrap_or(plan.start),
+            (Pace::Rate { rate, .. }, Until::Count(count)) => time.at(Duration::from_secs_f64(count as f64 / rate)),
+            (Pace::Rate { .. }, Until::Elapsed(length)) => time.end(length),
+            (Pace::Closed { .. }, _) => record.last.done.unwrap_or(time.start()),
         };
         let end = if self.progress.interrupted() {
             record.last.begun.unwrap_or(end)
         } else {
             end.max(record.last.begun.unwrap_or(end))
         };
-        let mut result = record.result(end.saturating_duration_since(plan.start));
+        let mut result = record.result(match pace {
+            Pace::Rate { .. } => time.passed(end),
+            Pace::Closed { .. } => time.passed_with_ends(end),
+        });
         result.client_cpu_ns = each(spent.client_cpu, result.completed);
         if let Some(server) = &spent.server {
             result.server_cpu_ns = each(server.cpu, result.completed);
@@ -317,11 +347,11 @@ impl Run<'_> {
         duration: Duration,
     ) -> anyhow::Result<(EchoResult, Spent)> {
         let before = self.look();
+        let time = self.phase_time(duration);
         let config = &self.setup.config;
-        let start = Generator::next_start();
         let plan = EchoPlan {
-            start,
-            end: start + duration,
+            time: time.clone(),
+            end: time.end(duration),
             rate: match config.rate {
                 Rate::PerSecond(rate) => Some(rate),
                 Rate::Max => None,
@@ -330,16 +360,16 @@ impl Run<'_> {
             in_flight: config.in_flight,
             connections: config.connections,
         };
-        self.progress.begin(name, measured, start);
+        self.progress.begin(name, measured, time.start());
         let mut record = self.setup.generator.echo(&plan, &mut self.progress)?;
         let spent = self.since(&before)?;
-        let end = match plan.rate {
-            Some(_) if self.progress.interrupted() => record.last.begun.unwrap_or(plan.end),
-            Some(_) => plan.end.max(record.last.begun.unwrap_or(plan.end)),
-            None => record.last.done.unwrap_or(plan.end),
+        let elapsed = match plan.rate {
+            Some(_) if self.progress.interrupted() => time.passed(record.last.begun.unwrap_or(plan.end)),
+            Some(_) => time.passed(plan.end.max(record.last.begun.unwrap_or(plan.end))),
+            None => time.passed_with_ends(record.last.done.unwrap_or(plan.end)),
         };
         let size = self.setup.config.size.0;
-        let mut result = record.result(end.saturating_duration_since(start), size);
+        let mut result = record.result(elapsed, size);
         result.client_cpu_ns = each(spent.client_cpu, result.received);
         if let Some(server) = &spent.server {
             result.server_cpu_ns = each(server.cpu, result.received);

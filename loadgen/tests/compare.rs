@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{BOUND, Ended, start, start_in, wssbench};
 use tempfile::TempDir;
+use wss_results::HumanDuration;
 use wss_results::comparison::{self, Comparison, Kind, Side};
 use wss_results::sweep_result::Metric;
 
@@ -92,8 +93,17 @@ fn what_a_server_wastes_on_every_handshake_is_found_and_told() {
 
 #[test]
 fn an_interrupted_comparison_keeps_what_it_has_and_says_that_it_is_partial() {
-    let mut running =
-        start(&["ab", "--a=--group X25519", "--b=--group secp256r1", "--leg=200ms", "--blocks=50", "--json"]);
+    interrupt_in_the_second_block(&[]);
+}
+
+#[test]
+fn an_interrupted_comparison_in_turns_is_no_different() {
+    interrupt_in_the_second_block(&["--turns=20ms"]);
+}
+
+fn interrupt_in_the_second_block(more: &[&str]) {
+    let usual = ["ab", "--a=--group X25519", "--b=--group secp256r1", "--leg=200ms", "--blocks=50", "--json"];
+    let mut running = start(&[&usual[..], more].concat());
     let deadline = Instant::now() + BOUND;
     while !running.said("block 2 of 50") {
         assert!(!running.has_ended() && Instant::now() < deadline, "it never came to the second block");
@@ -105,6 +115,49 @@ fn an_interrupted_comparison_keeps_what_it_has_and_says_that_it_is_partial() {
     let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
     assert!(comparison.interrupted && comparison.blocks[0].is_whole());
     assert!(comparison.invalid_because[0].contains("interrupted after"), "{:?}", comparison.invalid_because);
+}
+
+#[test]
+fn legs_in_turns_have_all_figures_and_what_a_server_wastes_is_found_in_them_too() {
+    let (ended, comparison) = ab(&["--a=--burn 0s", "--b=--burn 20ms", "--turns=40ms"]);
+    assert_eq!(comparison.turns, Some(HumanDuration(Duration::from_millis(40))), "{ended}");
+    for block in &comparison.blocks {
+        assert_eq!((block.legs.len(), block.is_whole()), (4, true));
+        for leg in &block.legs {
+            let told = |part: usize, metric| leg.parts[part].metrics.get(&metric).copied().flatten().is_some();
+            assert!(told(0, Metric::HandshakeP50Us) && told(1, Metric::ServerCpuMessageUs), "{leg:?}");
+        }
+    }
+    let (a, b) = (handshake_us(&comparison, Side::A), handshake_us(&comparison, Side::B));
+    let most = a.iter().copied().fold(0.0, f64::max);
+    assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
+}
+
+#[test]
+fn a_planned_rate_is_that_of_the_own_turns() {
+    let arguments = ["ab", "--a=--group X25519", "--b=--group secp256r1", "--turns", "--leg=300ms", "--blocks=1"];
+    let rate = ["--parts=paced", "--json", "--", "--rate=1000/s", "--connections=4"];
+    let ended = start(&[&arguments[..], &rate[..]].concat()).end_within(BOUND);
+    let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
+    for part in comparison.blocks[0].legs.iter().flat_map(|leg| &leg.parts) {
+        // Late the generator may be on this machine, but it sends what was planned, in the time that it was planned for.
+        assert!(part.valid || part.disturbed, "{part:?}");
+        assert!(!part.invalid_because.iter().any(|reason| reason.contains("were achieved")), "{part:?}");
+    }
+}
+
+#[test]
+fn of_runs_that_wait_for_each_other_none_is_left_waiting() {
+    let refusal = |arguments: &[&str]| wssbench(&[&["ab", "--leg=200ms"], arguments].concat()).refusal();
+    // The reason is that of the run that did not come, not of those that waited for it.
+    let sentence = refusal(&["--turns", "--a=--engine epoll", "--b=--server-cpus 999"]);
+    assert!(sentence.contains("does not run") && sentence.contains("999"), "{sentence}");
+    assert!(refusal(&["--turns", "--a=/bin/true", "--b=--engine epoll"]).contains("does not run"));
+    assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--turns=10us"]).contains("--turns"));
+    // The end of its standard input is an answer as well.
+    let alone = wssbench(&["run", "--turn=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
+    assert_eq!(alone.code(), Some(1), "{alone}");
+    assert!(alone.stderr.contains("did not begin"), "{alone}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::run_result::{Environment, Negotiated, Tool};
 use crate::statistics::MIN_PAIRS;
 use crate::store::{self, StoreError};
 use crate::sweep_result::{Metric, Part, PartResult, metric_of};
+use crate::units::HumanDuration;
 
 pub use self::analysis::{Analysis, ComparedMetric, Role};
 pub use self::differences::{Difference, between, fields};
@@ -52,6 +53,10 @@ pub struct Comparison {
     pub parts: Vec<Part>,
     /// Blocks that were asked for, at most.
     pub blocks_planned: usize,
+    /// How long each leg of a block sends before it waits for the others, if they were run at the same time; null if one
+    /// was run after the other.
+    #[serde(default)]
+    pub turns: Option<HumanDuration>,
     /// Length of the intervals of the primary figures, in percent, at which it was to end before.
     pub until_width_percent: Option<f64>,
     /// Blocks that were run, the last one perhaps in part.
@@ -132,7 +137,8 @@ pub struct Block {
     pub number: usize,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// Whose turn it is, in order: ABBA or BAAB; of results that existed AB.
+    /// Whose turn it is, in order: ABBA or BAAB; of results that existed AB. Of legs that take turns within the block the
+    /// order in which they were started.
     pub order: Vec<Side>,
     /// The legs, as far as they were run, in that order.
     pub legs: Vec<Leg>,

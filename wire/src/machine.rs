@@ -53,6 +53,11 @@ pub fn system_cpu_of_others() -> io::Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64))
 }
 
+/// The clock that all processes of this machine share, since it was started: CLOCK_MONOTONIC, which is `Instant`'s too.
+pub fn monotonic() -> Duration {
+    duration(rustix::time::clock_gettime(ClockId::Monotonic))
+}
+
 fn duration(time: Timespec) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -1,27 +1,34 @@
-//! What A and B are: builds, a configuration file, or options; and which program has the next turn.
+//! What A and B are: builds, a configuration file, or options; and which program has the next leg.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use wss_results::comparison::{Arm, Program};
+use wss_results::comparison::{self, Arm};
 
-use super::{AbCommand, Turn};
+use super::AbCommand;
 use crate::config_file;
 use crate::leg::this_program;
 
 /// One of the two, with what runs it.
-pub(super) struct Turns {
+pub(super) struct Programs {
     pub(super) arm: Arm,
     programs: Vec<PathBuf>,
 }
 
-impl Turns {
-    /// The program whose turn it is after so many legs of this side: they take turns.
-    pub(super) fn program(&self, legs_before: usize) -> Turn {
-        let index = legs_before % self.programs.len();
-        (index, self.programs[index].clone())
+/// A program, and its index among those of its arm.
+#[derive(Debug, PartialEq)]
+pub(super) struct Program {
+    pub(super) index: usize,
+    pub(super) path: PathBuf,
+}
+
+impl Programs {
+    /// The program of the leg after so many of this side: they take turns.
+    pub(super) fn after(&self, legs: usize) -> Program {
+        let index = legs % self.programs.len();
+        Program { index, path: self.programs[index].clone() }
     }
 }
 
@@ -29,7 +36,7 @@ impl Turns {
 ///
 /// # Errors
 /// If there is no such program or file, or what is given is no option.
-pub(super) fn turns(command: &AbCommand, folder: &Path) -> anyhow::Result<[Turns; 2]> {
+pub(super) fn programs(command: &AbCommand, folder: &Path) -> anyhow::Result<[Programs; 2]> {
     let common = joined(&command.run)?;
     let a = one("--a", &command.a, &common)?;
     let b = match &command.b {
@@ -43,7 +50,7 @@ pub(super) fn turns(command: &AbCommand, folder: &Path) -> anyhow::Result<[Turns
     Ok([a, b])
 }
 
-fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Turns> {
+fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Programs> {
     ensure!(!given.trim().is_empty(), "{option} is empty: give a build of wssbench, a TOML file, or options of run");
     let (mut options, programs) = if given.starts_with('-') {
         let words =
@@ -60,14 +67,14 @@ fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Turns> {
     let name = |text: &String| text.split('=').next().map(str::to_owned);
     let of_both = common.iter().filter(|of_both| options.iter().all(|own| name(own) != name(of_both)));
     options = of_both.cloned().chain(options.clone()).collect();
-    let named = |path: &PathBuf| Program { name: file_name(path), tool: None };
+    let named = |path: &PathBuf| comparison::Program { name: file_name(path), tool: None };
     let arm = Arm {
         label: if given.starts_with('-') { given.to_owned() } else { labels(given) },
         options,
         programs: programs.iter().map(named).collect(),
         negotiated: Vec::new(),
     };
-    Ok(Turns { arm, programs })
+    Ok(Programs { arm, programs })
 }
 
 /// Paths by their last two parts: what tells `base/wssbench` from `head/wssbench`, and nothing of the machine.
@@ -97,7 +104,7 @@ fn program(option: &str, path: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// The same from copies of its programs.
-fn copy(a: &Turns, folder: &Path) -> anyhow::Result<Turns> {
+fn copy(a: &Programs, folder: &Path) -> anyhow::Result<Programs> {
     let copied = a.programs.iter().enumerate().map(|(index, program)| {
         let copy = folder.join(index.to_string());
         fs::create_dir(&copy).context("making a folder for a copy of A")?;
@@ -106,7 +113,7 @@ fn copy(a: &Turns, folder: &Path) -> anyhow::Result<Turns> {
         Ok(copy)
     });
     let label = format!("{}, a copy", a.arm.label);
-    Ok(Turns { arm: Arm { label, ..a.arm.clone() }, programs: copied.collect::<anyhow::Result<_>>()? })
+    Ok(Programs { arm: Arm { label, ..a.arm.clone() }, programs: copied.collect::<anyhow::Result<_>>()? })
 }
 
 /// `--suite aes128` → `--suite=aes128`: every option in one word.
@@ -152,8 +159,8 @@ mod tests {
 
     #[test]
     fn what_an_arm_says_wins_over_what_is_said_of_both() {
-        let turns = one("--a", "--suite aes128", &words("--suite=chacha20 --group=X25519")).unwrap();
-        assert_eq!(turns.arm.options, ["--group=X25519", "--suite=aes128"]);
+        let one = one("--a", "--suite aes128", &words("--suite=chacha20 --group=X25519")).unwrap();
+        assert_eq!(one.arm.options, ["--group=X25519", "--suite=aes128"]);
     }
 
     #[test]
@@ -161,10 +168,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("large.toml");
         fs::write(&file, "size = \"16KiB\"\nconnections = 9").unwrap();
-        let turns = one("--a", file.to_str().unwrap(), &words("--connections=5 --seed=3")).unwrap();
-        assert_eq!(turns.arm.options, ["--seed=3", "--connections=9", "--size=16KiB"]);
+        let one = one("--a", file.to_str().unwrap(), &words("--connections=5 --seed=3")).unwrap();
+        assert_eq!(one.arm.options, ["--seed=3", "--connections=9", "--size=16KiB"]);
         let echo = &parts::parts(&[PartKind::Echo], parts::LEG, None, &[])[0];
-        let config = run_options::parse(&parts::arguments(echo, &turns.arm.options)).unwrap();
+        let config = run_options::parse(&parts::arguments(echo, &one.arm.options)).unwrap();
         assert_eq!((config.size, config.connections), (Size(16 << 10), 9));
     }
 
@@ -186,8 +193,8 @@ mod tests {
     #[test]
     fn several_programs_take_turns() {
         let turns =
-            Turns { arm: Arm::default(), programs: words("one two three").into_iter().map(PathBuf::from).collect() };
-        let order: Vec<usize> = (0..5).map(|legs| turns.program(legs).0).collect();
+            Programs { arm: Arm::default(), programs: words("one two three").into_iter().map(PathBuf::from).collect() };
+        let order: Vec<usize> = (0..5).map(|legs| turns.after(legs).index).collect();
         assert_eq!(order, [0, 1, 2, 0, 1]);
     }
 }

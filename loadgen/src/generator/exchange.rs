@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
+use super::phase_time::PhaseTime;
 use super::record::{Failure, Phase};
 use super::schedule::Schedule;
 use super::worker::Context;
@@ -40,7 +41,7 @@ pub(crate) enum Order {
 pub(crate) struct EchoOrder {
     /// Open loop: when messages are due; closed loop: `None`.
     pub(crate) schedule: Option<Schedule>,
-    pub(crate) start: Instant,
+    pub(crate) time: PhaseTime,
     pub(crate) end: Instant,
     /// Until when messages that are overdue are still sent.
     pub(crate) overdue_end: Instant,
@@ -267,7 +268,7 @@ async fn send_planned<E: Engine>(
     context: &Context,
     order: &mut EchoOrder,
 ) -> Result<(), Failure> {
-    E::sleep_until(order.start).await;
+    E::sleep_until(order.time.start()).await;
     loop {
         let planned = match &order.schedule {
             Some(schedule) => {
@@ -283,7 +284,15 @@ async fn send_planned<E: Engine>(
             None => None,
         };
         let freed = answering(sender, state, free_slot(state, order.in_flight)).await?;
-        let now = Instant::now();
+        let mut now = Instant::now();
+        let open = order.time.open(now);
+        if open > now {
+            // Another run's turn.
+            if !answering(sender, state, sleep_unless_stopped::<E>(open, context)).await? {
+                return Ok(());
+            }
+            now = Instant::now();
+        }
         if order.schedule.is_none() && (now >= order.end || context.stopped()) {
             return Ok(());
         }
@@ -298,7 +307,7 @@ async fn send_planned<E: Engine>(
         if let Some(schedule) = &mut order.schedule {
             schedule.advance();
             // What the peer is to blame for is not the generator's lateness.
-            let possible = freed.map_or(planned, |freed| freed.max(planned));
+            let possible = order.time.open(freed.map_or(planned, |freed| freed.max(planned)));
             context.send_begins(now, Some(now.saturating_duration_since(possible)), freed.is_some());
         } else {
             context.send_begins(now, None, false);

@@ -1,6 +1,6 @@
 //! The generator: threads that open connections and exchange messages, and what directs them.
 //!
-//! The way of a sample: [`schedule`] (when it is due) → [`opening`] and [`open`] (a handshake) or [`exchange`] (a
+//! The way of a sample: [`schedule`] (when it is due, of a [`phase_time`]) → [`opening`] and [`open`] (a handshake) or [`exchange`] (a
 //! message) → [`record`] (histograms of the thread) → merged here, once, at the end of the phase.
 
 mod channel;
@@ -9,6 +9,7 @@ mod exchange;
 pub(crate) mod open;
 mod opening;
 mod payload;
+pub(crate) mod phase_time;
 pub(crate) mod record;
 mod schedule;
 mod worker;
@@ -24,6 +25,7 @@ use wss_results::{Arrivals, EngineKind, LatencyHistogram};
 use wss_wire::with_engine;
 
 use self::open::Destination;
+use self::phase_time::PhaseTime;
 use self::record::{EchoRecord, Failures, HandshakeRecord, Interval};
 use self::worker::{Command, Report, Setup};
 
@@ -66,7 +68,7 @@ pub(crate) enum Afterwards {
 /// A phase of handshakes.
 #[derive(Debug, Clone)]
 pub(crate) struct HandshakePlan {
-    pub(crate) start: Instant,
+    pub(crate) time: PhaseTime,
     pub(crate) pace: Pace,
     pub(crate) until: Until,
     pub(crate) afterwards: Afterwards,
@@ -78,7 +80,7 @@ pub(crate) struct HandshakePlan {
 /// A phase of messages on the connections that are open.
 #[derive(Debug, Clone)]
 pub(crate) struct EchoPlan {
-    pub(crate) start: Instant,
+    pub(crate) time: PhaseTime,
     pub(crate) end: Instant,
     /// Open loop: messages a second over all connections.
     pub(crate) rate: Option<f64>,

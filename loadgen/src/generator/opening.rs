@@ -34,7 +34,8 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
     let under_way = Rc::new(UnderWay::default());
     match plan.pace {
         Pace::Rate { rate, arrivals } => {
-            let mut schedule = Schedule::new(plan.start, rate, context.number, context.threads, arrivals, context.seed);
+            let mut schedule =
+                Schedule::new(plan.time.clone(), rate, context.number, context.threads, arrivals, context.seed);
             let mut done = 0;
             while more(context, &plan, done, schedule.peek()) {
                 let planned = schedule.peek();
@@ -47,15 +48,17 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
                 done += 1;
                 // A limit of the generator: what it costs shows as lateness.
                 under_way.fewer_than(context.limits.max_connecting).await;
+                own_turn::<E>(context, &plan).await;
                 begin::<E>(context, &plan, &under_way, planned);
             }
         }
         Pace::Closed { concurrency } => {
-            E::sleep_until(plan.start).await;
+            E::sleep_until(plan.time.start()).await;
             let most = share(concurrency, context).max(1);
             let mut done = 0;
             loop {
                 under_way.fewer_than(most).await;
+                own_turn::<E>(context, &plan).await;
                 let now = Instant::now();
                 if context.stopped() || hopeless(context, most) || !more(context, &plan, done, now) {
                     break;
@@ -66,6 +69,19 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
         }
     }
     under_way.fewer_than(1).await;
+}
+
+/// Waits until it is no other run's turn, if there are such.
+async fn own_turn<E: Engine>(context: &Context, plan: &HandshakePlan) {
+    let now = Instant::now();
+    let open = plan.time.open(now);
+    if open > now {
+        tokio::select! {
+            biased;
+            () = E::sleep_until(open) => {}
+            () = context.stopping() => {}
+        }
+    }
 }
 
 /// Whether as many as go at a time have failed and none has succeeded: with a server that does not answer, each
@@ -83,7 +99,7 @@ pub(super) fn share(total: usize, context: &Context) -> usize {
 fn more(context: &Context, plan: &HandshakePlan, done: usize, next: Instant) -> bool {
     match plan.until {
         Until::Count(count) => done < share(count, context),
-        Until::Elapsed(time) => next < plan.start + time,
+        Until::Elapsed(time) => next < plan.time.end(time),
     }
 }
 

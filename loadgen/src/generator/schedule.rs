@@ -7,6 +7,8 @@ use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
 use wss_results::Arrivals;
 
+use super::phase_time::PhaseTime;
+
 /// One of several streams of planned instants that together have a rate.
 ///
 /// Even arrivals: of `streams` streams, stream i is due at (i + k · streams) / rate, so that together they are due
@@ -14,20 +16,27 @@ use wss_results::Arrivals;
 /// own, so that together they are a Poisson process of the rate.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    start: Instant,
+    time: PhaseTime,
     /// Mean gap of this stream, seconds.
     gap: f64,
-    /// When the next one is due, seconds since the start.
+    /// When the next one is due, seconds of the phase's time.
     next: f64,
     poisson: Option<SmallRng>,
 }
 
 impl Schedule {
-    /// Stream number `stream` of `streams`, together `rate` a second, from `start` on.
-    pub(crate) fn new(start: Instant, rate: f64, stream: usize, streams: usize, arrivals: Arrivals, seed: u64) -> Self {
+    /// Stream number `stream` of `streams`, together `rate` a second, from the start of `time` on.
+    pub(crate) fn new(
+        time: PhaseTime,
+        rate: f64,
+        stream: usize,
+        streams: usize,
+        arrivals: Arrivals,
+        seed: u64,
+    ) -> Self {
         #[allow(clippy::cast_precision_loss)] // streams are at most some 100,000
         let (stream_number, gap) = (stream as f64, streams as f64 / rate);
-        let mut schedule = Self { start, gap, next: stream_number / rate, poisson: None };
+        let mut schedule = Self { time, gap, next: stream_number / rate, poisson: None };
         if arrivals == Arrivals::Poisson {
             // The constant keeps the seeds of neighbouring streams apart in all their bits.
             let seed = seed ^ (stream as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -40,7 +49,7 @@ impl Schedule {
 
     /// The next planned instant, without taking it.
     pub(crate) fn peek(&self) -> Instant {
-        self.start + Duration::from_secs_f64(self.next)
+        self.time.at(Duration::from_secs_f64(self.next))
     }
 
     /// Goes on to the one after.
@@ -83,7 +92,9 @@ mod tests {
     fn even_streams_together_are_due_at_equal_distances() {
         let start = Instant::now();
         let mut all: Vec<Duration> = (0..7)
-            .flat_map(|stream| instants(&mut Schedule::new(start, 700.0, stream, 7, Arrivals::Even, 1), start, 100))
+            .flat_map(|stream| {
+                instants(&mut Schedule::new(start.into(), 700.0, stream, 7, Arrivals::Even, 1), start, 100)
+            })
             .collect();
         all.sort();
         for pair in all.windows(2) {
@@ -95,7 +106,7 @@ mod tests {
     #[test]
     fn poisson_streams_have_the_mean_and_the_spread_of_an_exponential() {
         let start = Instant::now();
-        let instants = instants(&mut Schedule::new(start, 1000.0, 0, 1, Arrivals::Poisson, 7), start, 100_000);
+        let instants = instants(&mut Schedule::new(start.into(), 1000.0, 0, 1, Arrivals::Poisson, 7), start, 100_000);
         let gaps: Vec<f64> = instants.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
         #[allow(clippy::cast_precision_loss)]
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
@@ -108,8 +119,9 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_instants_and_another_stream_others() {
         let start = Instant::now();
-        let of =
-            |stream, seed| instants(&mut Schedule::new(start, 100.0, stream, 4, Arrivals::Poisson, seed), start, 10);
+        let of = |stream, seed| {
+            instants(&mut Schedule::new(start.into(), 100.0, stream, 4, Arrivals::Poisson, seed), start, 10)
+        };
         assert_eq!(of(2, 5), of(2, 5));
         assert_ne!(of(2, 5), of(3, 5));
         assert_ne!(of(2, 5), of(2, 6));
@@ -118,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_skipped_is_what_was_planned() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(start, 1000.0, 0, 10, Arrivals::Even, 1);
+        let mut schedule = Schedule::new(start.into(), 1000.0, 0, 10, Arrivals::Even, 1);
         assert_eq!(schedule.skip_until(start + Duration::from_millis(1001)), 101);
         assert_eq!(schedule.skip_until(start), 0);
     }

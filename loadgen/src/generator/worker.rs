@@ -301,7 +301,7 @@ async fn work<E: Engine>(setup: Setup) {
                 continue;
             }
             Command::Handshakes(plan) => {
-                let (start, before) = (plan.start, E::io());
+                let (start, before) = (plan.time.start(), E::io());
                 let phase = opening::open_planned::<E>(&context, plan);
                 attend::<E>(&context, start, &mut commands, &reports, phase).await;
                 let mut record = context.take_handshakes();
@@ -311,7 +311,7 @@ async fn work<E: Engine>(setup: Setup) {
             Command::Echo(plan) => {
                 let (before, io_before) = (timed::spent(), E::io());
                 let phase = context.order_all(|number| Order::Echo(echo_order(&context, &plan, number)));
-                attend::<E>(&context, plan.start, &mut commands, &reports, phase).await;
+                attend::<E>(&context, plan.time.start(), &mut commands, &reports, phase).await;
                 let mut record = context.take_echo();
                 record.aead_ns = timed::spent().since(&before).aead_ns;
                 record.io = io_since::<E>(io_before.as_ref());
@@ -347,11 +347,12 @@ fn stop(context: &Context) {
 fn echo_order(context: &Context, plan: &EchoPlan, number: usize) -> EchoOrder {
     // Connections of different threads take turns, so that the threads' planned instants interleave.
     let stream = (number * context.threads + context.number).min(plan.connections.saturating_sub(1));
-    let schedule =
-        plan.rate.map(|rate| Schedule::new(plan.start, rate, stream, plan.connections, plan.arrivals, context.seed));
+    let schedule = plan
+        .rate
+        .map(|rate| Schedule::new(plan.time.clone(), rate, stream, plan.connections, plan.arrivals, context.seed));
     EchoOrder {
         schedule,
-        start: plan.start,
+        time: plan.time.clone(),
         end: plan.end,
         overdue_end: plan.end + context.limits.overdue_timeout.0,
         in_flight: plan.in_flight,

@@ -8,6 +8,7 @@ use wss_results::server_stats::HandshakeTotals;
 use wss_results::{Layer, ServerStats};
 use wss_wire::{engine, machine};
 
+use super::turns::TakingTurns;
 use super::{Run, cost};
 use crate::environment;
 use crate::generator::record::{Failure, Phase};
@@ -87,8 +88,9 @@ impl Run<'_> {
     ) -> (Side, Option<Side>) {
         let stats = self.server_stats();
         let setup = &self.setup;
+        let share = self.turns.as_ref().map_or(1.0, TakingTurns::share);
         let used = |cpu: Duration, spent: &Spent, threads: usize| {
-            cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * threads.max(1) as f64).max(1e-9)
+            cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * share * threads.max(1) as f64).max(1e-9)
         };
         let client_used = |spent: &Spent| used(spent.client_cpu, spent, setup.threads);
         let client = Side {

@@ -31,6 +31,7 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
         seed: 1,
         parts: vec![Part { kind: PartKind::Handshake, options: Vec::new() }],
         blocks_planned: 10,
+        turns: None,
         until_width_percent: None,
         blocks: (1..=10).map(|block| self::block(block, number, factor)).collect(),
         differences: Vec::new(),

@@ -31,6 +31,7 @@ pub(crate) fn comparison(blocks: usize, factor: f64) -> Comparison {
             .map(|kind| Part { kind, options: vec!["--duration=2500ms".to_owned()] })
             .to_vec(),
         blocks_planned: blocks,
+        turns: None,
         until_width_percent: None,
         blocks: (1..=blocks).map(|number| block(number, factor)).collect(),
         differences: Vec::new(),

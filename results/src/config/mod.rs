@@ -5,6 +5,7 @@
 
 mod choices;
 pub mod tls;
+mod turn;
 
 use clap::{Args, FromArgMatches, ValueEnum};
 use schemars::JsonSchema;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};
+pub use self::turn::Turn;
 use crate::units::{HumanDuration, Rate, Size};
 
 /// Why a configuration cannot be run: one sentence that says what to change.
@@ -117,6 +119,11 @@ pub struct RunConfig {
     /// comparison finds it
     #[arg(long, value_name = "TIME", hide = true)]
     pub burn: Option<HumanDuration>,
+
+    /// Which of the runs this is that take turns, and how long a turn is, as in 2/4:20ms: what ab --turns starts. It
+    /// says `ready` and waits to be told when the first turn begins
+    #[arg(long, value_name = "TURN", hide = true)]
+    pub turn: Option<Turn>,
 
     /// Seed of arrivals and payloads
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -81,9 +81,10 @@ fn arm(arm: &Arm) -> String {
 fn blocks(comparison: &Comparison) -> String {
     let run = comparison.blocks.iter().filter(|block| block.is_whole()).count();
     let dropped = comparison.analysis.blocks_dropped;
-    let legs = match comparison.kind {
-        Kind::Files => "one result of each",
-        Kind::Ab | Kind::Aa => "four legs each, ABBA or BAAB",
+    let legs = match (comparison.kind, comparison.turns) {
+        (Kind::Files, _) => "one result of each".to_owned(),
+        (Kind::Ab | Kind::Aa, None) => "four legs each, ABBA or BAAB".to_owned(),
+        (Kind::Ab | Kind::Aa, Some(length)) => format!("two legs of each at the same time, in turns of {length}"),
     };
     let until = comparison
         .until_width_percent
@@ -121,6 +122,12 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
 fn legend(comparison: &Comparison) -> String {
     let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
     let several = if several { " and which of the builds had its turn" } else { "" };
+    let turns = match comparison.turns {
+        Some(_) => {
+            " In turns a rate in a closed loop is lower for the pauses, and every turn begins with the caches of another."
+        }
+        None => "",
+    };
     let floor = match comparison.kind {
         Kind::Files => {
             " A/A floor: a result against the next one of the same side, of A and B in turns; ?: fewer than twelve pairs.".to_owned()
@@ -137,7 +144,7 @@ fn legend(comparison: &Comparison) -> String {
     format!(
         "Figures are medians over the legs. B ÷ A: Hodges–Lehmann centre of the blocks' ratios, with the exact Wilcoxon \
          signed-rank interval of 95%; ?: too few blocks for one. ≈: 1 is in it, and no difference is larger than this. \
-         Detectable: the least difference that such a comparison finds in about four of five cases.{floor}"
+         Detectable: the least difference that such a comparison finds in about four of five cases.{turns}{floor}"
     )
 }
 

@@ -1,0 +1,204 @@
+//! When the time of a phase passes: all the while ([`PhaseTime::from`] its start), or in turns with other runs that go on
+//! at the same time on the same CPUs ([`Turns`]), while which it stands still for the others.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use wss_results::config::Turn;
+
+/// One part in so many of a turn is its end, in which nothing is begun, so that what is under way ends before the next
+/// one's turn.
+const QUIET: u32 = 5;
+/// Cycles that are drawn; the first comes again after the last. At 20 ms and 4 runs that is 80 s.
+const DRAWN: usize = 1000;
+
+/// How the runs take turns: in each cycle every one once, in an order that is drawn for each.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    /// When the first cycle begins.
+    origin: Instant,
+    turn: Turn,
+    /// In each cycle, how many have their turn before this run has.
+    before: Vec<u32>,
+}
+
+impl Turns {
+    /// From `origin` and `seed`, which have to be the same for all of the runs.
+    pub(crate) fn new(turn: Turn, origin: Instant, seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut order: Vec<u32> = (0..turn.runs).collect();
+        let mut place = |number: u32| {
+            order.shuffle(&mut rng);
+            (0..).zip(&order).find(|(_, whose)| **whose == number).map_or(0, |(place, _)| place)
+        };
+        Self { origin, turn, before: (0..DRAWN).map(|_| place(turn.number - 1)).collect() }
+    }
+
+    /// A phase from the first cycle on that begins at `earliest` or later.
+    pub(crate) fn phase(self: &Arc<Self>, earliest: Instant) -> PhaseTime {
+        let cycles = earliest.saturating_duration_since(self.origin).as_nanos().div_ceil(self.cycle().as_nanos());
+        let first = u32::try_from(cycles).unwrap_or(u32::MAX);
+        PhaseTime { start: self.begin(first), turns: Some((first, Arc::clone(self))) }
+    }
+
+    /// How long all of this takes that takes so long in one's own turns.
+    pub(crate) fn lasts(&self, time: Duration) -> Duration {
+        let turns = time.as_nanos().div_ceil(self.usable().as_nanos());
+        self.cycle().saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
+    }
+
+    /// Which part of the time this run may begin something in.
+    pub(crate) fn share(&self) -> f64 {
+        self.usable().as_secs_f64() / self.cycle().as_secs_f64()
+    }
+
+    fn length(&self) -> Duration {
+        self.turn.length.0
+    }
+
+    fn cycle(&self) -> Duration {
+        self.length() * self.turn.runs
+    }
+
+    /// What of a turn something may be begun in.
+    fn usable(&self) -> Duration {
+        self.length() - self.length() / QUIET
+    }
+
+    /// When this run's turn begins in a cycle.
+    fn begin(&self, cycle: u32) -> Instant {
+        self.origin + self.cycle() * cycle + self.length() * self.before[cycle as usize % DRAWN]
+    }
+
+    fn cycle_at(&self, instant: Instant) -> u32 {
+        let cycles = instant.saturating_duration_since(self.origin).as_nanos() / self.cycle().as_nanos();
+        u32::try_from(cycles).unwrap_or(u32::MAX)
+    }
+}
+
+/// The time of one phase.
+#[derive(Debug, Clone)]
+pub(crate) struct PhaseTime {
+    start: Instant,
+    /// With the cycle in which it starts.
+    turns: Option<(u32, Arc<Turns>)>,
+}
+
+impl From<Instant> for PhaseTime {
+    fn from(start: Instant) -> Self {
+        Self { start, turns: None }
+    }
+}
+
+impl PhaseTime {
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// When so much of its time has passed, and more is to come.
+    pub(crate) fn at(&self, time: Duration) -> Instant {
+        let Some((first, turns)) = &self.turns else { return self.start + time };
+        let usable = turns.usable().as_nanos();
+        let (turn, rest) = (time.as_nanos() / usable, time.as_nanos() % usable);
+        turns.begin(first + turn as u32) + Duration::from_nanos(rest as u64)
+    }
+
+    /// When so much of its time has passed, and no more is to come.
+    pub(crate) fn end(&self, time: Duration) -> Instant {
+        let instant = Duration::from_nanos(1);
+        if time.is_zero() { self.start } else { self.at(time - instant) + instant }
+    }
+
+    /// How much of its time has passed by then.
+    pub(crate) fn passed(&self, by: Instant) -> Duration {
+        self.passed_in(by, Turns::usable)
+    }
+
+    /// The same with the ends of the turns, in which what was begun before comes to its end.
+    pub(crate) fn passed_with_ends(&self, by: Instant) -> Duration {
+        self.passed_in(by, Turns::length)
+    }
+
+    fn passed_in(&self, by: Instant, of_turn: impl Fn(&Turns) -> Duration) -> Duration {
+        let Some((first, turns)) = &self.turns else { return by.saturating_duration_since(self.start) };
+        let cycle = turns.cycle_at(by);
+        let Some(whole) = cycle.checked_sub(*first) else { return Duration::ZERO };
+        of_turn(turns) * whole + by.saturating_duration_since(turns.begin(cycle)).min(of_turn(turns))
+    }
+
+    /// The next instant from `now` on at which something may be begun: `now`, unless it is another's turn.
+    pub(crate) fn open(&self, now: Instant) -> Instant {
+        let Some((_, turns)) = &self.turns else { return now };
+        let cycle = turns.cycle_at(now.max(self.start));
+        let begin = turns.begin(cycle);
+        if now < begin + turns.usable() { now.max(begin) } else { turns.begin(cycle + 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wss_results::HumanDuration;
+
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_millis(20);
+
+    fn runs(number: u32, seed: u64, origin: Instant) -> Vec<Arc<Turns>> {
+        let turn = |number| Turn { number, runs: 4, length: HumanDuration(LENGTH) };
+        (1..=number).map(|number| Arc::new(Turns::new(turn(number), origin, seed))).collect()
+    }
+
+    #[test]
+    fn without_turns_time_passes_all_the_while() {
+        let start = Instant::now();
+        let time = PhaseTime::from(start);
+        let second = Duration::from_secs(1);
+        assert_eq!((time.at(second), time.end(second), time.open(start)), (start + second, start + second, start));
+        assert_eq!((time.passed(start + second), time.passed_with_ends(start + second)), (second, second));
+    }
+
+    #[test]
+    fn every_run_has_each_place_about_as_often() {
+        for turns in runs(4, 1, Instant::now()) {
+            for place in 0..4 {
+                let often = turns.before.iter().filter(|before| **before == place).count();
+                assert!((180..320).contains(&often), "{often} of {DRAWN}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn at_any_instant_at_most_one_run_may_begin_something(seed: u64, ms in 0u64..100_000) {
+            let origin = Instant::now();
+            let now = origin + Duration::from_millis(ms);
+            let open = |turns: &Arc<Turns>| turns.phase(origin).open(now) == now;
+            prop_assert!(runs(4, seed, origin).into_iter().filter(open).count() <= 1);
+        }
+
+        #[test]
+        fn what_is_planned_is_in_an_own_turn_and_the_time_that_passed_by_then(seed: u64, late in 0u64..1000, us in 1u64..3_000_000) {
+            let origin = Instant::now();
+            let earliest = origin + Duration::from_millis(late);
+            for turns in runs(4, seed, origin) {
+                let (usable, phase) = (turns.usable(), turns.phase(earliest));
+                prop_assert!(phase.start() >= earliest);
+                let time = Duration::from_micros(us);
+                let at = phase.at(time);
+                prop_assert_eq!(phase.open(at), at);
+                prop_assert_eq!(phase.passed(at), time);
+                prop_assert_eq!(phase.passed(phase.end(time)), time);
+                prop_assert!(phase.end(time) <= at && phase.end(time) > phase.at(time.saturating_sub(usable)));
+                // In the end of a turn nothing passes, and the next one is a turn of its own.
+                let closed = phase.end(usable) + LENGTH / 10;
+                prop_assert_eq!(phase.passed(closed), usable);
+                prop_assert_eq!(phase.open(closed), phase.at(usable));
+                prop_assert_eq!(phase.passed_with_ends(phase.at(usable)), LENGTH);
+            }
+        }
+    }
+}

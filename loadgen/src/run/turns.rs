@@ -1,0 +1,94 @@
+//! A run that takes turns with others (`--turn`): it says that it is ready, and is told when the first turn begins.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use wss_results::config::Turn;
+use wss_wire::machine;
+
+use crate::generator::Generator;
+use crate::generator::phase_time::{PhaseTime, Turns};
+
+/// What it says when it is ready, in a line of its own on standard output.
+pub(crate) const READY: &str = "ready";
+
+/// What it says if they never begin.
+pub(crate) const NOT_BEGUN: &str = "the runs that it takes turns with did not begin (--turn is what ab --turns gives)";
+
+/// Between two phases: what all of the runs have done by then, so that the next phase of all begins in the same cycle.
+const BETWEEN: Duration = Duration::from_millis(250);
+
+/// When all runs have their turns, in words that one process writes and another reads.
+pub(crate) struct Begin {
+    /// When the first turn begins, by [`machine::monotonic`].
+    pub(crate) at: Duration,
+    /// Seed of the order.
+    pub(crate) seed: u64,
+}
+
+impl Begin {
+    /// A line without its end.
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.at.as_nanos(), self.seed)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (at, seed) = line.trim().split_once(' ')?;
+        Some(Self { at: Duration::from_nanos(at.parse().ok()?), seed: seed.parse().ok()? })
+    }
+}
+
+/// The turns of the phases of a run.
+pub(super) struct TakingTurns {
+    turns: Arc<Turns>,
+    /// Before which no phase begins.
+    earliest: Instant,
+}
+
+impl TakingTurns {
+    /// Says that this run is ready and waits until all are.
+    ///
+    /// # Errors
+    /// If nobody says when they begin.
+    pub(super) fn when_all_are_ready(turn: Turn) -> anyhow::Result<Self> {
+        let mut stdout = std::io::stdout();
+        writeln!(stdout, "{READY}").and_then(|()| stdout.flush()).context("saying that this run is ready")?;
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).context("waiting for the runs that it takes turns with")?;
+        let Some(begin) = Begin::parse(&line) else {
+            bail!(NOT_BEGUN);
+        };
+        let (instant, now) = (Instant::now(), machine::monotonic());
+        let past = || instant.checked_sub(now - begin.at);
+        let origin = if begin.at < now { past() } else { instant.checked_add(begin.at - now) };
+        let origin = origin.context("the turns began before this machine did")?;
+        Ok(Self { turns: Arc::new(Turns::new(turn, origin, begin.seed)), earliest: origin })
+    }
+
+    /// The time of the next phase, which lasts so long.
+    pub(super) fn phase(&mut self, length: Duration) -> PhaseTime {
+        let earliest = self.earliest.max(Generator::next_start());
+        self.earliest = earliest + self.turns.lasts(length) + BETWEEN;
+        self.turns.phase(earliest)
+    }
+
+    /// See [`Turns::share`].
+    pub(super) fn share(&self) -> f64 {
+        self.turns.share()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_turns_begin_is_read_as_it_was_written_and_nothing_else_is_taken_for_it() {
+        let begin = Begin { at: Duration::from_nanos(123_456_789_012), seed: 7 };
+        let read = Begin::parse(&begin.line()).unwrap();
+        assert_eq!((read.at, read.seed), (begin.at, begin.seed));
+        assert!(["", "1", "x 1", "1 x"].iter().all(|line| Begin::parse(line).is_none()));
+    }
+}

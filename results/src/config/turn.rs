@@ -1,0 +1,87 @@
+//! One of several runs at the same time, on the same CPUs, that take turns: [`Turn`].
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+use crate::units::HumanDuration;
+
+/// Which of the runs this is, how many there are, and how long each may send before it waits for the others: `2/4:20ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Turn {
+    /// From 1.
+    pub number: u32,
+    /// Runs in all.
+    pub runs: u32,
+    /// How long a turn lasts.
+    pub length: HumanDuration,
+}
+
+/// Shorter turns would be over before what is under way has come back.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+impl Turn {
+    /// How long a turn may last.
+    ///
+    /// # Errors
+    /// If that is too short.
+    pub fn check_length(length: HumanDuration) -> Result<(), ConfigError> {
+        if length.0 >= SHORTEST {
+            return Ok(());
+        }
+        Err(ConfigError(format!("a turn of {length} is too short: give at least {}", HumanDuration(SHORTEST))))
+    }
+}
+
+impl FromStr for Turn {
+    type Err = ConfigError;
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let bad = || ConfigError(format!("`{text}` is no turn such as 2/4:20ms"));
+        let (number, rest) = text.split_once('/').ok_or_else(bad)?;
+        let (runs, length) = rest.split_once(':').ok_or_else(bad)?;
+        let count = |text: &str| text.parse().map_err(|_| bad());
+        let turn = Self { number: count(number)?, runs: count(runs)?, length: length.parse().map_err(|_| bad())? };
+        Self::check_length(turn.length)?;
+        if (1..=turn.runs).contains(&turn.number) { Ok(turn) } else { Err(bad()) }
+    }
+}
+
+impl fmt::Display for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}:{}", self.number, self.runs, self.length)
+    }
+}
+
+impl TryFrom<String> for Turn {
+    type Error = ConfigError;
+    fn try_from(text: String) -> Result<Self, ConfigError> {
+        text.parse()
+    }
+}
+
+impl From<Turn> for String {
+    fn from(turn: Turn) -> Self {
+        turn.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_turn_prints_reads_back_and_what_is_none_is_refused() {
+        let turn = Turn { number: 2, runs: 4, length: HumanDuration(Duration::from_millis(20)) };
+        assert_eq!(turn.to_string(), "2/4:20ms");
+        assert_eq!("2/4:20ms".parse(), Ok(turn));
+        for text in ["", "2/4", "0/4:20ms", "5/4:20ms", "1/0:20ms", "x/4:20ms", "2/4:20", "2/4:0ms", "2/4:900us"] {
+            assert!(text.parse::<Turn>().is_err(), "{text:?} was taken");
+        }
+    }
+}
