@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use anyhow::Context;
+use clap::ArgMatches;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Value;
 use wss_results::RunConfig;
 
-use crate::leg::run_options::run_command;
+use crate::leg::run_options::{self, fields};
 
 /// The configuration of a file, with each option that the command line names laid over it. `command_line` is what
 /// was parsed from it, defaults included; `given` tells which of them the user wrote.
@@ -34,14 +34,8 @@ pub(crate) fn layer(path: &Path, command_line: &RunConfig, given: &ArgMatches) -
 /// As [`layer`].
 pub(crate) fn options(path: &Path) -> anyhow::Result<Vec<String>> {
     let (_, named) = read(path)?;
-    let run = run_command();
-    let mut options = Vec::new();
-    leaves(&named, &mut |name, value| {
-        if let Some(argument) = run.get_arguments().find(|argument| argument.get_id() == name) {
-            options.extend(option(argument, value));
-        }
-    });
-    Ok(options)
+    let named = serde_json::to_value(named).context("laying the file's options out")?;
+    Ok(run_options::of_fields(fields(&named)))
 }
 
 /// What a file says: understood, and as it stands there.
@@ -49,26 +43,6 @@ fn read(path: &Path) -> anyhow::Result<(RunConfig, toml::Table)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let reading = || format!("reading the options of {}", path.display());
     Ok((toml::from_str(&text).with_context(reading)?, toml::from_str(&text).with_context(reading)?))
-}
-
-fn leaves(table: &toml::Table, visit: &mut impl FnMut(&str, &toml::Value)) {
-    for (name, value) in table {
-        match value {
-            toml::Value::Table(table) => leaves(table, visit),
-            leaf => visit(name, leaf),
-        }
-    }
-}
-
-/// An option with a value of a file, as often as there are values.
-fn option(argument: &Arg, value: &toml::Value) -> Vec<String> {
-    let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let Some(long) = argument.get_long() else { return vec![text(value)] };
-    match (argument.get_action(), value) {
-        (ArgAction::SetTrue, toml::Value::Boolean(true)) => vec![format!("--{long}")],
-        (_, toml::Value::Array(values)) => values.iter().map(|value| format!("--{long}={}", text(value))).collect(),
-        (_, value) => vec![format!("--{long}={}", text(value))],
-    }
 }
 
 /// Copies the field `name` from one configuration to another: at the top, or in whichever table has it.

@@ -69,26 +69,36 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<RunConfig> {
 
 /// The options of a run that are not the defaults, but for the seed: what else was asked, `--option=value` each.
 pub(crate) fn of(config: &RunConfig) -> Vec<String> {
-    let fields = |config: &RunConfig| {
-        let mut fields = BTreeMap::new();
-        leaves("", &serde_json::to_value(config).unwrap_or_default(), &mut fields);
-        fields
-    };
-    let (usual, asked) = (fields(&RunConfig::default()), fields(config));
-    let other = asked.into_iter().filter(|(name, value)| name != "seed" && usual.get(name) != Some(value));
-    let run = run_command();
-    let option = |(name, value): (String, Value)| {
-        let argument = run.get_arguments().find(|argument| argument.get_id() == name.as_str())?;
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        Some(argument.get_long().map_or_else(|| value.clone(), |long| format!("--{long}={value}")))
-    };
-    other.filter_map(option).collect()
+    let fields = |config: &RunConfig| fields(&serde_json::to_value(config).unwrap_or_default());
+    let (usual, mut asked) = (fields(&RunConfig::default()), fields(config));
+    asked.retain(|name, value| name != "seed" && usual.get(name) != Some(value));
+    of_fields(asked)
 }
 
-fn leaves(name: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves(name, value, into)),
-        leaf => drop(into.insert(name.to_owned(), leaf.clone())),
+/// The options that fields of a configuration stand for: `--size=16KiB`, `--mtls`, a URL as it is.
+pub(crate) fn of_fields(fields: BTreeMap<String, Value>) -> Vec<String> {
+    let run = run_command();
+    let argument = |name: String| run.get_arguments().find(|argument| argument.get_id() == name.as_str());
+    fields.into_iter().filter_map(|(name, value)| Some(option(argument(name)?, &value))).flatten().collect()
+}
+
+/// The fields of a configuration, those in its tables too, by their names.
+pub(crate) fn fields(config: &Value) -> BTreeMap<String, Value> {
+    let inside = |(name, value): (&String, &Value)| match value {
+        Value::Object(_) => fields(value),
+        leaf => BTreeMap::from([(name.clone(), leaf.clone())]),
+    };
+    config.as_object().into_iter().flatten().flat_map(inside).collect()
+}
+
+/// An option with its value, as often as there are values.
+fn option(argument: &Arg, value: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let Some(long) = argument.get_long() else { return vec![text(value)] };
+    match (argument.get_action(), value) {
+        (ArgAction::SetTrue, Value::Bool(true)) => vec![format!("--{long}")],
+        (_, Value::Array(values)) => values.iter().map(|value| format!("--{long}={}", text(value))).collect(),
+        (_, value) => vec![format!("--{long}={}", text(value))],
     }
 }
 
@@ -112,8 +122,7 @@ mod tests {
         let config = parse(&words.map(str::to_owned)).unwrap();
         let told = of(&config);
         assert!(!told.iter().any(|option| option.contains("seed")), "{told:?}");
-        for option in ["--connections=4", "--mtls=true", "--suite=TLS13_CHACHA20_POLY1305_SHA256", "--echo-timeout=3s"]
-        {
+        for option in ["--connections=4", "--mtls", "--suite=TLS13_CHACHA20_POLY1305_SHA256", "--echo-timeout=3s"] {
             assert!(told.contains(&option.to_owned()), "{option} is not in {told:?}");
         }
     }
