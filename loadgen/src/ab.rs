@@ -72,7 +72,7 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
         seed: command.seed,
         parts: command.leg_parts()?,
         blocks_planned: command.blocks()?,
-        turns: command.turns()?,
+        turns: command.turns,
         until_width_percent: command.until_width.map(wss_results::Percent::percent),
         blocks: Vec::new(),
         differences: Vec::new(),

@@ -13,6 +13,7 @@ mod resume;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use wss_results::HumanDuration;
 use wss_results::report::sweep as report;
 use wss_results::store;
 use wss_results::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
@@ -22,7 +23,7 @@ use self::options::SweepOptions;
 use self::plan::Plan;
 use crate::environment::{self, CpuTime};
 use crate::leg::progress::Progress;
-use crate::leg::{Runner, this_program};
+use crate::leg::{OneOf, Runner, this_program};
 use crate::preflight;
 
 /// Runs it; says whether all of it was run and every leg is valid.
@@ -69,6 +70,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         reference,
         impossible,
         blocks_planned: blocks,
+        turns: options.turns,
         blocks: Vec::new(),
         analysis: sweep_result::Analysis::default(),
         valid: false,
@@ -93,13 +95,12 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
-        let mut block = Block { number: index + 1, started_at: environment::now(), order, legs: Vec::new() };
-        for number in block.order.clone() {
-            progress.begin_leg(block.number, sweep.blocks_planned, &named(sweep, number));
-            let Some(leg) = run_leg(&runner, &program, sweep, number)? else { break };
-            progress.end_leg(leg.first_reason().map(|reason| (format!("#{number}"), reason)));
-            block.legs.push(leg);
-        }
+        let (number, started_at) = (index + 1, environment::now());
+        let legs = match sweep.turns {
+            None => in_order(&runner, &program, sweep, number, &order, &mut progress)?,
+            Some(length) => in_turns(&runner, &program, sweep, number, &order, length, &mut progress)?,
+        };
+        let block = Block { number, started_at, order, legs };
         sweep.interrupted = !block.is_whole();
         if !block.legs.is_empty() {
             sweep.blocks.push(block);
@@ -122,17 +123,61 @@ fn named(sweep: &SweepResult, number: usize) -> String {
     format!("#{number} {label}{}", if again { " (again)" } else { "" })
 }
 
-/// One turn of a configuration; `None` if it was interrupted before its end.
-fn run_leg(runner: &Runner, program: &Path, sweep: &SweepResult, number: usize) -> anyhow::Result<Option<Leg>> {
-    let configuration = sweep.configuration(number).context("it is one of the sweep's own numbers")?;
-    let started_at = environment::now();
-    let mut parts = Vec::with_capacity(sweep.parts.len());
-    for part in &sweep.parts {
-        let Some(ended) = runner.run(program, part, &configuration.options, sweep.seed)? else { return Ok(None) };
-        parts.push(ended.result);
+/// One leg of each configuration after the other, as far as nobody interrupts.
+fn in_order(
+    runner: &Runner,
+    program: &Path,
+    sweep: &SweepResult,
+    block: usize,
+    order: &[usize],
+    progress: &mut Progress,
+) -> anyhow::Result<Vec<Leg>> {
+    let mut legs = Vec::with_capacity(order.len());
+    for number in order.iter().copied() {
+        progress.begin_leg(block, sweep.blocks_planned, &named(sweep, number));
+        let configuration = options_of(sweep, number)?;
+        let mut leg = Leg { configuration: number, started_at: environment::now(), valid: true, parts: Vec::new() };
+        for part in &sweep.parts {
+            let Some(ended) = runner.run(program, part, configuration, sweep.seed)? else { return Ok(legs) };
+            leg.add(ended.result);
+        }
+        progress.end_leg(leg.first_reason().map(|reason| (format!("#{number}"), reason)));
+        legs.push(leg);
     }
-    let valid = parts.iter().all(|part| part.valid);
-    Ok(Some(Leg { configuration: number, started_at, valid, parts }))
+    Ok(legs)
+}
+
+/// One leg of each configuration, all at the same time in turns of `length`, part by part; none if they were interrupted.
+fn in_turns(
+    runner: &Runner,
+    program: &Path,
+    sweep: &SweepResult,
+    block: usize,
+    order: &[usize],
+    length: HumanDuration,
+    progress: &mut Progress,
+) -> anyhow::Result<Vec<Leg>> {
+    progress.begin_leg(block, sweep.blocks_planned, &format!("all in turns of {length}"));
+    let started_at = environment::now();
+    let leg =
+        |number: &usize| Leg { configuration: *number, started_at: started_at.clone(), valid: true, parts: Vec::new() };
+    let mut legs: Vec<Leg> = order.iter().map(leg).collect();
+    let run = |number: &usize| anyhow::Ok(OneOf { program, configuration: options_of(sweep, *number)? });
+    let runs = order.iter().map(run).collect::<anyhow::Result<Vec<_>>>()?;
+    for part in &sweep.parts {
+        let seed = sweep.seed.wrapping_add(block as u64);
+        let Some(ended) = runner.run_in_turns(&runs, part, sweep.seed, length, seed)? else { return Ok(Vec::new()) };
+        legs.iter_mut().zip(ended).for_each(|(leg, ended)| leg.add(ended.result));
+    }
+    for leg in &legs {
+        progress.end_leg(leg.first_reason().map(|reason| (format!("#{}", leg.configuration), reason)));
+    }
+    Ok(legs)
+}
+
+fn options_of(sweep: &SweepResult, number: usize) -> anyhow::Result<&[String]> {
+    let configuration = sweep.configuration(number).context("it is one of the sweep's own numbers")?;
+    Ok(&configuration.options)
 }
 
 fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {

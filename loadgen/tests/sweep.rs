@@ -112,21 +112,55 @@ fn what_was_cut_short_is_kept_and_goes_on() {
 }
 
 #[test]
+fn the_configurations_of_a_block_can_run_at_the_same_time_in_turns() {
+    let ended = start(&[&TINY[..], &["--blocks=2", "--turns=10ms"]].concat()).end_within(BOUND);
+    let sweep = sweep_result::read(&file(&ended.folder)).unwrap();
+    assert_told(&ended, &sweep);
+    let words: Vec<&str> = ended.stdout.split_whitespace().collect();
+    assert!(words.join(" ").contains("at the same time, in turns of 10ms"), "{ended}");
+    assert_eq!((sweep.turns.map(|turns| turns.to_string()), sweep.whole_blocks()), (Some("10ms".to_owned()), 2));
+    for leg in sweep.blocks.iter().flat_map(|block| &block.legs) {
+        for metric in [Metric::ServerCpuHandshakeUs, Metric::ServerCpuMessageUs] {
+            assert!(leg.metric(metric).is_some_and(|us| us > 0.0) || !leg.valid, "{leg:?}");
+        }
+    }
+    let refused = wssbench(&["sweep", "--layer=tcp,tls", "--turns", "--leg-handshakes=5"]);
+    assert!(refused.code() == Some(1) && refused.stderr.contains("cannot be used with"), "{refused}");
+}
+
+#[test]
 fn a_signal_in_the_first_leg_ends_its_processes_too() {
-    let mut running = start(&["sweep", "--layer", "ws,tcp", "--parts", "echo", "--leg", "60s"]);
+    a_signal_ends_all_processes(1, &[]);
+}
+
+#[test]
+fn a_signal_ends_the_processes_of_all_legs_that_take_turns() {
+    a_signal_ends_all_processes(3, &["--turns"]);
+}
+
+fn a_signal_ends_all_processes(legs: usize, more: &[&str]) {
+    let usual = ["sweep", "--layer", "ws,tcp", "--parts", "echo", "--leg", "60s"];
+    let mut running = start(&[&usual[..], more].concat());
     wait_for(&mut running, "leg 1 of");
     let deadline = Instant::now() + BOUND;
-    let leg = loop {
-        if let [leg] = children(running.pid())[..] {
-            break leg;
+    let processes = loop {
+        let runs = children(running.pid());
+        let servers: Vec<u32> = runs.iter().flat_map(|run| children(*run)).collect();
+        if (runs.len(), servers.len()) == (legs, legs) {
+            break [runs, servers].concat();
         }
-        assert!(Instant::now() < deadline, "no leg");
+        assert!(Instant::now() < deadline, "no legs");
         std::thread::sleep(Duration::from_millis(5));
     };
     running.signal("-TERM");
     let ended = running.end_within(BOUND);
     assert_eq!(ended.code(), Some(3), "{ended}");
-    assert!(!Path::new(&format!("/proc/{leg}/stat")).exists(), "the leg is still there");
+    // A server whose run was ended before it listened for signals reads the end of its input, and may need a moment.
+    let lives = |pid: &&u32| Path::new(&format!("/proc/{pid}/stat")).exists();
+    while let Some(left) = processes.iter().find(lives) {
+        assert!(Instant::now() < deadline, "{left} of {processes:?} is still there");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert!(ended.stdout.contains("interrupted after 0 of 12 blocks"), "{ended}");
     assert!(sweep_result::read(&file(&ended.folder)).unwrap().blocks.is_empty());
 }

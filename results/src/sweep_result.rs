@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::RunConfig;
 use crate::run_result::{Environment, NegotiatedCount, RunResult, Tool};
 use crate::store::{self, StoreError};
+use crate::units::HumanDuration;
 use crate::validity::is_only_disturbed;
 
 pub use self::analysis::{Analysis, MetricSummary, Order, Summary};
@@ -51,6 +52,10 @@ pub struct SweepResult {
     pub impossible: Vec<Impossible>,
     /// Blocks that were asked for.
     pub blocks_planned: usize,
+    /// How long each leg of a block sends before it waits for the others, if they were run at the same time; null if one
+    /// was run after the other.
+    #[serde(default)]
+    pub turns: Option<HumanDuration>,
     /// Blocks that were run, the last one perhaps in part.
     pub blocks: Vec<Block>,
     /// What follows from the blocks.
@@ -103,7 +108,7 @@ pub struct Block {
     pub number: usize,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// Numbers of the configurations in the order in which they have their turns.
+    /// Numbers of the configurations in the order in which they were run, or started to run at the same time.
     pub order: Vec<usize>,
     /// Their legs, as far as they were run, in that order.
     pub legs: Vec<Leg>,
@@ -177,6 +182,12 @@ impl Leg {
     /// What its part found, if that part is valid.
     pub fn metric(&self, metric: Metric) -> Option<f64> {
         metric_of(&self.parts, metric)
+    }
+
+    /// Adds what its next part has come to.
+    pub fn add(&mut self, part: PartResult) {
+        self.valid &= part.valid;
+        self.parts.push(part);
     }
 
     /// Why it is not valid, if it is not: the first reason.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
-use wss_results::config::Turn;
+use wss_results::config::turn_length;
 use wss_results::sweep_result::{Part, PartKind};
 use wss_results::{HumanDuration, Percent};
 
@@ -55,7 +55,7 @@ pub(crate) struct AbCommand {
     /// Run the legs of a block at the same time, each so long before it waits for the others: what the machine does
     /// besides then meets all alike. It shows differences of CPU time a message that legs one after the other do not; a
     /// rate in a closed loop is lower for the pauses
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "20ms")]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "20ms", value_parser = turn_length)]
     pub(super) turns: Option<HumanDuration>,
 
     /// Seed of the order of the legs, and of every run
@@ -90,12 +90,6 @@ impl AbCommand {
             "--until-width needs at least {MIN_PAIRS} blocks, and --blocks is {blocks}"
         );
         Ok(blocks)
-    }
-
-    /// How long a turn is, if the legs of a block take turns.
-    pub(super) fn turns(&self) -> anyhow::Result<Option<HumanDuration>> {
-        self.turns.map(Turn::check_length).transpose().context("--turns")?;
-        Ok(self.turns)
     }
 
     /// What every leg is made of.

@@ -18,7 +18,7 @@ use crate::leg::run_options::{Shape, for_run, in_words, name, parse, run_command
 const ALL: &str = "all";
 
 /// Options of `run` that a sweep decides itself, by their id.
-const OWN: [&str; 4] = ["mode", "duration", "warmup", "seed"];
+const OWN: [&str; 5] = ["mode", "duration", "warmup", "seed", "turn"];
 
 /// Above the options of `run` that have no heading there.
 const HEADING: &str = "Options of run, of which each takes a list";

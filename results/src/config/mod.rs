@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};
-pub use self::turn::Turn;
+pub use self::turn::{Turn, turn_length};
 use crate::units::{HumanDuration, Rate, Size};
 
 /// Why a configuration cannot be run: one sentence that says what to change.

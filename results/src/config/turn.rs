@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-use crate::units::HumanDuration;
+use crate::units::{HumanDuration, UnitError};
 
 /// Which of the runs this is, how many there are, and how long each may send before it waits for the others: `2/4:20ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,17 +26,16 @@ pub struct Turn {
 /// Shorter turns would be over before what is under way has come back.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-impl Turn {
-    /// How long a turn may last.
-    ///
-    /// # Errors
-    /// If that is too short.
-    pub fn check_length(length: HumanDuration) -> Result<(), ConfigError> {
-        if length.0 >= SHORTEST {
-            return Ok(());
-        }
-        Err(ConfigError(format!("a turn of {length} is too short: give at least {}", HumanDuration(SHORTEST))))
+/// How long a turn lasts: [`Turn::length`].
+///
+/// # Errors
+/// If it is no length of time, or too short.
+pub fn turn_length(text: &str) -> Result<HumanDuration, ConfigError> {
+    let length: HumanDuration = text.parse().map_err(|error: UnitError| ConfigError(error.to_string()))?;
+    if length.0 >= SHORTEST {
+        return Ok(length);
     }
+    Err(ConfigError(format!("a turn of {length} is too short: give at least {}", HumanDuration(SHORTEST))))
 }
 
 impl FromStr for Turn {
@@ -46,8 +45,7 @@ impl FromStr for Turn {
         let (number, rest) = text.split_once('/').ok_or_else(bad)?;
         let (runs, length) = rest.split_once(':').ok_or_else(bad)?;
         let count = |text: &str| text.parse().map_err(|_| bad());
-        let turn = Self { number: count(number)?, runs: count(runs)?, length: length.parse().map_err(|_| bad())? };
-        Self::check_length(turn.length)?;
+        let turn = Self { number: count(number)?, runs: count(runs)?, length: turn_length(length)? };
         if (1..=turn.runs).contains(&turn.number) { Ok(turn) } else { Err(bad()) }
     }
 }

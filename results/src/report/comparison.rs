@@ -8,7 +8,7 @@ pub use self::markdown::markdown;
 pub(super) use self::markdown::tables;
 pub use self::terminal::terminal;
 
-use super::sweep::{ratio_in_words, title};
+use super::sweep::{IN_TURNS, ratio_in_words, title};
 use crate::comparison::{Arm, ComparedMetric, Comparison, Kind, LIMITS, Role, Side};
 use crate::report::quantity::{NOT_TOLD, percent_to, rate_to};
 use crate::report::words::{counted, program};
@@ -122,12 +122,7 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
 fn legend(comparison: &Comparison) -> String {
     let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
     let several = if several { " and which of the builds had its turn" } else { "" };
-    let turns = match comparison.turns {
-        Some(_) => {
-            " In turns a rate in a closed loop is lower for the pauses, and every turn begins with the caches of another."
-        }
-        None => "",
-    };
+    let turns = comparison.turns.map_or_else(String::new, |_| format!(" {IN_TURNS}"));
     let floor = match comparison.kind {
         Kind::Files => {
             " A/A floor: a result against the next one of the same side, of A and B in turns; ?: fewer than twelve pairs.".to_owned()

@@ -159,6 +159,10 @@ impl GroupKey {
     }
 }
 
+/// What whoever reads figures of legs in turns needs to know.
+pub(super) const IN_TURNS: &str =
+    "In turns a rate in a closed loop is lower for the pauses, and every turn begins with the caches of another.";
+
 /// Sentences that whoever reads the tables needs.
 fn legend(sweep: &SweepResult) -> Vec<String> {
     let mut sentences = vec![
@@ -180,6 +184,7 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
              apart."
         ),
     });
+    sentences.extend(sweep.turns.map(|_| IN_TURNS.to_owned()));
     let has = |kind| sweep.parts.iter().any(|part| part.kind == kind);
     if has(PartKind::Handshake) {
         sentences.push(

@@ -65,6 +65,7 @@ pub(crate) fn sweep(blocks: usize) -> SweepResult {
         reference: 1,
         impossible: Vec::new(),
         blocks_planned: blocks,
+        turns: None,
         blocks: (1..=blocks).map(block).collect(),
         analysis: Analysis::default(),
         valid: true,

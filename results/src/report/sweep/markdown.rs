@@ -19,9 +19,10 @@ pub fn markdown(sweep: &SweepResult) -> String {
     paragraph(
         &mut text,
         &format!(
-            "{} of {}; {}, {}, Linux {}; {}; {}.",
+            "{} of {}{}; {}, {}, Linux {}; {}; {}.",
             sweep.whole_blocks(),
             counted(sweep.blocks_planned as u64, "block"),
+            sweep.turns.map_or_else(String::new, |length| format!(", in turns of {length}")),
             escaped(&environment.cpu_model),
             counted(environment.cores as u64, "CPU"),
             escaped(&environment.kernel),

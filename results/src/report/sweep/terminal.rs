@@ -67,10 +67,14 @@ fn what_was_run(page: &mut Page, sweep: &SweepResult) {
     page.fact(
         "Compared",
         &format!(
-            "{}{preset} and the reference again, in {} of {}, each in a random order",
+            "{}{preset} and the reference again, in {} of {}, {}",
             counted(compared as u64, "configuration"),
             sweep.whole_blocks(),
             counted(sweep.blocks_planned as u64, "block"),
+            match sweep.turns {
+                None => "each in a random order".to_owned(),
+                Some(length) => format!("all of each at the same time, in turns of {length}"),
+            },
         ),
     );
     for (index, part) in sweep.parts.iter().enumerate() {
