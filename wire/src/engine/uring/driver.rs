@@ -6,6 +6,8 @@
 
 mod completions;
 mod ending;
+#[cfg(test)]
+mod shuffle;
 mod thread;
 
 use std::collections::VecDeque;
@@ -21,6 +23,8 @@ use std::time::{Duration, Instant};
 use io_uring::{cqueue, opcode, squeue, types};
 use wss_results::io_totals::IoTotals;
 
+#[cfg(test)]
+pub(super) use self::shuffle::set_shuffle;
 pub(super) use self::thread::{bell, start, stop, try_with, turn, with};
 use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
@@ -119,6 +123,8 @@ pub(super) struct Driver {
     /// The ring has failed: nobody knows any more what the kernel still has.
     broken: bool,
     totals: IoTotals,
+    #[cfg(test)]
+    shuffle: Option<shuffle::Shuffle>,
 }
 
 /// The buffers of the ring, if the form has such.
@@ -161,6 +167,8 @@ impl Driver {
             now: Instant::now(),
             broken: false,
             totals: IoTotals::default(),
+            #[cfg(test)]
+            shuffle: shuffle::Shuffle::of_thread(),
         })
     }
 
@@ -185,6 +193,12 @@ impl Driver {
     #[cfg(test)]
     pub(super) fn buffers_out(&self) -> u16 {
         self.buffers.0.as_ref().map_or(0, BufferRing::out)
+    }
+
+    /// How often completions were put into another order, and how many came late.
+    #[cfg(test)]
+    pub(super) fn shuffled(&self) -> (u64, u64) {
+        self.shuffle.as_ref().map_or((0, 0), shuffle::Shuffle::counts)
     }
 
     /// Takes over a connected socket.
@@ -328,6 +342,8 @@ impl Driver {
 
     /// Enters the ring; if it is to wait, until something completes or is due.
     fn enter(&mut self, wait: bool) {
+        #[cfg(test)]
+        let wait = wait && !self.shuffle.as_ref().is_some_and(shuffle::Shuffle::holds);
         if !wait || !self.bell.may_wait() {
             self.enter_ring(Wait::No);
             return;

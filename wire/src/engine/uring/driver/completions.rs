@@ -20,6 +20,10 @@ impl Driver {
             panic!("the kernel had no memory for completions and has lost some");
         }
         self.totals.completions += completions.len() as u64;
+        #[cfg(test)]
+        if let Some(shuffle) = &mut self.shuffle {
+            shuffle.shuffle(&mut completions);
+        }
         for completion in completions.drain(..) {
             let (tag, key) = Key::from_bits(completion.user_data());
             let (result, flags) = (completion.result(), completion.flags());

@@ -57,7 +57,7 @@ impl Driver {
     }
 
     /// What is not sent by now will not be.
-    pub(super) fn give_up_all(&mut self) {
+    pub(in super::super) fn give_up_all(&mut self) {
         for key in self.entries.keys() {
             if let Some(Entry::Open(_)) = self.entries.get_mut(key) {
                 self.connection(key, |connection, _, _| (connection.give_up(), true));

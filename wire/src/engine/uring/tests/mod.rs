@@ -14,12 +14,15 @@ mod many;
 mod model;
 mod pressure;
 mod refusal;
+mod shuffled;
 mod tokio_reliance;
 mod waiting;
 
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
@@ -39,7 +42,7 @@ const ALONE: &str = "WSSBENCH_TEST_ALONE";
 /// Runs `work` in a thread, so that a test that hangs fails.
 fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
+    let thread = thread::spawn(move || {
         let _ = tell.send(work());
     });
     match told.recv_timeout(GUARD) {
@@ -96,17 +99,29 @@ fn in_a_process(path: &str, body: impl FnOnce()) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process");
+    // Meanwhile: who says much waits until it is read.
+    let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
     let end = Instant::now() + GUARD + BOUND;
     while child.try_wait().expect("a child").is_none() {
         if Instant::now() > end {
             let _ = child.kill();
             break;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
-    let output = child.wait_with_output().expect("a child");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("1 passed"), "alone, it failed with {}:\n{said}", output.status);
+    let status = child.wait().expect("a child");
+    let said = [stdout, stderr].map(|reading| reading.join().expect("no panic")).concat();
+    assert!(status.success() && said.contains("1 passed"), "alone, it failed with {status}:\n{said}");
+}
+
+/// What somebody says until its end, as text, in the background.
+fn read_all(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    let mut from = from.expect("a pipe");
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).expect("a pipe");
+        String::from_utf8_lossy(&all).into_owned()
+    })
 }
 
 /// A listener on a port of its own.
