@@ -48,7 +48,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
                 done += 1;
                 // A limit of the generator: what it costs shows as lateness.
                 under_way.fewer_than(context.limits.max_connecting).await;
-                own_turn::<E>(context, &plan).await;
+                until::<E>(context, plan.time.open_to_planned(Instant::now())).await;
                 begin::<E>(context, &plan, &under_way, planned);
             }
         }
@@ -58,7 +58,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
             let mut done = 0;
             loop {
                 under_way.fewer_than(most).await;
-                own_turn::<E>(context, &plan).await;
+                until::<E>(context, plan.time.open(Instant::now())).await;
                 let now = Instant::now();
                 if context.stopped() || hopeless(context, most) || !more(context, &plan, done, now) {
                     break;
@@ -71,11 +71,9 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
     under_way.fewer_than(1).await;
 }
 
-/// Waits until it is no other run's turn, if there are such.
-async fn own_turn<E: Engine>(context: &Context, plan: &HandshakePlan) {
-    let now = Instant::now();
-    let open = plan.time.open(now);
-    if open > now {
+/// Waits until a turn of its own begins, if it has to.
+async fn until<E: Engine>(context: &Context, open: Instant) {
+    if open > Instant::now() {
         tokio::select! {
             biased;
             () = E::sleep_until(open) => {}

@@ -73,6 +73,13 @@ impl Turns {
         self.origin + self.cycle() * cycle + self.length() * self.before[cycle as usize % DRAWN]
     }
 
+    /// The next instant from `now` on that is within `of_turn` of the begin of an own turn.
+    fn open_in(&self, now: Instant, of_turn: Duration) -> Instant {
+        let cycle = self.cycle_at(now);
+        let begin = self.begin(cycle);
+        if now < begin + of_turn { now.max(begin) } else { self.begin(cycle + 1) }
+    }
+
     fn cycle_at(&self, instant: Instant) -> u32 {
         let cycles = instant.saturating_duration_since(self.origin).as_nanos() / self.cycle().as_nanos();
         u32::try_from(cycles).unwrap_or(u32::MAX)
@@ -129,12 +136,32 @@ impl PhaseTime {
         of_turn(turns) * whole + by.saturating_duration_since(turns.begin(cycle)).min(of_turn(turns))
     }
 
-    /// The next instant from `now` on at which something may be begun: `now`, unless it is another's turn.
+    /// The next instant from `now` on at which something may be begun of its own accord: `now`, unless it is another's
+    /// turn, or soon will be.
+    #[inline] // asked before every message, mostly without turns
     pub(crate) fn open(&self, now: Instant) -> Instant {
-        let Some((_, turns)) = &self.turns else { return now };
-        let cycle = turns.cycle_at(now.max(self.start));
-        let begin = turns.begin(cycle);
-        if now < begin + turns.usable() { now.max(begin) } else { turns.begin(cycle + 1) }
+        self.open_in(now, Turns::usable)
+    }
+
+    /// The same for what was planned for an instant that has passed: a little late it is still in time, and not to be put
+    /// off by a cycle.
+    #[inline]
+    pub(crate) fn open_to_planned(&self, now: Instant) -> Instant {
+        self.open_in(now, Turns::length)
+    }
+
+    #[inline]
+    fn open_in(&self, now: Instant, of_turn: impl Fn(&Turns) -> Duration) -> Instant {
+        match &self.turns {
+            None => now,
+            Some((_, turns)) => turns.open_in(now.max(self.start), of_turn(turns)),
+        }
+    }
+
+    /// So long after the end of a phase, and not before it had a turn of its own once more.
+    pub(crate) fn after(&self, end: Instant, time: Duration) -> Instant {
+        let turn = self.turns.as_ref().map_or(Duration::ZERO, |(_, turns)| turns.length());
+        self.open(end + time) + turn
     }
 }
 
@@ -197,6 +224,8 @@ mod tests {
                 let closed = phase.end(usable) + LENGTH / 10;
                 prop_assert_eq!(phase.passed(closed), usable);
                 prop_assert_eq!(phase.open(closed), phase.at(usable));
+                prop_assert_eq!(phase.open_to_planned(closed), closed);
+                prop_assert!(phase.after(closed, Duration::ZERO) > phase.open(closed));
                 prop_assert_eq!(phase.passed_with_ends(phase.at(usable)), LENGTH);
             }
         }
