@@ -23,8 +23,8 @@ use self::block::Legs;
 pub(crate) use self::options::AbCommand;
 use self::signs::Watch;
 use crate::environment::{self, CpuTime};
-use crate::leg::Runner;
 use crate::leg::progress::Progress;
+use crate::leg::{Runner, check_turns};
 use crate::preflight;
 
 /// Runs it; says whether what was found can be trusted.
@@ -60,6 +60,8 @@ pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) 
 fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Comparison> {
     let (id, started_at) = environment::identify();
     let [a, b] = programs;
+    let parts = command.leg_parts()?;
+    check_turns(command.turns, &parts)?;
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
         id,
@@ -70,7 +72,7 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
         a: a.arm.clone(),
         b: b.arm.clone(),
         seed: command.seed,
-        parts: command.leg_parts()?,
+        parts,
         blocks_planned: command.blocks()?,
         turns: command.turns,
         until_width_percent: command.until_width.map(wss_results::Percent::percent),

@@ -16,7 +16,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use wss_results::config::Turn;
 use wss_results::run_result::Tool;
@@ -89,6 +89,23 @@ struct Running {
     /// What it says last on standard error.
     said: JoinHandle<String>,
     at_most: Duration,
+}
+
+/// Refuses turns that a part would not even fill one of.
+///
+/// # Errors
+/// With the part that is too short.
+pub(crate) fn check_turns(turns: Option<HumanDuration>, parts: &[Part]) -> anyhow::Result<()> {
+    let Some(turns) = turns else { return Ok(()) };
+    for part in parts {
+        let duration = run_options::parse(&part.options)?.duration;
+        ensure!(
+            turns <= duration,
+            "--turns {turns} is longer than the part {} is to last, {duration}: give a shorter turn or a longer --leg",
+            part.kind
+        );
+    }
+    Ok(())
 }
 
 /// How a child ended.
@@ -207,7 +224,7 @@ impl Runner {
         let said = running.said.join().unwrap_or_default();
         Ok(match end {
             End::Interrupted => None,
-            End::TooLate => Some(Ended::failed(part, format!("it did not end within {:?} of its time", SLACK))),
+            End::TooLate => Some(Ended::failed(part, format!("it did not end within {SLACK:?} of its time"))),
             End::Itself(status) => Some(result(part, &running.out, status, &said)),
         })
     }

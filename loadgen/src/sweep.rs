@@ -23,7 +23,7 @@ use self::options::SweepOptions;
 use self::plan::Plan;
 use crate::environment::{self, CpuTime};
 use crate::leg::progress::Progress;
-use crate::leg::{OneOf, Runner, this_program};
+use crate::leg::{OneOf, Runner, check_turns, this_program};
 use crate::preflight;
 
 /// Runs it; says whether all of it was run and every leg is valid.
@@ -40,6 +40,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
         print!("{}", plan::list(&sweep));
         return Ok(true);
     }
+    check_turns(sweep.turns, &sweep.parts)?;
     let path = place(options, &sweep.id);
     preflight::check_place(&path)?;
     run_blocks(&mut sweep, &path)?;

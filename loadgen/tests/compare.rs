@@ -153,7 +153,10 @@ fn of_runs_that_wait_for_each_other_none_is_left_waiting() {
     let sentence = refusal(&["--turns", "--a=--engine epoll", "--b=--server-cpus 999"]);
     assert!(sentence.contains("does not run") && sentence.contains("999"), "{sentence}");
     assert!(refusal(&["--turns", "--a=/bin/true", "--b=--engine epoll"]).contains("does not run"));
-    assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--turns=10us"]).contains("--turns"));
+    let sentence = refusal(&["--a=--engine epoll", "--b=--engine uring", "--turns=1h"]);
+    assert!(sentence.contains("--turns") && sentence.contains("longer than"), "{sentence}");
+    let short = wssbench(&["ab", "--a=--engine epoll", "--b=--engine uring", "--turns=10us"]);
+    assert!(short.code() == Some(1) && short.stderr.contains("too short: give at least 1ms"), "{short}");
     // The end of its standard input is an answer as well.
     let alone = wssbench(&["run", "--turn=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
     assert_eq!(alone.code(), Some(1), "{alone}");

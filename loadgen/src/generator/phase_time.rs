@@ -1,5 +1,5 @@
 //! When the time of a phase passes: all the while ([`PhaseTime::from`] its start), or in turns with other runs that go on
-//! at the same time on the same CPUs ([`Turns`]), while which it stands still for the others.
+//! at the same time on the same CPUs ([`Turns`]), and stands still in those of the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use wss_results::config::Turn;
 
-/// One part in so many of a turn is its end, in which nothing is begun, so that what is under way ends before the next
-/// one's turn.
+/// One part in so many of a turn is its end, for which nothing is planned, so that what is under way ends before the
+/// next one's turn.
 const QUIET: u32 = 5;
 /// Cycles that are drawn; the first comes again after the last. At 20 ms and 4 runs that is 80 s.
 const DRAWN: usize = 1000;
