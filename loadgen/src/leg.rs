@@ -54,6 +54,8 @@ pub(crate) struct Ended {
     pub(crate) result: PartResult,
     /// What ran it says of itself.
     pub(crate) tool: Option<Tool>,
+    /// There is no result because another run, with which it was to take turns, did not come: the reason is that one's.
+    pub(crate) waited_in_vain: bool,
 }
 
 /// This program, to run parts with.
@@ -285,16 +287,18 @@ fn result(part: &Part, out: &Path, status: ExitStatus, said: &str) -> Ended {
     }
     match store::read(out) {
         Err(error) => Ended::failed(part, error.to_string()),
-        Ok(run) => Ended { result: PartResult::of(part.kind, &run), tool: Some(run.tool) },
+        Ok(run) => Ended { result: PartResult::of(part.kind, &run), tool: Some(run.tool), waited_in_vain: false },
     }
 }
 
 /// Runs that waited in vain say so: with the reason of one that did not come to its turns.
 fn blame_whoever_was_not_ready(ended: &mut [Ended]) {
-    let mut reasons = ended.iter().flat_map(|one| &one.result.invalid_because);
-    let Some(reason) = reasons.find(|reason| !reason.contains(NOT_BEGUN)).cloned() else { return };
-    let waited = ended.iter_mut().flat_map(|one| &mut one.result.invalid_because);
-    waited.filter(|reason| reason.contains(NOT_BEGUN)).for_each(|waited| *waited = reason.clone());
+    let waited = |one: &Ended| one.result.invalid_because.iter().any(|reason| reason.contains(NOT_BEGUN));
+    let reasons = ended.iter().find(|one| one.result.failed && !waited(one));
+    let Some(reasons) = reasons.map(|one| one.result.invalid_because.clone()) else { return };
+    for one in ended.iter_mut().filter(|one| waited(one)) {
+        (one.waited_in_vain, one.result.invalid_because) = (true, reasons.clone());
+    }
 }
 
 impl Ended {
@@ -308,7 +312,7 @@ impl Ended {
             negotiated: Vec::new(),
             metrics: BTreeMap::new(),
         };
-        Self { result, tool: None }
+        Self { result, tool: None, waited_in_vain: false }
     }
 }
 

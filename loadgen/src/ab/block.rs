@@ -38,7 +38,8 @@ impl Legs<'_> {
             for part in comparison.parts.clone() {
                 let ended = self.runner.run(&program.path, &part, &options, comparison.seed)?;
                 let Some(ended) = ended else { return Ok(legs) };
-                leg.parts.push(took_place(comparison, &leg, &part, ended)?);
+                ensure_runs(comparison, side, &part, &ended)?;
+                leg.parts.push(took_place(comparison, &leg, ended));
             }
             self.end(&leg);
             legs.push(leg);
@@ -75,8 +76,11 @@ impl Legs<'_> {
         for part in comparison.parts.clone() {
             let ended = self.runner.run_in_turns(&runs, &part, comparison.seed, length, seed)?;
             let Some(ended) = ended else { return Ok(Vec::new()) };
+            for (leg, ended) in legs.iter().zip(&ended) {
+                ensure_runs(comparison, leg.side, &part, ended)?;
+            }
             for (leg, ended) in legs.iter_mut().zip(ended) {
-                let part = took_place(comparison, leg, &part, ended)?;
+                let part = took_place(comparison, leg, ended);
                 leg.parts.push(part);
             }
         }
@@ -106,16 +110,19 @@ fn leg(side: Side, program: &Program) -> Leg {
     Leg { side, program: program.index, run: None, started_at: environment::now(), control_ns, parts: Vec::new() }
 }
 
-/// What a part has come to; who ran it is written down with its side.
-fn took_place(comparison: &mut Comparison, leg: &Leg, part: &Part, ended: Ended) -> anyhow::Result<PartResult> {
-    let arm = comparison.arm_mut(leg.side);
-    if let Some(tool) = ended.tool {
-        arm.programs[leg.program].tool = Some(tool);
-    }
-    if ended.result.failed && comparison.blocks.is_empty() {
-        let (side, label) = (leg.side, &comparison.arm(leg.side).label);
-        let reason = ended.result.invalid_because.join("; ");
+/// What does not run at all in the first block will not run later either.
+fn ensure_runs(comparison: &Comparison, side: Side, part: &Part, ended: &Ended) -> anyhow::Result<()> {
+    if ended.result.failed && !ended.waited_in_vain && comparison.blocks.is_empty() {
+        let (label, reason) = (&comparison.arm(side).label, ended.result.invalid_because.join("; "));
         bail!("{side} ({label}): the part {} does not run: {reason}", part.kind);
     }
-    Ok(ended.result)
+    Ok(())
+}
+
+/// What a part has come to; who ran it is written down with its side.
+fn took_place(comparison: &mut Comparison, leg: &Leg, ended: Ended) -> PartResult {
+    if let Some(tool) = ended.tool {
+        comparison.arm_mut(leg.side).programs[leg.program].tool = Some(tool);
+    }
+    ended.result
 }
