@@ -98,7 +98,8 @@ fn in_words(spread: Option<Spread>, decimals: usize) -> String {
     )
 }
 
-fn ratio_in_words(ratio: Option<&Ratio>) -> String {
+/// A ratio with its interval, if it has one.
+pub fn ratio_in_words(ratio: Option<&Ratio>) -> String {
     match ratio {
         None => "–".to_owned(),
         Some(Ratio { centre, interval: None, .. }) => format!("{centre:.3}"),

@@ -61,7 +61,7 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
     let (id, started_at) = environment::identify();
     let [a, b] = programs;
     let parts = command.leg_parts()?;
-    check_turns(command.turns, &parts)?;
+    check_turns(command.turns.turns, &parts)?;
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
         id,
@@ -74,7 +74,7 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
         seed: command.seed,
         parts,
         blocks_planned: command.blocks()?,
-        turns: command.turns,
+        turns: command.turns.turns,
         until_width_percent: command.until_width.map(wss_results::Percent::percent),
         blocks: Vec::new(),
         differences: Vec::new(),

@@ -71,7 +71,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         reference,
         impossible,
         blocks_planned: blocks,
-        turns: options.turns,
+        turns: options.turns.turns,
         blocks: Vec::new(),
         analysis: sweep_result::Analysis::default(),
         valid: false,
@@ -166,8 +166,7 @@ fn in_turns(
     let run = |number: &usize| anyhow::Ok(OneOf { program, configuration: options_of(sweep, *number)? });
     let runs = order.iter().map(run).collect::<anyhow::Result<Vec<_>>>()?;
     for part in &sweep.parts {
-        let seed = sweep.seed.wrapping_add(block as u64);
-        let Some(ended) = runner.run_in_turns(&runs, part, sweep.seed, length, seed)? else { return Ok(Vec::new()) };
+        let Some(ended) = runner.run_in_turns(&runs, part, sweep.seed, length, block)? else { return Ok(Vec::new()) };
         legs.iter_mut().zip(ended).for_each(|(leg, ended)| leg.add(ended.result));
     }
     for leg in &legs {

@@ -71,10 +71,8 @@ impl Legs<'_> {
             .iter()
             .map(|(program, options)| OneOf { program: &program.path, configuration: options })
             .collect();
-        // Another order of turns in each block.
-        let seed = comparison.seed.wrapping_add(block as u64);
         for part in comparison.parts.clone() {
-            let ended = self.runner.run_in_turns(&runs, &part, comparison.seed, length, seed)?;
+            let ended = self.runner.run_in_turns(&runs, &part, comparison.seed, length, block)?;
             let Some(ended) = ended else { return Ok(Vec::new()) };
             for (leg, ended) in legs.iter().zip(&ended) {
                 ensure_runs(comparison, leg.side, &part, ended)?;

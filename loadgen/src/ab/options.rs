@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wss_results::config::turn_length;
 use wss_results::sweep_result::{Part, PartKind};
 use wss_results::{HumanDuration, Percent};
 
-use crate::leg::parts;
 use wss_results::statistics::MIN_PAIRS;
+
+use crate::leg::{TurnsOption, parts};
 
 /// Blocks if nothing says otherwise.
 const BLOCKS: usize = 12;
@@ -52,11 +52,8 @@ pub(crate) struct AbCommand {
     #[arg(long, value_enum, value_name = "PART", value_delimiter = ',', default_values_t = PARTS)]
     pub(super) parts: Vec<PartKind>,
 
-    /// Run the legs of a block at the same time, each so long before it waits for the others: what the machine does
-    /// besides then meets all alike. It shows differences of CPU time a message that legs one after the other do not; a
-    /// rate in a closed loop is lower for the pauses
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "20ms", value_parser = turn_length)]
-    pub(super) turns: Option<HumanDuration>,
+    #[command(flatten)]
+    pub(super) turns: TurnsOption,
 
     /// Seed of the order of the legs, and of every run
     #[arg(long, value_name = "N", default_value_t = 1)]

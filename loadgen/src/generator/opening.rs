@@ -48,7 +48,8 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
                 done += 1;
                 // A limit of the generator: what it costs shows as lateness.
                 under_way.fewer_than(context.limits.max_connecting).await;
-                until::<E>(context, plan.time.open_to_planned(Instant::now())).await;
+                let now = Instant::now();
+                until::<E>(context, now, plan.time.open_to_planned(now)).await;
                 begin::<E>(context, &plan, &under_way, planned);
             }
         }
@@ -58,7 +59,8 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
             let mut done = 0;
             loop {
                 under_way.fewer_than(most).await;
-                until::<E>(context, plan.time.open(Instant::now())).await;
+                let now = Instant::now();
+                until::<E>(context, now, plan.time.open(now)).await;
                 let now = Instant::now();
                 if context.stopped() || hopeless(context, most) || !more(context, &plan, done, now) {
                     break;
@@ -71,9 +73,9 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
     under_way.fewer_than(1).await;
 }
 
-/// Waits until a turn of its own begins, if it has to.
-async fn until<E: Engine>(context: &Context, open: Instant) {
-    if open > Instant::now() {
+/// Waits until a turn of its own begins, if it is not `now`.
+async fn until<E: Engine>(context: &Context, now: Instant, open: Instant) {
+    if open > now {
         tokio::select! {
             biased;
             () = E::sleep_until(open) => {}

@@ -60,10 +60,8 @@ impl TakingTurns {
         let Some(begin) = Begin::parse(&line) else {
             bail!(NOT_BEGUN);
         };
-        let (instant, now) = (Instant::now(), machine::monotonic());
-        let past = || instant.checked_sub(now - begin.at);
-        let origin = if begin.at < now { past() } else { instant.checked_add(begin.at - now) };
-        let origin = origin.context("the turns began before this machine did")?;
+        // The same clock in both forms: only one of them is another process's too.
+        let origin = Instant::now() + begin.at - machine::monotonic();
         Ok(Self { turns: Arc::new(Turns::new(turn, origin, begin.seed)), earliest: origin })
     }
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use wss_results::HumanDuration;
-use wss_results::config::turn_length;
 use wss_results::sweep_result::PartKind;
 
 use super::axes::{self, Axis};
 use super::presets::Preset;
+use crate::leg::TurnsOption;
 
 /// Seed if none is given.
 const SEED: u64 = 1;
@@ -41,26 +41,15 @@ pub(super) struct SweepOptions {
 
     /// Handshakes of the part handshake, in place of its time: so many connections, opened once more than that to warm
     /// up, and kept open (closing them is then not in their cost)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "turns")]
     pub(super) leg_handshakes: Option<usize>,
 
     /// What a turn consists of [default: handshake,echo,bulk; a preset has its own]
     #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
     pub(super) parts: Vec<PartKind>,
 
-    /// Run the configurations of a block at the same time, each so long before it waits for the others: what the machine
-    /// does besides then meets all alike. It shows differences of CPU time a message that legs one after the other do not;
-    /// a rate in a closed loop is lower for the pauses
-    #[arg(
-        long,
-        value_name = "TIME",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "20ms",
-        value_parser = turn_length,
-        conflicts_with = "leg_handshakes"
-    )]
-    pub(super) turns: Option<HumanDuration>,
+    #[command(flatten)]
+    pub(super) turns: TurnsOption,
 
     /// The configuration that the others are compared with: its number, or words of its label that no other has, both as
     /// --list shows them [default: 1]

@@ -42,7 +42,7 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
             path.display()
         )
     };
-    ensure!(options.turns.is_none_or(|length| Some(length) == sweep.turns), differs("turns (--turns)"));
+    ensure!(options.turns.turns.is_none_or(|length| Some(length) == sweep.turns), differs("turns (--turns)"));
     ensure!(options.seed.is_none_or(|seed| seed == sweep.seed), differs("seeds (--seed)"));
     let configured = options.preset.is_some() || !axes.is_empty();
     let parted = !options.parts.is_empty() || options.leg.is_some() || options.leg_handshakes.is_some();

@@ -40,6 +40,26 @@ macro_rules! named_choice {
 
 pub(super) use named_choice;
 
+/// What serde asks of a type that is one piece of text in TOML and in JSON, as it is on the command line.
+macro_rules! one_text {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = ConfigError;
+            fn try_from(text: String) -> Result<Self, ConfigError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+pub(super) use one_text;
+
 named_choice! {
     /// What is measured.
     Mode {
@@ -139,15 +159,4 @@ impl fmt::Display for CpuList {
     }
 }
 
-impl TryFrom<String> for CpuList {
-    type Error = ConfigError;
-    fn try_from(text: String) -> Result<Self, ConfigError> {
-        text.parse()
-    }
-}
-
-impl From<CpuList> for String {
-    fn from(list: CpuList) -> Self {
-        list.to_string()
-    }
-}
+one_text!(CpuList);

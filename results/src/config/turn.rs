@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::choices::one_text;
 use crate::units::{HumanDuration, UnitError};
 
 /// Which of the runs this is, how many there are, and how long each may send before it waits for the others: `2/4:20ms`.
@@ -56,18 +57,7 @@ impl fmt::Display for Turn {
     }
 }
 
-impl TryFrom<String> for Turn {
-    type Error = ConfigError;
-    fn try_from(text: String) -> Result<Self, ConfigError> {
-        text.parse()
-    }
-}
-
-impl From<Turn> for String {
-    fn from(turn: Turn) -> Self {
-        turn.to_string()
-    }
-}
+one_text!(Turn);
 
 #[cfg(test)]
 mod tests {

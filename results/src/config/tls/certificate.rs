@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::ConfigError;
+use super::super::choices::one_text;
 use super::names::CertificateKind;
 use super::parser::nearest;
 
@@ -55,18 +56,7 @@ impl fmt::Display for CertificateChoice {
     }
 }
 
-impl TryFrom<String> for CertificateChoice {
-    type Error = ConfigError;
-    fn try_from(text: String) -> Result<Self, ConfigError> {
-        text.parse()
-    }
-}
-
-impl From<CertificateChoice> for String {
-    fn from(choice: CertificateChoice) -> Self {
-        choice.to_string()
-    }
-}
+one_text!(CertificateChoice);
 
 /// Lets the command line list the kinds, although a file is possible too.
 #[derive(Debug, Clone)]
