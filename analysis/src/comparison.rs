@@ -7,7 +7,7 @@
 
 mod analysis;
 mod differences;
-mod signs;
+mod disturbance;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::run_result::{Environment, Negotiated, Tool};
 use crate::statistics::MIN_PAIRS;
-use crate::store::{self, StoreError};
 use crate::sweep_result::{Metric, Part, PartResult, metric_of};
-use crate::units::HumanDuration;
+use wss_model::run_result::{Environment, Negotiated, Tool};
+use wss_model::store::{self, StoreError};
+use wss_model::units::HumanDuration;
 
 pub use self::analysis::{Analysis, ComparedMetric, Role};
 pub use self::differences::{Difference, between, fields};
-pub use self::signs::{LIMITS, Limits, Signs};
+pub use self::disturbance::{LIMITS, Limits, Signs};
 
 /// Schema of [`Comparison`]. The number is the major version: a reader refuses one that it does not know.
 pub const SCHEMA: &str = "wssbench.comparison/1";
@@ -168,7 +168,7 @@ pub struct Leg {
 impl Comparison {
     /// Draws the conclusions from the blocks anew: which are dropped, [`Self::analysis`], whether the whole is valid.
     pub fn conclude(&mut self) {
-        let dropped = signs::dropped(&self.blocks);
+        let dropped = disturbance::dropped(&self.blocks);
         for (block, reason) in self.blocks.iter_mut().zip(dropped) {
             block.dropped = reason;
         }
@@ -267,11 +267,11 @@ impl Leg {
     }
 }
 
-/// JSON Schema, draft 2020-12, of a comparison's file; what holds for [`crate::schema::run_schema`] holds for it.
+/// JSON Schema, draft 2020-12, of a comparison's file; what holds for [`wss_model::schema::run_schema`] holds for it.
 ///
 /// The same as the committed `results/schema/wssbench.comparison-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of_file::<Comparison>()
+    wss_model::schema::of_file::<Comparison>()
 }
 
 /// Where a comparison goes if nobody says: `results/runs/<id>.comparison.json`, relative to the current folder.
@@ -295,7 +295,7 @@ pub fn read(path: &Path) -> Result<Comparison, StoreError> {
     store::read_as(SCHEMA, path)
 }
 
-#[cfg(test)]
-pub(crate) mod sample;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 #[cfg(test)]
 mod tests;

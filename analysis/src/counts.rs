@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::median;
-use crate::store::{self, StoreError};
+use wss_model::store::{self, StoreError};
 
 /// Names the form of a file of counts; a change that breaks readers changes the number.
 pub const SCHEMA: &str = "wssbench.counts/1";
@@ -165,7 +165,7 @@ impl fmt::Display for Change {
 
 /// JSON Schema, draft 2020-12, of a file of counts; the same as the committed `results/schema/wssbench.counts-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of_file::<Counts>()
+    wss_model::schema::of_file::<Counts>()
 }
 
 #[cfg(test)]
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_committed_schema_is_the_one_of_the_types() {
-        crate::schema::assert_committed("wssbench.counts-1.json", &schema());
+        wss_model::schema::assert_committed("wssbench.counts-1.json", &schema());
     }
 
     #[test]

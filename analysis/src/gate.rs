@@ -31,7 +31,7 @@ pub struct Scenario<'a> {
 ///
 /// The same as the committed `results/schema/wssbench.gate-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of::<Verdicts>()
+    wss_model::schema::of::<Verdicts>()
 }
 
 /// What the policy says of all comparisons.

@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::comparison::{Arm, Comparison, Kind};
-use crate::report::words::sort_of_handshake;
-use crate::run_result::Environment;
+use wss_model::run_result::Environment;
+use wss_model::text::phrases::sort_of_handshake;
 
 pub use self::file::{Added, BadLine, History, HistoryError, append, read};
 pub use self::series::{Point, Series, Trend, series};
@@ -242,14 +242,14 @@ pub fn default_path() -> PathBuf {
     Path::new("results/history").join("history.jsonl")
 }
 
-/// JSON Schema, draft 2020-12, of a line; what holds for [`crate::schema::run_schema`] holds for it.
+/// JSON Schema, draft 2020-12, of a line; what holds for [`wss_model::schema::run_schema`] holds for it.
 ///
 /// The same as the committed `results/schema/wssbench.history-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of::<Entry>()
+    wss_model::schema::of::<Entry>()
 }
 
-#[cfg(test)]
-pub(crate) mod sample;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::run_result::RunResult;
+use wss_model::run_result::RunResult;
 
 /// A part of a leg: one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize, JsonSchema)]
@@ -270,7 +270,7 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{echo_run, handshake_run};
+    use wss_model::fixtures::{echo_run, handshake_run};
 
     #[test]
     fn every_metric_has_the_name_that_json_gives_it_and_a_place_in_the_list() {

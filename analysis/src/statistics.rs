@@ -9,15 +9,15 @@
 //! *Nonparametric Statistical Methods*, sections 3.1 to 3.3.
 
 pub mod change_points;
-mod order;
-mod several;
+mod multiple_tests;
+mod ranking;
 mod signed_rank;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::order::{Place, clusters, places};
-pub use self::several::holm;
+pub use self::multiple_tests::holm;
+pub use self::ranking::{Place, clusters, places};
 pub use self::signed_rank::{critical_value, cumulative};
 
 /// The confidence that is asked for. What is achieved is a little more, because ranks come in whole numbers.

@@ -3,7 +3,6 @@
 //! Every block is kept with every leg, so that whatever is concluded from them ([`Analysis`]) can be concluded again.
 
 mod analysis;
-mod metric;
 mod security;
 
 use std::collections::BTreeMap;
@@ -12,15 +11,15 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::RunConfig;
-use crate::run_result::{Environment, NegotiatedCount, RunResult, Tool};
-use crate::store::{self, StoreError};
-use crate::units::HumanDuration;
 use crate::validity::is_only_disturbed;
+use wss_model::config::RunConfig;
+use wss_model::run_result::{Environment, NegotiatedCount, RunResult, Tool};
+use wss_model::store::{self, StoreError};
+use wss_model::units::HumanDuration;
 
 pub use self::analysis::{Analysis, MetricSummary, Order, Summary};
-pub use self::metric::{Metric, PartKind, measure};
 pub use self::security::{Security, security};
+pub use crate::metric::{Metric, PartKind, measure};
 
 /// Schema of [`SweepResult`]. The number is the major version: a reader refuses one that it does not know.
 pub const SCHEMA: &str = "wssbench.sweep/1";
@@ -219,11 +218,11 @@ pub fn metric_of(parts: &[PartResult], metric: Metric) -> Option<f64> {
     part.metrics.get(&metric).copied().flatten().filter(|_| part.valid)
 }
 
-/// JSON Schema, draft 2020-12, of a sweep's file; what holds for [`crate::schema::run_schema`] holds for it.
+/// JSON Schema, draft 2020-12, of a sweep's file; what holds for [`wss_model::schema::run_schema`] holds for it.
 ///
 /// The same as the committed `results/schema/wssbench.sweep-1.json`.
 pub fn schema() -> serde_json::Value {
-    crate::schema::of_file::<SweepResult>()
+    wss_model::schema::of_file::<SweepResult>()
 }
 
 /// Where a sweep's result goes if nobody says: `results/runs/<id>.sweep.json`, relative to the current folder.
@@ -247,7 +246,7 @@ pub fn read(path: &Path) -> Result<SweepResult, StoreError> {
     store::read_as(SCHEMA, path)
 }
 
-#[cfg(test)]
-pub(crate) mod sample;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 #[cfg(test)]
 mod tests;

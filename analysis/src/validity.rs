@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Arrivals, Mode};
-use crate::latency::{HIGHEST_NS, Latency};
-use crate::named_latency;
-use crate::report::quantity::{count, percent_to, rate_to, time, time_to, told_apart, total};
-use crate::report::words::{counted, one_line, sort_of_handshake};
-use crate::run_result::{ErrorCount, Negotiated, NegotiatedCount, RunResult};
-use crate::units::Rate;
+use wss_model::config::{Arrivals, Mode};
+use wss_model::latency::{HIGHEST_NS, Latency};
+use wss_model::named_latency;
+use wss_model::run_result::{ErrorCount, Negotiated, NegotiatedCount, RunResult};
+use wss_model::text::phrases::{counted, one_line, sort_of_handshake};
+use wss_model::text::quantity::{count, percent_to, rate_to, time, time_to, told_apart, total};
+use wss_model::units::Rate;
 
 /// CPU utilisation of the generator's threads, 0 to 1, above which an open loop is no longer trusted: with less to
 /// spare, waiting for the generator's own CPU is part of every latency.
@@ -275,5 +275,7 @@ fn steal(result: &RunResult) -> Option<String> {
         .then(|| format!("the hypervisor kept {told} of the CPU time for others (limit {limit}): measure again"))
 }
 
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wss_results::EngineKind;
+use wss_model::EngineKind;
 use wss_wire::engine::{Engine, EngineError};
 use wss_wire::with_engine;
 

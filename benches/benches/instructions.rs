@@ -6,10 +6,10 @@
 
 use std::process::ExitCode;
 
+use wss_analysis::counts::Counts;
 use wss_benches::callgrind;
 use wss_benches::instructions::{asked_to_run, count};
 use wss_benches::subject::Subject;
-use wss_results::counts::Counts;
 
 /// Repeats of a bench: the floor needs at least five.
 const REPEATS: usize = 5;

@@ -19,8 +19,8 @@ use wss_benches::in_memory::{Ends, Open, read, write};
 use wss_benches::options::{cipher, reference};
 use wss_benches::scripted::payload;
 use wss_benches::side::Took;
-use wss_results::TlsOptions;
-use wss_results::config::tls::{CertificateKind, Suite};
+use wss_model::TlsOptions;
+use wss_model::config::tls::{CertificateKind, Suite};
 
 /// Bytes of a payload: a message of a run's default, a packet's worth, and the most that a record takes.
 const SIZES: [usize; 3] = [64, 1024, 16 * 1024];

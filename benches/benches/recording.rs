@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use wss_results::LatencyHistogram;
+use wss_model::LatencyHistogram;
 
 /// How many latencies there are to take from, one after the other.
 const LATENCIES: usize = 4096;

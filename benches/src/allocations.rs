@@ -8,7 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 use crate::side::{Meter, Side};
 use crate::subject::{Ready, Subject};
-use wss_results::counts::Count;
+use wss_analysis::counts::Count;
 
 /// What is counted: the allocator of the whole process, so that nothing else may run meanwhile.
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

@@ -12,9 +12,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use wss_results::run_result::{Environment, Tool};
-use wss_results::statistics::{Ratio, median, paired_ratio};
-use wss_results::{Rate, Size};
+use wss_analysis::statistics::{Ratio, median, paired_ratio};
+use wss_model::run_result::{Environment, Tool};
+use wss_model::{Rate, Size};
 
 use crate::leg::{Figures, Leg, LegOptions};
 
@@ -161,7 +161,7 @@ impl Spread {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use wss_results::HumanDuration;
+    use wss_model::HumanDuration;
 
     /// A leg with so many messages a second; not valid if that is negative.
     pub(crate) fn leg(round: usize, server: &str, messages_per_s: f64) -> Leg {

@@ -17,9 +17,9 @@ use anyhow::{Context, bail, ensure};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, HandshakeKind, ServerConfig, ServerConnection};
-use wss_results::TlsOptions;
-use wss_results::config::tls::{CertificateKind, CostSplit};
-use wss_results::run_result::Negotiated;
+use wss_model::TlsOptions;
+use wss_model::config::tls::{CertificateKind, CostSplit};
+use wss_model::run_result::Negotiated;
 use wss_wire::tls::{
     Asked, CertificateKinds, ClientConfigs, Identity, Label, Role, ServerExtras, Trust, client_config, server_config,
     warm_up,

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use crate::callgrind;
 use crate::side::{Marked, Side};
 use crate::subject::{Ready, Subject};
-use wss_results::counts::Count;
+use wss_analysis::counts::Count;
 
 /// The first argument of a process that is to run a subject and nothing else.
 const RUN: &str = "--run-subject";

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
-use wss_results::run_result::{Environment, RunResult, Tool};
-use wss_results::{EngineKind, HumanDuration, Latency, store};
+use wss_model::run_result::{Environment, RunResult, Tool};
+use wss_model::{EngineKind, HumanDuration, Latency, store};
 
 use crate::comparison::Load;
 use crate::server::Server;

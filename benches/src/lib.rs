@@ -8,7 +8,7 @@
 //! What the benches and the counts are made of: [`side`] tells the ends apart, [`memory`] takes the place of sockets,
 //! [`scripted`] is one whole connection over it, [`options`] names the handshakes. [`subject`] is what is counted,
 //! [`instructions`] (by [`callgrind`]), [`allocations`] and [`on_the_wire`] count it in memory, [`over_sockets`] counts
-//! what the real programs ask of the kernel; each tells [`wss_results::counts::Count`]s.
+//! what the real programs ask of the kernel; each tells [`wss_analysis::counts::Count`]s.
 
 pub mod allocations;
 pub mod callgrind;

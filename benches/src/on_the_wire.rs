@@ -6,8 +6,8 @@ use crate::options::reference;
 use crate::scripted::{Connection, OnTheWire, payload};
 use crate::side::{Side, Took};
 use crate::subject::Subject;
-use wss_results::config::TlsVersion;
-use wss_results::counts::Count;
+use wss_analysis::counts::Count;
+use wss_model::config::TlsVersion;
 
 /// Bytes and records that each side sends, of an opening and of an echo of each size.
 ///

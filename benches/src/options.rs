@@ -3,8 +3,8 @@
 use std::iter::once;
 
 use clap::{Args, FromArgMatches};
-use wss_results::TlsOptions;
-use wss_results::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite, TlsVersion};
+use wss_model::TlsOptions;
+use wss_model::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite, TlsVersion};
 use wss_wire::tls::{Provider, Side};
 
 /// The suite of the reference of each version: what a run negotiates that asks for none.

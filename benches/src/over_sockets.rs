@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
-use wss_results::io_totals::IoTotals;
-use wss_results::{EngineKind, RunResult};
+use wss_model::ring_counters::IoTotals;
+use wss_model::{EngineKind, RunResult};
 
 use crate::server::Server;
 use crate::side::Side;
 use crate::strace::{self, Calls};
-use wss_results::counts::Count;
+use wss_analysis::counts::Count;
 
 /// A name that is called less often than in every tenth connection or message is not of them: a timer's, or a look at
 /// the clock that comes once in a while.
@@ -166,7 +166,7 @@ impl Programs {
         let said = String::from_utf8_lossy(&ended.stderr);
         // 3: traced it is late, so that its latencies are not valid. They are not what is asked for here.
         ensure!(matches!(ended.status.code(), Some(0 | 3)), "wssbench run ended with {}: {said}", ended.status);
-        let result = wss_results::store::read(&out).context("reading the result")?;
+        let result = wss_model::store::read(&out).context("reading the result")?;
         ensure!(result.errors.is_empty(), "wssbench run had errors: {:?}", result.errors);
         let handshake = &result.handshake;
         let echoes = result.echo.as_ref().is_none_or(|echo| echo.received == echo.planned);

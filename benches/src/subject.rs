@@ -2,7 +2,7 @@
 //! ready first, and warmed up, so that only what every further one costs is counted.
 
 use anyhow::Context;
-use wss_results::config::TlsVersion;
+use wss_model::config::TlsVersion;
 
 use crate::in_memory::Ends;
 use crate::options::reference;

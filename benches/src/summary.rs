@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wss_results::statistics::{Interval, Ratio};
+use wss_analysis::statistics::{Interval, Ratio};
 
 use crate::comparison::{Comparison, Load, ROUNDS_TO_QUOTE, SERVERS, Spread};
 use crate::leg::Figures;

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use wss_results::counts::Counts;
+use wss_analysis::counts::Counts;
 
 fn counts(folder: &Path, path: Option<&str>, arguments: &[&str]) -> (Output, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_counts"));

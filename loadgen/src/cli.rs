@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use wss_results::RunConfig;
+use wss_model::RunConfig;
 use wss_server::ServeOptions;
 
-use crate::compare::Compared;
-use crate::{ab, compare, config_file, engines, export, gate, history, run, sweep, trace};
+use crate::commands::compare::Compared;
+use crate::commands::{ab, compare, engines, export, gate, history, run, sweep, trace};
+use crate::config_file;
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;

@@ -7,9 +7,9 @@ use anyhow::Context;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::Value;
-use wss_results::RunConfig;
+use wss_model::RunConfig;
 
-use crate::leg::run_options::{self, fields};
+use crate::child::run_options::{self, fields};
 
 /// The configuration of a file, with each option that the command line names laid over it. `command_line` is what
 /// was parsed from it, defaults included; `given` tells which of them the user wrote.
@@ -62,7 +62,7 @@ mod tests {
     use std::io::Write;
 
     use clap::{Args, FromArgMatches};
-    use wss_results::{Rate, Size};
+    use wss_model::{Rate, Size};
 
     use super::*;
 
@@ -95,7 +95,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let options = options(file.path()).unwrap();
-        assert_eq!(crate::leg::run_options::parse(&options).unwrap(), layered(text, &[]).unwrap(), "{options:?}");
+        assert_eq!(crate::child::run_options::parse(&options).unwrap(), layered(text, &[]).unwrap(), "{options:?}");
         assert!(options.contains(&"--mtls".to_owned()) && options.contains(&"--no-first-echo=false".to_owned()));
     }
 

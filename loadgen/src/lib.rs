@@ -1,27 +1,17 @@
 //! `wssbench`: what does TLS cost my WebSockets?
 //!
-//! One file a verb. `run` reads as a table of contents of the main job: check → server → handshakes → messages →
-//! result → report. The `generator` is what measures. It is a library for one reason: a test that counts allocations
-//! is a program of its own, with its own allocator, around the whole command.
+//! [`commands`] has one file per verb; `commands/run.rs` is the main job: check → server → handshakes → messages →
+//! result → report. [`generator`] measures. [`child`] starts the processes that a verb needs: servers and trials.
+//! [`setup`] prepares a run: its environment, TLS and checks.
+//!
+//! It is a library so that a test that counts allocations can be a program with its own allocator.
 
-mod ab;
+mod child;
 mod cli;
-mod client_side;
-mod compare;
+mod commands;
 mod config_file;
-mod embedded;
-mod engines;
-mod environment;
-mod export;
-mod gate;
 mod generator;
-mod history;
-mod leg;
-mod preflight;
 mod progress;
-mod run;
-mod server_side;
-mod sweep;
-mod trace;
+mod setup;
 
 pub use cli::main;

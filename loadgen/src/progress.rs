@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use wss_results::run_result::SeriesPoint;
+use wss_model::run_result::SeriesPoint;
 
 use crate::generator::{Second, Watch};
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use common::{BOUND, Ended, start, start_in, wssbench};
 use tempfile::TempDir;
-use wss_results::HumanDuration;
-use wss_results::comparison::{self, Comparison, Kind, Side};
-use wss_results::sweep_result::Metric;
+use wss_analysis::comparison::{self, Comparison, Kind, Side};
+use wss_analysis::sweep_result::Metric;
+use wss_model::HumanDuration;
 
 /// Legs that are as short as they can be.
 const TINY: [&str; 4] = ["--leg=200ms", "--parts=handshake,echo", "--json", "--blocks=2"];
@@ -242,7 +242,7 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     assert!(says(&folder, 1, &onto).contains("is what is read here"));
     let onto = ["export", text(&one), "--format=csv", "--out", text(&one)];
     assert!(says(&folder, 1, &onto).contains("is what is read here"));
-    wss_results::store::read(&one).unwrap();
+    wss_model::store::read(&one).unwrap();
     assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("this wssbench reads wssbench.run/1"));
     let policy = path(&folder, "perf.toml");
     std::fs::write(&policy, "[metrics.echo_p50_us]\nthreshold = \"2%\"\n").unwrap();
@@ -288,7 +288,7 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
     let block = found.blocks[0].clone();
     let result = |found: &mut Comparison, factor: f64, blocks: usize| {
         found.blocks_planned = blocks;
-        found.blocks = (1..=blocks).map(|number| wss_results::comparison::Block { number, ..block.clone() }).collect();
+        found.blocks = (1..=blocks).map(|number| wss_analysis::comparison::Block { number, ..block.clone() }).collect();
         for (index, leg) in found.blocks.iter_mut().flat_map(|block| &mut block.legs).enumerate() {
             leg.control_ns = None;
             for part in &mut leg.parts {

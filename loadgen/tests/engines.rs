@@ -8,8 +8,8 @@ mod common;
 use std::process::{Command, Stdio};
 
 use common::{ENGINES, left_out, wssbench};
-use wss_results::EngineKind;
-use wss_results::engines_result::{EnginesResult, SCHEMA};
+use wss_model::EngineKind;
+use wss_model::engines_result::{EnginesResult, SCHEMA};
 
 fn as_json() -> EnginesResult {
     let ended = wssbench(&["engines", "--json"]);
@@ -52,7 +52,7 @@ fn the_text_says_the_same_as_the_json() {
     let ended = wssbench(&["engines"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
     let (result, text) = (as_json(), &ended.stdout);
-    assert_eq!(*text, wss_results::report::engines(&result), "the text is made from the JSON alone");
+    assert_eq!(*text, wss_report::engines(&result), "the text is made from the JSON alone");
     assert!(text.starts_with(&format!("Linux {}\n", result.kernel)), "{ended}");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{ended}");
     // However it is wrapped.

@@ -14,7 +14,7 @@ use common::comparison::{comparison, write};
 use common::{CLOSED, Ended, SHORT, left_out, run, samples, start_in, wssbench};
 use serde_json::Value;
 use tempfile::TempDir;
-use wss_results::RunResult;
+use wss_model::RunResult;
 
 const FORMATS: [&str; 6] = ["bmf", "github-action-benchmark", "hgrm", "hlog", "csv", "openmetrics"];
 const JAR: &str = "/usr/share/java/hdrhistogram.jar";

@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use common::comparison::{comparison, write};
 use common::{BOUND, CLOSED, SHORT, run, start_in, wssbench};
 use tempfile::TempDir;
-use wss_results::RunResult;
-use wss_results::history::read;
+use wss_analysis::history::read;
+use wss_model::RunResult;
 
 /// Where and with what the comparisons say that they were measured.
 fn result() -> &'static RunResult {
@@ -99,7 +99,7 @@ fn of_a_list_with_a_mistake_in_it_nothing_is_added() {
     interrupted.conclude();
     let invalid = write(&interrupted, folder.path());
     let run = folder.path().join("run.json");
-    wss_results::store::write(result(), &run).unwrap();
+    wss_model::store::write(result(), &run).unwrap();
     let cut = folder.path().join("cut.json");
     fs::write(&cut, &fs::read(&good).unwrap()[..900]).unwrap();
     for (bad, says) in [

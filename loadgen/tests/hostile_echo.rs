@@ -16,7 +16,7 @@ use common::{ENGINES, assert_adds_up, assert_no_errors, errors, run};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
-use wss_results::RunResult;
+use wss_model::RunResult;
 
 /// Messages that a server echoes before it turns.
 const GOOD: usize = 10;

@@ -161,7 +161,7 @@ fn a_certificate_for_another_name_is_refused_and_its_own_name_can_be_asked_for()
 #[test]
 fn a_server_without_the_version_that_was_asked_for_refuses_with_an_alert() {
     let server = Authority::new("127.0.0.1");
-    let only_1_2 = wss_results::TlsOptions { tls_version: Some(wss_results::TlsVersion::V1_2), ..Default::default() };
+    let only_1_2 = wss_model::TlsOptions { tls_version: Some(wss_model::TlsVersion::V1_2), ..Default::default() };
     let config =
         std::sync::Arc::new(wss_wire::tls::server_config(&only_1_2, &server.identity, &Default::default()).unwrap());
     let address = peer::tcp(move |stream| {

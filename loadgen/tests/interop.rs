@@ -19,7 +19,7 @@ use common::{CLOSED, ENGINES, SHORT, assert_no_errors, run};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
-use wss_results::RunResult;
+use wss_model::RunResult;
 
 /// A TLS echo server on asyncio; it prints its port once it listens, and has read its key by then.
 const PYTHON_SERVER: &str = r#"

@@ -72,14 +72,14 @@ fn interrupted_in(phase: &str, signal: &str, arguments: &[&str]) -> Ended {
 }
 
 /// That the result says that it is partial, adds up, and is the one in the file.
-fn assert_partial(ended: &Ended) -> wss_results::RunResult {
+fn assert_partial(ended: &Ended) -> wss_model::RunResult {
     let result = ended.result();
     assert_adds_up(&result);
     assert!(result.interrupted && !result.valid);
     assert!(result.invalid_because[0].contains("interrupted"), "{:?}", result.invalid_because);
     assert!(result.errors.is_empty(), "an interruption is no error: {:?}", result.errors);
-    let path = ended.folder.path().join(wss_results::store::default_path(&result.id));
-    assert_eq!(wss_results::store::read(&path).unwrap(), result);
+    let path = ended.folder.path().join(wss_model::store::default_path(&result.id));
+    assert_eq!(wss_model::store::read(&path).unwrap(), result);
     result
 }
 

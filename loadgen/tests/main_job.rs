@@ -6,8 +6,8 @@
 mod common;
 
 use common::{CLOSED, ENGINES, SHORT, assert_no_errors, run, samples, start_in, wssbench};
-use wss_results::run_result::NegotiatedCount;
-use wss_results::{EngineKind, Layer, Mode, Rate, RunResult};
+use wss_model::run_result::NegotiatedCount;
+use wss_model::{EngineKind, Layer, Mode, Rate, RunResult};
 
 /// A short run without errors, in which both ends agree on what was negotiated.
 fn sound(arguments: &[&str]) -> RunResult {
@@ -96,7 +96,7 @@ fn what_the_rings_did_is_told_of_each_end_and_phase_that_has_one() {
             let arguments = ["--connections", "4", "--mode", mode, "--engine", engine];
             let result = sound(&[&CLOSED[..], &arguments].concat());
             assert_rings_are_told(&result);
-            assert_eq!(wss_results::report::terminal(&result).contains("\nRings "), engine == "uring");
+            assert_eq!(wss_report::terminal(&result).contains("\nRings "), engine == "uring");
         }
     }
 }
@@ -205,8 +205,8 @@ fn the_file_of_a_result_is_what_json_prints_and_what_the_committed_schema_says()
     for mode in ["echo", "handshake"] {
         let ended = run(&[&SHORT[..], &["--connections", "4", "--mode", mode]].concat());
         let result = ended.result();
-        let path = ended.folder.path().join(wss_results::store::default_path(&result.id));
-        assert_eq!(wss_results::store::read(&path).unwrap(), result);
+        let path = ended.folder.path().join(wss_model::store::default_path(&result.id));
+        assert_eq!(wss_model::store::read(&path).unwrap(), result);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), ended.stdout, "the file and --json");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing lies beside it");
         let printed: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -221,8 +221,8 @@ fn the_table_names_the_file_and_has_no_line_over_80_columns() {
         let ended = wssbench(&[&["run", "--connections", "4", "--mode", mode], &SHORT[..]].concat());
         assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
         let (table, file) = ended.stdout.rsplit_once("\nresult: ").unwrap_or_else(|| panic!("{ended}"));
-        let result = wss_results::store::read(&ended.folder.path().join(file.trim_end())).unwrap();
-        assert_eq!(table, wss_results::report::terminal(&result), "the report is made from the file alone");
+        let result = wss_model::store::read(&ended.folder.path().join(file.trim_end())).unwrap();
+        assert_eq!(table, wss_report::terminal(&result), "the report is made from the file alone");
         assert!(table.contains("Handshakes:") && table.contains("VALID"), "{table}");
         for line in table.lines() {
             assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
@@ -236,7 +236,7 @@ fn out_and_subprotocol_and_seed_are_taken_as_given() {
         run(&[&SHORT[..], &CLOSED, &["-c", "2", "--out", "new/folder/a.json", "--subprotocol", "chat"]].concat());
     let result = ended.result();
     assert_no_errors(&result);
-    assert_eq!(wss_results::store::read(&ended.folder.path().join("new/folder/a.json")).unwrap(), result);
+    assert_eq!(wss_model::store::read(&ended.folder.path().join("new/folder/a.json")).unwrap(), result);
     assert!(!ended.folder.path().join("results").exists());
     assert_eq!(result.config.subprotocol.as_deref(), Some("chat"));
 }

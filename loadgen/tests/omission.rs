@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::peer;
 use tokio_tungstenite::tungstenite::WebSocket;
-use wss_results::Latency;
+use wss_model::Latency;
 
 const CONNECTIONS: usize = 4;
 /// Messages a second over all connections: one each 4 ms on each, so that what a stall leaves is soon worked off.

@@ -15,8 +15,8 @@ use common::tls::words;
 use common::{BOUND, Ended, assert_adds_up, assert_no_errors, start_in};
 use serde::Deserialize;
 use tempfile::TempDir;
-use wss_results::run_result::NegotiatedCount;
-use wss_results::{Mode, RunResult};
+use wss_model::run_result::NegotiatedCount;
+use wss_model::{Mode, RunResult};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{BOUND, Ended, Running, start_in, wssbench};
 use tempfile::TempDir;
-use wss_results::SweepResult;
-use wss_results::sweep_result::{self, Metric, PartKind};
+use wss_analysis::sweep_result::SweepResult;
+use wss_analysis::sweep_result::{self, Metric, PartKind};
 
 /// Two configurations and the first one again, with legs that are as short as they can be.
 const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--leg", "200ms", "--parts=handshake,echo"];

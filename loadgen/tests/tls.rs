@@ -6,7 +6,7 @@
 mod common;
 
 use common::tls::{handshakes, label, words};
-use wss_results::run_result::HandshakeCost;
+use wss_model::run_result::HandshakeCost;
 
 /// Of each option the label that it gives.
 fn labels(each: &[(&[&str], &str)]) {

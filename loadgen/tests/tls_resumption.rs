@@ -9,7 +9,7 @@ mod common;
 use common::openssl::Pki;
 use common::tls::{attempt_at, handshakes, handshakes_at, label, sound, words};
 use common::{assert_adds_up, errors, run};
-use wss_results::RunResult;
+use wss_model::RunResult;
 
 /// Each way to resume a session, with its name in the result and its label.
 const WAYS: [(&[&str], &str, &str); 5] = [

@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use common::{Ended, wssbench};
-use wss_results::trace_result::application::Application;
-use wss_results::trace_result::handshake::Details;
-use wss_results::trace_result::{Content, Direction, Protection, TracePhase, TraceResult, What, trace_schema};
+use wss_model::trace_result::application::Application;
+use wss_model::trace_result::handshake::Details;
+use wss_model::trace_result::{Content, Direction, Protection, TracePhase, TraceResult, What, trace_schema};
 
 /// `wssbench trace --json` with these arguments: what it printed, which is what its schema says.
 fn traced(arguments: &[&str]) -> (TraceResult, Ended) {

@@ -1,5 +1,5 @@
 //! What this machine offers to each engine: [`EnginesResult`] is the JSON of `wssbench engines --json` and the only input
-//! of its text ([`crate::report::engines()`]).
+//! of its text ([`wss_report::engines()`]).
 //!
 //! It holds what was tried, and judges nothing: that an engine does not run is an answer.
 
@@ -59,8 +59,9 @@ pub fn schema() -> serde_json::Value {
     crate::schema::of::<EnginesResult>()
 }
 
-#[cfg(test)]
-pub(crate) fn sample() -> EnginesResult {
+/// What a machine with a recent kernel reports, for tests.
+#[cfg(any(test, feature = "fixtures"))]
+pub fn sample() -> EnginesResult {
     let feature = |name: &str, since: &str, offered, used, why: &str| KernelFeature {
         name: name.to_owned(),
         since: since.to_owned(),

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::tls::Verify;
 use crate::config::{EngineKind, Mode, RunConfig};
-use crate::io_totals::{IoTotals, PhaseIo, SideIo};
 use crate::latency::{Latency, LatencyHistogram};
+use crate::ring_counters::{IoTotals, PhaseIo, SideIo};
 use crate::run_result::{
     EchoResult, Environment, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult, SCHEMA, SeriesPoint,
     Side, Target, Tool, Warmup,
 };
 use crate::units::Rate;
-use crate::validity::judge;
 
 /// `count` samples around `median_ns` with a tail: no measurement, but shaped like one, and always the same.
-pub(crate) fn latency(median_ns: f64, count: u64) -> Latency {
+pub fn latency(median_ns: f64, count: u64) -> Latency {
     let mut histogram = LatencyHistogram::new();
     for index in 0..count {
         let quantile = (index as f64 + 0.5) / count as f64;
@@ -24,7 +22,7 @@ pub(crate) fn latency(median_ns: f64, count: u64) -> Latency {
 }
 
 /// `count` times the same latency.
-pub(crate) fn always(ns: u64, count: u64) -> Latency {
+pub fn always(ns: u64, count: u64) -> Latency {
     let mut histogram = LatencyHistogram::new();
     (0..count).for_each(|_| histogram.record_ns(ns));
     histogram.summary()
@@ -58,12 +56,13 @@ fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
 }
 
 /// What a ring counts that never had too little of anything.
-fn ring(enters: u64, buffers_low_water: u64) -> IoTotals {
+pub fn ring(enters: u64, buffers_low_water: u64) -> IoTotals {
     let (submissions, completions) = (enters * 5 / 4, enters * 3 / 2);
     IoTotals { enters, submissions, completions, buffers: 256, buffers_low_water, ..IoTotals::default() }
 }
 
-fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
+/// One end of a run.
+pub fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
     Side {
         engine: EngineKind::Uring,
         engine_form: Some("DEFER_TASKRUN, multishot accept, multishot receive, sends without completion".to_owned()),
@@ -77,12 +76,12 @@ fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
 }
 
 /// What a ring counts that had too little of everything.
-fn short_ring() -> IoTotals {
+pub fn short_ring() -> IoTotals {
     IoTotals { no_buffers: 1_204, partial_sends: 17, overflows: 3, ..ring(210_000, 0) }
 }
 
 /// A sort of handshake that a default run makes, `count` times.
-pub(crate) fn negotiated(count: u64) -> NegotiatedCount {
+pub fn negotiated(count: u64) -> NegotiatedCount {
     let negotiated = Negotiated {
         version: "TLSv1.3".to_owned(),
         suite: "TLS13_AES_256_GCM_SHA384".to_owned(),
@@ -94,12 +93,12 @@ pub(crate) fn negotiated(count: u64) -> NegotiatedCount {
 }
 
 /// An error, `count` times.
-pub(crate) fn error(phase: &str, kind: &str, count: u64) -> ErrorCount {
+pub fn error(phase: &str, kind: &str, count: u64) -> ErrorCount {
     ErrorCount { phase: phase.to_owned(), kind: kind.to_owned(), count, example: format!("{kind} in {phase}") }
 }
 
 /// The default run: 1,000 connections, 10,000 messages a second for 10 s, everything within every limit.
-pub(crate) fn echo_run() -> RunResult {
+pub fn echo_run() -> RunResult {
     let echo = EchoResult {
         planned: 100_000,
         sent: 100_000,
@@ -176,7 +175,7 @@ pub(crate) fn echo_run() -> RunResult {
 }
 
 /// A good run of `--mode handshake`: 250 handshakes a second for 10 s.
-pub(crate) fn handshake_run() -> RunResult {
+pub fn handshake_run() -> RunResult {
     let mut result = echo_run();
     result.config.mode = Mode::Handshake;
     result.handshake = handshake(2_500, 250.1);
@@ -193,37 +192,8 @@ pub(crate) fn handshake_run() -> RunResult {
     result
 }
 
-/// A run against an external server, in which the generator was out of breath and some echoes failed.
-pub(crate) fn invalid_run() -> RunResult {
-    let mut result = echo_run();
-    result.target.embedded = false;
-    result.verify = Some("no-chain".to_owned());
-    result.verify_skips = Verify::NoChain.skips().map(str::to_owned);
-    result.server = None;
-    result.server_negotiated = None;
-    result.handshake.server_busy = None;
-    result.handshake.server_cpu_ns = None;
-    result.handshake.io.server = None;
-    result.client.cpu_utilisation = 0.94;
-    let echo = result.echo.as_mut().expect("a run of --mode echo");
-    echo.io = PhaseIo { client: Some(SideIo::of_messages(short_ring(), 94_120)), server: None };
-    (echo.sent, echo.received, echo.failed, echo.rate_per_s) = (95_760, 94_120, 5_880, 9_412.0);
-    echo.lateness = latency(612_000.0, 94_120);
-    echo.waited_for_peer = 31_044;
-    echo.server_cpu_ns = None;
-    result.errors = vec![error("echo", "timeout", 1_638), error("echo", "unsent", 4_240), error("echo", "mismatch", 2)];
-    result.errors[2].example = "the echo differs from the message at byte 17: \u{1b}[31msent\u{1b}[0m 0x41, received \
-        0x00; the connection from 127.0.0.1:53211 was closed and its messages in flight were dropped"
-        .to_owned();
-    result.notes = vec!["the kernel has no TLS offload (kTLS): the figures are those of TLS in user space".to_owned()];
-    result.interrupted = true;
-    result.invalid_because = judge(&result);
-    result.valid = false;
-    result
-}
-
 /// A closed loop over plain TCP.
-pub(crate) fn closed_run() -> RunResult {
+pub fn closed_run() -> RunResult {
     let mut result = echo_run();
     (result.config.rate, result.config.connect_rate) = (Rate::Max, Rate::Max);
     result.target.url = "tcp://localhost:40123/".to_owned();
@@ -235,41 +205,5 @@ pub(crate) fn closed_run() -> RunResult {
     handshake.server_busy = None;
     (handshake.bytes_sent_mean, handshake.bytes_received_mean) = (None, None);
     handshake.ready = handshake.connect.clone();
-    result
-}
-
-/// Every number as large as it gets.
-pub(crate) fn large_run() -> RunResult {
-    let mut result = invalid_run();
-    result.config.connections = 1_000_000;
-    (result.config.rate, result.config.connect_rate) = (Rate::PerSecond(12_345_678.9), Rate::PerSecond(1_234_567.8));
-    result.target.url = format!("wss://{}.example:65535/{}", "long".repeat(15), "path/".repeat(20));
-    result.server = Some(side("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", 1.0, 999 << 30));
-    result.client.threads = 128;
-    result.client.cpu_utilisation = 0.99999;
-    result.negotiated[0].count = 1_000_000_000;
-    result.negotiated[0].negotiated.suite = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256".to_owned();
-    result.server_negotiated = Some(vec![negotiated(999_999_999)]);
-    let slow = always(59_999_999_999, 40_000);
-    let handshake = &mut result.handshake;
-    (handshake.planned, handshake.completed, handshake.failed) = (u64::MAX, u64::MAX, u64::MAX);
-    handshake.rate_per_s = 1e12;
-    (handshake.client_cpu_ns, handshake.server_cpu_ns) = (Some(1e15), Some(1e15));
-    let most = IoTotals {
-        enters: u64::MAX,
-        completions: u64::MAX,
-        buffers: u64::MAX,
-        buffers_low_water: u64::MAX,
-        no_buffers: u64::MAX,
-        ..IoTotals::default()
-    };
-    handshake.io.server = Some(SideIo::of_handshakes(most, 1));
-    handshake.server_busy = Some(slow.clone());
-    (handshake.ready, handshake.lateness) = (slow.clone(), slow.clone());
-    let echo = result.echo.as_mut().expect("a run of --mode echo");
-    (echo.planned, echo.sent, echo.received, echo.failed) = (u64::MAX, 0, u64::MAX, u64::MAX);
-    (echo.response, echo.lateness) = (slow.clone(), slow);
-    result.errors.push(error("upgrade", "response-head-too-large", u64::MAX / 2));
-    result.invalid_because = judge(&result);
     result
 }

@@ -86,7 +86,7 @@ impl LatencyHistogram {
     }
 
     /// The histogram itself, for what writes it in another form.
-    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+    pub fn histogram(&self) -> &Histogram<u64> {
         &self.inner
     }
 

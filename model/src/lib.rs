@@ -1,36 +1,26 @@
-//! The vocabulary of wssbench: what can be asked ([`config`]), what is answered ([`run_result`]) and how the
-//! answer reads ([`report`]).
+//! The data model of wssbench: what a run is asked to do ([`config`]) and what it found ([`run_result`]), with the
+//! units, histograms, schemas and files of both.
 //!
-//! This crate stands at the root of the imports: it opens no socket and starts no thread. Every renderer,
-//! exporter and comparison takes a [`RunResult`] and nothing else, so that each report can be made again from
-//! its file.
+//! This crate is the root of the import graph: it opens no socket and starts no thread. Every renderer, exporter and
+//! comparison takes a [`RunResult`] and nothing else, so each report can be reproduced from its file.
 
-pub mod comparison;
 pub mod config;
-pub mod counts;
 pub mod engines_result;
-pub mod export;
-pub mod gate;
-pub mod history;
-pub mod io_totals;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod latency;
-mod named_latency;
-pub mod report;
+pub mod named_latency;
+pub mod ring_counters;
 pub mod run_result;
-#[cfg(test)]
-mod sample;
 pub mod schema;
 pub mod server_stats;
-pub mod statistics;
 pub mod store;
-pub mod sweep_result;
+pub mod text;
 pub mod trace_result;
 pub mod units;
-pub mod validity;
 
 pub use config::{Arrivals, EngineKind, Layer, Mode, ProviderKind, RunConfig, TlsOptions, TlsVersion, TrustOptions};
 pub use latency::{Latency, LatencyHistogram};
 pub use run_result::RunResult;
 pub use server_stats::ServerStats;
-pub use sweep_result::SweepResult;
 pub use units::{HumanDuration, Percent, Rate, Size};

@@ -7,14 +7,14 @@ use crate::latency::Latency;
 use crate::run_result::{EchoResult, HandshakeResult, RunResult, Warmup};
 
 /// The latencies of the measured phases, `handshake.connect` and so on.
-pub(crate) fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
+pub fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
     let mut named = of_handshake("handshake", &result.handshake);
     named.extend(result.echo.iter().flat_map(|echo| of_echo("echo", echo)));
     named
 }
 
 /// Those and the ones of the warm-up.
-pub(crate) fn all(result: &RunResult) -> Vec<(String, &Latency)> {
+pub fn all(result: &RunResult) -> Vec<(String, &Latency)> {
     let Warmup { handshake, echo, errors: _ } = &result.warmup;
     let mut named = measured(result);
     named.extend(handshake.iter().flat_map(|handshake| of_handshake("warmup.handshake", handshake)));

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, RunConfig};
-use crate::io_totals::PhaseIo;
 use crate::latency::Latency;
+use crate::ring_counters::PhaseIo;
 
 /// Schema of [`RunResult`]. The number is the major version: a reader refuses one that it does not know.
 pub const SCHEMA: &str = "wssbench.run/1";
@@ -106,7 +106,7 @@ pub struct Environment {
 impl Environment {
     /// Memory in whole GiB, as far as machines are told apart by it: what a kernel keeps for itself differs by some MiB
     /// from boot to boot.
-    pub(crate) fn memory_gib(&self) -> u64 {
+    pub fn memory_gib(&self) -> u64 {
         self.memory_bytes.div_ceil(1 << 30)
     }
 }

@@ -15,12 +15,12 @@ pub fn run_schema() -> serde_json::Value {
 }
 
 /// JSON Schema, draft 2020-12, of what is written of a type.
-pub(crate) fn of<T: JsonSchema>() -> serde_json::Value {
+pub fn of<T: JsonSchema>() -> serde_json::Value {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// [`of`], of what [`store`](crate::store) writes as a file, which ends with a digest.
-pub(crate) fn of_file<T: JsonSchema>() -> serde_json::Value {
+pub fn of_file<T: JsonSchema>() -> serde_json::Value {
     let mut schema = of::<T>();
     schema["properties"]["digest"] = serde_json::json!({
         "type": "string",
@@ -30,24 +30,24 @@ pub(crate) fn of_file<T: JsonSchema>() -> serde_json::Value {
 }
 
 /// Fails unless `results/schema/<name>` is `schema`.
-#[cfg(test)]
-pub(crate) fn assert_committed(name: &str, schema: &serde_json::Value) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
-    let schema = serde_json::to_string_pretty(schema).unwrap() + "\n";
+#[cfg(any(test, feature = "fixtures"))]
+pub fn assert_committed(name: &str, schema: &serde_json::Value) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/schema").join(name);
+    let schema = serde_json::to_string_pretty(schema).expect("a schema is JSON") + "\n";
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        std::fs::write(&path, &schema).unwrap();
+        std::fs::write(&path, &schema).expect("results/schema is writable");
     }
     assert!(
         std::fs::read_to_string(&path).unwrap_or_default() == schema,
         "results/schema/{name} is not what the types say. Only additions are free under this major version. If that is \
-         what changed, run: UPDATE_SCHEMA=1 cargo test -p wss-results schema"
+         what changed, run: UPDATE_SCHEMA=1 cargo test --workspace schema"
     );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{echo_run, handshake_run};
+    use crate::fixtures::{echo_run, handshake_run};
 
     #[test]
     fn the_committed_schema_is_the_one_of_the_types() {

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, Layer};
-use crate::io_totals::IoTotals;
 use crate::latency::{HistogramError, LatencyHistogram};
+use crate::ring_counters::IoTotals;
 use crate::run_result::NegotiatedCount;
 
 /// Schema of [`ServerStats`].

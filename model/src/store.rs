@@ -102,7 +102,7 @@ pub fn write(result: &RunResult, path: &Path) -> Result<(), StoreError> {
 }
 
 /// [`write()`], for a result of any kind.
-pub(crate) fn write_as<T: Serialize + DeserializeOwned>(result: &T, path: &Path) -> Result<(), StoreError> {
+pub fn write_as<T: Serialize + DeserializeOwned>(result: &T, path: &Path) -> Result<(), StoreError> {
     let json = json(result)
         .and_then(|json| serde_json::from_str::<T>(&json).map(|_| json))
         .map_err(|source| StoreError::Unwritable { path: path.to_owned(), source })?;
@@ -160,12 +160,12 @@ pub fn read(path: &Path) -> Result<RunResult, StoreError> {
 ///
 /// # Errors
 /// [`StoreError`], if it is not JSON or names none; `expected` is what the sentence says should stand there.
-pub(crate) fn schema_of(expected: &'static str, path: &Path) -> Result<String, StoreError> {
+pub fn schema_of(expected: &'static str, path: &Path) -> Result<String, StoreError> {
     read_named(expected, path).map(|(_, schema)| schema)
 }
 
 /// [`read`], for a result of any kind: of this schema, complete and unedited; what its histograms hold is not looked at.
-pub(crate) fn read_as<T: DeserializeOwned>(schema: &'static str, path: &Path) -> Result<T, StoreError> {
+pub fn read_as<T: DeserializeOwned>(schema: &'static str, path: &Path) -> Result<T, StoreError> {
     // The schema first and alone: what another version changed must not read as an error in the file.
     let (text, found) = read_named(schema, path)?;
     if found != schema {
@@ -205,8 +205,8 @@ struct Named {
 mod tests {
     use super::*;
     use crate::config::EngineKind;
-    use crate::io_totals::PhaseIo;
-    use crate::sample::{echo_run, handshake_run};
+    use crate::fixtures::{echo_run, handshake_run};
+    use crate::ring_counters::PhaseIo;
 
     /// What `read` says about a file with this text.
     fn refusal(text: &str) -> String {

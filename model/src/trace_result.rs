@@ -1,5 +1,5 @@
 //! What `wssbench trace` saw: one connection from SYN to close, event by event. [`TraceResult`] is the JSON of
-//! `wssbench trace --json` and the only input of its timeline ([`crate::report::trace`]).
+//! `wssbench trace --json` and the only input of its timeline ([`wss_report::trace`]).
 //!
 //! Nothing here is guessed: what could not be decrypted or read says so, with the reason.
 

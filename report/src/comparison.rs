@@ -9,10 +9,10 @@ pub(super) use self::markdown::tables;
 pub use self::terminal::terminal;
 
 use super::sweep::{IN_TURNS, ratio_in_words, title};
-use crate::comparison::{Arm, ComparedMetric, Comparison, Kind, LIMITS, Role, Side};
-use crate::report::quantity::{NOT_TOLD, percent_to, rate_to};
-use crate::report::words::{counted, program};
-use crate::statistics::{Finding, Interval, Ratio};
+use wss_analysis::comparison::{Arm, ComparedMetric, Comparison, Kind, LIMITS, Role, Side};
+use wss_analysis::statistics::{Finding, Interval, Ratio};
+use wss_model::text::phrases::{counted, program};
+use wss_model::text::quantity::{NOT_TOLD, percent_to, rate_to};
 
 /// What is said of a comparison before anything else: a sentence for each primary figure.
 fn findings(comparison: &Comparison) -> Vec<String> {
@@ -111,7 +111,7 @@ fn noisy(comparison: &Comparison) -> Vec<&'static str> {
 fn negotiated(comparison: &Comparison) -> Vec<String> {
     let sorts = |side: Side| {
         let sorts: Vec<String> =
-            comparison.arm(side).negotiated.iter().map(crate::report::words::sort_of_handshake).collect();
+            comparison.arm(side).negotiated.iter().map(wss_model::text::phrases::sort_of_handshake).collect();
         if sorts.is_empty() { "no TLS".to_owned() } else { sorts.join("; ") }
     };
     let (a, b) = (sorts(Side::A), sorts(Side::B));

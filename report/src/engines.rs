@@ -2,9 +2,9 @@
 
 use comfy_table::{ColumnConstraint, Table};
 
-use crate::engines_result::{EngineOnMachine, EnginesResult, KernelFeature};
-use crate::report::page::{Page, WIDE, table};
-use crate::report::words::one_line;
+use crate::layout::{Page, WIDE, table};
+use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature};
+use wss_model::text::phrases::one_line;
 
 /// `result` as text: at most 100 columns wide, without colours, ending with a newline.
 pub fn engines(result: &EnginesResult) -> String {
@@ -53,7 +53,7 @@ fn drawn(features: &[KernelFeature]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engines_result::sample;
+    use wss_model::engines_result::sample;
 
     #[test]
     fn it_reads_like_this() {

@@ -16,11 +16,11 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::comparison::{self, Comparison};
-use crate::latency::HistogramError;
-use crate::named_latency;
-use crate::run_result::{self, RunResult};
-use crate::store::{self, StoreError};
+use wss_analysis::comparison::{self, Comparison};
+use wss_model::latency::HistogramError;
+use wss_model::named_latency;
+use wss_model::run_result::{self, RunResult};
+use wss_model::store::{self, StoreError};
 
 /// A form that another program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -246,7 +246,7 @@ fn json(format: Format, value: &serde_json::Value) -> Result<String, ExportError
 }
 
 /// The latencies of a run that have samples, each decoded, by name.
-fn samples(run: &RunResult) -> Result<Vec<(String, crate::LatencyHistogram)>, ExportError> {
+fn samples(run: &RunResult) -> Result<Vec<(String, wss_model::LatencyHistogram)>, ExportError> {
     named_latency::all(run)
         .into_iter()
         .filter(|(_, latency)| latency.count > 0)

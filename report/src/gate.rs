@@ -1,12 +1,12 @@
 //! How a gate's verdict reads: [`terminal`], and [`markdown`] for a pull request. Both begin with the verdict.
 
 use super::comparison::{ratio_and_interval, tables};
+use super::layout::{self, Page, WIDE, numbers_right};
 use super::markdown::{bullet, escaped, folded, paragraph, table};
-use super::page::{self, Page, WIDE, numbers_right};
 use super::sweep::{ratio_in_words, title};
-use crate::gate::{Direction, Outcome, Row, Scenario, Severity, Verdict, Verdicts};
-use crate::report::quantity::{NOT_TOLD, percent_to};
-use crate::report::words::counted;
+use wss_analysis::gate::{Direction, Outcome, Row, Scenario, Severity, Verdict, Verdicts};
+use wss_model::text::phrases::counted;
+use wss_model::text::quantity::{NOT_TOLD, percent_to};
 
 /// The verdict in one sentence.
 fn verdict(verdicts: &Verdicts) -> String {
@@ -101,7 +101,7 @@ pub fn terminal(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
     page.text(&verdict(verdicts));
     reasons(verdicts).iter().for_each(|reason| page.bullet(reason));
     page.gap();
-    let mut drawn = page::table(HEAD);
+    let mut drawn = layout::table(HEAD);
     drawn.set_width(WIDE as u16);
     drawn.add_rows(verdicts.rows.iter().map(|row| cells(verdicts, scenarios, row)));
     numbers_right(&mut drawn);
@@ -140,3 +140,6 @@ pub fn markdown(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
     text.pop();
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,11 @@ mod sparkline;
 use comfy_table::CellAlignment;
 
 use self::sparkline::sparkline;
-use super::page::{Page, WIDE, table};
-use super::words::{counted, one_line};
-use crate::history::{Build, Entry, Fingerprint, Series, TrackedRatio, Trend, series};
-use crate::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
-use crate::sweep_result::Metric;
+use super::layout::{Page, WIDE, table};
+use wss_analysis::history::{Build, Entry, Fingerprint, Series, TrackedRatio, Trend, series};
+use wss_analysis::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
+use wss_analysis::sweep_result::Metric;
+use wss_model::text::phrases::{counted, one_line};
 
 /// Points of a trend that stand in a line: the last ones.
 const IN_A_LINE: usize = 24;

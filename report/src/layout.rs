@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use crate::report::words::one_line;
+use wss_model::text::phrases::one_line;
 
 /// Columns of the page: what a terminal shows, and what a mail and a commit message keep unbroken.
 pub(super) const WIDTH: usize = 80;

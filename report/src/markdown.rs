@@ -1,6 +1,6 @@
 //! Pieces of Markdown that the reports are made of.
 
-use crate::report::words::one_line;
+use wss_model::text::phrases::one_line;
 
 /// A paragraph, and the empty line after it.
 pub(super) fn paragraph(text: &mut String, words: &str) {

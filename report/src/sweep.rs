@@ -7,7 +7,7 @@
 mod csv;
 mod label;
 mod markdown;
-mod sheet;
+mod table;
 mod terminal;
 
 pub use self::csv::csv;
@@ -15,10 +15,10 @@ pub use self::label::label_as_asked;
 pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
-use crate::report::quantity::{percent_to, significant};
-use crate::report::words::counted;
-use crate::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
-use crate::sweep_result::{Metric, PartKind, Security, Summary, SweepResult};
+use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
+use wss_analysis::sweep_result::{Metric, PartKind, Security, Summary, SweepResult};
+use wss_model::text::phrases::counted;
+use wss_model::text::quantity::{percent_to, significant};
 
 /// The figures that are compared in words and tables: of two that say the same (handshakes a core and time a
 /// handshake) one. The others are in the overview, and all of them in JSON and CSV.

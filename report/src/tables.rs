@@ -2,14 +2,14 @@
 
 use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 
-use crate::config::Mode;
-use crate::io_totals::{IoTotals, PhaseIo, SideIo};
-use crate::latency::Latency;
-use crate::report::page::{numbers_right, table};
-use crate::report::quantity::{count, memory, percent, significant, time, time_if_told, total};
-use crate::report::words::{counted, one_line};
-use crate::run_result::{EchoResult, HandshakeCost, HandshakeResult, RunResult, Side};
-use crate::units::{Rate, Size};
+use crate::layout::{numbers_right, table};
+use wss_model::config::Mode;
+use wss_model::latency::Latency;
+use wss_model::ring_counters::{IoTotals, PhaseIo, SideIo};
+use wss_model::run_result::{EchoResult, HandshakeCost, HandshakeResult, RunResult, Side};
+use wss_model::text::phrases::{counted, one_line};
+use wss_model::text::quantity::{count, memory, percent, significant, time, time_if_told, total};
+use wss_model::units::{Rate, Size};
 
 /// Kinds of errors that are shown; the others are summed up.
 const ERROR_ROWS: usize = 8;

@@ -3,14 +3,14 @@
 //! What makes the figures doubtful comes before them. Latencies come before what they cost. Nothing is shown that
 //! the result does not hold, and a figure that it does not hold is shown as missing, never as 0.
 
-use crate::config::{Mode, RunConfig};
-use crate::latency::samples_needed;
-use crate::report::page::Page;
-use crate::report::quantity::{NOT_TOLD, count, percent_to, rate, time, total};
-use crate::report::tables;
-use crate::report::words::{counted, machine, program, sort_of_handshake};
-use crate::run_result::{EchoResult, Resumption, RunResult, Side};
-use crate::units::Rate;
+use crate::layout::Page;
+use crate::tables;
+use wss_model::config::{Mode, RunConfig};
+use wss_model::latency::samples_needed;
+use wss_model::run_result::{EchoResult, Resumption, RunResult, Side};
+use wss_model::text::phrases::{counted, machine, program, sort_of_handshake};
+use wss_model::text::quantity::{NOT_TOLD, count, percent_to, rate, time, total};
+use wss_model::units::Rate;
 
 /// Sorts of handshakes that are listed; the others are counted.
 const NEGOTIATED_SHOWN: usize = 6;

@@ -4,16 +4,16 @@
 //! explanation, and nothing is wider than 100 columns.
 
 mod application;
-mod ladder;
 mod messages;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
-use self::ladder::{Ladder, WIDTH};
-use crate::report::page;
-use crate::report::quantity::{count, time};
-use crate::report::words::{counted, sort_of_handshake};
-use crate::trace_result::{Content, Direction, Event, Protection, Record, TracePhase, TraceResult, What};
+use self::timeline::{Ladder, WIDTH};
+use crate::layout;
+use wss_model::text::phrases::{counted, sort_of_handshake};
+use wss_model::text::quantity::{count, time};
+use wss_model::trace_result::{Content, Direction, Event, Protection, Record, TracePhase, TraceResult, What};
 
 /// The whole connection as text, at most 100 columns wide.
 pub fn timeline(trace: &TraceResult) -> String {
@@ -180,7 +180,7 @@ fn totals(trace: &TraceResult, ladder: &mut Ladder) {
     if tls {
         header.extend(["records →", "records ←", "TLS cost"]);
     }
-    let mut table = page::table(header);
+    let mut table = layout::table(header);
     table.set_width(WIDTH as u16);
     let row = |name: &str, figures: [u64; 7]| {
         let [time_ns, cost_ns, round_trips, sent, received, sent_records, received_records] = figures;
@@ -206,6 +206,6 @@ fn totals(trace: &TraceResult, ladder: &mut Ladder) {
         table.add_row(row(total.phase.name(), figures));
     }
     table.add_row(row("all", sum));
-    page::numbers_right(&mut table);
+    layout::numbers_right(&mut table);
     ladder.table(&table);
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use fastwebsockets::{OpCode, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wss_wire::busy::Busy;
 use wss_wire::engine::{Engine, Sleep, TimedOut, before, within};
 use wss_wire::flights::Seen;
+use wss_wire::poll_time::Busy;
 use wss_wire::tls::{Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, Prefixed, UpgradeRefused};

@@ -3,10 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use wss_results::LatencyHistogram;
-use wss_results::io_totals::IoTotals;
-use wss_results::server_stats::{CryptoTime, HandshakeTotals, Outcome};
-use wss_wire::busy::Spent;
+use wss_model::LatencyHistogram;
+use wss_model::ring_counters::IoTotals;
+use wss_model::server_stats::{CryptoTime, HandshakeTotals, Outcome};
+use wss_wire::poll_time::Spent;
 use wss_wire::tls::{Label, LabelCounts, timed};
 
 /// A phase of a connection, as `outcomes` names it.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
-use wss_results::config::CpuList;
-use wss_results::{EngineKind, HumanDuration, Layer, Size, TlsOptions};
+use wss_model::config::CpuList;
+use wss_model::{EngineKind, HumanDuration, Layer, Size, TlsOptions};
 
 /// The command line of `wssbench serve` and of `wss-server`.
 #[derive(Debug, Clone, Args)]

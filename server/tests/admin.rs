@@ -6,8 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{BINARY, Server, frame, on_every_engine, refused};
-use wss_results::ServerStats;
-use wss_results::server_stats::SCHEMA;
+use wss_model::ServerStats;
+use wss_model::server_stats::SCHEMA;
 
 /// A server that has served seven connections well, with three messages each, and has refused two.
 fn busy_server(engine: &str) -> Server {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{
     BINARY, CLOSE, PATIENCE, PING, PONG, Server, Tls, WebSocket, frame, on_every_engine, read_to_end, wait_for,
 };
-use wss_results::server_stats::ServerStats;
+use wss_model::server_stats::ServerStats;
 
 const MIB: u64 = 1 << 20;
 

@@ -4,11 +4,11 @@
 //! The way of the data, on both ends: [`engine`] → [`transport`] (TCP, or TLS over it) → [`upgrade`] →
 //! [`websocket`]. This crate measures nothing by itself: the clocks are read by the server and the generator.
 
-pub mod busy;
 pub mod engine;
 pub mod flights;
-pub mod layer;
 pub mod machine;
+pub mod poll_time;
+pub mod target;
 pub mod tls;
 pub mod transport;
 pub mod upgrade;

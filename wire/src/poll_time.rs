@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use wss_results::server_stats::CryptoTime;
+use wss_model::server_stats::CryptoTime;
 
 use crate::tls::timed;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use url::{Host, Url};
-use wss_results::Layer;
+use wss_model::Layer;
 
 /// Where a load goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use wss_results::TlsOptions;
-use wss_results::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite};
-use wss_results::run_result::Negotiated;
+use wss_model::TlsOptions;
+use wss_model::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite};
+use wss_model::run_result::Negotiated;
 use wss_wire::tls::{
     Asked, CertificateKinds, ClientConfigs, Identity, Label, Provider, Role, ServerExtras, Side, Trust,
     certificate_kind, client_config, server_config,
@@ -138,8 +138,8 @@ async fn both_kinds(options: &TlsOptions, sides: [ProviderKind; 2], identity: &I
 /// The ways to resume that a suite's version has; the last of TLS 1.3 is early data.
 fn ways(suite: Suite) -> Vec<(ResumeBy, bool)> {
     match suite.version() {
-        wss_results::TlsVersion::V1_2 => vec![(ResumeBy::Ticket, false), (ResumeBy::SessionId, false)],
-        wss_results::TlsVersion::V1_3 => vec![(ResumeBy::Ticket, false), (ResumeBy::Stateful, true)],
+        wss_model::TlsVersion::V1_2 => vec![(ResumeBy::Ticket, false), (ResumeBy::SessionId, false)],
+        wss_model::TlsVersion::V1_3 => vec![(ResumeBy::Ticket, false), (ResumeBy::Stateful, true)],
     }
 }
 

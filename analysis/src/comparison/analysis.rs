@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Block, Comparison, Kind, LIMITS, Side};
-use crate::report::quantity::percent_to;
-use crate::report::words::counted;
-use crate::run_result::Negotiated;
 use crate::statistics::{CONFIDENCE, Finding, Ratio, holm, median, p_value, ratio_of_logs};
 use crate::sweep_result::{Metric, metric_of};
+use wss_model::run_result::Negotiated;
+use wss_model::text::phrases::counted;
+use wss_model::text::quantity::percent_to;
 
 /// Conclusions, made of the blocks and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::run_result::RunResult;
+use wss_model::run_result::RunResult;
 
 /// A field in which two results differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
     }));
     fields.insert("tool.profile".to_owned(), run.tool.profile.clone());
     let sorts: BTreeSet<String> =
-        run.negotiated.iter().map(|sort| crate::report::words::sort_of_handshake(&sort.negotiated)).collect();
+        run.negotiated.iter().map(|sort| wss_model::text::phrases::sort_of_handshake(&sort.negotiated)).collect();
     fields.insert("negotiated".to_owned(), sorts.into_iter().collect::<Vec<_>>().join("; "));
     fields.retain(|name, _| !NO_MATTER.contains(&name.as_str()));
     fields

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Block;
-use crate::report::quantity::percent_to;
 use crate::statistics::median;
 use crate::validity::MAX_STEAL_PERCENT;
+use wss_model::text::quantity::percent_to;
 
 /// What the machine did while a block was run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

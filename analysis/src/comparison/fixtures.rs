@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
 use super::{Arm, Block, Comparison, Kind, Leg, Program, SCHEMA, Side, Signs};
-use crate::run_result::{Negotiated, NegotiatedCount};
-use crate::sample::echo_run;
 use crate::sweep_result::{Metric, Part, PartKind, PartResult};
+use wss_model::fixtures::echo_run;
+use wss_model::run_result::{Negotiated, NegotiatedCount};
 
 /// B costs `factor` times what A costs, in `blocks` blocks, with noise of about a percent.
-pub(crate) fn comparison(blocks: usize, factor: f64) -> Comparison {
+pub fn comparison(blocks: usize, factor: f64) -> Comparison {
     let run = echo_run();
     let arm = |label: &str, name: &str| Arm {
         label: label.to_owned(),

@@ -1,9 +1,9 @@
 //! What is concluded from blocks whose figures are known.
 
-use super::sample::comparison;
+use super::fixtures::comparison;
 use super::*;
-use crate::sample::{echo_run, handshake_run};
 use crate::statistics::Finding;
+use wss_model::fixtures::{echo_run, handshake_run};
 
 #[test]
 fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
@@ -185,7 +185,7 @@ fn a_comparison_reads_back_as_it_was_written() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    crate::schema::assert_committed("wssbench.comparison-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.comparison-1.json", &schema());
     let validator = jsonschema::validator_for(&schema()).unwrap();
     assert!(validator.is_valid(&serde_json::to_value(comparison(6, 1.0)).unwrap()));
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::sweep_result::Metric;
-use crate::units::Percent;
+use wss_model::units::Percent;
 
 /// A policy.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Verdicts on comparisons whose ratios are known.
 
 use super::*;
-use crate::comparison::sample::comparison;
+use crate::comparison::fixtures::comparison;
 
 const POLICY: &str = r#"
     threshold = "2%"
@@ -147,26 +147,6 @@ fn what_a_policy_cannot_mean_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_verdict_reads_the_same_as_ever() {
-    let waived = "
-        scenarios = [\"usual\", \"large\"]
-        threshold = \"2%\"
-        [metrics.server_cpu_handshake_us]
-        waiver = { until = \"2026-12-31\", reason = \"a larger record\" }
-        [metrics.echo_p50_us]
-        [metrics.echoes_per_s]
-        severity = \"warn\"
-        [metrics.paced_p50_us]
-        severity = \"info\"
-    ";
-    let comparison = comparison(12, 1.06);
-    let scenarios = [Scenario { name: "usual", comparison: &comparison }];
-    let verdicts = judge(&waived.parse().unwrap(), &scenarios, today());
-    insta::assert_snapshot!("terminal", crate::report::gate::terminal(&verdicts, &scenarios));
-    insta::assert_snapshot!("markdown", crate::report::gate::markdown(&verdicts, &scenarios));
-}
-
-#[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    crate::schema::assert_committed("wssbench.gate-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.gate-1.json", &schema());
 }

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::sample::{entry, history};
+use super::fixtures::{entry, history};
 use super::*;
 use crate::comparison::Difference;
-use crate::comparison::sample::comparison;
+use crate::comparison::fixtures::comparison;
 
 #[test]
 fn an_entry_has_the_ratios_of_the_comparison_with_their_intervals_and_no_times() {
@@ -215,7 +215,7 @@ fn a_change_is_found_where_it_came_and_its_levels_are_ratios() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    crate::schema::assert_committed("wssbench.history-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.history-1.json", &schema());
 }
 
 #[test]

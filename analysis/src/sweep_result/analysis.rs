@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Leg, Metric, Security, SweepResult, security};
-use crate::report::words::counted;
-use crate::run_result::Negotiated;
 use crate::statistics::{CONFIDENCE, Finding, Place, Ratio, clusters, median, paired_ratio, places};
+use wss_model::run_result::Negotiated;
+use wss_model::text::phrases::counted;
 
 /// Conclusions, made of the blocks and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

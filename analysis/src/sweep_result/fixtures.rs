@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::{Block, Configuration, Leg, Metric, Part, PartKind, PartResult, SCHEMA, SweepResult};
-use crate::config::RunConfig;
-use crate::run_result::{Negotiated, NegotiatedCount};
-use crate::sample::echo_run;
 use crate::sweep_result::Analysis;
+use wss_model::config::RunConfig;
+use wss_model::fixtures::echo_run;
+use wss_model::run_result::{Negotiated, NegotiatedCount};
 
 /// A configuration of the sample: its options, what it negotiates, and how many times as costly as the first it is.
-pub(crate) struct Row {
-    pub(crate) options: &'static [&'static str],
-    pub(crate) negotiated: Option<[&'static str; 4]>,
-    pub(crate) cost: f64,
+pub struct Row {
+    /// Options of `run`, `--option=value` each.
+    pub options: &'static [&'static str],
+    /// Version, suite, group and certificate; none without TLS.
+    pub negotiated: Option<[&'static str; 4]>,
+    /// Cost relative to the first configuration.
+    pub cost: f64,
 }
 
 /// Three suites over two certificates, the second as costly as the first.
-pub(crate) const ROWS: [Row; 4] = [
+pub const ROWS: [Row; 4] = [
     Row {
         options: &["--suite=TLS13_AES_128_GCM_SHA256", "--cert=ecdsa-p256"],
         negotiated: Some(["TLSv1.3", "TLS13_AES_128_GCM_SHA256", "X25519", "ecdsa-p256"]),
@@ -36,7 +39,7 @@ pub(crate) const ROWS: [Row; 4] = [
 ];
 
 /// A sweep of [`ROWS`] and the first one again, with noise of a percent that is always the same.
-pub(crate) fn sweep(blocks: usize) -> SweepResult {
+pub fn sweep(blocks: usize) -> SweepResult {
     let run = echo_run();
     let mut configurations: Vec<Configuration> = ROWS
         .iter()
@@ -125,7 +128,7 @@ fn leg(configuration: usize, block: usize) -> Leg {
 }
 
 /// Makes a part of a leg one that is not valid, or one that failed.
-pub(crate) fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed: bool) {
+pub fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed: bool) {
     let legs = &mut sweep.blocks[block - 1].legs;
     let leg = legs.iter_mut().find(|leg| leg.configuration == configuration).unwrap();
     leg.valid = false;

@@ -11,7 +11,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::run_result::Negotiated;
+use wss_model::run_result::Negotiated;
 
 /// The strength of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ fn signature(certificate: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tls::{CertificateKind, Group, Suite};
+    use wss_model::config::tls::{CertificateKind, Group, Suite};
 
     fn of(suite: &str, group: &str, certificate: &str) -> Option<(u16, bool)> {
         let text = |text: &str| text.to_owned();

@@ -1,6 +1,6 @@
 //! Conclusions from sweeps whose truth is known, and their files.
 
-use super::sample::{spoil, sweep};
+use super::fixtures::{spoil, sweep};
 use super::*;
 use crate::statistics::Finding;
 
@@ -112,14 +112,14 @@ fn what_was_written_reads_back_and_concludes_the_same() {
 fn a_file_of_another_kind_is_refused_with_both_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.json");
-    crate::store::write(&crate::sample::echo_run(), &path).unwrap();
+    wss_model::store::write(&wss_model::fixtures::echo_run(), &path).unwrap();
     let sentence = read(&path).unwrap_err().to_string();
     assert!(sentence.ends_with("wssbench.run/1: this wssbench reads wssbench.sweep/1"), "{sentence}");
 }
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    crate::schema::assert_committed("wssbench.sweep-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.sweep-1.json", &schema());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Each rule on both sides of its limit.
 
 use super::*;
-use crate::sample::{always, echo_run, error, handshake_run, negotiated};
+use wss_model::fixtures::{always, echo_run, error, handshake_run, negotiated};
 
 /// The only sentence about `result`.
 fn only_sentence(result: &RunResult) -> String {
@@ -240,7 +240,7 @@ fn a_sample_beyond_the_histogram_makes_its_percentiles_too_low_and_the_run_inval
 #[test]
 fn a_poisson_process_is_not_condemned_by_its_own_variance() {
     let result = changed(handshake_run(), |r| {
-        r.config.arrivals = crate::Arrivals::Poisson;
+        r.config.arrivals = wss_model::Arrivals::Poisson;
         r.handshake.rate_per_s = 230.0;
     });
     assert_eq!(judge(&result), Vec::<String>::new());
@@ -249,7 +249,7 @@ fn a_poisson_process_is_not_condemned_by_its_own_variance() {
 #[test]
 fn what_failed_in_the_warm_up_is_told_as_the_warm_ups() {
     let failed = changed(echo_run(), |r| {
-        r.warmup.errors = vec![crate::run_result::ErrorCount {
+        r.warmup.errors = vec![wss_model::run_result::ErrorCount {
             phase: "tls".to_owned(),
             kind: "timeout".to_owned(),
             count: 3,

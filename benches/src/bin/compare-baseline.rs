@@ -16,7 +16,7 @@ use wss_benches::comparison::{Comparison, Load, SCHEMA, SERVERS, loads, order};
 use wss_benches::leg::{self, Driven, Leg, LegOptions, SERVER_CPU};
 use wss_benches::server::{Server, beside_this};
 use wss_benches::summary;
-use wss_results::{EngineKind, HumanDuration};
+use wss_model::{EngineKind, HumanDuration};
 
 /// What the exit code says if a leg is not valid: the same as `wssbench run`.
 const EXIT_INVALID: u8 = 3;

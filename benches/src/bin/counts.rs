@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::{Parser, ValueEnum};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use wss_analysis::counts::{Change, Counts};
 use wss_benches::over_sockets::Programs;
 use wss_benches::subject::Subject;
 use wss_benches::{allocations, callgrind, instructions, on_the_wire, strace};
-use wss_results::EngineKind;
-use wss_results::counts::{Change, Counts};
+use wss_model::EngineKind;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;

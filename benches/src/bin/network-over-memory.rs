@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use wss_analysis::statistics::{Interval, Ratio, paired_ratio};
 use wss_benches::comparison::Spread;
 use wss_benches::in_memory::Ends;
 use wss_benches::leg::SERVER_CPU;
 use wss_benches::server::beside_this;
-use wss_results::config::tls::Verify;
-use wss_results::statistics::{Interval, Ratio, paired_ratio};
-use wss_results::{EngineKind, HumanDuration, TlsOptions, store};
+use wss_model::config::tls::Verify;
+use wss_model::{EngineKind, HumanDuration, TlsOptions, store};
 use wss_wire::machine;
 
 const EXIT_INVALID: u8 = 3;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
+use wss_analysis::statistics::paired_ratio;
+use wss_analysis::sweep_result::{self, Block, Metric};
 use wss_benches::summary;
-use wss_results::statistics::paired_ratio;
-use wss_results::sweep_result::{self, Block, Metric};
 
 /// A figure of one configuration of a sweep over another figure, or the same one of another configuration
 ///

@@ -1,10 +1,6 @@
 //! One part of one leg, of a sweep or of a comparison: a `wssbench run` as a child process, hence with a server process
 //! that nobody used before. Those of several legs can go on at the same time, in turns.
 
-pub(crate) mod parts;
-pub(crate) mod progress;
-pub(crate) mod run_options;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -19,14 +15,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use wss_results::config::{Turn, turn_length};
-use wss_results::run_result::Tool;
-use wss_results::store;
-use wss_results::sweep_result::{Part, PartResult};
-use wss_results::{HumanDuration, Mode, RunConfig};
+use wss_analysis::sweep_result::{Part, PartResult};
+use wss_model::config::{Turn, turn_length};
+use wss_model::run_result::Tool;
+use wss_model::store;
+use wss_model::{HumanDuration, Mode, RunConfig};
 use wss_wire::machine;
 
-use crate::run::turns::{Begin, NOT_BEGUN, READY};
+use crate::commands::run::time_slices::{Begin, NOT_BEGUN, READY};
 
 /// What a run may take beyond its warm-up and duration: its own deadlines, starting a server that makes RSA keys.
 const SLACK: Duration = Duration::from_secs(120);
@@ -76,7 +72,7 @@ pub(crate) fn lasts(part: &Part) -> Duration {
         };
         config.duration.0 + config.warmup.0 + opening
     };
-    run_options::parse(&part.options).map_or(Duration::ZERO, of) + AROUND_A_PART
+    super::run_options::parse(&part.options).map_or(Duration::ZERO, of) + AROUND_A_PART
 }
 
 /// What one of several runs is, of which each has its turns.
@@ -118,7 +114,7 @@ pub(crate) struct TurnsOption {
 pub(crate) fn check_turns(turns: Option<HumanDuration>, parts: &[Part]) -> anyhow::Result<()> {
     let Some(turns) = turns else { return Ok(()) };
     for part in parts {
-        let duration = run_options::parse(&part.options)?.duration;
+        let duration = super::run_options::parse(&part.options)?.duration;
         ensure!(
             turns <= duration,
             "--turns {turns} is longer than the part {} is to last, {duration}: give a shorter turn or a longer --leg",
@@ -213,8 +209,9 @@ impl Runner {
     }
 
     fn begin(&self, leg: &OneOf<'_>, part: &Part, seed: u64, turn: Option<Turn>) -> anyhow::Result<Running> {
-        let arguments = parts::arguments(part, leg.configuration);
-        let times = run_options::parse(&arguments).map_or(Duration::ZERO, |config| config.duration.0 + config.warmup.0);
+        let arguments = super::workloads::arguments(part, leg.configuration);
+        let times =
+            super::run_options::parse(&arguments).map_or(Duration::ZERO, |config| config.duration.0 + config.warmup.0);
         let (number, runs) = turn.map_or((1, 1), |turn| (turn.number, turn.runs));
         let out = self.folder.path().join(format!("part-{number}.json"));
         let _ = std::fs::remove_file(&out);

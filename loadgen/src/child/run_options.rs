@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use serde_json::Value;
-use wss_results::RunConfig;
-use wss_results::config::CpuList;
+use wss_model::RunConfig;
+use wss_model::config::CpuList;
 
 /// `--suite=aes128` → `--suite`; nothing for a URL.
 pub(crate) fn name(argument: &str) -> &str {

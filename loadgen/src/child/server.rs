@@ -10,8 +10,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use wss_results::config::CpuList;
-use wss_results::{EngineKind, Layer, RunConfig};
+use wss_model::config::CpuList;
+use wss_model::{EngineKind, Layer, RunConfig};
 use wss_server::Ready;
 
 /// How long it may take to be ready.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wss_results::HumanDuration;
-use wss_results::sweep_result::{Part, PartKind};
+use wss_analysis::sweep_result::{Part, PartKind};
+use wss_model::HumanDuration;
 
 use super::run_options::{for_run, name};
 
@@ -108,7 +108,7 @@ fn over(below: &[String], options: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use wss_results::{Mode, Rate, Size};
+    use wss_model::{Mode, Rate, Size};
 
     use super::super::run_options::parse;
     use super::*;
@@ -124,7 +124,7 @@ mod tests {
             [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo, Mode::Echo]
         );
         assert!(configs[0].no_first_echo && configs[..4].iter().all(|config| config.connect_rate == Rate::Max));
-        let of = |config: &wss_results::RunConfig| (config.connections, config.size);
+        let of = |config: &wss_model::RunConfig| (config.connections, config.size);
         assert_eq!([1, 2, 3].map(|index| of(&configs[index])), [(4, Size(64)), (512, Size(64)), (2, Size(256 << 10))]);
         assert_eq!(configs[4].rate, Rate::PerSecond(5000.0));
     }

@@ -6,26 +6,26 @@
 
 mod arm;
 mod block;
+mod disturbance;
 mod options;
 mod order;
-mod signs;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use wss_results::comparison::{self, Analysis, Block, Comparison, Kind, SCHEMA};
-use wss_results::report::comparison as report;
-use wss_results::store;
+use wss_analysis::comparison::{self, Analysis, Block, Comparison, Kind, SCHEMA};
+use wss_model::store;
+use wss_report::comparison as report;
 
 use self::arm::Programs;
 use self::block::Legs;
+use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
-use self::signs::Watch;
-use crate::environment::{self, CpuTime};
-use crate::leg::progress::Progress;
-use crate::leg::{Runner, check_turns};
-use crate::preflight;
+use crate::child::progress::Progress;
+use crate::child::run::{Runner, check_turns};
+use crate::setup::environment::{self, CpuTime};
+use crate::setup::preflight;
 
 /// Runs it; says whether what was found can be trusted.
 ///
@@ -75,7 +75,7 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
         parts,
         blocks_planned: command.blocks()?,
         turns: command.turns.turns,
-        until_width_percent: command.until_width.map(wss_results::Percent::percent),
+        until_width_percent: command.until_width.map(wss_model::Percent::percent),
         blocks: Vec::new(),
         differences: Vec::new(),
         varied: Vec::new(),
@@ -117,6 +117,6 @@ fn run_blocks(comparison: &mut Comparison, programs: &[Programs; 2], path: &Path
 
 /// About how long so many legs take.
 fn estimate(comparison: &Comparison, legs: usize) -> Duration {
-    let leg: Duration = comparison.parts.iter().map(crate::leg::lasts).sum();
+    let leg: Duration = comparison.parts.iter().map(crate::child::run::lasts).sum();
     leg * u32::try_from(legs).unwrap_or(u32::MAX)
 }

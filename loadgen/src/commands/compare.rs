@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Difference, Kind, Leg, Program, SCHEMA, Side};
-use wss_results::sweep_result::{PartKind, PartResult};
-use wss_results::{Mode, RunResult, store};
+use wss_analysis::comparison::{self, Analysis, Arm, Block, Comparison, Difference, Kind, Leg, Program, SCHEMA, Side};
+use wss_analysis::sweep_result::{PartKind, PartResult};
+use wss_model::{Mode, RunResult, store};
 
-use crate::leg::run_options;
-use crate::{ab, environment, preflight};
+use crate::child::run_options;
+use crate::commands::ab;
+use crate::setup::{environment, preflight};
 
 /// What `compare` came to.
 pub(crate) enum Compared {

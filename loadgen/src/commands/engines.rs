@@ -3,8 +3,9 @@
 //! That an engine does not run is an answer, and no error: nothing was asked to run.
 
 use clap::Args;
-use wss_results::engines_result::{EngineOnMachine, EnginesResult, KernelFeature, SCHEMA};
-use wss_results::{RunConfig, report};
+use wss_model::RunConfig;
+use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature, SCHEMA};
+use wss_report as report;
 use wss_wire::engine::{Feature, Offer, offers};
 
 /// `wssbench engines`.

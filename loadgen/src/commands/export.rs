@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use wss_results::export::{self, Better, Format, Options, Source};
-use wss_results::store;
+use wss_model::store;
+use wss_report::export::{self, Better, Format, Options, Source};
 
-use crate::preflight;
+use crate::setup::preflight;
 
 /// `wssbench export`.
 #[derive(Debug, Args)]

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wss_results::comparison::{self, Comparison};
-use wss_results::gate::{Date, Outcome, Policy, Scenario, judge};
-use wss_results::report::gate as report;
+use wss_analysis::comparison::{self, Comparison};
+use wss_analysis::gate::{Date, Outcome, Policy, Scenario, judge};
+use wss_report::gate as report;
 
-use crate::environment;
+use crate::setup::environment;
 
 /// `wssbench gate`.
 #[derive(Debug, Args)]
@@ -69,7 +69,7 @@ pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
 
 fn policy(path: &Path) -> anyhow::Result<Policy> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: reading the policy", path.display()))?;
-    text.parse().map_err(|error: wss_results::gate::PolicyError| {
+    text.parse().map_err(|error: wss_analysis::gate::PolicyError| {
         // A parser's error has lines of its own, with the place.
         anyhow::anyhow!("{}: {}", path.display(), error.to_string().trim_end())
     })

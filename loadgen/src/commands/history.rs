@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
-use wss_results::comparison;
-use wss_results::history::{self, Added, BadLine, Entry};
-use wss_results::report;
+use wss_analysis::comparison;
+use wss_analysis::history::{self, Added, BadLine, Entry};
 
 use self::branch::Branch;
 
@@ -85,11 +84,11 @@ pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
             branch.map_or(Ok(()), |branch| branch.commit(&format!("history: {}", added.join(", "))))
         }
         Action::Show { metric, .. } => {
-            print!("{}", report::history::show(&entries(&path, &shown)?, metric.as_deref())?);
+            print!("{}", wss_report::history::show(&entries(&path, &shown)?, metric.as_deref())?);
             Ok(())
         }
         Action::Changes { metric, .. } => {
-            print!("{}", report::history::changes(&entries(&path, &shown)?, metric.as_deref())?);
+            print!("{}", wss_report::history::changes(&entries(&path, &shown)?, metric.as_deref())?);
             Ok(())
         }
     }

@@ -3,29 +3,31 @@
 mod accounting;
 mod cost;
 mod setup;
-pub(crate) mod turns;
+pub(crate) mod time_slices;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use wss_results::config::tls::Verify;
-use wss_results::io_totals::SideIo;
-use wss_results::run_result::{
+use wss_analysis::validity;
+use wss_model::config::tls::Verify;
+use wss_model::ring_counters::SideIo;
+use wss_model::run_result::{
     EchoResult, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA, Side,
     Target as TargetResult, Warmup,
 };
-use wss_results::{Mode, Rate, RunConfig, report, store, validity};
+use wss_model::{Mode, Rate, RunConfig, store};
+use wss_report as report;
 
 use self::accounting::{Spent, each};
 use self::setup::{Finished, Setup};
-use self::turns::TakingTurns;
+use self::time_slices::TakingTurns;
 use crate::cli::RunCommand;
-use crate::environment::{self, CpuTime};
-use crate::generator::phase_time::PhaseTime;
+use crate::generator::phase_clock::PhaseTime;
 use crate::generator::record::{Failure, Failures, Phase};
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
-use crate::preflight;
 use crate::progress::Progress;
+use crate::setup::environment::{self, CpuTime};
+use crate::setup::preflight;
 
 /// Runs it; says whether the result is valid.
 ///

@@ -13,18 +13,18 @@ mod resume;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use wss_results::HumanDuration;
-use wss_results::report::sweep as report;
-use wss_results::store;
-use wss_results::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
+use wss_analysis::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
+use wss_model::HumanDuration;
+use wss_model::store;
+use wss_report::sweep as report;
 
 pub(crate) use self::options::SweepCommand;
 use self::options::SweepOptions;
 use self::plan::Plan;
-use crate::environment::{self, CpuTime};
-use crate::leg::progress::Progress;
-use crate::leg::{OneOf, Runner, check_turns, this_program};
-use crate::preflight;
+use crate::child::progress::Progress;
+use crate::child::run::{OneOf, Runner, check_turns, this_program};
+use crate::setup::environment::{self, CpuTime};
+use crate::setup::preflight;
 
 /// Runs it; says whether all of it was run and every leg is valid.
 ///

@@ -5,6 +5,7 @@
 //! one connection once: that is to be read, not to be compared.
 
 mod application;
+mod capture;
 mod certificate;
 mod client;
 mod connection;
@@ -12,8 +13,7 @@ mod handshake;
 mod names;
 mod observer;
 mod secrets;
-mod talk;
-mod tape;
+mod session;
 mod totals;
 
 use std::io;
@@ -25,18 +25,19 @@ use anyhow::Context;
 use clap::Args;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use wss_results::run_result::Negotiated;
-use wss_results::trace_result::{SCHEMA, TraceFailure, TracePhase, TraceResult, TraceTarget};
-use wss_results::{EngineKind, HumanDuration, Layer, TlsOptions, TrustOptions, report};
-use wss_wire::layer::Target;
+use wss_model::run_result::Negotiated;
+use wss_model::trace_result::{SCHEMA, TraceFailure, TracePhase, TraceResult, TraceTarget};
+use wss_model::{EngineKind, HumanDuration, Layer, TlsOptions, TrustOptions};
+use wss_report as report;
+use wss_wire::target::Target;
 use wss_wire::tls::{CertificateKinds, Label, TlsFailure};
 use wss_wire::websocket::Shared;
 
+use self::capture::Taped;
 use self::connection::Connection;
-use self::talk::{Failure, Plan};
-use self::tape::Taped;
-use crate::embedded::Embedded;
-use crate::{client_side, environment};
+use self::session::{Failure, Plan};
+use crate::child::server::Embedded;
+use crate::setup::{client_tls as client_side, environment};
 
 /// The longest message: one frame, one record, one page.
 const MESSAGE_MOST: usize = 8192;
@@ -218,7 +219,7 @@ fn live(connection: &Shared<Connection>, plan: &Plan<'_>, tls: Option<TlsWith<'_
     if let Some((config, name)) = tls {
         connection.with(|connection| connection.handshake(Arc::clone(config), name.clone()))?;
     }
-    talk::talk(connection, plan)?;
+    session::talk(connection, plan)?;
     // tcp:// has nothing but FIN to ask for the end with.
     connection.with(|connection| connection.end(plan.target.layer == Layer::Tcp))?;
     Ok(())

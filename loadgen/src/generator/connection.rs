@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
-use super::phase_time::PhaseTime;
+use super::phase_clock::PhaseTime;
 use super::record::{Failure, Phase};
 use super::schedule::Schedule;
 use super::worker::Context;

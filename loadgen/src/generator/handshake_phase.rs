@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use wss_wire::engine::Engine;
 
 use super::close::close;
-use super::exchange::exchange;
-use super::open::{Due, open};
+use super::connection::exchange;
+use super::handshake::{Due, open};
 use super::schedule::Schedule;
 use super::worker::Context;
 use super::{Afterwards, HandshakePlan, Pace, Until};

@@ -5,11 +5,11 @@
 
 mod channel;
 mod close;
-mod exchange;
-pub(crate) mod open;
-mod opening;
+mod connection;
+pub(crate) mod handshake;
+mod handshake_phase;
 mod payload;
-pub(crate) mod phase_time;
+pub(crate) mod phase_clock;
 pub(crate) mod record;
 mod schedule;
 mod worker;
@@ -20,12 +20,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use wss_results::config::LimitOptions;
-use wss_results::{Arrivals, EngineKind, LatencyHistogram};
+use wss_model::config::LimitOptions;
+use wss_model::{Arrivals, EngineKind, LatencyHistogram};
 use wss_wire::with_engine;
 
-use self::open::Destination;
-use self::phase_time::PhaseTime;
+use self::handshake::Destination;
+use self::phase_clock::PhaseTime;
 use self::record::{EchoRecord, Failures, HandshakeRecord, Interval};
 use self::worker::{Command, Report, Setup};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
-use wss_results::config::Turn;
+use wss_model::config::Turn;
 
 /// One part in so many of a turn is its end, for which nothing is planned, so that what is under way ends before the
 /// next one's turn.
@@ -168,7 +168,7 @@ impl PhaseTime {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use wss_results::HumanDuration;
+    use wss_model::HumanDuration;
 
     use super::*;
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use wss_results::LatencyHistogram;
-use wss_results::io_totals::{IoTotals, PhaseIo, SideIo};
-use wss_results::run_result::{EchoResult, ErrorCount, Flights, HandshakeResult};
-use wss_results::server_stats::HandshakeTotals;
-use wss_wire::busy::Spent;
+use wss_model::LatencyHistogram;
+use wss_model::ring_counters::{IoTotals, PhaseIo, SideIo};
+use wss_model::run_result::{EchoResult, ErrorCount, Flights, HandshakeResult};
+use wss_model::server_stats::HandshakeTotals;
 use wss_wire::flights::Seen;
+use wss_wire::poll_time::Spent;
 use wss_wire::tls::{Label, LabelCounts};
 
 /// A phase of a connection, as `errors` names it.

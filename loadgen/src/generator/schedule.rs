@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
-use wss_results::Arrivals;
+use wss_model::Arrivals;
 
-use super::phase_time::PhaseTime;
+use super::phase_clock::PhaseTime;
 
 /// One of several streams of planned instants that together have a rate.
 ///

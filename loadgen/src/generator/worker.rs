@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
-use wss_results::config::LimitOptions;
-use wss_results::io_totals::IoTotals;
+use wss_model::config::LimitOptions;
+use wss_model::ring_counters::IoTotals;
 use wss_wire::engine::{Engine, EngineError};
 use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs, timed};
 
-use super::exchange::{EchoOrder, Order};
-use super::open::Destination;
+use super::connection::{EchoOrder, Order};
+use super::handshake::Destination;
 use super::payload::Payloads;
 use super::record::{EchoRecord, Failure, Failures, HandshakeRecord, Interval};
 use super::schedule::Schedule;
-use super::{EchoPlan, HandshakePlan, opening};
+use super::{EchoPlan, HandshakePlan, handshake_phase as opening};
 
 /// How often a thread reports while a phase runs.
 const TICK: Duration = Duration::from_secs(1);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use wss_results::io_totals::IoTotals;
-use wss_results::run_result::NegotiatedCount;
-use wss_results::server_stats::{CryptoTime, HandshakeTotals, SCHEMA};
-use wss_results::{LatencyHistogram, ServerStats};
+use wss_model::ring_counters::IoTotals;
+use wss_model::run_result::NegotiatedCount;
+use wss_model::server_stats::{CryptoTime, HandshakeTotals, SCHEMA};
+use wss_model::{LatencyHistogram, ServerStats};
 
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use wss_results::config::tls::{CertificateKind, Verify};
-use wss_results::{RunConfig, TrustOptions};
+use wss_model::config::tls::{CertificateKind, Verify};
+use wss_model::{RunConfig, TrustOptions};
 use wss_wire::tls::{Identity, Role, Trust, read_certificates};
 
 /// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.

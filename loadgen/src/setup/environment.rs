@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use procfs::{Current, CurrentSI};
-use wss_results::run_result::{Environment, Tool};
+use wss_model::run_result::{Environment, Tool};
 use wss_wire::machine;
 
 /// The program, as its build told it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use procfs::Current;
-use wss_results::{HumanDuration, Mode, Rate, RunConfig};
+use wss_model::{HumanDuration, Mode, Rate, RunConfig};
 use wss_wire::machine;
 
 /// Files that a process has open besides connections: rings, timers, pipes, listeners.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn messages_that_do_not_fit_the_memory_are_refused_with_the_figure() {
-        let config = RunConfig { connections: 1000, size: wss_results::Size(1 << 40), ..RunConfig::default() };
+        let config = RunConfig { connections: 1000, size: wss_model::Size(1 << 40), ..RunConfig::default() };
         let error = check(&config, connections_at_a_time(&config), true, true).unwrap_err().to_string();
         assert!(error.contains("MiB of memory"), "{error}");
     }

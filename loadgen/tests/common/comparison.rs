@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wss_results::RunResult;
-use wss_results::comparison::{self, Analysis, Arm, Block, Comparison, Kind, Leg, Program, Side};
-use wss_results::sweep_result::{Metric, Part, PartKind, PartResult};
+use wss_analysis::comparison::{self, Analysis, Arm, Block, Comparison, Kind, Leg, Program, Side};
+use wss_analysis::sweep_result::{Metric, Part, PartKind, PartResult};
+use wss_model::RunResult;
 
 /// Ten blocks in which B's server spends `factor` times what A's does on a handshake, measured where and with what `run`
 /// was. `number` tells it from others and is the minute in which it began.

@@ -17,8 +17,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use wss_results::run_result::ErrorCount;
-use wss_results::{Latency, RunResult};
+use wss_model::run_result::ErrorCount;
+use wss_model::{Latency, RunResult};
 
 /// What `wssbench run` is told so that a run takes little more than a second.
 pub(crate) const SHORT: [&str; 4] = ["--warmup", "0s", "--duration", "1s"];

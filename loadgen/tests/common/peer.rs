@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rustls::{ServerConnection, StreamOwned};
 use tokio_tungstenite::tungstenite::{self, WebSocket};
-use wss_results::TlsOptions;
-use wss_results::config::tls::CertificateKind;
+use wss_model::TlsOptions;
+use wss_model::config::tls::CertificateKind;
 use wss_wire::tls::{Identity, Role, ServerExtras, server_config};
 
 /// The server's end of TLS over a blocking socket.

@@ -1,7 +1,7 @@
 //! Short runs of TLS handshakes, and what both ends say that they were.
 
-use wss_results::RunResult;
-use wss_results::run_result::{Negotiated, NegotiatedCount};
+use wss_model::RunResult;
+use wss_model::run_result::{Negotiated, NegotiatedCount};
 
 use super::{Ended, assert_no_errors, run};
 

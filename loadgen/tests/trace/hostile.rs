@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tokio_tungstenite::tungstenite::WebSocket;
-use wss_results::trace_result::{Content, Direction, TracePhase, What};
+use wss_model::trace_result::{Content, Direction, TracePhase, What};
 
 use super::common::peer::{self, Authority};
 use super::common::{self, wssbench};

@@ -4,16 +4,16 @@
 //! an empty file and an empty command line mean the same run.
 
 mod choices;
+mod time_slice;
 pub mod tls;
-mod turn;
 
 use clap::{Args, FromArgMatches, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
+pub use self::time_slice::{Turn, turn_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};
-pub use self::turn::{Turn, turn_length};
 use crate::units::{HumanDuration, Rate, Size};
 
 /// Why a configuration cannot be run: one sentence that says what to change.

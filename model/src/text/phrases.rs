@@ -1,15 +1,15 @@
 //! Phrases that more than one sentence needs.
 
-use crate::report::quantity::count;
 use crate::run_result::{Environment, Negotiated, Tool};
+use crate::text::quantity::count;
 
 /// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
+pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// What a handshake was: version, suite, group, certificate and kind. What a version of TLS has not is left out.
-pub(crate) fn sort_of_handshake(negotiated: &Negotiated) -> String {
+pub fn sort_of_handshake(negotiated: &Negotiated) -> String {
     let Negotiated { version, suite, group, certificate, kind } = negotiated;
     let certificate = if certificate.is_empty() { String::new() } else { format!("{certificate} certificate") };
     let parts = [version, suite, group, &certificate, kind];
@@ -18,7 +18,7 @@ pub(crate) fn sort_of_handshake(negotiated: &Negotiated) -> String {
 }
 
 /// Where it was measured: CPU, how many, what virtualises them, and the kernel.
-pub(crate) fn machine(environment: &Environment) -> String {
+pub fn machine(environment: &Environment) -> String {
     let mut parts = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
     parts.extend(environment.hypervisor.clone());
     parts.push(format!("Linux {}", environment.kernel));
@@ -26,7 +26,7 @@ pub(crate) fn machine(environment: &Environment) -> String {
 }
 
 /// What measured: version, commit and, if it is no release, what that means.
-pub(crate) fn program(tool: &Tool) -> String {
+pub fn program(tool: &Tool) -> String {
     let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {:.12}", commit));
     let dirty = if tool.git_dirty == Some(true) { " with uncommitted changes" } else { "" };
     let profile = match tool.profile.as_str() {
@@ -38,7 +38,7 @@ pub(crate) fn program(tool: &Tool) -> String {
 
 /// `text` in one line and without control characters: examples of errors quote what a peer sent, and a peer
 /// does not get to move the reader's cursor.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let replaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     replaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }

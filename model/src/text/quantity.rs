@@ -2,10 +2,10 @@
 //! three digits.
 
 /// What is printed for a percentile with too few samples.
-pub(crate) const NOT_TOLD: &str = "—";
+pub const NOT_TOLD: &str = "—";
 
 /// `value` with this many significant digits; digits before the point are never dropped.
-pub(crate) fn significant(value: f64, digits: usize) -> String {
+pub fn significant(value: f64, digits: usize) -> String {
     let scientific = format!("{value:.*e}", digits - 1);
     // The exponent after rounding, so that 9.996 becomes 10.0 and not 10.00. NaN and infinity have none.
     let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i64>().ok()).unwrap_or(0);
@@ -30,27 +30,27 @@ fn with_unit(value: f64, units: &[&str], step: f64, digits: usize) -> String {
 }
 
 /// Nanoseconds to three significant digits: `812 ns`, `41.2 µs`, `1.23 ms`, `60.0 s`.
-pub(crate) fn time(ns: f64) -> String {
+pub fn time(ns: f64) -> String {
     time_to(ns, 3)
 }
 
 /// Nanoseconds to `digits` significant digits.
-pub(crate) fn time_to(ns: f64, digits: usize) -> String {
+pub fn time_to(ns: f64, digits: usize) -> String {
     with_unit(ns, &["ns", "µs", "ms", "s"], 1000.0, digits)
 }
 
 /// [`time`], or [`NOT_TOLD`].
-pub(crate) fn time_if_told(ns: Option<u64>) -> String {
+pub fn time_if_told(ns: Option<u64>) -> String {
     ns.map_or_else(|| NOT_TOLD.to_owned(), |ns| time(ns as f64))
 }
 
 /// Memory: `512 B`, `41.2 MiB`.
-pub(crate) fn memory(bytes: f64) -> String {
+pub fn memory(bytes: f64) -> String {
     with_unit(bytes, &["B", "KiB", "MiB", "GiB", "TiB"], 1024.0, 3)
 }
 
 /// A whole number in groups of three digits: `1,000,000`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -63,12 +63,12 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// The sum of counts that may come from a file or a peer: one that is made up must not end in a panic.
-pub(crate) fn total(counts: impl Iterator<Item = u64>) -> u64 {
+pub fn total(counts: impl Iterator<Item = u64>) -> u64 {
     counts.fold(0, u64::saturating_add)
 }
 
 /// A rate a second, without its unit: whole from 1,000 on, else to `digits` significant digits.
-pub(crate) fn rate_to(per_s: f64, digits: usize) -> String {
+pub fn rate_to(per_s: f64, digits: usize) -> String {
     let text = significant(per_s, digits);
     match (text.parse::<u64>(), text.split_once('.')) {
         (Ok(whole), _) => count(whole),
@@ -78,24 +78,24 @@ pub(crate) fn rate_to(per_s: f64, digits: usize) -> String {
 }
 
 /// [`rate_to`] four digits, without trailing zeros: `250`, `249.8`, `10,000`.
-pub(crate) fn rate(per_s: f64) -> String {
+pub fn rate(per_s: f64) -> String {
     let text = rate_to(per_s, 4);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// A share of 1 in percent, to three significant digits: `41.2%`.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     percent_to(share * 100.0, 3)
 }
 
 /// A percentage to `digits` significant digits.
-pub(crate) fn percent_to(percent: f64, digits: usize) -> String {
+pub fn percent_to(percent: f64, digits: usize) -> String {
     format!("{}%", significant(percent, digits))
 }
 
 /// `value` and `limit` in the same `form`, with as many digits as it takes to tell them apart: "100 µs, where the
 /// limit is 100 µs" would explain nothing.
-pub(crate) fn told_apart(value: f64, limit: f64, form: fn(f64, usize) -> String) -> (String, String) {
+pub fn told_apart(value: f64, limit: f64, form: fn(f64, usize) -> String) -> (String, String) {
     let pairs = (3..=12).map(|digits| (form(value, digits), form(limit, digits)));
     pairs.clone().find(|(value, limit)| value != limit).unwrap_or_else(|| (form(value, 3), form(limit, 3)))
 }

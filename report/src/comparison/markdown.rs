@@ -1,8 +1,8 @@
 //! A comparison as Markdown: what was found first, the primary figures, the rest folded.
 
 use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
-use crate::comparison::{Comparison, Role};
-use crate::report::markdown::{bullet, escaped, folded, paragraph, table};
+use crate::markdown::{bullet, escaped, folded, paragraph, table};
+use wss_analysis::comparison::{Comparison, Role};
 
 /// `comparison` as Markdown, ending with a newline.
 pub fn markdown(comparison: &Comparison) -> String {
@@ -27,7 +27,7 @@ pub fn markdown(comparison: &Comparison) -> String {
 }
 
 /// The tables and what stands beside them, without the findings.
-pub(in crate::report) fn tables(text: &mut String, comparison: &Comparison) {
+pub(crate) fn tables(text: &mut String, comparison: &Comparison) {
     let rows = |role: Role| -> Vec<Vec<String>> {
         comparison.analysis.metrics.iter().filter(|figure| figure.role == role).map(row).collect()
     };

@@ -1,9 +1,9 @@
 //! The text of a comparison.
 
 use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
-use crate::comparison::{Comparison, Kind, Role};
-use crate::report::page::{Page, WIDE, numbers_right, table};
-use crate::report::words::machine;
+use crate::layout::{Page, WIDE, numbers_right, table};
+use wss_analysis::comparison::{Comparison, Kind, Role};
+use wss_model::text::phrases::machine;
 
 /// `comparison` as text: at most 100 columns wide, without colours, ending with a newline.
 pub fn terminal(comparison: &Comparison) -> String {

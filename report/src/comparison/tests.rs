@@ -1,7 +1,7 @@
 //! Comparisons as they are printed.
 
 use super::*;
-use crate::comparison::sample::comparison;
+use wss_analysis::comparison::fixtures::comparison;
 
 #[test]
 fn a_difference_and_its_table_read_the_same_as_ever() {
@@ -24,7 +24,7 @@ fn the_first_line_says_what_was_found() {
 #[test]
 fn what_was_forced_and_what_is_not_valid_stand_first() {
     let mut forced = comparison(12, 1.0);
-    forced.differences = crate::comparison::between(
+    forced.differences = wss_analysis::comparison::between(
         &[("config.size".to_owned(), "64".to_owned())].into(),
         &[("config.size".to_owned(), "128".to_owned())].into(),
         &[],

@@ -9,8 +9,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{ExportError, Format, figure};
-use crate::comparison::Comparison;
-use crate::run_result::RunResult;
+use wss_analysis::comparison::Comparison;
+use wss_model::run_result::RunResult;
 
 /// Every figure of a run.
 pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {

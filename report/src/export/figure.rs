@@ -3,12 +3,12 @@
 //! Left out is what no change of a server or client moves: the generator's lateness, and the rate of an open loop, which
 //! is the one that was asked for.
 
-use crate::comparison::Comparison;
-use crate::config::Mode;
-use crate::named_latency;
-use crate::report::words::{counted, one_line, sort_of_handshake};
-use crate::run_result::RunResult;
-use crate::units::Rate;
+use wss_analysis::comparison::Comparison;
+use wss_model::config::Mode;
+use wss_model::named_latency;
+use wss_model::run_result::RunResult;
+use wss_model::text::phrases::{counted, one_line, sort_of_handshake};
+use wss_model::units::Rate;
 
 /// A number with its name and unit.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,10 +8,10 @@
 use serde_json::{Value, json};
 
 use super::{Better, ExportError, Format, figure};
-use crate::comparison::{ComparedMetric, Comparison};
-use crate::report::words::program;
-use crate::run_result::RunResult;
-use crate::statistics::Ratio;
+use wss_analysis::comparison::{ComparedMetric, Comparison};
+use wss_analysis::statistics::Ratio;
+use wss_model::run_result::RunResult;
+use wss_model::text::phrases::program;
 
 /// The figures of a run that are of one sort.
 pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> Result<String, ExportError> {

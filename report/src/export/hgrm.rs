@@ -8,9 +8,9 @@
 use std::fmt::Write as _;
 
 use super::{ExportError, Format};
-use crate::latency::LatencyHistogram;
-use crate::report::words::one_line;
-use crate::run_result::RunResult;
+use wss_model::latency::LatencyHistogram;
+use wss_model::run_result::RunResult;
+use wss_model::text::phrases::one_line;
 
 /// Steps a half of the distance to 100%, the default of the Java tools.
 const STEPS_A_HALF: u32 = 5;

@@ -12,8 +12,8 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use super::{ExportError, Format};
-use crate::report::words::{one_line, program};
-use crate::run_result::RunResult;
+use wss_model::run_result::RunResult;
+use wss_model::text::phrases::{one_line, program};
 
 const VERSION: &str = "[Histogram log format version 1.3]";
 /// The line that the Java writer calls the legend.

@@ -10,9 +10,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{ExportError, Format};
-use crate::latency::{Latency, LatencyHistogram};
-use crate::named_latency;
-use crate::run_result::RunResult;
+use wss_model::latency::{Latency, LatencyHistogram};
+use wss_model::named_latency;
+use wss_model::run_result::RunResult;
 
 /// Upper bounds of the histogram's buckets, seconds: 1, 2 and 5 of every power of ten, from 1 µs to the 60 s up to which
 /// latencies are recorded.

@@ -1,7 +1,7 @@
 //! The series as CSV (RFC 4180): a line a second, every column with its unit in its name.
 
 use super::{ExportError, Format};
-use crate::run_result::{RunResult, SeriesPoint};
+use wss_model::run_result::{RunResult, SeriesPoint};
 
 const HEAD: [&str; 7] = ["phase", "second_s", "connections", "completed", "errors", "p50_ns", "p99_ns"];
 

@@ -11,8 +11,9 @@ use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLo
 use serde_json::{Value, json};
 
 use super::*;
-use crate::comparison::sample::comparison;
-use crate::sample::{closed_run, echo_run, error, handshake_run, invalid_run, large_run, latency};
+use wss_analysis::comparison::fixtures::comparison;
+use wss_analysis::validity::fixtures::{invalid_run, large_run};
+use wss_model::fixtures::{closed_run, echo_run, error, handshake_run, latency};
 
 fn options(format: Format) -> Options<'static> {
     Options { format, latency: None, better: Better::Smaller }
@@ -29,9 +30,9 @@ fn runs() -> [RunResult; 5] {
 /// What `format` says about a run with so few samples that it can be read at a glance.
 fn small(format: Format) -> String {
     let mut run = handshake_run();
-    run.warmup = crate::run_result::Warmup::default();
+    run.warmup = wss_model::run_result::Warmup::default();
     for latency in [&mut run.handshake.connect, &mut run.handshake.upgrade, &mut run.handshake.first_echo] {
-        *latency = crate::Latency::default();
+        *latency = wss_model::Latency::default();
     }
     run.handshake.tls = latency(1_230_000.0, 8);
     exported(run, format)
@@ -325,9 +326,9 @@ fn what_has_no_such_form_is_refused_in_a_sentence_that_says_what_it_has() {
 #[test]
 fn a_run_that_measured_nothing_is_refused_where_there_is_nothing_to_write() {
     let mut run = closed_run();
-    run.handshake = crate::run_result::HandshakeResult::default();
+    run.handshake = wss_model::run_result::HandshakeResult::default();
     (run.echo, run.series) = (None, Vec::new());
-    run.warmup = crate::run_result::Warmup::default();
+    run.warmup = wss_model::run_result::Warmup::default();
     let source = Source::Run(Box::new(run));
     for format in Format::ALL {
         let exported = export(&source, &options(format));

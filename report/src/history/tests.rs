@@ -1,7 +1,7 @@
 //! Histories as they are read.
 
 use super::*;
-use crate::history::sample::history;
+use wss_analysis::history::fixtures::history;
 
 #[test]
 fn a_history_reads_like_this() {

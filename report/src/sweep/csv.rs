@@ -1,9 +1,9 @@
 //! A sweep as CSV (RFC 4180): a line for each figure of each configuration, so that every column has one meaning.
 
 use super::label::label;
-use crate::run_result::Negotiated;
-use crate::statistics::Finding;
-use crate::sweep_result::{MetricSummary, Summary, SweepResult};
+use wss_analysis::statistics::Finding;
+use wss_analysis::sweep_result::{MetricSummary, Summary, SweepResult};
+use wss_model::run_result::Negotiated;
 
 const HEAD: [&str; 21] = [
     "number",

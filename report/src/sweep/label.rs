@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::report::words::one_line;
-use crate::run_result::Negotiated;
-use crate::sweep_result::SweepResult;
+use wss_analysis::sweep_result::SweepResult;
+use wss_model::run_result::Negotiated;
+use wss_model::text::phrases::one_line;
 
 /// The label of the configuration with a number.
 pub(super) fn label(sweep: &SweepResult, number: usize) -> String {
@@ -81,7 +81,7 @@ fn suite(suite: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tls::Suite;
+    use wss_model::config::tls::Suite;
 
     #[test]
     fn a_suite_is_told_by_its_cipher() {

@@ -1,10 +1,10 @@
 //! The tables of a sweep as Markdown, to be pasted into an issue or a README.
 
 use super::legend;
-use super::sheet::{Row, Sheet, figures, ratios};
-use crate::report::markdown::{escaped, paragraph};
-use crate::report::words::{counted, program};
-use crate::sweep_result::SweepResult;
+use super::table::{Row, Sheet, figures, ratios};
+use crate::markdown::{escaped, paragraph};
+use wss_analysis::sweep_result::SweepResult;
+use wss_model::text::phrases::{counted, program};
 
 /// Figures beside each other in a table of ratios: a page scrolls.
 const RATIOS_BESIDE: usize = 6;

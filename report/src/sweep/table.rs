@@ -3,8 +3,8 @@
 
 use super::label::label;
 use super::{compared, groups, ratio_in_words, title};
-use crate::report::quantity::{NOT_TOLD, count, rate_to};
-use crate::sweep_result::{Metric, Summary, SweepResult};
+use wss_analysis::sweep_result::{Metric, Summary, SweepResult};
+use wss_model::text::quantity::{NOT_TOLD, count, rate_to};
 
 /// A table.
 pub(super) struct Sheet {

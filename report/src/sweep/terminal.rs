@@ -3,12 +3,12 @@
 use comfy_table::{CellAlignment, Table};
 
 use super::label::label;
-use super::sheet::{Row, Sheet, figures, ratios};
+use super::table::{Row, Sheet, figures, ratios};
 use super::{compared, legend, ratio_in_words, title};
-use crate::report::page::{Page, WIDE, table};
-use crate::report::words::{counted, machine, program, sort_of_handshake};
-use crate::statistics::Finding;
-use crate::sweep_result::{Metric, Order, SweepResult};
+use crate::layout::{Page, WIDE, table};
+use wss_analysis::statistics::Finding;
+use wss_analysis::sweep_result::{Metric, Order, SweepResult};
+use wss_model::text::phrases::{counted, machine, program, sort_of_handshake};
 
 /// Columns of a label up to which four ratios stand beside it.
 const LABEL_BESIDE_FOUR: usize = 14;

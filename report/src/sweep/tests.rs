@@ -1,8 +1,8 @@
 //! Whole reports of a sweep as they are read, and what holds for every one.
 
 use super::*;
-use crate::sweep_result::sample::{spoil, sweep};
-use crate::sweep_result::{Impossible, Metric};
+use wss_analysis::sweep_result::fixtures::{spoil, sweep};
+use wss_analysis::sweep_result::{Impossible, Metric};
 
 #[test]
 fn a_sweep_reads_like_this() {

@@ -1,9 +1,10 @@
 //! Whole reports as they are read, and what holds for every one.
 
 use super::*;
-use crate::io_totals::PhaseIo;
-use crate::run_result::NegotiatedCount;
-use crate::sample::{closed_run, echo_run, error, handshake_run, invalid_run, large_run, negotiated};
+use wss_analysis::validity::fixtures::{invalid_run, large_run};
+use wss_model::fixtures::{closed_run, echo_run, error, handshake_run, negotiated};
+use wss_model::ring_counters::PhaseIo;
+use wss_model::run_result::NegotiatedCount;
 
 #[test]
 fn a_good_echo_run_reads_like_this() {
@@ -278,7 +279,7 @@ fn a_run_in_which_nothing_succeeded_has_no_table_of_latencies() {
     (result.handshake.completed, result.handshake.failed) = (0, 2_500);
     result.negotiated.clear();
     result.errors = vec![error("connect", "refused", 2_500)];
-    result.invalid_because = crate::validity::judge(&result);
+    result.invalid_because = wss_analysis::validity::judge(&result);
     let report = terminal(&result);
     assert!(report.contains("nothing: not one TLS handshake was completed"), "{report}");
     assert!(!report.contains("p50"), "{report}");

@@ -1,9 +1,9 @@
 //! The opening handshake of WebSocket, and its frames.
 
-use super::ladder::Ladder;
-use crate::report::quantity::count;
-use crate::report::words::counted;
-use crate::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
+use super::timeline::Ladder;
+use wss_model::text::phrases::counted;
+use wss_model::text::quantity::count;
+use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
 
 /// A piece of application data.
 pub(super) fn application(application: &Application, ladder: &mut Ladder) {

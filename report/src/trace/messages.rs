@@ -1,12 +1,12 @@
 //! Handshake messages and alerts: what each says, and what it is for.
 
-use super::ladder::Ladder;
-use crate::report::quantity::count;
-use crate::report::words::counted;
-use crate::trace_result::handshake::{
+use super::timeline::Ladder;
+use wss_model::text::phrases::counted;
+use wss_model::text::quantity::count;
+use wss_model::trace_result::handshake::{
     Certificate, ClientHello, Details, Extension, HandshakeMessage, KeyShare, ServerHello,
 };
-use crate::trace_result::{Content, Direction, Event, What};
+use wss_model::trace_result::{Content, Direction, Event, What};
 
 /// Whether TLS 1.3 was chosen: some messages mean something else then.
 pub(super) fn is_1_3(events: &[Event]) -> bool {

@@ -3,12 +3,12 @@
 use insta::assert_snapshot;
 
 use super::timeline;
-use crate::run_result::{Negotiated, Tool};
-use crate::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
-use crate::trace_result::handshake::{
+use wss_model::run_result::{Negotiated, Tool};
+use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
+use wss_model::trace_result::handshake::{
     Certificate, ClientHello, Details, Extension, HandshakeMessage, KeyShare, ServerHello,
 };
-use crate::trace_result::{
+use wss_model::trace_result::{
     Content, Direction, Event, PhaseTotal, Protection, Record, SCHEMA, TraceFailure, TracePhase, TraceResult,
     TraceTarget, What, trace_schema,
 };
@@ -342,5 +342,5 @@ fn a_trace_is_what_its_schema_says_and_reads_back() {
 
 #[test]
 fn the_committed_schema_of_a_trace_is_the_one_of_the_types() {
-    crate::schema::assert_committed("wssbench.trace-1.json", &trace_schema());
+    wss_model::schema::assert_committed("wssbench.trace-1.json", &trace_schema());
 }

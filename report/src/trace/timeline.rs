@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 
-use crate::report::words::one_line;
+use wss_model::text::phrases::one_line;
 
 /// Columns of the page.
 pub(super) const WIDTH: usize = 100;

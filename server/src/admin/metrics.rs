@@ -9,8 +9,8 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use wss_results::ServerStats;
-use wss_results::io_totals::IoTotals;
+use wss_model::ServerStats;
+use wss_model::ring_counters::IoTotals;
 
 /// What the answer is sent as.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use tokio::sync::{mpsc, oneshot};
-use wss_results::server_stats::{EncodedHistogram, SCHEMA, ServerStats};
-use wss_results::{EngineKind, Layer};
+use wss_model::server_stats::{EncodedHistogram, SCHEMA, ServerStats};
+use wss_model::{EngineKind, Layer};
 use wss_wire::machine;
 
 use crate::counters::Snapshot;

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
-use wss_results::ServerStats;
+use wss_model::ServerStats;
 use wss_server::Ready;
 
 use super::{BINARY, PATIENCE, Tls, WebSocket, tls_over, wait_for};
@@ -205,7 +205,7 @@ impl Drop for Server {
 }
 
 fn count(stats: &ServerStats, phase: &str, outcome: &str) -> u64 {
-    let same = |known: &&wss_results::server_stats::Outcome| known.phase == phase && known.outcome == outcome;
+    let same = |known: &&wss_model::server_stats::Outcome| known.phase == phase && known.outcome == outcome;
     stats.outcomes.iter().find(same).map_or(0, |known| known.count)
 }
 

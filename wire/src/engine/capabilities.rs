@@ -1,6 +1,6 @@
 //! What this kernel offers to each engine, and the form that each would take: what `wssbench engines` prints.
 
-use wss_results::EngineKind;
+use wss_model::EngineKind;
 
 use super::{EngineError, tokio_uring, uring};
 

@@ -3,9 +3,9 @@
 //! An engine runs one thread: its streams, its tasks and its timers stay on it, so nothing here is `Send`.
 //! Code above is generic over [`Engine`]; [`with_engine!`](crate::with_engine) turns a name into a type.
 
-mod bounded;
+mod capabilities;
+mod deadline;
 mod epoll;
-mod offer;
 mod timer;
 mod tokio_uring;
 mod uring;
@@ -18,12 +18,12 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
-use wss_results::EngineKind;
-use wss_results::io_totals::IoTotals;
+use wss_model::EngineKind;
+use wss_model::ring_counters::IoTotals;
 
-pub use self::bounded::{Bounded, before, within};
+pub use self::capabilities::{Feature, Offer, form, offers};
+pub use self::deadline::{Bounded, before, within};
 pub use self::epoll::Epoll;
-pub use self::offer::{Feature, Offer, form, offers};
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;
@@ -169,7 +169,7 @@ macro_rules! with_engine {
 }
 
 /// The names that [`with_engine!`](crate::with_engine) matches.
-pub use wss_results::EngineKind as Kind;
+pub use wss_model::EngineKind as Kind;
 
 #[cfg(test)]
 mod tests;

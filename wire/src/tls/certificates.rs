@@ -10,7 +10,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use wss_results::config::tls::{CertificateKind, Suite};
+use wss_model::config::tls::{CertificateKind, Suite};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a certificate is for.

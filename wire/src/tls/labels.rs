@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
-use wss_results::config::tls::CertificateKind;
-use wss_results::run_result::{Negotiated, NegotiatedCount};
-use wss_results::{TlsOptions, TlsVersion};
+use wss_model::config::tls::CertificateKind;
+use wss_model::run_result::{Negotiated, NegotiatedCount};
+use wss_model::{TlsOptions, TlsVersion};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };

@@ -5,14 +5,14 @@
 //! none, so that nothing is resumed by accident.
 
 mod certificates;
+mod client_auth;
+mod dry_run;
 mod failure;
 mod key_log;
 mod labels;
 mod provider;
 mod sessions;
-mod shown;
 pub mod timed;
-mod trial;
 mod trust;
 
 use std::sync::Arc;
@@ -23,17 +23,17 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use wss_results::config::ConfigError;
-use wss_results::config::tls::ResumeBy;
-use wss_results::{RunConfig, TlsOptions, TlsVersion};
+use wss_model::config::ConfigError;
+use wss_model::config::tls::ResumeBy;
+use wss_model::{RunConfig, TlsOptions, TlsVersion};
 
 pub use self::certificates::{Identity, Role, read_certificates};
+pub use self::client_auth::AskedForCertificate;
+pub use self::dry_run::try_handshake;
 pub use self::failure::TlsFailure;
 pub use self::labels::{Asked, CertificateKinds, Label, LabelCounts, certificate_kind};
 pub use self::provider::{Provider, Side};
 pub use self::sessions::Sessions;
-pub use self::shown::AskedForCertificate;
-pub use self::trial::try_handshake;
 pub use self::trust::Trust;
 
 /// Bytes of early data that a server takes: an upgrade request.
@@ -160,7 +160,7 @@ pub fn client_config(options: &TlsOptions, trust: &Trust, identity: Option<&Iden
             .map_err(|error| identity.refused(&error))?,
     };
     if config.client_auth_cert_resolver.has_certs() {
-        config.client_auth_cert_resolver = Arc::new(shown::Telling(config.client_auth_cert_resolver));
+        config.client_auth_cert_resolver = Arc::new(client_auth::Telling(config.client_auth_cert_resolver));
     }
     config.alpn_protocols = alpn(options);
     config.resumption = Resumption::disabled();

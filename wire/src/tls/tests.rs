@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConnection};
-use wss_results::{TlsOptions, TlsVersion};
+use wss_model::{TlsOptions, TlsVersion};
 
-use wss_results::config::tls::{CertificateKind, Verify};
+use wss_model::config::tls::{CertificateKind, Verify};
 
 use super::{
     CertificateKinds, Identity, Label, LabelCounts, Role, ServerExtras, Trust, certificate_kind, client_config,

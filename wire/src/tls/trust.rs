@@ -8,7 +8,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
-use wss_results::config::tls::Verify;
+use wss_model::config::tls::Verify;
 
 /// Whom a client trusts.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use wss_results::comparison::{self, Arm};
+use wss_analysis::comparison::{self, Arm};
 
 use super::AbCommand;
+use crate::child::run::this_program;
 use crate::config_file;
-use crate::leg::this_program;
 
 /// One of the two, with what runs it.
 pub(super) struct Programs {
@@ -137,11 +137,11 @@ fn joined(words: &[String]) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use wss_results::Size;
-    use wss_results::sweep_result::PartKind;
+    use wss_analysis::sweep_result::PartKind;
+    use wss_model::Size;
 
     use super::*;
-    use crate::leg::{parts, run_options};
+    use crate::child::{run_options, workloads as parts};
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()

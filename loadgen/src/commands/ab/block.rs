@@ -1,15 +1,15 @@
 //! The legs of a block: one after the other ([`Legs::in_order`]), or at the same time in turns ([`Legs::in_turns`]).
 
 use anyhow::bail;
-use wss_results::HumanDuration;
-use wss_results::comparison::{Comparison, Leg, Side};
-use wss_results::sweep_result::{Part, PartResult};
+use wss_analysis::comparison::{Comparison, Leg, Side};
+use wss_analysis::sweep_result::{Part, PartResult};
+use wss_model::HumanDuration;
 
 use super::arm::{Program, Programs};
-use super::signs;
-use crate::environment;
-use crate::leg::progress::Progress;
-use crate::leg::{Ended, OneOf, Runner};
+use super::disturbance as signs;
+use crate::child::progress::Progress;
+use crate::child::run::{Ended, OneOf, Runner};
+use crate::setup::environment;
 
 /// What runs the legs of blocks.
 pub(super) struct Legs<'a> {

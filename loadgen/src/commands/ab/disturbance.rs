@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use procfs::{Current, MemoryPressure};
-use wss_results::comparison::Signs;
+use wss_analysis::comparison::Signs;
 
-use crate::environment::CpuTime;
+use crate::setup::environment::CpuTime;
 
 /// A block's beginning.
 pub(super) struct Watch {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wss_results::sweep_result::{Part, PartKind};
-use wss_results::{HumanDuration, Percent};
+use wss_analysis::sweep_result::{Part, PartKind};
+use wss_model::{HumanDuration, Percent};
 
-use wss_results::statistics::MIN_PAIRS;
+use wss_analysis::statistics::MIN_PAIRS;
 
-use crate::leg::{TurnsOption, parts};
+use crate::child::run::TurnsOption;
+use crate::child::workloads as parts;
 
 /// Blocks if nothing says otherwise.
 const BLOCKS: usize = 12;

@@ -5,7 +5,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use wss_results::comparison::Side;
+use wss_analysis::comparison::Side;
 
 /// `blocks` orders, the same for the same seed; more blocks begin with the same orders.
 pub(super) fn orders(seed: u64, blocks: usize) -> Vec<Vec<Side>> {

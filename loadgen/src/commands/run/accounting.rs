@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use wss_results::config::tls::CostSplit;
-use wss_results::run_result::{HandshakeResult, Side};
-use wss_results::server_stats::HandshakeTotals;
-use wss_results::{Layer, ServerStats};
+use wss_model::config::tls::CostSplit;
+use wss_model::run_result::{HandshakeResult, Side};
+use wss_model::server_stats::HandshakeTotals;
+use wss_model::{Layer, ServerStats};
 use wss_wire::{engine, machine};
 
-use super::turns::TakingTurns;
+use super::time_slices::TakingTurns;
 use super::{Run, cost};
-use crate::environment;
 use crate::generator::record::{Failure, Phase};
-use crate::server_side::{Difference, difference};
+use crate::setup::admin::{Difference, difference};
+use crate::setup::environment;
 
 /// How long the server may take to have counted what the generator has seen the end of.
 const SETTLE: Duration = Duration::from_millis(20);

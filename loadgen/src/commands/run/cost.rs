@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use wss_results::config::tls::CostSplit;
-use wss_results::run_result::HandshakeCost;
-use wss_results::server_stats::{CryptoTime, HandshakeTotals};
+use wss_model::config::tls::CostSplit;
+use wss_model::run_result::HandshakeCost;
+use wss_model::server_stats::{CryptoTime, HandshakeTotals};
 
 /// CPU time below which its part in the kernel is not told: the kernel takes a sample a tick, and of a hundred ticks
 /// a share is known to some 5%.

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, ensure};
-use wss_results::config::CpuList;
-use wss_results::config::tls::{CertificateChoice, CostSplit, Verify};
-use wss_results::run_result::{Environment, Target as TargetResult};
-use wss_results::{EngineKind, Layer, Mode, Rate, RunConfig, TlsOptions, TlsVersion};
-use wss_wire::layer::Target;
+use wss_model::config::CpuList;
+use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
+use wss_model::run_result::{Environment, Target as TargetResult};
+use wss_model::{EngineKind, Layer, Mode, Rate, RunConfig, TlsOptions, TlsVersion};
 use wss_wire::machine;
+use wss_wire::target::Target;
 use wss_wire::tls::{self, Identity, ServerExtras, Trust, client_config, server_config};
 
 use super::target_result;
-use crate::client_side::{self, server_name, trust};
-use crate::embedded::{self, Embedded};
-use crate::generator::open::{Destination, TlsDestination};
+use crate::child::server::{self as embedded, Embedded};
+use crate::generator::handshake::{Destination, TlsDestination};
 use crate::generator::{self, Generator};
-use crate::preflight;
-use crate::server_side::Admin;
+use crate::setup::admin::Admin;
+use crate::setup::client_tls::{self as client_side, server_name, trust};
+use crate::setup::preflight;
 
 /// All that a run needs, running.
 pub(super) struct Setup {
@@ -60,7 +60,7 @@ impl Setup {
         config.check()?;
         preflight::check_times(&config)?;
         let notes = fill_in(&mut config)?;
-        let environment = crate::environment::environment();
+        let environment = crate::setup::environment::environment();
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
         let client_cpus = config.client_cpus.clone().context("filled in above")?;
         let target = asked.url.as_deref().map(Target::parse).transpose()?;

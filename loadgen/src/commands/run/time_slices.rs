@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use wss_results::config::Turn;
+use wss_model::config::Turn;
 use wss_wire::machine;
 
 use crate::generator::Generator;
-use crate::generator::phase_time::{PhaseTime, Turns};
+use crate::generator::phase_clock::{PhaseTime, Turns};
 
 /// What it says when it is ready, in a line of its own on standard output.
 pub(crate) const READY: &str = "ready";

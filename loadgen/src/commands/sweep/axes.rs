@@ -10,9 +10,9 @@ use clap::builder::{PossibleValue, Resettable, StringValueParser, TypedValuePars
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use wss_results::Layer;
+use wss_model::Layer;
 
-use crate::leg::run_options::{Shape, for_run, in_words, name, parse, run_command, shape};
+use crate::child::run_options::{Shape, for_run, in_words, name, parse, run_command, shape};
 
 /// Every value that an option lists.
 const ALL: &str = "all";

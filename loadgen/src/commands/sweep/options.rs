@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use wss_results::HumanDuration;
-use wss_results::sweep_result::PartKind;
+use wss_analysis::sweep_result::PartKind;
+use wss_model::HumanDuration;
 
 use super::axes::{self, Axis};
 use super::presets::Preset;
-use crate::leg::TurnsOption;
+use crate::child::run::TurnsOption;
 
 /// Seed if none is given.
 const SEED: u64 = 1;

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use wss_results::report::sweep::label_as_asked;
-use wss_results::sweep_result::{Configuration, Impossible, Part, SweepResult};
-use wss_results::{HumanDuration, RunConfig};
+use wss_analysis::sweep_result::{Configuration, Impossible, Part, SweepResult};
+use wss_model::{HumanDuration, RunConfig};
+use wss_report::sweep::label_as_asked;
 
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
 use super::presets::{BLOCKS, Preset};
-use crate::leg::{self, parts, run_options};
-use crate::preflight;
+use crate::child::{run as leg, run_options, workloads as parts};
+use crate::setup::preflight;
 
 /// Configurations beyond which a sweep is taken for a slip: a block would last more than a quarter of an hour.
 const MOST_CONFIGURATIONS: usize = 300;
@@ -73,7 +73,7 @@ impl Plan {
     }
 }
 
-fn in_order(kinds: &[wss_results::sweep_result::PartKind]) -> Vec<wss_results::sweep_result::PartKind> {
+fn in_order(kinds: &[wss_analysis::sweep_result::PartKind]) -> Vec<wss_analysis::sweep_result::PartKind> {
     kinds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 

@@ -1,11 +1,11 @@
 //! The common questions, ready to run.
 
 use clap::ValueEnum;
-use wss_results::config::tls::{CertificateKind, Group, Suite};
-use wss_results::sweep_result::PartKind;
-use wss_results::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
+use wss_analysis::sweep_result::PartKind;
+use wss_model::config::tls::{CertificateKind, Group, Suite};
+use wss_model::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
 
-use crate::leg::parts;
+use crate::child::workloads as parts;
 
 /// A common question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -149,7 +149,7 @@ fn layers() -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leg::run_options::parse;
+    use crate::child::run_options::parse;
 
     #[test]
     fn every_preset_is_made_of_configurations_that_run_understands_and_takes() {

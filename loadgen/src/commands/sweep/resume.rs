@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use wss_results::sweep_result::{self, SweepResult};
+use wss_analysis::sweep_result::{self, SweepResult};
 
 use super::options::SweepCommand;
 use super::plan::Plan;
-use crate::environment;
+use crate::setup::environment;
 
 /// The sweep of a file, ready to go on: without its last block, if that one is not whole, since its other legs ran at
 /// another time.
@@ -20,7 +20,7 @@ pub(super) fn from(path: &Path, command: &SweepCommand) -> anyhow::Result<SweepR
     ensure_same_question(&sweep, command, path)?;
     ensure_same_place(&sweep, path)?;
     let blocks = command.options.blocks.unwrap_or(sweep.blocks_planned);
-    sweep.blocks.retain(wss_results::sweep_result::Block::is_whole);
+    sweep.blocks.retain(wss_analysis::sweep_result::Block::is_whole);
     ensure!(
         blocks >= sweep.blocks.len() && blocks > 0,
         "{} has {} blocks already: --blocks can only add to them",
@@ -64,7 +64,7 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
 
 fn ensure_same_place(sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
     let (tool, machine) = (environment::tool(), environment::environment());
-    let of = |tool: &wss_results::run_result::Tool| {
+    let of = |tool: &wss_model::run_result::Tool| {
         format!("wssbench {} {} {}", tool.version, tool.git_commit.as_deref().unwrap_or("of no commit"), tool.profile)
     };
     ensure!(
@@ -74,7 +74,7 @@ fn ensure_same_place(sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
         of(&sweep.tool),
         of(&tool)
     );
-    let kind = |machine: &wss_results::run_result::Environment| {
+    let kind = |machine: &wss_model::run_result::Environment| {
         format!("{} with {} CPUs, Linux {}", machine.cpu_model, machine.cores, machine.kernel)
     };
     ensure!(

@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest, Sha1};
-use wss_results::trace_result::Direction;
-use wss_results::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
+use wss_model::trace_result::Direction;
+use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
 use wss_wire::upgrade::accept_key;
 
 /// RFC 6455 section 1.3.

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use wss_results::trace_result::{Direction, TracePhase};
+use wss_model::trace_result::{Direction, TracePhase};
 
 /// A thing that happened.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
-use wss_results::trace_result::handshake::Certificate;
+use wss_model::trace_result::handshake::Certificate;
 use wss_wire::tls::certificate_kind;
 use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, ParsedExtension, X509Certificate};

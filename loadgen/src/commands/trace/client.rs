@@ -5,18 +5,18 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use wss_results::config::CpuList;
-use wss_results::config::tls::{CostSplit, Verify};
-use wss_results::{Layer, RunConfig, TlsOptions};
-use wss_wire::layer::Target;
+use wss_model::config::CpuList;
+use wss_model::config::tls::{CostSplit, Verify};
+use wss_model::{Layer, RunConfig, TlsOptions};
 use wss_wire::machine;
+use wss_wire::target::Target;
 use wss_wire::tls::{ClientConfigs, Identity, Trust, client_config};
 
 use super::TraceCommand;
 use super::observer::Means;
 use super::secrets::Secrets;
-use crate::client_side;
-use crate::embedded::{self, Embedded};
+use crate::child::server::{self as embedded, Embedded};
+use crate::setup::client_tls as client_side;
 
 /// Sessions that are kept to resume one: a server may send several tickets.
 const SESSIONS: usize = 16;

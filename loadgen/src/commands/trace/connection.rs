@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wss_results::trace_result::{Direction, TracePhase};
+use wss_model::trace_result::{Direction, TracePhase};
 
-use super::tape::{Raw, Tape, nanoseconds};
+use super::capture::{Raw, Tape, nanoseconds};
 
 /// Bytes that a trace takes from a server: far more than a handshake and an echo have.
 const RECEIVED_MOST: usize = 1 << 20;

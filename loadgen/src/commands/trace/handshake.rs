@@ -13,7 +13,7 @@ use tls_parser::nom::multi::{length_data, many0};
 use tls_parser::nom::number::complete::{be_u8, be_u16, be_u24, be_u32};
 use tls_parser::nom::sequence::pair;
 use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake};
-use wss_results::trace_result::handshake::{Details, HandshakeMessage};
+use wss_model::trace_result::handshake::{Details, HandshakeMessage};
 use x509_parser::prelude::{FromDer, X509Name};
 
 use super::certificate::certificate;

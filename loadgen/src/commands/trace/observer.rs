@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rustls::SupportedCipherSuite;
-use wss_results::trace_result::{Content, Direction, Event, Protection, Record, What};
+use wss_model::trace_result::{Content, Direction, Event, Protection, Record, What};
 
 use super::application::{Conversation, excerpt};
+use super::capture::{Raw, Taped};
 use super::secrets::{Facts, Opener, Secrets};
-use super::tape::{Raw, Taped};
 use super::{handshake, names};
 
 /// Bytes that are shown of what is no TLS.

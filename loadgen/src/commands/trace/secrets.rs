@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use rustls::crypto::tls13::OkmBlock;
 use rustls::{CipherSuite, KeyLog, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
-use wss_results::trace_result::Direction;
+use wss_model::trace_result::Direction;
 
 /// Every nonce of TLS's AEADs has these many bytes.
 const NONCE: usize = 12;

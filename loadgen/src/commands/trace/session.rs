@@ -6,8 +6,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wss_results::trace_result::TracePhase;
-use wss_wire::layer::Target;
+use wss_model::trace_result::TracePhase;
+use wss_wire::target::Target;
 use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
 use wss_wire::websocket::{Message, OpCode, Reader, Role, Shared, WebSocketError, Writer, after_handshake};
 

@@ -1,7 +1,7 @@
 //! What the events add up to: the phases' totals, and what a reader should know.
 
-use wss_results::trace_result::handshake::Details;
-use wss_results::trace_result::{Content, Direction, Event, PhaseTotal, Protection, TracePhase, What};
+use wss_model::trace_result::handshake::Details;
+use wss_model::trace_result::{Content, Direction, Event, PhaseTotal, Protection, TracePhase, What};
 
 /// The five bytes in front of each record.
 const RECORD_HEADER: u64 = 5;

@@ -93,7 +93,7 @@ fn openmetrics_has_the_counts_and_the_quantiles_of_the_result_and_keeps_the_rule
 #[test]
 fn a_bucket_has_the_samples_up_to_its_bound() {
     let mut run = closed_run();
-    let mut histogram = crate::LatencyHistogram::new();
+    let mut histogram = wss_model::LatencyHistogram::new();
     // Of each decade: one sample up to 2, two up to 5, three up to 10.
     for us in [1_500, 3_000, 4_000, 6_000, 8_000, 9_000, 1_500_000, 3_000_000] {
         histogram.record_ns(us * 1_000);

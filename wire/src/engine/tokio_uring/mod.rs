@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use io_uring_0_6::{opcode, types};
 use rustix::net::{AddressFamily, Shutdown, SocketAddrAny, SocketFlags, SocketType, sockopt};
 use tokio::sync::mpsc;
-use wss_results::EngineKind;
+use wss_model::EngineKind;
 
 use self::operation::submit;
 use self::stream::UringStream;

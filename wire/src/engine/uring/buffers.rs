@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::types::BufRingEntry;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-use super::connection::{Buffers, Piece};
 use super::ring::Ring;
+use super::state::connection::{Buffers, Piece};
 
 /// Bytes of one: a message of 16 KiB in its TLS records (RFC 8446, 5.2) with what stands around it is received at once.
 pub(super) const LENGTH: usize = 16_896;

@@ -5,10 +5,10 @@
 //! borrowed any more, since they may run anything.
 
 mod completions;
-mod ending;
+mod current;
 #[cfg(test)]
 mod shuffle;
-mod thread;
+mod shutdown;
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,20 +21,20 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use io_uring::{cqueue, opcode, squeue, types};
-use wss_results::io_totals::IoTotals;
+use wss_model::ring_counters::IoTotals;
 
+pub(super) use self::current::{bell, start, stop, try_with, turn, with};
 #[cfg(test)]
 pub(super) use self::shuffle::set_shuffle;
-pub(super) use self::thread::{bell, start, stop, try_with, turn, with};
 use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
 use super::connect::Connecting;
-use super::connection::{Buffers, Connection, Operation, Piece, ReceiveForm};
 use super::executor::Bell;
-use super::form::{Form, SEND_FLAGS, TRY_FLAGS};
+use super::features::{Form, SEND_FLAGS, TRY_FLAGS};
 use super::pool::Pool;
 use super::ring::{Ring, Wait};
 use super::slab::{Key, Slab};
+use super::state::connection::{Buffers, Connection, Operation, Piece, ReceiveForm};
 use crate::engine::timer;
 
 /// From how far away a deadline is not waited for by the entry itself, which would arm a timer each time (2% of the CPU of

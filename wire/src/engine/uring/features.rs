@@ -13,12 +13,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 
 use io_uring::{cqueue, opcode, squeue, types};
-use wss_results::EngineKind;
+use wss_model::EngineKind;
 
 use super::buffers::{BufferRing, GROUP};
-use super::connection::Buffers;
 use super::errno::{EAGAIN, EINVAL, ENOMEM, ENOSYS, EOPNOTSUPP, EPERM};
 use super::ring::{Ring, Wait};
+use super::state::connection::Buffers;
 use crate::engine::{EngineError, Feature};
 
 /// Names features that are not to be made use of, with commas between them.

@@ -21,14 +21,14 @@
 mod accept;
 mod buffers;
 mod connect;
-mod connection;
 mod driver;
 mod errno;
 mod executor;
-mod form;
+mod features;
 mod pool;
 mod ring;
 mod slab;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -40,12 +40,12 @@ use std::num::NonZeroU64;
 use std::time::Instant;
 
 use tokio::task::JoinHandle;
-use wss_results::EngineKind;
-use wss_results::io_totals::IoTotals;
+use wss_model::EngineKind;
+use wss_model::ring_counters::IoTotals;
 
 pub(super) use self::accept::UringListener;
 use self::connect::Connect;
-pub(super) use self::form::{Form, refused};
+pub(super) use self::features::{Form, refused};
 pub(super) use self::stream::UringStream;
 use super::{Engine, EngineError, timer};
 

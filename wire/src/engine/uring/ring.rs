@@ -7,7 +7,7 @@ use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, squeue};
 
 use super::errno::{EAGAIN, EBUSY, EINTR, ETIME};
-use super::form::Form;
+use super::features::Form;
 
 /// Submissions between two entries; when they are full the ring is entered once more.
 const SUBMISSIONS: u32 = 1024;

@@ -1,6 +1,6 @@
 //! A TCP stream on the ring, as `AsyncRead` and `AsyncWrite`: the handle of a [`Connection`].
 //!
-//! [`Connection`]: super::connection::Connection
+//! [`Connection`]: super::state::connection::Connection
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use rustls::SignatureScheme;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::ProducesTickets;
-use wss_results::config::tls::{CertificateKind, Group, ProviderKind};
-use wss_results::config::{ConfigError, TlsOptions, TlsVersion};
+use wss_model::config::tls::{CertificateKind, Group, ProviderKind};
+use wss_model::config::{ConfigError, TlsOptions, TlsVersion};
 
 /// What a provider's file says.
 struct Parts {

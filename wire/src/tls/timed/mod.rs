@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use rustls::crypto::CryptoProvider;
-use wss_results::config::tls::CostSplit;
-use wss_results::server_stats::CryptoTime;
+use wss_model::config::tls::CostSplit;
+use wss_model::server_stats::CryptoTime;
 
 /// What a timed call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

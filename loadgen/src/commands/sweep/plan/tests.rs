@@ -21,7 +21,7 @@ fn labels_of(plan: &Plan) -> Vec<&str> {
 #[test]
 fn axes_make_every_combination_and_the_reference_comes_again() {
     let plan = plan(&["--layer", "tls,wss", "--engine", "all", "--parts", "echo,handshake"]).unwrap();
-    let engines = wss_results::EngineKind::ALL.len();
+    let engines = wss_model::EngineKind::ALL.len();
     assert_eq!(plan.configurations.len(), 2 * engines + 1);
     assert_eq!(plan.configurations[0].options, ["--layer=tls", "--engine=uring"]);
     let again = plan.configurations.last().unwrap();

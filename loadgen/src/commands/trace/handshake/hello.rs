@@ -9,7 +9,7 @@ use tls_parser::{
     TlsExtension, parse_tls_extension, parse_tls_extension_unknown, parse_tls_handshake_client_hello,
     parse_tls_handshake_server_hello,
 };
-use wss_results::trace_result::handshake::{ClientHello, Details, Extension, KeyShare, ServerHello};
+use wss_model::trace_result::handshake::{ClientHello, Details, Extension, KeyShare, ServerHello};
 
 use super::super::names;
 use super::super::secrets::Facts;

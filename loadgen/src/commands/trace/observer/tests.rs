@@ -5,15 +5,15 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, NoKeyLog, ServerConnection};
-use wss_results::TlsOptions;
-use wss_results::config::tls::{CertificateKind, TlsVersion};
-use wss_results::trace_result::application::Application;
-use wss_results::trace_result::handshake::Details;
-use wss_results::trace_result::{Content, Direction, Event, Protection, TracePhase, What};
+use wss_model::TlsOptions;
+use wss_model::config::tls::{CertificateKind, TlsVersion};
+use wss_model::trace_result::application::Application;
+use wss_model::trace_result::handshake::Details;
+use wss_model::trace_result::{Content, Direction, Event, Protection, TracePhase, What};
 use wss_wire::tls::{Identity, Role, ServerExtras, Trust, client_config, server_config};
 
+use super::super::capture::{Raw, Taped};
 use super::super::secrets::Secrets;
-use super::super::tape::{Raw, Taped};
 use super::{Means, observe};
 
 /// Two ends and the tape between them.

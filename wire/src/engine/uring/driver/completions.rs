@@ -6,9 +6,9 @@ use io_uring::cqueue;
 
 use super::{Driver, Entry, tag};
 use crate::engine::uring::buffers::BufferRing;
-use crate::engine::uring::connection::{Buffers, Received};
 use crate::engine::uring::errno::{EAGAIN, ENOBUFS};
 use crate::engine::uring::slab::Key;
+use crate::engine::uring::state::connection::{Buffers, Received};
 
 impl Driver {
     /// Hands out what has completed.

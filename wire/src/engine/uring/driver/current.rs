@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Driver;
-use super::ending::LINGER;
+use super::shutdown::LINGER;
 use crate::engine::uring::executor::Bell;
-use crate::engine::uring::form::Form;
+use crate::engine::uring::features::Form;
 
 /// How long the kernel may take to let go of what is cancelled.
 const CANCEL: Duration = Duration::from_secs(1);

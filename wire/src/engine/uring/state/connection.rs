@@ -10,8 +10,6 @@
 //! - Nothing that the kernel may touch is freed: while a send is on its way its buffer stays here, and a connection
 //!   whose stream is gone stays until the kernel has let go of it ([`Connection::is_done`]).
 
-mod sending;
-
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -19,31 +17,31 @@ use std::task::{Poll, Waker};
 
 use tokio::io::ReadBuf;
 
-use super::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
-use super::pool::Pool;
+use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
+use crate::engine::uring::pool::Pool;
 
 /// Bytes that may wait for being sent, besides those that are on their way: what four records of rustls' output hold.
-pub(super) const PENDING_MOST: usize = 64 * 1024;
+pub(in super::super) const PENDING_MOST: usize = 64 * 1024;
 /// Bytes received and not read above which a connection receives no more until they are.
-pub(super) const UNREAD_MOST: usize = 64 * 1024;
+pub(in super::super) const UNREAD_MOST: usize = 64 * 1024;
 
 /// Bytes in a buffer of the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) buffer: u16,
-    pub(super) start: u32,
-    pub(super) end: u32,
+pub(in super::super) struct Piece {
+    pub(in super::super) buffer: u16,
+    pub(in super::super) start: u32,
+    pub(in super::super) end: u32,
 }
 
 /// The buffers that receives fill.
-pub(super) trait Buffers {
+pub(in super::super) trait Buffers {
     fn bytes(&self, piece: Piece) -> &[u8];
     fn give_back(&mut self, buffer: u16);
 }
 
 /// How a receive goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReceiveForm {
+pub(in super::super) enum ReceiveForm {
     /// One receive for many completions, into buffers of the ring.
     Multishot,
     /// One receive, one completion, into a buffer that is the connection's.
@@ -52,18 +50,18 @@ pub(super) enum ReceiveForm {
 
 /// What came of a receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Received {
+pub(in super::super) struct Received {
     /// Bytes, zero at the end of the stream, or an error number below zero.
-    pub(super) result: i32,
+    pub(in super::super) result: i32,
     /// The buffer of the ring that was filled.
-    pub(super) buffer: Option<u16>,
+    pub(in super::super) buffer: Option<u16>,
     /// The same receive goes on.
-    pub(super) more: bool,
+    pub(in super::super) more: bool,
 }
 
 /// What the kernel is to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(in super::super) enum Operation {
     /// Receive, many times.
     ReceiveMultishot,
     /// Receive once, into [`Connection::receive_buffer`].
@@ -79,7 +77,7 @@ pub(super) enum Operation {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receive {
+pub(super) enum Receive {
     Off,
     /// With the kernel.
     On,
@@ -88,7 +86,7 @@ enum Receive {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The peer sends nothing more.
     Eof,
     /// An error number, told to the reader once.
@@ -96,7 +94,7 @@ enum End {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Send {
+pub(super) enum Send {
     Idle,
     /// Submitted as one that does not wait.
     Trying(Vec<u8>),
@@ -114,33 +112,33 @@ enum Send {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Connection {
-    form: ReceiveForm,
+pub(in super::super) struct Connection {
+    pub(super) form: ReceiveForm,
     /// A send is tried first.
-    tries: bool,
-    receive: Receive,
-    end: Option<End>,
-    inbox: VecDeque<Piece>,
+    pub(super) tries: bool,
+    pub(super) receive: Receive,
+    pub(super) end: Option<End>,
+    pub(super) inbox: VecDeque<Piece>,
     /// Received and not read, after the inbox was emptied into it; from `unread_from` on. Comes before the inbox.
-    unread: Vec<u8>,
-    unread_from: usize,
+    pub(super) unread: Vec<u8>,
+    pub(super) unread_from: usize,
     /// What a receive of its own fills.
-    filling: Vec<u8>,
-    reader: Option<Waker>,
-    pending: Vec<u8>,
-    send: Send,
-    failed: Option<i32>,
-    writer: Option<Waker>,
+    pub(super) filling: Vec<u8>,
+    pub(super) reader: Option<Waker>,
+    pub(super) pending: Vec<u8>,
+    pub(super) send: Send,
+    pub(super) failed: Option<i32>,
+    pub(super) writer: Option<Waker>,
     /// A stream holds it.
-    held: bool,
+    pub(super) held: bool,
     /// What is unsent is given up.
-    given_up: bool,
-    cancelled_send: bool,
+    pub(super) given_up: bool,
+    pub(super) cancelled_send: bool,
 }
 
 impl Connection {
     /// `tries`: whether a send can be tried, with an outcome at once, before it is made to wait for room.
-    pub(super) fn new(form: ReceiveForm, tries: bool) -> Self {
+    pub(in super::super) fn new(form: ReceiveForm, tries: bool) -> Self {
         Self {
             form,
             tries,
@@ -163,7 +161,7 @@ impl Connection {
 
     /// Fills `out` with what was received. While nothing is there, `waker` waits for it; the one that waited before
     /// is handed back through `old`, to be dropped where nothing is borrowed. Wants attention if it is pending.
-    pub(super) fn read(
+    pub(in super::super) fn read(
         &mut self,
         out: &mut ReadBuf<'_>,
         buffers: &mut impl Buffers,
@@ -212,12 +210,12 @@ impl Connection {
     }
 
     /// Whether a reader waits and nobody has asked the kernel.
-    pub(super) fn wants_receive(&self) -> bool {
+    pub(in super::super) fn wants_receive(&self) -> bool {
         self.receive == Receive::Off && self.reader.is_some()
     }
 
     /// The stream is gone: nothing more is read, and what was written is still sent. Hands back the wakers.
-    pub(super) fn release(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) -> [Option<Waker>; 2] {
+    pub(in super::super) fn release(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) -> [Option<Waker>; 2] {
         self.held = false;
         for piece in self.inbox.drain(..) {
             buffers.give_back(piece.buffer);
@@ -228,12 +226,12 @@ impl Connection {
     }
 
     /// Whether the stream is gone and the kernel has let go of everything.
-    pub(super) fn is_done(&self) -> bool {
+    pub(in super::super) fn is_done(&self) -> bool {
         !self.held && self.receive == Receive::Off && self.send == Send::Idle && !self.has_unsent()
     }
 
     /// What to ask the kernel of receiving now. Whoever calls it asks.
-    pub(super) fn want_receive(&mut self, pool: &mut Pool) -> Option<Operation> {
+    pub(in super::super) fn want_receive(&mut self, pool: &mut Pool) -> Option<Operation> {
         let full = self.unread.len() - self.unread_from >= UNREAD_MOST;
         match self.receive {
             Receive::Off if self.held && !full && self.end.is_none() && self.reader.is_some() => {
@@ -242,7 +240,7 @@ impl Connection {
                     ReceiveForm::Multishot => Operation::ReceiveMultishot,
                     ReceiveForm::OneShot => {
                         self.filling = pool.take();
-                        self.filling.resize(super::buffers::LENGTH, 0);
+                        self.filling.resize(crate::engine::uring::buffers::LENGTH, 0);
                         Operation::ReceiveOnce
                     }
                 })
@@ -256,12 +254,12 @@ impl Connection {
     }
 
     /// Where a receive of its own writes.
-    pub(super) fn receive_buffer(&mut self) -> &mut [u8] {
+    pub(in super::super) fn receive_buffer(&mut self) -> &mut [u8] {
         &mut self.filling
     }
 
     /// A receive has completed, once more or for the last time. Hands back who waits for it.
-    pub(super) fn received(&mut self, received: Received, buffers: &mut impl Buffers) -> Option<Waker> {
+    pub(in super::super) fn received(&mut self, received: Received, buffers: &mut impl Buffers) -> Option<Waker> {
         if !received.more {
             self.receive = Receive::Off;
         }
@@ -298,12 +296,12 @@ impl Connection {
     }
 
     /// Whether it has more to be read than it should have, and still receives.
-    pub(super) fn is_overfull(&self) -> bool {
+    pub(in super::super) fn is_overfull(&self) -> bool {
         self.receive == Receive::On && self.unread.len() - self.unread_from >= UNREAD_MOST
     }
 
     /// Empties the inbox into memory of the connection, so that its buffers can be filled again.
-    pub(super) fn spill(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) {
+    pub(in super::super) fn spill(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) {
         if self.inbox.is_empty() {
             return;
         }
@@ -322,7 +320,7 @@ impl Connection {
 }
 
 /// Remembers who waits.
-fn wait(waiting: &mut Option<Waker>, waker: &Waker, old: &mut Option<Waker>) {
+pub(super) fn wait(waiting: &mut Option<Waker>, waker: &Waker, old: &mut Option<Waker>) {
     if !waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
         *old = waiting.replace(waker.clone());
     }

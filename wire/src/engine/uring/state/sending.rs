@@ -4,7 +4,7 @@ use std::io;
 use std::mem;
 use std::task::{Poll, Waker};
 
-use super::{Connection, Operation, PENDING_MOST, Send, wait};
+use super::connection::{Connection, Operation, PENDING_MOST, Send, wait};
 use crate::engine::uring::errno::{EAGAIN, EINTR, EPIPE};
 use crate::engine::uring::pool::Pool;
 

@@ -9,7 +9,7 @@ use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{BOUND, driver, held, in_both_forms, let_go, listener, on_ring_in, pattern};
-use crate::engine::uring::connection::{PENDING_MOST, UNREAD_MOST};
+use crate::engine::uring::state::connection::{PENDING_MOST, UNREAD_MOST};
 use crate::engine::uring::{Form, UringStream};
 use crate::engine::{Engine, Uring, within};
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{BOUND, in_both_forms, let_go, listener, on_ring_in, pattern};
 use crate::engine::uring::Form;
 use crate::engine::uring::buffers::LENGTH;
-use crate::engine::uring::connection::PENDING_MOST;
+use crate::engine::uring::state::connection::PENDING_MOST;
 use crate::engine::{Engine, Uring, within};
 
 type E = Uring;

@@ -143,7 +143,7 @@ fn refused_by_a_filter(code: u16, says: [&'static str; 2]) {
         assert!(says.iter().all(|part| error.contains(part)), "{error}");
         let offers = offers();
         let runs: Vec<bool> = offers.iter().map(|offer| offer.form.is_ok()).collect();
-        let epoll = offers.iter().position(|offer| offer.engine == wss_results::EngineKind::Epoll).unwrap();
+        let epoll = offers.iter().position(|offer| offer.engine == wss_model::EngineKind::Epoll).unwrap();
         assert!(runs[epoll] && runs.iter().filter(|runs| **runs).count() == 1, "{offers:?}");
         crate::engine::Epoll::run(|| async {}).unwrap();
     });

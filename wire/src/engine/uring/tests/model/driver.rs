@@ -2,7 +2,7 @@
 
 use super::world::{BUFFERS, Model, Range, Sending, bytes, wake};
 use super::{EAGAIN, ECANCELED, EINTR, EPIPE, Outcome};
-use crate::engine::uring::connection::{Operation, ReceiveForm, UNREAD_MOST};
+use crate::engine::uring::state::connection::{Operation, ReceiveForm, UNREAD_MOST};
 
 impl Model {
     /// As `Driver::turn`.

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use self::world::Model;
 use crate::engine::uring::buffers::LENGTH;
-use crate::engine::uring::connection::ReceiveForm;
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, ECONNRESET, EINTR, ENOBUFS, EPIPE};
+use crate::engine::uring::state::connection::ReceiveForm;
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {

@@ -10,9 +10,9 @@ use tokio::io::ReadBuf;
 
 use super::{EAGAIN, ECANCELED, EINTR, Outcome, Step};
 use crate::engine::uring::buffers::LENGTH;
-use crate::engine::uring::connection::{Buffers, Connection, PENDING_MOST, Piece, ReceiveForm, Received};
 use crate::engine::uring::errno::ENOBUFS;
 use crate::engine::uring::pool::Pool;
+use crate::engine::uring::state::connection::{Buffers, Connection, PENDING_MOST, Piece, ReceiveForm, Received};
 
 /// Few, so that they run out.
 pub(super) const BUFFERS: u16 = 5;

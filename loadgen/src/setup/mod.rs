@@ -1,0 +1,6 @@
+//! What a run needs before it can start.
+
+pub(crate) mod admin;
+pub(crate) mod client_tls;
+pub(crate) mod environment;
+pub(crate) mod preflight;
