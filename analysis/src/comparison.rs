@@ -1,9 +1,9 @@
-//! What a comparison of two found: [`Comparison`], schema `wssbench.comparison/1`. Additions are free; names that stand
+//! What a comparison of two found: [`Comparison`], schema `wssbench.comparison/2`. Additions are free; names that stand
 //! here stay.
 //!
-//! Two arms, A and B, have their legs in blocks; the unit of all that is concluded ([`Analysis`]) is the block, never the
-//! request. A block that the machine disturbed is dropped as a whole, by signs that do not look at the ratios
-//! ([`Signs`]); it stays in the file with the reason.
+//! Two arms, A and B, have their trials in blocks; the unit of all that is concluded ([`Analysis`]) is the block, never the
+//! request. A block that the machine disturbed is dropped as a whole, by disturbance that do not look at the ratios
+//! ([`Disturbance`]); it stays in the file with the reason.
 
 mod analysis;
 mod differences;
@@ -16,17 +16,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::MIN_PAIRS;
-use crate::sweep_result::{Metric, Part, PartResult, metric_of};
+use crate::sweep_result::{Metric, WorkloadResult, WorkloadSpec, metric_of};
 use wss_model::run_result::{Environment, Negotiated, Tool};
 use wss_model::store::{self, StoreError};
 use wss_model::units::HumanDuration;
 
 pub use self::analysis::{Analysis, ComparedMetric, Role};
 pub use self::differences::{Difference, between, fields};
-pub use self::disturbance::{LIMITS, Limits, Signs};
+pub use self::disturbance::{Disturbance, LIMITS, Limits};
 
 /// Schema of [`Comparison`]. The number is the major version: a reader refuses one that it does not know.
-pub const SCHEMA: &str = "wssbench.comparison/1";
+pub const SCHEMA: &str = "wssbench.comparison/2";
 
 /// One comparison: complete, or as far as it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,14 +49,14 @@ pub struct Comparison {
     pub b: Arm,
     /// Seed of the order, and of the arrivals and payloads of every run.
     pub seed: u64,
-    /// What every leg is made of, one run each; empty of results that existed.
-    pub parts: Vec<Part>,
+    /// What every trial is made of, one run each; empty of results that existed.
+    pub workloads: Vec<WorkloadSpec>,
     /// Blocks that were asked for, at most.
     pub blocks_planned: usize,
-    /// How long each leg of a block sends before it waits for the others, if they were run at the same time; null if one
+    /// How long each trial of a block sends before it waits for the others, if they were run at the same time; null if one
     /// was run after the other.
     #[serde(default)]
-    pub turns: Option<HumanDuration>,
+    pub interleave: Option<HumanDuration>,
     /// Length of the intervals of the primary figures, in percent, at which it was to end before.
     pub until_width_percent: Option<f64>,
     /// Blocks that were run, the last one perhaps in part.
@@ -80,9 +80,9 @@ pub struct Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Legs of two, run for it.
+    /// Trials of two, run for it.
     Ab,
-    /// Legs of one and of its copy, run for it: whatever is found is noise.
+    /// Trials of one and of its copy, run for it: whatever is found is noise.
     Aa,
     /// Results that existed, paired in their order.
     Files,
@@ -93,7 +93,7 @@ pub enum Kind {
 pub struct Arm {
     /// What tells it from the other, as it was asked for.
     pub label: String,
-    /// Options of `wssbench run` that it adds to those of the parts, `--option=value` each; of results that existed all
+    /// Options of `wssbench run` that it adds to those of the workloads, `--option=value` each; of results that existed all
     /// that are not the defaults.
     pub options: Vec<String>,
     /// The programs that have their turns as it, or measured it.
@@ -107,21 +107,21 @@ pub struct Arm {
 pub struct Program {
     /// Its file's name.
     pub name: String,
-    /// What it says of itself; null before its first leg.
+    /// What it says of itself; null before its first trial.
     pub tool: Option<Tool>,
 }
 
 /// A or B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Side {
+pub enum ArmLabel {
     /// What the other is compared with.
     A,
     /// What is compared with it.
     B,
 }
 
-impl fmt::Display for Side {
+impl fmt::Display for ArmLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::A => "A",
@@ -130,39 +130,39 @@ impl fmt::Display for Side {
     }
 }
 
-/// Legs of both, close together in time.
+/// Trials of both, close together in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Block {
     /// From 1.
     pub number: usize,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// Whose turn it is, in order: ABBA or BAAB; of results that existed AB. Of legs that take turns within the block the
+    /// Whose turn it is, in order: ABBA or BAAB; of results that existed AB. Of trials that take turns within the block the
     /// order in which they were started.
-    pub order: Vec<Side>,
-    /// The legs, as far as they were run, in that order.
-    pub legs: Vec<Leg>,
+    pub order: Vec<ArmLabel>,
+    /// The trials, as far as they were run, in that order.
+    pub trials: Vec<Trial>,
     /// What the machine did meanwhile; absent of results that existed.
-    pub signs: Option<Signs>,
+    pub disturbance: Option<Disturbance>,
     /// Why it is in no figure, if it is not.
     pub dropped: Option<String>,
 }
 
 /// One turn of one of the two.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Leg {
+pub struct Trial {
     /// Whose.
-    pub side: Side,
+    pub side: ArmLabel,
     /// Index of the program in [`Arm::programs`].
     pub program: usize,
     /// Id of the run, if it existed before.
     pub run: Option<String>,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// What fixed work took before it, the same for every leg, nanoseconds.
+    /// What fixed work took before it, the same for every trial, nanoseconds.
     pub control_ns: Option<f64>,
-    /// Its parts, in their order.
-    pub parts: Vec<PartResult>,
+    /// Its workloads, in their order.
+    pub workloads: Vec<WorkloadResult>,
 }
 
 impl Comparison {
@@ -172,7 +172,7 @@ impl Comparison {
         for (block, reason) in self.blocks.iter_mut().zip(dropped) {
             block.dropped = reason;
         }
-        for side in [Side::A, Side::B] {
+        for side in [ArmLabel::A, ArmLabel::B] {
             let negotiated = analysis::negotiated(&self.blocks, side);
             self.arm_mut(side).negotiated = negotiated;
         }
@@ -182,48 +182,49 @@ impl Comparison {
     }
 
     /// One of the two.
-    pub fn arm(&self, side: Side) -> &Arm {
+    pub fn arm(&self, side: ArmLabel) -> &Arm {
         match side {
-            Side::A => &self.a,
-            Side::B => &self.b,
+            ArmLabel::A => &self.a,
+            ArmLabel::B => &self.b,
         }
     }
 
     /// One of the two.
-    pub fn arm_mut(&mut self, side: Side) -> &mut Arm {
+    pub fn arm_mut(&mut self, side: ArmLabel) -> &mut Arm {
         match side {
-            Side::A => &mut self.a,
-            Side::B => &mut self.b,
+            ArmLabel::A => &mut self.a,
+            ArmLabel::B => &mut self.b,
         }
     }
 
-    /// Blocks of which every leg was run and nothing speaks against.
+    /// Blocks of which every trial was run and nothing speaks against.
     pub fn used_blocks(&self) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(|block| block.dropped.is_none() && block.is_whole())
     }
 
-    /// The logarithm of B ÷ A in each block that has both: of the geometric means of either's legs.
+    /// The logarithm of B ÷ A in each block that has both: of the geometric means of either's trials.
     pub fn log_ratios(&self, metric: Metric) -> Vec<f64> {
-        self.used_blocks().filter_map(|block| block.contrast(metric, |leg, _| leg.side == Side::B)).collect()
+        self.used_blocks().filter_map(|block| block.contrast(metric, |trial, _| trial.side == ArmLabel::B)).collect()
     }
 
-    /// What is 0 but for noise. In each block: one leg of A and one of B against the other two. Of results that existed,
+    /// What is 0 but for noise. In each block: one trial of A and one of B against the other two. Of results that existed,
     /// one of each a block: a result of one side against the next one of the same side, in half as many pairs. It has as
-    /// many legs above and below the line as [`Self::log_ratios`], and so the same noise.
+    /// many trials above and below the line as [`Self::log_ratios`], and so the same noise.
     pub fn log_floor(&self, metric: Metric) -> Vec<f64> {
         if self.kind == Kind::Files {
             let blocks: Vec<&Block> = self.used_blocks().collect();
-            let of = |block: &Block, side: Side| block.legs.iter().find(|leg| leg.side == side)?.log(metric);
-            let pairs = blocks.chunks_exact(2).zip([Side::A, Side::B].into_iter().cycle());
+            let of = |block: &Block, side: ArmLabel| block.trials.iter().find(|trial| trial.side == side)?.log(metric);
+            let pairs = blocks.chunks_exact(2).zip([ArmLabel::A, ArmLabel::B].into_iter().cycle());
             return pairs.filter_map(|(pair, side)| Some(of(pair[0], side)? - of(pair[1], side)?)).collect();
         }
         let floor = |block: &Block| {
-            if block.legs.len() != 4 {
+            if block.trials.len() != 4 {
                 return None;
             }
-            // First leg with second in one block, with third in the next: what drifts falls out over the blocks.
+            // First trial with second in one block, with third in the next: what drifts falls out over the blocks.
             let partner = if block.number.is_multiple_of(2) { 1 } else { 2 };
-            let over = |_: &Leg, index: usize| (index == 0 || index == partner) != (block.number / 2).is_multiple_of(2);
+            let over =
+                |_: &Trial, index: usize| (index == 0 || index == partner) != (block.number / 2).is_multiple_of(2);
             block.contrast(metric, over)
         };
         self.used_blocks().filter_map(floor).collect()
@@ -244,32 +245,32 @@ impl Comparison {
 }
 
 impl Block {
-    /// Whether every leg had its turn.
+    /// Whether every trial had its turn.
     pub fn is_whole(&self) -> bool {
-        self.legs.len() == self.order.len() && !self.legs.is_empty()
+        self.trials.len() == self.order.len() && !self.trials.is_empty()
     }
 
-    /// Mean logarithm over the legs that are above the line less that of the others; `None` unless all have the figure.
-    fn contrast(&self, metric: Metric, above: impl Fn(&Leg, usize) -> bool) -> Option<f64> {
+    /// Mean logarithm over the trials that are above the line less that of the others; `None` unless all have the figure.
+    fn contrast(&self, metric: Metric, above: impl Fn(&Trial, usize) -> bool) -> Option<f64> {
         let (mut over, mut under) = (Vec::new(), Vec::new());
-        for (index, leg) in self.legs.iter().enumerate() {
-            if above(leg, index) { &mut over } else { &mut under }.push(leg.log(metric)?);
+        for (index, trial) in self.trials.iter().enumerate() {
+            if above(trial, index) { &mut over } else { &mut under }.push(trial.log(metric)?);
         }
         let mean = |logs: &[f64]| logs.iter().sum::<f64>() / logs.len() as f64;
         (!over.is_empty() && !under.is_empty()).then(|| mean(&over) - mean(&under))
     }
 }
 
-impl Leg {
+impl Trial {
     /// The logarithm of a figure, if it has it.
     fn log(&self, metric: Metric) -> Option<f64> {
-        metric_of(&self.parts, metric).filter(|value| *value > 0.0).map(f64::ln)
+        metric_of(&self.workloads, metric).filter(|value| *value > 0.0).map(f64::ln)
     }
 }
 
 /// JSON Schema, draft 2020-12, of a comparison's file; what holds for [`wss_model::schema::run_schema`] holds for it.
 ///
-/// The same as the committed `results/schema/wssbench.comparison-1.json`.
+/// The same as the committed `results/schema/wssbench.comparison-2.json`.
 pub fn schema() -> serde_json::Value {
     wss_model::schema::of_file::<Comparison>()
 }

@@ -1,4 +1,4 @@
-//! Deterministic signals: what was counted, of what, how far two counts of the same thing lie apart, and which of two
+//! Deterministic signals: what was pluralize, of what, how far two counts of the same thing lie apart, and which of two
 //! builds lies further apart than that.
 
 use std::fmt::{self, Write as _};
@@ -11,7 +11,7 @@ use crate::statistics::median;
 use wss_model::store::{self, StoreError};
 
 /// Names the form of a file of counts; a change that breaks readers changes the number.
-pub const SCHEMA: &str = "wssbench.counts/1";
+pub const SCHEMA: &str = "wssbench.counts/2";
 
 /// One signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -163,7 +163,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// JSON Schema, draft 2020-12, of a file of counts; the same as the committed `results/schema/wssbench.counts-1.json`.
+/// JSON Schema, draft 2020-12, of a file of counts; the same as the committed `results/schema/wssbench.counts-2.json`.
 pub fn schema() -> serde_json::Value {
     wss_model::schema::of_file::<Counts>()
 }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_committed_schema_is_the_one_of_the_types() {
-        wss_model::schema::assert_committed("wssbench.counts-1.json", &schema());
+        wss_model::schema::assert_committed("wssbench.counts-2.json", &schema());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::sweep_result::Metric;
 pub use self::policy::{Date, Direction, Policy, PolicyError, Rule, Severity, Statistic, Waiver};
 
 /// Schema of [`Verdicts`].
-pub const SCHEMA: &str = "wssbench.gate/1";
+pub const SCHEMA: &str = "wssbench.gate/2";
 
 /// One comparison under the policy.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub struct Scenario<'a> {
 
 /// JSON Schema, draft 2020-12, of what `wssbench gate --json` prints.
 ///
-/// The same as the committed `results/schema/wssbench.gate-1.json`.
+/// The same as the committed `results/schema/wssbench.gate-2.json`.
 pub fn schema() -> serde_json::Value {
     wss_model::schema::of::<Verdicts>()
 }

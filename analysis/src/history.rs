@@ -1,4 +1,4 @@
-//! What changed over months: one line a comparison, in JSON Lines, schema `wssbench.history/1`.
+//! What changed over months: one line a comparison, in JSON Lines, schema `wssbench.history/2`.
 //!
 //! A line has ratios to a pinned reference build and never a time: what the machine did that day is in both and falls
 //! out. Lines are only ever appended ([`append`]), and a line that cannot be read is told and kept ([`read`]). What was
@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::comparison::{Arm, Comparison, Kind};
 use wss_model::run_result::Environment;
-use wss_model::text::phrases::sort_of_handshake;
+use wss_model::text::phrases::describe_handshake;
 
 pub use self::file::{Added, BadLine, History, HistoryError, append, read};
 pub use self::series::{Point, Series, Trend, series};
 
 /// Schema of a line. The number is the major version: a reader keeps a line of one that it does not know and tells it.
-pub const SCHEMA: &str = "wssbench.history/1";
+pub const SCHEMA: &str = "wssbench.history/2";
 
 /// One comparison, as a line has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct Entry {
     pub candidate: Build,
     /// What it was compared with: A, the pinned one.
     pub reference: Build,
-    /// What each leg was: its parts with their options, those of the arms, and what was negotiated.
+    /// What each trial was: its workloads with their options, those of the arms, and what was negotiated.
     pub measured: String,
     /// The machine.
     pub environment: Fingerprint,
@@ -210,20 +210,21 @@ impl Fingerprint {
     }
 }
 
-/// What each leg was, in one line.
+/// What each trial was, in one line.
 fn measured(comparison: &Comparison) -> String {
     let with = |name: String, options: &[String]| match options {
         [] => name,
         options => format!("{name} {}", options.join(" ")),
     };
-    let parts = comparison.parts.iter().map(|part| with(part.kind.to_string(), &part.options));
+    let workloads = comparison.workloads.iter().map(|workload| with(workload.kind.to_string(), &workload.options));
     // A seed says in which order it was done, and not what.
     let options = |of: &[String]| of.iter().filter(|one| !one.starts_with("--seed")).cloned().collect::<Vec<_>>();
     let arms = [("A", &comparison.a), ("B", &comparison.b)]
         .into_iter()
         .filter(|(_, arm)| !arm.options.is_empty())
         .map(|(name, arm)| with(name.to_owned(), &options(&arm.options)));
-    joined(parts.chain(arms).chain(comparison.b.negotiated.iter().map(sort_of_handshake)), "; ").unwrap_or_default()
+    joined(workloads.chain(arms).chain(comparison.b.negotiated.iter().map(describe_handshake)), "; ")
+        .unwrap_or_default()
 }
 
 /// Each once, in order; `None` of none.
@@ -244,7 +245,7 @@ pub fn default_path() -> PathBuf {
 
 /// JSON Schema, draft 2020-12, of a line; what holds for [`wss_model::schema::run_schema`] holds for it.
 ///
-/// The same as the committed `results/schema/wssbench.history-1.json`.
+/// The same as the committed `results/schema/wssbench.history-2.json`.
 pub fn schema() -> serde_json::Value {
     wss_model::schema::of::<Entry>()
 }

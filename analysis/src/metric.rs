@@ -1,4 +1,4 @@
-//! What a leg is made of ([`PartKind`]), what is compared ([`Metric`]), and how the one comes from the other
+//! What a trial is made of ([`Workload`]), what is compared ([`Metric`]), and how the one comes from the other
 //! ([`measure`]).
 
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use wss_model::run_result::RunResult;
 
-/// A part of a leg: one run.
+/// A workload of a trial: one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum PartKind {
+pub enum Workload {
     /// Handshakes one after the other, as fast as they complete
     Handshake,
     /// Small messages on a few connections, as fast as they are echoed
@@ -26,8 +26,8 @@ pub enum PartKind {
     Paced,
 }
 
-impl PartKind {
-    /// All of them, in the order in which a leg has them.
+impl Workload {
+    /// All of them, in the order in which a trial has them.
     pub const ALL: [Self; 5] = [Self::Handshake, Self::Echo, Self::Crowd, Self::Bulk, Self::Paced];
 
     /// The name on the command line and in JSON.
@@ -42,13 +42,13 @@ impl PartKind {
     }
 }
 
-impl fmt::Display for PartKind {
+impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-/// A figure of a leg.
+/// A figure of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -177,8 +177,8 @@ impl Metric {
         }
     }
 
-    /// The part that measures it.
-    pub const fn part(self) -> PartKind {
+    /// The workload that measures it.
+    pub const fn workload(self) -> Workload {
         match self {
             Self::ServerCpuHandshakeUs
             | Self::ClientCpuHandshakeUs
@@ -188,24 +188,24 @@ impl Metric {
             | Self::HandshakeP90Us
             | Self::HandshakeP99Us
             | Self::HandshakeSentBytes
-            | Self::HandshakeReceivedBytes => PartKind::Handshake,
+            | Self::HandshakeReceivedBytes => Workload::Handshake,
             Self::EchoP50Us
             | Self::EchoP90Us
             | Self::EchoP99Us
             | Self::EchoesPerS
             | Self::EchoServerRssBytes
             | Self::ServerCpuMessageUs
-            | Self::ClientCpuMessageUs => PartKind::Echo,
+            | Self::ClientCpuMessageUs => Workload::Echo,
             Self::CrowdP50Us
             | Self::CrowdEchoesPerS
             | Self::CrowdServerCpuMessageUs
-            | Self::CrowdClientCpuMessageUs => PartKind::Crowd,
+            | Self::CrowdClientCpuMessageUs => Workload::Crowd,
             Self::BulkGbPerS
             | Self::BulkServerNsPerByte
             | Self::BulkClientNsPerByte
-            | Self::BulkServerAeadNsPerByte => PartKind::Bulk,
+            | Self::BulkServerAeadNsPerByte => Workload::Bulk,
             Self::PacedP50Us | Self::PacedP99Us | Self::PacedServerCpuMessageUs | Self::PacedClientCpuMessageUs => {
-                PartKind::Paced
+                Workload::Paced
             }
         }
     }
@@ -228,9 +228,13 @@ impl Metric {
     }
 }
 
-/// What a run says as this part of a leg.
-pub fn measure(part: PartKind, run: &RunResult) -> BTreeMap<Metric, Option<f64>> {
-    Metric::ALL.into_iter().filter(|metric| metric.part() == part).map(|metric| (metric, value(metric, run))).collect()
+/// What a run says as this workload of a trial.
+pub fn measure(workload: Workload, run: &RunResult) -> BTreeMap<Metric, Option<f64>> {
+    Metric::ALL
+        .into_iter()
+        .filter(|metric| metric.workload() == workload)
+        .map(|metric| (metric, value(metric, run)))
+        .collect()
 }
 
 fn value(metric: Metric, run: &RunResult) -> Option<f64> {
@@ -278,20 +282,20 @@ mod tests {
             assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
             assert_eq!(metric as usize, index);
         }
-        for part in PartKind::ALL {
-            assert_eq!(serde_json::to_value(part).unwrap(), part.name());
-            assert_eq!(part.to_possible_value().unwrap().get_name(), part.name());
+        for workload in Workload::ALL {
+            assert_eq!(serde_json::to_value(workload).unwrap(), workload.name());
+            assert_eq!(workload.to_possible_value().unwrap().get_name(), workload.name());
         }
     }
 
     #[test]
-    fn a_run_gives_the_metrics_of_its_part_and_no_others() {
-        let found = measure(PartKind::Handshake, &handshake_run());
-        assert!(found.keys().all(|metric| metric.part() == PartKind::Handshake) && found.len() == 9);
+    fn a_run_gives_the_metrics_of_its_workload_and_no_others() {
+        let found = measure(Workload::Handshake, &handshake_run());
+        assert!(found.keys().all(|metric| metric.workload() == Workload::Handshake) && found.len() == 9);
         let server = handshake_run().handshake.server_cpu_ns.unwrap();
         assert_eq!(found[&Metric::ServerCpuHandshakeUs], Some(server / 1e3));
         assert_eq!(found[&Metric::HandshakesPerSPerCore], Some(1e9 / server));
-        let found = measure(PartKind::Bulk, &echo_run());
+        let found = measure(Workload::Bulk, &echo_run());
         assert_eq!(found[&Metric::BulkServerNsPerByte], Some(21_300.0 / 64.0));
         assert_eq!(found[&Metric::BulkGbPerS], Some(9_999.4 * 64.0 / 1e9));
     }
@@ -300,10 +304,10 @@ mod tests {
     fn what_a_run_does_not_tell_is_missing_and_not_zero() {
         let mut run = echo_run();
         (run.handshake.server_cpu_ns, run.handshake.client_cpu_ns) = (None, Some(f64::NAN));
-        let found = measure(PartKind::Handshake, &run);
+        let found = measure(Workload::Handshake, &run);
         assert_eq!(found[&Metric::ServerCpuHandshakeUs], None);
         assert_eq!(found[&Metric::ClientCpuHandshakeUs], None);
         run.echo = None;
-        assert!(measure(PartKind::Echo, &run).values().all(Option::is_none));
+        assert!(measure(Workload::Echo, &run).values().all(Option::is_none));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Two configurations ran once in every block, seconds apart, so that what changes on a machine from minute to minute
 //! is in both and falls out of their ratio. From one ratio a block come the Hodges–Lehmann centre and the interval of
-//! the Wilcoxon signed-rank test: neither assumes a normal distribution, and a leg that was disturbed moves both by
+//! the Wilcoxon signed-rank test: neither assumes a normal distribution, and a trial that was disturbed moves both by
 //! little. Everything here is arithmetic on numbers; nothing here knows what they measure.
 //!
 //! Sources: Hodges and Lehmann, *Estimates of location based on rank tests*, 1963; Hollander, Wolfe and Chicken,

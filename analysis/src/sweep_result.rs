@@ -1,6 +1,6 @@
-//! What a sweep found: [`SweepResult`], schema `wssbench.sweep/1`. Additions are free; names that stand here stay.
+//! What a sweep found: [`SweepResult`], schema `wssbench.sweep/2`. Additions are free; names that stand here stay.
 //!
-//! Every block is kept with every leg, so that whatever is concluded from them ([`Analysis`]) can be concluded again.
+//! Every block is kept with every trial, so that whatever is concluded from them ([`Analysis`]) can be concluded again.
 
 mod analysis;
 mod security;
@@ -19,10 +19,10 @@ use wss_model::units::HumanDuration;
 
 pub use self::analysis::{Analysis, MetricSummary, Order, Summary};
 pub use self::security::{Security, security};
-pub use crate::metric::{Metric, PartKind, measure};
+pub use crate::metric::{Metric, Workload, measure};
 
 /// Schema of [`SweepResult`]. The number is the major version: a reader refuses one that it does not know.
-pub const SCHEMA: &str = "wssbench.sweep/1";
+pub const SCHEMA: &str = "wssbench.sweep/2";
 
 /// One sweep: complete, or as far as it came.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,8 +41,8 @@ pub struct SweepResult {
     pub preset: Option<String>,
     /// Seed of the order, and of the arrivals and payloads of every run.
     pub seed: u64,
-    /// What every leg is made of, in this order: one run each, with a server process of its own.
-    pub parts: Vec<Part>,
+    /// What every trial is made of, in this order: one run each, with a server process of its own.
+    pub workloads: Vec<WorkloadSpec>,
     /// What was compared, numbered from 1; the last one is the reference once more.
     pub configurations: Vec<Configuration>,
     /// Number of the configuration that the others are compared with.
@@ -51,15 +51,15 @@ pub struct SweepResult {
     pub impossible: Vec<Impossible>,
     /// Blocks that were asked for.
     pub blocks_planned: usize,
-    /// How long each leg of a block sends before it waits for the others, if they were run at the same time; null if one
+    /// How long each trial of a block sends before it waits for the others, if they were run at the same time; null if one
     /// was run after the other.
     #[serde(default)]
-    pub turns: Option<HumanDuration>,
+    pub interleave: Option<HumanDuration>,
     /// Blocks that were run, the last one perhaps in part.
     pub blocks: Vec<Block>,
     /// What follows from the blocks.
     pub analysis: Analysis,
-    /// Whether all of it was run and every leg is valid.
+    /// Whether all of it was run and every trial is valid.
     pub valid: bool,
     /// Why not: sentences.
     pub invalid_because: Vec<String>,
@@ -67,11 +67,11 @@ pub struct SweepResult {
     pub interrupted: bool,
 }
 
-/// A part of every leg.
+/// A workload of every trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Part {
+pub struct WorkloadSpec {
     /// What it measures.
-    pub kind: PartKind,
+    pub kind: Workload,
     /// Options of `wssbench run` that make it so; those of a configuration win over them.
     pub options: Vec<String>,
 }
@@ -85,7 +85,7 @@ pub struct Configuration {
     pub label: String,
     /// Options of `wssbench run`, `--option=value` each.
     pub options: Vec<String>,
-    /// The same as they are understood, with every default; what a part sets is not in it.
+    /// The same as they are understood, with every default; what a workload sets is not in it.
     pub config: RunConfig,
     /// This is the configuration with that number once more: what differs between the two is noise.
     pub repeats: Option<usize>,
@@ -109,28 +109,28 @@ pub struct Block {
     pub started_at: String,
     /// Numbers of the configurations in the order in which they were run, or started to run at the same time.
     pub order: Vec<usize>,
-    /// Their legs, as far as they were run, in that order.
-    pub legs: Vec<Leg>,
+    /// Their trials, as far as they were run, in that order.
+    pub trials: Vec<Trial>,
 }
 
 /// One turn of one configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Leg {
+pub struct Trial {
     /// Number of the configuration.
     pub configuration: usize,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// Whether all of its parts are valid.
+    /// Whether all of its workloads are valid.
     pub valid: bool,
-    /// Its parts, in their order.
-    pub parts: Vec<PartResult>,
+    /// Its workloads, in their order.
+    pub workloads: Vec<WorkloadResult>,
 }
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PartResult {
+pub struct WorkloadResult {
     /// What it measured.
-    pub kind: PartKind,
+    pub kind: Workload,
     /// Whether its figures count.
     pub valid: bool,
     /// Why not: what its result says, or why there is none.
@@ -142,7 +142,7 @@ pub struct PartResult {
     pub disturbed: bool,
     /// What was negotiated, seen from the client, with how often.
     pub negotiated: Vec<NegotiatedCount>,
-    /// What it found; null is what it could not tell. Those of a part that is not valid are in no ratio.
+    /// What it found; null is what it could not tell. Those of a workload that is not valid are in no ratio.
     pub metrics: BTreeMap<Metric, Option<f64>>,
 }
 
@@ -159,9 +159,9 @@ impl SweepResult {
         self.configurations.iter().find(|configuration| configuration.number == number)
     }
 
-    /// All legs of a configuration.
-    pub fn legs_of(&self, number: usize) -> impl Iterator<Item = &Leg> {
-        self.blocks.iter().flat_map(|block| &block.legs).filter(move |leg| leg.configuration == number)
+    /// All trials of a configuration.
+    pub fn trials_of(&self, number: usize) -> impl Iterator<Item = &Trial> {
+        self.blocks.iter().flat_map(|block| &block.trials).filter(move |trial| trial.configuration == number)
     }
 
     /// Blocks in which every configuration had its turn.
@@ -173,33 +173,33 @@ impl SweepResult {
 impl Block {
     /// Whether every configuration had its turn.
     pub fn is_whole(&self) -> bool {
-        self.legs.len() == self.order.len()
+        self.trials.len() == self.order.len()
     }
 }
 
-impl Leg {
-    /// What its part found, if that part is valid.
+impl Trial {
+    /// What its workload found, if that workload is valid.
     pub fn metric(&self, metric: Metric) -> Option<f64> {
-        metric_of(&self.parts, metric)
+        metric_of(&self.workloads, metric)
     }
 
-    /// Adds what its next part has come to.
-    pub fn add(&mut self, part: PartResult) {
-        self.valid &= part.valid;
-        self.parts.push(part);
+    /// Adds what its next workload has come to.
+    pub fn add(&mut self, workload: WorkloadResult) {
+        self.valid &= workload.valid;
+        self.workloads.push(workload);
     }
 
     /// Why it is not valid, if it is not: the first reason.
     pub fn first_reason(&self) -> Option<String> {
-        let part = self.parts.iter().find(|part| !part.valid)?;
-        let reason = part.invalid_because.first().map_or("it does not say why", String::as_str);
-        Some(format!("{}: {reason}", part.kind))
+        let workload = self.workloads.iter().find(|workload| !workload.valid)?;
+        let reason = workload.invalid_because.first().map_or("it does not say why", String::as_str);
+        Some(format!("{}: {reason}", workload.kind))
     }
 }
 
-impl PartResult {
-    /// What a run says as a part of that sort.
-    pub fn of(kind: PartKind, run: &RunResult) -> Self {
+impl WorkloadResult {
+    /// What a run says as a workload of that sort.
+    pub fn of(kind: Workload, run: &RunResult) -> Self {
         Self {
             kind,
             valid: run.valid,
@@ -212,15 +212,15 @@ impl PartResult {
     }
 }
 
-/// What a leg's part found, if that part is valid.
-pub fn metric_of(parts: &[PartResult], metric: Metric) -> Option<f64> {
-    let part = parts.iter().find(|part| part.kind == metric.part())?;
-    part.metrics.get(&metric).copied().flatten().filter(|_| part.valid)
+/// What a trial's workload found, if that workload is valid.
+pub fn metric_of(workloads: &[WorkloadResult], metric: Metric) -> Option<f64> {
+    let workload = workloads.iter().find(|workload| workload.kind == metric.workload())?;
+    workload.metrics.get(&metric).copied().flatten().filter(|_| workload.valid)
 }
 
 /// JSON Schema, draft 2020-12, of a sweep's file; what holds for [`wss_model::schema::run_schema`] holds for it.
 ///
-/// The same as the committed `results/schema/wssbench.sweep-1.json`.
+/// The same as the committed `results/schema/wssbench.sweep-2.json`.
 pub fn schema() -> serde_json::Value {
     wss_model::schema::of_file::<SweepResult>()
 }

@@ -10,8 +10,8 @@ use wss_model::config::{Arrivals, Mode};
 use wss_model::latency::{HIGHEST_NS, Latency};
 use wss_model::named_latency;
 use wss_model::run_result::{ErrorCount, Negotiated, NegotiatedCount, RunResult};
-use wss_model::text::phrases::{counted, one_line, sort_of_handshake};
-use wss_model::text::quantity::{count, percent_to, rate_to, time, time_to, told_apart, total};
+use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
+use wss_model::text::quantity::{count, distinguishable, percent_to, rate_to, time, time_to, total};
 use wss_model::units::Rate;
 
 /// CPU utilisation of the generator's threads, 0 to 1, above which an open loop is no longer trusted: with less to
@@ -145,7 +145,7 @@ impl Phase<'_> {
     fn generator_cpu(&self) -> Option<String> {
         self.asked_per_s()?;
         let used = self.generator_cpu.filter(|&used| used > MAX_GENERATOR_CPU)?;
-        let (used, limit) = told_apart(used * 100.0, MAX_GENERATOR_CPU * 100.0, percent_to);
+        let (used, limit) = distinguishable(used * 100.0, MAX_GENERATOR_CPU * 100.0, percent_to);
         let plural = self.plural;
         Some(format!(
             "{plural}: the generator used {used} of its CPU (limit {limit}): it, not the server, set the pace"
@@ -164,7 +164,7 @@ impl Phase<'_> {
         if late_ns as f64 <= limit_ns {
             return None;
         }
-        let (late, limit) = told_apart(late_ns as f64, limit_ns, time_to);
+        let (late, limit) = distinguishable(late_ns as f64, limit_ns, time_to);
         Some(format!(
             "{}: the generator was late by {late} ({name}; limit {limit}, where the median {} is {}): \
              part of the latencies is its own",
@@ -183,7 +183,7 @@ impl Phase<'_> {
         }
         let mut short = Vec::new();
         let by_number = self.completed as f64 / self.planned as f64;
-        let (of_number, limit) = told_apart(by_number * 100.0, MIN_ACHIEVED * 100.0, percent_to);
+        let (of_number, limit) = distinguishable(by_number * 100.0, MIN_ACHIEVED * 100.0, percent_to);
         if by_number < MIN_ACHIEVED {
             short.push(format!(
                 "only {} of {} planned were completed ({of_number}, limit {limit})",
@@ -192,9 +192,9 @@ impl Phase<'_> {
             ));
         }
         let by_rate = self.rate_per_s / asked_per_s;
-        let (of_rate, limit) = told_apart(by_rate * 100.0, MIN_ACHIEVED * 100.0, percent_to);
+        let (of_rate, limit) = distinguishable(by_rate * 100.0, MIN_ACHIEVED * 100.0, percent_to);
         if self.judge_rate && by_rate < MIN_ACHIEVED {
-            let (achieved, asked) = told_apart(self.rate_per_s, asked_per_s, rate_to);
+            let (achieved, asked) = distinguishable(self.rate_per_s, asked_per_s, rate_to);
             short.push(format!("only {achieved}/s of {asked}/s were achieved ({of_rate}, limit {limit})"));
         }
         (!short.is_empty()).then(|| format!("{}: {}", self.plural, short.join(", and ")))
@@ -225,7 +225,7 @@ fn errors(errors: &[ErrorCount], of: &str) -> Option<String> {
         .collect();
     let others = total(kinds.iter().skip(NAMED_IN_A_SENTENCE).map(|error| error.count));
     let others = if others > 0 { format!(", {} of other kinds", count(others)) } else { String::new() };
-    (all > 0).then(|| format!("{}{of} (limit 0): {}{others}", counted(all, "error"), named.join(", ")))
+    (all > 0).then(|| format!("{}{of} (limit 0): {}{others}", pluralize(all, "error"), named.join(", ")))
 }
 
 /// A sample beyond the histogram's end is in no percentile: all of them are then lower than what was measured.
@@ -259,7 +259,7 @@ fn negotiated(result: &RunResult) -> Option<String> {
         .into_iter()
         .filter(|(_, (client, server))| client != server)
         .map(|(sort, (client, server))| {
-            format!("{}: client {}, server {}", sort_of_handshake(sort), count(client), count(server))
+            format!("{}: client {}, server {}", describe_handshake(sort), count(client), count(server))
         })
         .collect();
     let more = differing.len().saturating_sub(NAMED_IN_A_SENTENCE);
@@ -270,7 +270,7 @@ fn negotiated(result: &RunResult) -> Option<String> {
 
 fn steal(result: &RunResult) -> Option<String> {
     let steal = result.environment.steal_percent;
-    let (told, limit) = told_apart(steal, MAX_STEAL_PERCENT, percent_to);
+    let (told, limit) = distinguishable(steal, MAX_STEAL_PERCENT, percent_to);
     (steal > MAX_STEAL_PERCENT)
         .then(|| format!("the hypervisor kept {told} of the CPU time for others (limit {limit}): measure again"))
 }

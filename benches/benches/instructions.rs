@@ -2,7 +2,7 @@
 //! side in a process of its own under callgrind: [`wss_benches::instructions`]. No clock is read, so that a machine
 //! that others share counts as well as a quiet one; the floor is what repeats differ by.
 //!
-//! Where valgrind is missing nothing is counted, which is said. With `cargo test` each is counted once, of a few.
+//! Where valgrind is missing nothing is pluralize, which is said. With `cargo test` each is counted once, of a few.
 
 use std::process::ExitCode;
 

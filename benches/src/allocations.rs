@@ -1,5 +1,5 @@
 //! Allocations of each subject and side. A program that counts them has stats_alloc as its global allocator; without it
-//! nothing is counted, which [`count`] tells.
+//! nothing is pluralize, which [`count`] tells.
 
 use std::alloc::System;
 

@@ -1,8 +1,8 @@
-//! The comparison as a whole: in which order the servers have their turns, all legs, the file they go to, and the
+//! The comparison as a whole: in which order the servers have their turns, all trials, the file they go to, and the
 //! medians and ratios made of them.
 //!
-//! A ratio is made of pairs of legs of the same round, which ran seconds apart: what changes on a machine from minute
-//! to minute is in both and falls out ([`paired_ratio`]). Legs that are not valid are kept, counted and shown, and are
+//! A ratio is made of pairs of trials of the same round, which ran seconds apart: what changes on a machine from minute
+//! to minute is in both and falls out ([`paired_ratio`]). Trials that are not valid are kept, counted and shown, and are
 //! part of no median and no ratio.
 
 use std::fs::{self, File, Permissions};
@@ -16,7 +16,7 @@ use wss_analysis::statistics::{Ratio, median, paired_ratio};
 use wss_model::run_result::{Environment, Tool};
 use wss_model::{Rate, Size};
 
-use crate::leg::{Figures, Leg, LegOptions};
+use crate::trial::{Figures, LegOptions, Trial};
 
 /// Schema of [`Comparison`].
 pub const SCHEMA: &str = "wssbench.baseline-comparison/2";
@@ -38,7 +38,7 @@ pub const fn order(round: usize) -> [usize; 4] {
 /// A load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// What it is called, in each leg as well.
+    /// What it is called, in each trial as well.
     pub name: String,
     /// `max` (a closed loop) or messages a second.
     pub rate: Rate,
@@ -72,13 +72,13 @@ pub struct Comparison {
     pub command_line: String,
     /// The generator's command line, for the first load.
     pub generator: String,
-    /// Machine (kernel, CPU model …), as the first leg found it; its steal time is that leg's.
+    /// Machine (kernel, CPU model …), as the first trial found it; its steal time is that trial's.
     pub environment: Option<Environment>,
     /// The generator: version, commit, profile, crates.
     pub tool: Option<Tool>,
     /// Profile of this program, `release` or `debug`; that of the servers if they were built by the same command.
     pub profile: String,
-    /// What a leg was.
+    /// What a trial was.
     pub options: LegOptions,
     /// The loads.
     pub loads: Vec<Load>,
@@ -86,8 +86,8 @@ pub struct Comparison {
     pub rounds: usize,
     /// Whether all of them were run.
     pub complete: bool,
-    /// Every leg, in the order in which they ran.
-    pub legs: Vec<Leg>,
+    /// Every trial, in the order in which they ran.
+    pub trials: Vec<Trial>,
 }
 
 impl Comparison {
@@ -109,30 +109,30 @@ impl Comparison {
         File::open(folder).and_then(|folder| folder.sync_all()).with_context(writing)
     }
 
-    /// The legs of one server at one load.
-    pub fn legs_of<'a>(&'a self, load: &'a str, server: &'a str) -> impl Iterator<Item = &'a Leg> {
-        self.legs.iter().filter(move |leg| leg.load == load && leg.server == server)
+    /// The trials of one server at one load.
+    pub fn trials_of<'a>(&'a self, load: &'a str, server: &'a str) -> impl Iterator<Item = &'a Trial> {
+        self.trials.iter().filter(move |trial| trial.load == load && trial.server == server)
     }
 
-    /// Median and range of a figure over the valid legs; `None` if there is none.
+    /// Median and range of a figure over the valid trials; `None` if there is none.
     pub fn spread(&self, load: &str, server: &str, figure: fn(&Figures) -> Option<f64>) -> Option<Spread> {
-        Spread::of(self.legs_of(load, server).filter_map(|leg| valid(leg).and_then(figure)).collect())
+        Spread::of(self.trials_of(load, server).filter_map(|trial| valid(trial).and_then(figure)).collect())
     }
 
-    /// `server`'s figure over the baseline's, of the rounds in which both legs are valid.
+    /// `server`'s figure over the baseline's, of the rounds in which both trials are valid.
     pub fn ratio(&self, load: &str, server: &str, figure: fn(&Figures) -> Option<f64>) -> Option<Ratio> {
-        let baseline = |round| self.legs_of(load, SERVERS[0]).find(|leg| leg.round == round);
-        paired_ratio(self.legs_of(load, server).filter_map(|leg| {
-            let ours = figure(valid(leg)?)?;
-            let theirs = figure(valid(baseline(leg.round)?)?)?;
+        let baseline = |round| self.trials_of(load, SERVERS[0]).find(|trial| trial.round == round);
+        paired_ratio(self.trials_of(load, server).filter_map(|trial| {
+            let ours = figure(valid(trial)?)?;
+            let theirs = figure(valid(baseline(trial.round)?)?)?;
             Some((ours, theirs))
         }))
     }
 }
 
-/// The figures of a leg that count.
-fn valid(leg: &Leg) -> Option<&Figures> {
-    leg.figures.as_ref().filter(|_| leg.valid)
+/// The figures of a trial that count.
+fn valid(trial: &Trial) -> Option<&Figures> {
+    trial.figures.as_ref().filter(|_| trial.valid)
 }
 
 /// Median and range of a few values.
@@ -163,10 +163,10 @@ pub(crate) mod tests {
     use super::*;
     use wss_model::HumanDuration;
 
-    /// A leg with so many messages a second; not valid if that is negative.
-    pub(crate) fn leg(round: usize, server: &str, messages_per_s: f64) -> Leg {
+    /// A trial with so many messages a second; not valid if that is negative.
+    pub(crate) fn trial(round: usize, server: &str, messages_per_s: f64) -> Trial {
         let valid = messages_per_s > 0.0;
-        Leg {
+        Trial {
             round,
             load: "paced".to_owned(),
             server: server.to_owned(),
@@ -189,7 +189,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn comparison(legs: Vec<Leg>) -> Comparison {
+    pub(crate) fn comparison(trials: Vec<Trial>) -> Comparison {
         Comparison {
             schema: SCHEMA.to_owned(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
@@ -202,7 +202,7 @@ pub(crate) mod tests {
             loads: vec![Load { name: "paced".to_owned(), ..loads().remove(2) }],
             rounds: 3,
             complete: true,
-            legs,
+            trials,
         }
     }
 
@@ -221,21 +221,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_ratio_is_made_of_legs_of_the_same_round() {
+    fn a_ratio_is_made_of_trials_of_the_same_round() {
         let [baseline, ours, ..] = SERVERS;
-        let legs = [(100.0, 110.0), (200.0, 220.0), (1000.0, 1100.0)].into_iter().enumerate();
-        let legs =
-            legs.flat_map(|(round, (theirs, of_ours))| [leg(round, baseline, theirs), leg(round, ours, of_ours)]);
-        let ratio = comparison(legs.collect()).ratio("paced", ours, |figures| Some(figures.messages_per_s)).unwrap();
+        let trials = [(100.0, 110.0), (200.0, 220.0), (1000.0, 1100.0)].into_iter().enumerate();
+        let trials =
+            trials.flat_map(|(round, (theirs, of_ours))| [trial(round, baseline, theirs), trial(round, ours, of_ours)]);
+        let ratio = comparison(trials.collect()).ratio("paced", ours, |figures| Some(figures.messages_per_s)).unwrap();
         assert!((ratio.centre - 1.1).abs() < 1e-9 && ratio.pairs == 3, "{ratio:?}");
         assert_eq!(ratio.interval, None, "three rounds have none");
     }
 
     #[test]
-    fn a_leg_that_is_not_valid_is_in_no_median_and_in_no_ratio() {
+    fn a_trial_that_is_not_valid_is_in_no_median_and_in_no_ratio() {
         let [baseline, ours, ..] = SERVERS;
-        let legs = vec![leg(0, baseline, -1.0), leg(0, ours, 50.0), leg(1, baseline, 100.0), leg(1, ours, 70.0)];
-        let comparison = comparison(legs);
+        let trials =
+            vec![trial(0, baseline, -1.0), trial(0, ours, 50.0), trial(1, baseline, 100.0), trial(1, ours, 70.0)];
+        let comparison = comparison(trials);
         let rate = |figures: &Figures| Some(figures.messages_per_s);
         assert_eq!(comparison.spread("paced", baseline, rate).map(|spread| spread.count), Some(1));
         assert_eq!(comparison.ratio("paced", ours, rate).map(|ratio| ratio.pairs), Some(1));
@@ -252,11 +253,11 @@ pub(crate) mod tests {
     fn the_file_reads_back_and_replaces_an_older_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/comparison.json");
-        let written = comparison(vec![leg(0, SERVERS[0], 1.0)]);
+        let written = comparison(vec![trial(0, SERVERS[0], 1.0)]);
         written.write(&path).unwrap();
         written.write(&path).unwrap();
         let read: Comparison = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        assert_eq!(read.legs[0].figures, written.legs[0].figures);
+        assert_eq!(read.trials[0].figures, written.trials[0].figures);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::side::{Meter, Side};
 
-/// Turns after which two ends wait for each other for ever. A handshake takes six, a message of any size two.
-const TURNS_MAX: usize = 64;
+/// TimeSlices after which two ends wait for each other for ever. A handshake takes six, a message of any size two.
+const TIME_SLICES_MAX: usize = 64;
 
 /// Bytes that a pipe between two ends has room for from the start: its growth is not to be counted as work of theirs.
 const ROOM: usize = 64 * 1024;
@@ -172,7 +172,7 @@ pub fn alternate<C, S>(
     let (mut client, mut server) = (pin!(client), pin!(server));
     let (mut from_client, mut from_server) = (None, None);
     let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..TURNS_MAX {
+    for _ in 0..TIME_SLICES_MAX {
         if from_client.is_none()
             && let Poll::Ready(done) = meter.during(Side::Client, || client.as_mut().poll(&mut cx))
         {

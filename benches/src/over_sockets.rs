@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 use wss_model::{EngineKind, RunResult};
 
 use crate::server::Server;
@@ -41,13 +41,13 @@ const SCRIPTS: [Script; 2] = [
 ];
 
 /// A count of a ring by name.
-type OfRing = (&'static str, fn(&IoTotals) -> u64);
+type OfRing = (&'static str, fn(&RingCounters) -> u64);
 
 const RING: [OfRing; 3] =
     [("enters", |io| io.enters), ("submissions", |io| io.submissions), ("completions", |io| io.completions)];
 
 /// One run: how many were done, and what was counted of each side.
-struct Leg<T> {
+struct Trial<T> {
     done: u64,
     server: T,
     client: T,
@@ -79,12 +79,12 @@ impl Programs {
         let mut counts = Vec::new();
         for script in &SCRIPTS {
             let once = |_| Ok((self.traced(engine, script, script.few)?, self.traced(engine, script, script.many)?));
-            let legs: Vec<(Leg<Calls>, Leg<Calls>)> = (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
+            let trials: Vec<(Trial<Calls>, Trial<Calls>)> = (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
             for side in Side::BOTH {
-                let each = |calls: &dyn Fn(&Calls) -> u64| difference(&legs, |leg| calls(leg.of(side)));
+                let each = |calls: &dyn Fn(&Calls) -> u64| difference(&trials, |trial| calls(trial.of(side)));
                 let name = format!("{}/{engine}/{}/syscalls", script.name, side.name());
                 counts.push(Count::of(&name, "calls", &each(&|calls| calls.values().sum())));
-                let names: BTreeSet<&String> = legs.iter().flat_map(|(_, many)| many.of(side).keys()).collect();
+                let names: BTreeSet<&String> = trials.iter().flat_map(|(_, many)| many.of(side).keys()).collect();
                 let by_name = names.into_iter().map(|call| {
                     let calls = each(&|calls| calls.get(call).copied().unwrap_or(0));
                     Count::of(format!("{name}/{call}"), "calls", &calls)
@@ -104,11 +104,12 @@ impl Programs {
         for script in &SCRIPTS {
             let once =
                 |_| Ok((self.embedded(engine, script, script.few)?, self.embedded(engine, script, script.many)?));
-            let legs: Vec<(Leg<IoTotals>, Leg<IoTotals>)> = (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
+            let trials: Vec<(Trial<RingCounters>, Trial<RingCounters>)> =
+                (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
             for side in Side::BOTH {
                 for (kind, of) in RING {
                     let name = format!("{}/{engine}/{}/{kind}", script.name, side.name());
-                    counts.push(Count::of(name, kind, &difference(&legs, |leg| of(leg.of(side)))));
+                    counts.push(Count::of(name, kind, &difference(&trials, |trial| of(trial.of(side)))));
                 }
             }
         }
@@ -116,7 +117,7 @@ impl Programs {
     }
 
     /// Both ends under strace.
-    fn traced(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<Leg<Calls>> {
+    fn traced(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<Trial<Calls>> {
         let folder = tempfile::tempdir().context("making a folder for strace's tables")?;
         let [of_server, of_client] = Side::BOTH.map(|side| folder.path().join(side.name()));
         let serve = ["serve", "--listen=127.0.0.1:0", "--until-stdin-closes", "--threads=1", "--engine", engine.name()];
@@ -133,11 +134,11 @@ impl Programs {
             command.arg("--ca").arg(&ca).arg(&server.ready.url);
         })?;
         server.end()?;
-        Ok(Leg { done: done(&result), server: strace::read(&of_server)?, client: strace::read(&of_client)? })
+        Ok(Trial { done: done(&result), server: strace::read(&of_server)?, client: strace::read(&of_client)? })
     }
 
     /// Without strace, on the embedded server: the result has the rings of both ends.
-    fn embedded(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<Leg<IoTotals>> {
+    fn embedded(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<Trial<RingCounters>> {
         let mut command = Command::new(&self.wssbench);
         let result = self.run(&mut command, engine, script, rate, |command| {
             command.arg("--server-threads=1");
@@ -145,7 +146,7 @@ impl Programs {
         let done = done(&result);
         let io = result.echo.map_or(result.handshake.io, |echo| echo.io);
         let (client, server) = io.client.zip(io.server).context("the rings of this engine are not counted")?;
-        Ok(Leg { done, server: server.totals, client: client.totals })
+        Ok(Trial { done, server: server.totals, client: client.totals })
     }
 
     /// One run, in which all that was planned was done.
@@ -175,7 +176,7 @@ impl Programs {
     }
 }
 
-impl<T> Leg<T> {
+impl<T> Trial<T> {
     const fn of(&self, side: Side) -> &T {
         match side {
             Side::Server => &self.server,
@@ -191,11 +192,11 @@ fn done(result: &RunResult) -> u64 {
 
 /// Of each pair, how much more was counted for each that was done more.
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-fn difference<T>(legs: &[(Leg<T>, Leg<T>)], of: impl Fn(&Leg<T>) -> u64) -> Vec<f64> {
-    let each = |(few, many): &(Leg<T>, Leg<T>)| {
+fn difference<T>(trials: &[(Trial<T>, Trial<T>)], of: impl Fn(&Trial<T>) -> u64) -> Vec<f64> {
+    let each = |(few, many): &(Trial<T>, Trial<T>)| {
         (of(many) as f64 - of(few) as f64) / (many.done.saturating_sub(few.done)) as f64
     };
-    legs.iter().map(each).collect()
+    trials.iter().map(each).collect()
 }
 
 #[cfg(test)]
@@ -204,8 +205,8 @@ mod tests {
 
     #[test]
     fn what_starting_and_ending_cost_falls_out() {
-        let leg = |done, server| Leg { done, server, client: 0 };
-        let legs = [(leg(10, 500 + 30), leg(110, 500 + 330)), (leg(10, 700 + 30), leg(110, 700 + 334))];
-        assert_eq!(difference(&legs, |leg| *leg.of(Side::Server)), [3.0, 3.04]);
+        let trial = |done, server| Trial { done, server, client: 0 };
+        let trials = [(trial(10, 500 + 30), trial(110, 500 + 330)), (trial(10, 700 + 30), trial(110, 700 + 334))];
+        assert_eq!(difference(&trials, |trial| *trial.of(Side::Server)), [3.0, 3.04]);
     }
 }

@@ -19,7 +19,7 @@ pub const LIMIT: usize = 1 << 20;
 
 /// The request that opens a WebSocket, with the product's limits.
 pub fn request() -> ClientUpgrade {
-    // A key of its own for each connection is what a real client has; its length, and so all that is counted, is that of
+    // A key of its own for each connection is what a real client has; its length, and so all that is pluralize, is that of
     // this one.
     ClientUpgrade {
         host: "127.0.0.1:8443".to_owned(),

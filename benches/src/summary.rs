@@ -1,13 +1,13 @@
-//! The comparison in words: a table for each load, what it leaves out, and every leg that is not valid with its reason.
+//! The comparison in words: a table for each load, what it leaves out, and every trial that is not valid with its reason.
 
 use std::fmt::Write as _;
 
 use wss_analysis::statistics::{Interval, Ratio};
 
 use crate::comparison::{Comparison, Load, ROUNDS_TO_QUOTE, SERVERS, Spread};
-use crate::leg::Figures;
+use crate::trial::Figures;
 
-/// A figure of a leg, and how it is shown.
+/// A figure of a trial, and how it is shown.
 struct Column {
     title: &'static str,
     decimals: usize,
@@ -51,7 +51,7 @@ pub fn render(comparison: &Comparison) -> String {
     }
     let _ = writeln!(
         text,
-        "\n÷ baseline: Hodges–Lehmann centre of the rounds' own ratios (Wilcoxon's 95% interval). Server CPU is the whole process's over all messages of a leg, \
+        "\n÷ baseline: Hodges–Lehmann centre of the rounds' own ratios (Wilcoxon's 95% interval). Server CPU is the whole process's over all messages of a trial, \
          its warm-up\nand the opening and closing of its connections included, the same for all; client CPU is that of \
          the measured phase."
     );
@@ -69,10 +69,10 @@ fn table(text: &mut String, comparison: &Comparison, load: &Load) {
         let _ = write!(text, "{server:NAME_WIDTH$}");
         for column in &COLUMNS {
             let spread = comparison.spread(&load.name, server, column.figure);
-            let _ = write!(text, "{:>FIGURE_WIDTH$}", in_words(spread, column.decimals));
+            let _ = write!(text, "{:>FIGURE_WIDTH$}", describe(spread, column.decimals));
         }
-        let all = comparison.legs_of(&load.name, server).count();
-        let valid = comparison.legs_of(&load.name, server).filter(|leg| leg.valid).count();
+        let all = comparison.trials_of(&load.name, server).count();
+        let valid = comparison.trials_of(&load.name, server).filter(|trial| trial.valid).count();
         let _ = writeln!(text, "   {valid} of {all}");
         if number > 0 {
             ratios(text, comparison, load, server);
@@ -91,7 +91,7 @@ fn ratios(text: &mut String, comparison: &Comparison, load: &Load, server: &str)
     let _ = writeln!(text);
 }
 
-fn in_words(spread: Option<Spread>, decimals: usize) -> String {
+fn describe(spread: Option<Spread>, decimals: usize) -> String {
     spread.map_or_else(
         || "–".to_owned(),
         |Spread { median, min, max, .. }| format!("{median:.decimals$} ({min:.decimals$}–{max:.decimals$})"),
@@ -109,28 +109,36 @@ pub fn ratio_in_words(ratio: Option<&Ratio>) -> String {
     }
 }
 
-/// Every leg that is in no figure above.
+/// Every trial that is in no figure above.
 fn not_valid(text: &mut String, comparison: &Comparison) {
-    let legs: Vec<_> = comparison.legs.iter().filter(|leg| !leg.valid).collect();
-    if legs.is_empty() {
+    let trials: Vec<_> = comparison.trials.iter().filter(|trial| !trial.valid).collect();
+    if trials.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\nNot valid, and in no figure above: {} of {} legs", legs.len(), comparison.legs.len());
-    for leg in legs {
-        let _ = writeln!(text, "  round {}, {}, {}: {}", leg.round + 1, leg.load, leg.server, leg.reasons.join("; "));
+    let _ =
+        writeln!(text, "\nNot valid, and in no figure above: {} of {} trials", trials.len(), comparison.trials.len());
+    for trial in trials {
+        let _ = writeln!(
+            text,
+            "  round {}, {}, {}: {}",
+            trial.round + 1,
+            trial.load,
+            trial.server,
+            trial.reasons.join("; ")
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::comparison::tests::{comparison, leg};
+    use crate::comparison::tests::{comparison, trial};
 
     #[test]
-    fn a_leg_that_is_not_valid_is_shown_with_its_reason() {
+    fn a_trial_that_is_not_valid_is_shown_with_its_reason() {
         let [baseline, ours, .., other] = SERVERS;
-        let legs = vec![leg(0, baseline, 100.0), leg(0, ours, 110.0), leg(0, other, -120.0)];
-        let text = render(&comparison(legs));
+        let trials = vec![trial(0, baseline, 100.0), trial(0, ours, 110.0), trial(0, other, -120.0)];
+        let text = render(&comparison(trials));
         assert!(text.contains(" 1.100 "), "{text}");
         assert!(text.contains("0 of 1"), "{text}");
         assert!(text.contains("round 1, paced, wss-server tokio-uring: the generator was late"), "{text}");

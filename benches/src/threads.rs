@@ -1,6 +1,6 @@
 //! CPU time of another process, thread by thread, in nanoseconds: [`ThreadTimes`].
 //!
-//! `utime` and `stime` of `/proc/<pid>/stat` count hundredths of a second: 1 % of a leg's CPU time at a paced load.
+//! `utime` and `stime` of `/proc/<pid>/stat` count hundredths of a second: 1 % of a trial's CPU time at a paced load.
 //! `/proc/<pid>/task/<tid>/schedstat` has nanoseconds, but forgets a thread that has ended, so those are told. A thread
 //! that runs at the moment of the look is off by at most a scheduler tick (1 to 4 ms); one that sleeps is exact.
 

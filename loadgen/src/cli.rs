@@ -53,7 +53,7 @@ enum Verb {
     Sweep(Box<sweep::SweepCommand>),
     /// Compare two builds or two configurations in paired blocks, with exact intervals
     ///
-    /// Every leg is a fresh process; the unit of all that is concluded is the block. `--a base/wssbench --b head/wssbench
+    /// Every trial is a fresh process; the unit of all that is concluded is the block. `--a base/wssbench --b head/wssbench
     /// -- --group X25519` compares builds, `--a "--engine uring" --b "--engine epoll"` configurations.
     /// Exit code: 0 valid, whatever was found (gate judges), 1 could not run, 3 not valid.
     Ab(Box<ab::AbCommand>),

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use common::{BOUND, Ended, start, start_in, wssbench};
 use tempfile::TempDir;
-use wss_analysis::comparison::{self, Comparison, Kind, Side};
+use wss_analysis::comparison::{self, ArmLabel, Comparison, Kind};
 use wss_analysis::sweep_result::Metric;
 use wss_model::HumanDuration;
 
-/// Legs that are as short as they can be.
-const TINY: [&str; 4] = ["--leg=200ms", "--parts=handshake,echo", "--json", "--blocks=2"];
+/// Trials that are as short as they can be.
+const TINY: [&str; 4] = ["--trial=200ms", "--workloads=handshake,echo", "--json", "--blocks=2"];
 
 fn ab(arguments: &[&str]) -> (Ended, Comparison) {
     let ended = start(&[&["ab"], &TINY[..], arguments].concat()).end_within(BOUND);
@@ -23,11 +23,11 @@ fn ab(arguments: &[&str]) -> (Ended, Comparison) {
     (ended, comparison)
 }
 
-/// What a handshake cost in each leg of one side, dropped blocks included.
-fn handshake_us(comparison: &Comparison, side: Side) -> Vec<f64> {
-    let legs = comparison.blocks.iter().flat_map(|block| &block.legs).filter(|leg| leg.side == side);
+/// What a handshake cost in each trial of one side, dropped blocks included.
+fn handshake_us(comparison: &Comparison, side: ArmLabel) -> Vec<f64> {
+    let trials = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.side == side);
     let metric = Metric::ServerCpuHandshakeUs;
-    legs.filter_map(|leg| leg.parts[0].metrics.get(&metric).copied().flatten()).collect()
+    trials.filter_map(|trial| trial.workloads[0].metrics.get(&metric).copied().flatten()).collect()
 }
 
 /// What a command says that ends with a code.
@@ -47,25 +47,25 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn two_configurations_have_four_legs_a_block_and_the_file_holds_what_was_printed() {
+fn two_configurations_have_four_trials_a_block_and_the_file_holds_what_was_printed() {
     let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
     assert_eq!(ended.code(), Some(if comparison.valid { 0 } else { 3 }), "{ended}");
     let file = std::fs::read_dir(ended.folder.path().join("results/runs")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(comparison::read(&file).unwrap(), comparison);
     assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Ab, 2));
     let orders: Vec<String> =
-        comparison.blocks.iter().map(|block| block.order.iter().map(Side::to_string).collect()).collect();
+        comparison.blocks.iter().map(|block| block.order.iter().map(ArmLabel::to_string).collect()).collect();
     assert!(orders == ["ABBA", "BAAB"] || orders == ["BAAB", "ABBA"], "{orders:?}");
     for block in &comparison.blocks {
-        assert!(block.is_whole() && block.signs.is_some());
-        assert!(block.legs.iter().all(|leg| leg.control_ns.is_some_and(|ns| ns > 0.0)));
+        assert!(block.is_whole() && block.disturbance.is_some());
+        assert!(block.trials.iter().all(|trial| trial.control_ns.is_some_and(|ns| ns > 0.0)));
     }
-    for (side, group) in [(Side::A, "X25519"), (Side::B, "secp256r1")] {
+    for (side, group) in [(ArmLabel::A, "X25519"), (ArmLabel::B, "secp256r1")] {
         let arm = comparison.arm(side);
         assert_eq!((arm.negotiated.len(), arm.negotiated[0].group.as_str()), (1, group));
         assert!(arm.negotiated[0].suite.contains("CHACHA20") && arm.programs[0].tool.is_some());
     }
-    assert_eq!(handshake_us(&comparison, Side::A).len(), 4);
+    assert_eq!(handshake_us(&comparison, ArmLabel::A).len(), 4);
     // Blocks that this machine disturbed are in no figure; two are too few for an interval in any case.
     let mut ratios = comparison.analysis.metrics.iter().filter_map(|figure| figure.ratio.as_ref());
     assert!(ratios.all(|ratio| ratio.interval.is_none()));
@@ -78,17 +78,19 @@ fn a_program_is_compared_with_its_copy_and_several_take_turns() {
     assert_eq!(comparison.kind, Kind::Aa);
     assert!(comparison.b.label.ends_with("a copy") && comparison.a.label == "debug/wssbench", "{comparison:?}");
     let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll"]);
-    let of_a = comparison.blocks.iter().flat_map(|block| &block.legs).filter(|leg| leg.side == Side::A);
-    assert_eq!(of_a.map(|leg| leg.program).collect::<Vec<_>>(), [0, 1, 0, 1]);
+    let of_a = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.side == ArmLabel::A);
+    assert_eq!(of_a.map(|trial| trial.program).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
 #[test]
 fn what_a_server_wastes_on_every_handshake_is_found_and_told() {
-    let (ended, comparison) = ab(&["--a=--burn 0s", "--b=--burn 20ms"]);
-    let (a, b) = (handshake_us(&comparison, Side::A), handshake_us(&comparison, Side::B));
+    let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms"]);
+    let (a, b) = (handshake_us(&comparison, ArmLabel::A), handshake_us(&comparison, ArmLabel::B));
     let most = a.iter().copied().fold(0.0, f64::max);
     assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
-    assert!(wssbench(&["run", "--burn=1ms", "ws://127.0.0.1:1/"]).refusal().contains("--burn is for the embedded"));
+    assert!(
+        wssbench(&["run", "--burn-cpu=1ms", "ws://127.0.0.1:1/"]).refusal().contains("--burn-cpu is for the embedded")
+    );
 }
 
 #[test]
@@ -98,11 +100,11 @@ fn an_interrupted_comparison_keeps_what_it_has_and_says_that_it_is_partial() {
 
 #[test]
 fn an_interrupted_comparison_in_turns_is_no_different() {
-    interrupt_in_the_second_block(&["--turns=20ms"]);
+    interrupt_in_the_second_block(&["--interleave=20ms"]);
 }
 
 fn interrupt_in_the_second_block(more: &[&str]) {
-    let usual = ["ab", "--a=--group X25519", "--b=--group secp256r1", "--leg=200ms", "--blocks=50", "--json"];
+    let usual = ["ab", "--a=--group X25519", "--b=--group secp256r1", "--trial=200ms", "--blocks=50", "--json"];
     let mut running = start(&[&usual[..], more].concat());
     let deadline = Instant::now() + BOUND;
     while !running.said("block 2 of 50") {
@@ -118,47 +120,49 @@ fn interrupt_in_the_second_block(more: &[&str]) {
 }
 
 #[test]
-fn legs_in_turns_have_all_figures_and_what_a_server_wastes_is_found_in_them_too() {
-    let (ended, comparison) = ab(&["--a=--burn 0s", "--b=--burn 20ms", "--turns=40ms"]);
-    assert_eq!(comparison.turns, Some(HumanDuration(Duration::from_millis(40))), "{ended}");
+fn trials_in_turns_have_all_figures_and_what_a_server_wastes_is_found_in_them_too() {
+    let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms", "--interleave=40ms"]);
+    assert_eq!(comparison.interleave, Some(HumanDuration(Duration::from_millis(40))), "{ended}");
     for block in &comparison.blocks {
-        assert_eq!((block.legs.len(), block.is_whole()), (4, true));
-        for leg in &block.legs {
-            let told = |part: usize, metric| leg.parts[part].metrics.get(&metric).copied().flatten().is_some();
-            assert!(told(0, Metric::HandshakeP50Us) && told(1, Metric::ServerCpuMessageUs), "{leg:?}");
+        assert_eq!((block.trials.len(), block.is_whole()), (4, true));
+        for trial in &block.trials {
+            let told =
+                |workload: usize, metric| trial.workloads[workload].metrics.get(&metric).copied().flatten().is_some();
+            assert!(told(0, Metric::HandshakeP50Us) && told(1, Metric::ServerCpuMessageUs), "{trial:?}");
         }
     }
-    let (a, b) = (handshake_us(&comparison, Side::A), handshake_us(&comparison, Side::B));
+    let (a, b) = (handshake_us(&comparison, ArmLabel::A), handshake_us(&comparison, ArmLabel::B));
     let most = a.iter().copied().fold(0.0, f64::max);
     assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
 }
 
 #[test]
 fn a_planned_rate_is_that_of_the_own_turns() {
-    let arguments = ["ab", "--a=--group X25519", "--b=--group secp256r1", "--turns", "--leg=300ms", "--blocks=1"];
-    let rate = ["--parts=paced", "--json", "--", "--rate=1000/s", "--connections=4"];
+    let arguments =
+        ["ab", "--a=--group X25519", "--b=--group secp256r1", "--interleave", "--trial=300ms", "--blocks=1"];
+    let rate = ["--workloads=paced", "--json", "--", "--rate=1000/s", "--connections=4"];
     let ended = start(&[&arguments[..], &rate[..]].concat()).end_within(BOUND);
     let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
-    for part in comparison.blocks[0].legs.iter().flat_map(|leg| &leg.parts) {
+    for workload in comparison.blocks[0].trials.iter().flat_map(|trial| &trial.workloads) {
         // Late the generator may be on this machine, but it sends what was planned, in the time that it was planned for.
-        assert!(part.valid || part.disturbed, "{part:?}");
-        assert!(!part.invalid_because.iter().any(|reason| reason.contains("were achieved")), "{part:?}");
+        assert!(workload.valid || workload.disturbed, "{workload:?}");
+        assert!(!workload.invalid_because.iter().any(|reason| reason.contains("were achieved")), "{workload:?}");
     }
 }
 
 #[test]
 fn of_runs_that_wait_for_each_other_none_is_left_waiting() {
-    let refusal = |arguments: &[&str]| wssbench(&[&["ab", "--leg=200ms"], arguments].concat()).refusal();
+    let refusal = |arguments: &[&str]| wssbench(&[&["ab", "--trial=200ms"], arguments].concat()).refusal();
     // The reason is that of the run that did not come, not of those that waited for it.
-    let sentence = refusal(&["--turns", "--a=--engine epoll", "--b=--server-cpus 999"]);
+    let sentence = refusal(&["--interleave", "--a=--engine epoll", "--b=--server-cpus 999"]);
     assert!(sentence.contains("B (--server-cpus 999)") && sentence.contains("does not run"), "{sentence}");
-    assert!(refusal(&["--turns", "--a=/bin/true", "--b=--engine epoll"]).contains("does not run"));
-    let sentence = refusal(&["--a=--engine epoll", "--b=--engine uring", "--turns=1h"]);
-    assert!(sentence.contains("--turns") && sentence.contains("longer than"), "{sentence}");
-    let short = wssbench(&["ab", "--a=--engine epoll", "--b=--engine uring", "--turns=10us"]);
+    assert!(refusal(&["--interleave", "--a=/bin/true", "--b=--engine epoll"]).contains("does not run"));
+    let sentence = refusal(&["--a=--engine epoll", "--b=--engine uring", "--interleave=1h"]);
+    assert!(sentence.contains("--interleave") && sentence.contains("longer than"), "{sentence}");
+    let short = wssbench(&["ab", "--a=--engine epoll", "--b=--engine uring", "--interleave=10us"]);
     assert!(short.code() == Some(1) && short.stderr.contains("too short: give at least 1ms"), "{short}");
     // The end of its standard input is an answer as well.
-    let alone = wssbench(&["run", "--turn=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
+    let alone = wssbench(&["run", "--time-slice=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
     assert_eq!(alone.code(), Some(1), "{alone}");
     assert!(alone.stderr.contains("did not begin"), "{alone}");
 }
@@ -171,14 +175,14 @@ fn what_cannot_be_compared_is_refused_in_one_sentence() {
     assert!(refusal(&["--a=Cargo.toml,x", "--b=--engine epoll"]).contains("--a: "));
     assert!(refusal(&["--a=--engine epoll", "--b=--engine 'uring"]).contains("quotation mark"));
     assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--blocks=0"]).contains("--blocks is 0"));
-    assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--leg=0s"]).contains("--leg is 0"));
+    assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--trial=0s"]).contains("--trial is 0"));
     assert!(
         refusal(&["--a=--engine epoll", "--b=--engine uring", "--until-width=2%", "--blocks=3"]).contains("at least 6")
     );
     // What the runs themselves refuse is told with the side that it was said to, and at once.
-    let sentence = refusal(&["--a=--engine epoll", "--b=--engine warp", "--leg=200ms"]);
+    let sentence = refusal(&["--a=--engine epoll", "--b=--engine warp", "--trial=200ms"]);
     assert!(sentence.contains("B (--engine warp)") && sentence.contains("does not run"), "{sentence}");
-    let sentence = refusal(&["--a=/bin/true", "--b=/bin/false", "--leg=200ms"]);
+    let sentence = refusal(&["--a=/bin/true", "--b=/bin/false", "--trial=200ms"]);
     assert!(sentence.contains("does not run"), "{sentence}");
 }
 
@@ -206,8 +210,8 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     let comparison = comparison::read(&same).unwrap();
     assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Files, 1));
     // Of both its handshakes and its messages, whether or not this machine let them be valid.
-    let legs = &comparison.blocks[0].legs;
-    assert!(legs.iter().all(|leg| leg.run.is_some() && leg.parts[1].metrics[&Metric::EchoP50Us].is_some()));
+    let trials = &comparison.blocks[0].trials;
+    assert!(trials.iter().all(|trial| trial.run.is_some() && trial.workloads[1].metrics[&Metric::EchoP50Us].is_some()));
 
     let refused = says(&folder, 4, &["compare", text(&one), text(&other)]);
     for field in ["config.size: A \"64B\", B \"100B\"", "config.tls.group", "negotiated: "] {
@@ -243,7 +247,7 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     let onto = ["export", text(&one), "--format=csv", "--out", text(&one)];
     assert!(says(&folder, 1, &onto).contains("is what is read here"));
     wss_model::store::read(&one).unwrap();
-    assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("this wssbench reads wssbench.run/1"));
+    assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("this wssbench reads wssbench.run/2"));
     let policy = path(&folder, "perf.toml");
     std::fs::write(&policy, "[metrics.echo_p50_us]\nthreshold = \"2%\"\n").unwrap();
     let gate = ["gate", text(&forced), "--policy", text(&policy)];
@@ -266,8 +270,8 @@ fn two_files_that_differ_in_the_load_alone_are_two_configurations() {
         text(&a),
         "--b",
         text(&b),
-        "--parts=echo",
-        "--leg=200ms",
+        "--workloads=echo",
+        "--trial=200ms",
         "--blocks=1",
         "--out",
         text(&out),
@@ -289,15 +293,18 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
     let result = |found: &mut Comparison, factor: f64, blocks: usize| {
         found.blocks_planned = blocks;
         found.blocks = (1..=blocks).map(|number| wss_analysis::comparison::Block { number, ..block.clone() }).collect();
-        for (index, leg) in found.blocks.iter_mut().flat_map(|block| &mut block.legs).enumerate() {
-            leg.control_ns = None;
-            for part in &mut leg.parts {
-                (part.valid, part.disturbed) = (true, false);
-                let cost = if leg.side == Side::B { factor } else { 1.0 };
-                part.metrics.values_mut().for_each(|value| *value = Some(cost * (1.0 + 0.001 * (index % 7) as f64)));
+        for (index, trial) in found.blocks.iter_mut().flat_map(|block| &mut block.trials).enumerate() {
+            trial.control_ns = None;
+            for workload in &mut trial.workloads {
+                (workload.valid, workload.disturbed) = (true, false);
+                let cost = if trial.side == ArmLabel::B { factor } else { 1.0 };
+                workload
+                    .metrics
+                    .values_mut()
+                    .for_each(|value| *value = Some(cost * (1.0 + 0.001 * (index % 7) as f64)));
             }
         }
-        found.blocks.iter_mut().for_each(|block| block.signs = None);
+        found.blocks.iter_mut().for_each(|block| block.disturbance = None);
         found.conclude();
         let out = path(&folder, &format!("by{}-{blocks}.comparison.json", (100.0 * factor) as u32));
         comparison::write(found, &out).unwrap();
@@ -326,6 +333,6 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
     let cut = path(&folder, "cut.json");
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("cut short"));
-    std::fs::write(&cut, whole.replace("wssbench.comparison/1", "wssbench.comparison/2")).unwrap();
-    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("reads wssbench.comparison/1"));
+    std::fs::write(&cut, whole.replace("wssbench.comparison/2", "wssbench.comparison/2")).unwrap();
+    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("reads wssbench.comparison/2"));
 }

@@ -104,7 +104,7 @@ fn of_a_list_with_a_mistake_in_it_nothing_is_added() {
     fs::write(&cut, &fs::read(&good).unwrap()[..900]).unwrap();
     for (bad, says) in [
         (invalid.as_str(), "the comparison is not valid, and a history is of those that are: it was interrupted"),
-        (run.to_str().unwrap(), "wssbench.run/1: this wssbench reads wssbench.comparison/1"),
+        (run.to_str().unwrap(), "wssbench.run/2: this wssbench reads wssbench.comparison/2"),
         (cut.to_str().unwrap(), "cut short"),
         ("missing.json", "reading failed"),
     ] {

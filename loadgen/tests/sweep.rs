@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use common::{BOUND, Ended, Running, start_in, wssbench};
 use tempfile::TempDir;
 use wss_analysis::sweep_result::SweepResult;
-use wss_analysis::sweep_result::{self, Metric, PartKind};
+use wss_analysis::sweep_result::{self, Metric, Workload};
 
-/// Two configurations and the first one again, with legs that are as short as they can be.
-const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--leg", "200ms", "--parts=handshake,echo"];
+/// Two configurations and the first one again, with trials that are as short as they can be.
+const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--trial", "200ms", "--workloads=handshake,echo"];
 
 fn start(arguments: &[&str]) -> Running {
     common::start(arguments)
@@ -31,13 +31,17 @@ fn file(folder: &TempDir) -> PathBuf {
 /// That the exit code says whether all is valid, and that what is not valid is the machine's fault.
 fn assert_told(ended: &Ended, sweep: &SweepResult) {
     assert_eq!(ended.code(), Some(if sweep.valid { 0 } else { 3 }), "{ended}");
-    for part in sweep.blocks.iter().flat_map(|block| &block.legs).flat_map(|leg| &leg.parts) {
-        assert!(!part.failed, "{:?}", part.invalid_because);
-        assert!(part.invalid_because.iter().all(|why| why.contains("hypervisor")), "{:?}", part.invalid_because);
+    for workload in sweep.blocks.iter().flat_map(|block| &block.trials).flat_map(|trial| &trial.workloads) {
+        assert!(!workload.failed, "{:?}", workload.invalid_because);
+        assert!(
+            workload.invalid_because.iter().all(|why| why.contains("hypervisor")),
+            "{:?}",
+            workload.invalid_because
+        );
     }
 }
 
-/// Lets a sweep come to a leg: the tests of a signal are about where it comes, not about when.
+/// Lets a sweep come to a trial: the tests of a signal are about where it comes, not about when.
 fn wait_for(running: &mut Running, words: &str) {
     let deadline = Instant::now() + BOUND;
     while !running.said(words) {
@@ -67,13 +71,17 @@ fn two_layers_are_compared_in_two_blocks() {
         let mut order = block.order.clone();
         order.sort_unstable();
         assert_eq!(order, [1, 2, 3]);
-        assert_eq!(block.legs.iter().map(|leg| leg.configuration).collect::<Vec<_>>(), block.order);
+        assert_eq!(block.trials.iter().map(|trial| trial.configuration).collect::<Vec<_>>(), block.order);
     }
-    for leg in sweep.blocks.iter().flat_map(|block| &block.legs) {
-        assert_eq!(leg.parts.iter().map(|part| part.kind).collect::<Vec<_>>(), [PartKind::Handshake, PartKind::Echo]);
-        let figures: Vec<f64> = leg.parts.iter().flat_map(|part| part.metrics.values().flatten()).copied().collect();
+    for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
+        assert_eq!(
+            trial.workloads.iter().map(|workload| workload.kind).collect::<Vec<_>>(),
+            [Workload::Handshake, Workload::Echo]
+        );
+        let figures: Vec<f64> =
+            trial.workloads.iter().flat_map(|workload| workload.metrics.values().flatten()).copied().collect();
         assert!(figures.len() >= 8 && figures.iter().all(|figure| *figure >= 0.0), "{figures:?}");
-        assert_eq!(leg.parts[0].negotiated.is_empty(), leg.configuration != 2);
+        assert_eq!(trial.workloads[0].negotiated.is_empty(), trial.configuration != 2);
     }
     let tls = sweep.analysis.summary(2).unwrap();
     assert_eq!(tls.negotiated[0].version, "TLSv1.3");
@@ -84,8 +92,8 @@ fn two_layers_are_compared_in_two_blocks() {
 #[test]
 fn what_was_cut_short_is_kept_and_goes_on() {
     let mut running = start(&[&TINY[..], &["--blocks", "2"]].concat());
-    // In the second block of three legs.
-    wait_for(&mut running, "leg 5 of 6");
+    // In the second block of three trials.
+    wait_for(&mut running, "trial 5 of 6");
     running.signal("-INT");
     let ended = running.end_within(BOUND);
     assert_eq!(ended.code(), Some(3), "{ended}");
@@ -98,7 +106,7 @@ fn what_was_cut_short_is_kept_and_goes_on() {
     let name = path.to_str().unwrap().to_owned();
     let other = wssbench(&["sweep", "--layer", "ws,tls", "--resume-from", &name]).refusal();
     assert!(other.contains("was made with other configurations"), "{other}");
-    let other = wssbench(&["sweep", "--resume-from", &name, "--leg", "1s"]).refusal();
+    let other = wssbench(&["sweep", "--resume-from", &name, "--trial", "1s"]).refusal();
     assert!(other.contains("leave them out"), "{other}");
 
     // Its folder, in which it goes on, and one block more than it was to have.
@@ -113,43 +121,43 @@ fn what_was_cut_short_is_kept_and_goes_on() {
 
 #[test]
 fn the_configurations_of_a_block_can_run_at_the_same_time_in_turns() {
-    let ended = start(&[&TINY[..], &["--blocks=2", "--turns=10ms"]].concat()).end_within(BOUND);
+    let ended = start(&[&TINY[..], &["--blocks=2", "--interleave=10ms"]].concat()).end_within(BOUND);
     let sweep = sweep_result::read(&file(&ended.folder)).unwrap();
     assert_told(&ended, &sweep);
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
-    assert!(words.join(" ").contains("at the same time, in turns of 10ms"), "{ended}");
-    assert_eq!((sweep.turns.map(|turns| turns.to_string()), sweep.whole_blocks()), (Some("10ms".to_owned()), 2));
-    for leg in sweep.blocks.iter().flat_map(|block| &block.legs) {
+    assert!(words.join(" ").contains("at the same time, in time slices of 10ms"), "{ended}");
+    assert_eq!((sweep.interleave.map(|turns| turns.to_string()), sweep.whole_blocks()), (Some("10ms".to_owned()), 2));
+    for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
         for metric in [Metric::ServerCpuHandshakeUs, Metric::ServerCpuMessageUs] {
-            assert!(leg.metric(metric).is_some_and(|us| us > 0.0) || !leg.valid, "{leg:?}");
+            assert!(trial.metric(metric).is_some_and(|us| us > 0.0) || !trial.valid, "{trial:?}");
         }
     }
-    let refused = wssbench(&["sweep", "--layer=tcp,tls", "--turns", "--leg-handshakes=5"]);
+    let refused = wssbench(&["sweep", "--layer=tcp,tls", "--interleave", "--trial-handshakes=5"]);
     assert!(refused.code() == Some(1) && refused.stderr.contains("cannot be used with"), "{refused}");
 }
 
 #[test]
-fn a_signal_in_the_first_leg_ends_its_processes_too() {
+fn a_signal_in_the_first_trial_ends_its_processes_too() {
     a_signal_ends_all_processes(1, &[]);
 }
 
 #[test]
-fn a_signal_ends_the_processes_of_all_legs_that_take_turns() {
-    a_signal_ends_all_processes(3, &["--turns"]);
+fn a_signal_ends_the_processes_of_all_trials_that_take_turns() {
+    a_signal_ends_all_processes(3, &["--interleave"]);
 }
 
-fn a_signal_ends_all_processes(legs: usize, more: &[&str]) {
-    let usual = ["sweep", "--layer", "ws,tcp", "--parts", "echo", "--leg", "60s"];
+fn a_signal_ends_all_processes(trials: usize, more: &[&str]) {
+    let usual = ["sweep", "--layer", "ws,tcp", "--workloads", "echo", "--trial", "60s"];
     let mut running = start(&[&usual[..], more].concat());
-    wait_for(&mut running, "leg 1 of");
+    wait_for(&mut running, "trial 1 of");
     let deadline = Instant::now() + BOUND;
     let processes = loop {
         let runs = children(running.pid());
         let servers: Vec<u32> = runs.iter().flat_map(|run| children(*run)).collect();
-        if (runs.len(), servers.len()) == (legs, legs) {
+        if (runs.len(), servers.len()) == (trials, trials) {
             break [runs, servers].concat();
         }
-        assert!(Instant::now() < deadline, "no legs");
+        assert!(Instant::now() < deadline, "no trials");
         std::thread::sleep(Duration::from_millis(5));
     };
     running.signal("-TERM");
@@ -166,32 +174,33 @@ fn a_signal_ends_all_processes(legs: usize, more: &[&str]) {
 }
 
 #[test]
-fn a_leg_that_fails_is_shown_and_the_rest_goes_on() {
+fn a_trial_that_fails_is_shown_and_the_rest_goes_on() {
     let allowed = wss_wire::machine::allowed_cpus().unwrap();
     let cpu = allowed.first().unwrap().to_string();
     let arguments = ["sweep", "--layer", "ws", "--server-cpus", &cpu, "--server-cpus", "999"];
-    let more = ["--blocks", "1", "--leg", "100ms", "--parts", "echo", "--out", "here.json"];
+    let more = ["--blocks", "1", "--trial", "100ms", "--workloads", "echo", "--out", "here.json"];
     let ended = wssbench(&[&arguments[..], &more].concat());
     assert_eq!(ended.code(), Some(3), "{ended}");
     assert!(ended.stdout.contains("CPU 999 is none of those that this process may use"), "{ended}");
-    assert!(ended.stdout.contains("1 of 3 legs: failed"), "{ended}");
+    assert!(ended.stdout.contains("1 of 3 trials: failed"), "{ended}");
     assert!(ended.stdout.ends_with("result: here.json\n"), "{ended}");
     let sweep = sweep_result::read(&ended.folder.path().join("here.json")).unwrap();
     let summary = |number| sweep.analysis.summary(number).unwrap();
-    assert_eq!((summary(1).legs_valid, summary(2).legs_valid, summary(2).legs), (1, 0, 1));
+    assert_eq!((summary(1).trials_valid, summary(2).trials_valid, summary(2).trials), (1, 0, 1));
     assert!(summary(1).metrics.contains_key(&Metric::EchoP50Us) && summary(2).metrics.is_empty());
 }
 
 #[test]
 fn a_fixed_number_of_handshakes_is_made_and_other_forms_are_printed() {
-    let arguments = ["sweep", "--tls", "1.2,1.3", "--parts", "handshake", "--leg-handshakes", "20", "--blocks", "1"];
+    let arguments =
+        ["sweep", "--tls", "1.2,1.3", "--workloads", "handshake", "--trial-handshakes", "20", "--blocks", "1"];
     for (form, begins) in [("--md", "1 of 1 block; "), ("--csv", "number,configuration,")] {
         let ended = wssbench(&[&arguments[..], &[form]].concat());
         let sweep = sweep_result::read(&file(&ended.folder)).unwrap();
         assert_told(&ended, &sweep);
         assert!(ended.stdout.starts_with(begins) || !sweep.valid, "{ended}");
-        for leg in sweep.blocks.iter().flat_map(|block| &block.legs) {
-            assert_eq!(leg.parts[0].negotiated.iter().map(|sort| sort.count).sum::<u64>(), 20);
+        for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
+            assert_eq!(trial.workloads[0].negotiated.iter().map(|sort| sort.count).sum::<u64>(), 20);
         }
     }
 }
@@ -201,22 +210,22 @@ fn what_would_be_run_can_be_listed() {
     let ended = wssbench(&["sweep", "--preset", "suites", "--list"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
     assert_eq!(ended.stdout.matches("--suite=").count(), 10, "{ended}");
-    assert!(ended.stdout.contains("12 blocks of 10 legs: about"), "{ended}");
+    assert!(ended.stdout.contains("12 blocks of 10 trials: about"), "{ended}");
     assert!(!ended.folder.path().join("results").exists());
 }
 
-/// Refused before the first leg: exit code 1, nothing run and nothing written.
+/// Refused before the first trial: exit code 1, nothing run and nothing written.
 fn refused(arguments: &[&str], says: &[&str]) {
     let ended = wssbench(&[&["sweep"], arguments].concat());
     assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
-    assert!(!ended.stderr.contains("leg 1 of") && !ended.folder.path().join("results").exists(), "{ended}");
-    for part in says {
-        assert!(ended.stderr.contains(part), "`{part}` is not in: {ended}");
+    assert!(!ended.stderr.contains("trial 1 of") && !ended.folder.path().join("results").exists(), "{ended}");
+    for workload in says {
+        assert!(ended.stderr.contains(workload), "`{workload}` is not in: {ended}");
     }
 }
 
 #[test]
-fn what_no_sweep_could_be_is_refused_before_the_first_leg() {
+fn what_no_sweep_could_be_is_refused_before_the_first_trial() {
     let suites = ["TLS13_AES_128_GCM_SHA256", "similar value"];
     refused(&["--suite", "TLS13_AES_129_GCM_SHA256,aes256"], &suites);
     refused(&["--cert", "ecdsa-p265,rsa-2048"], &["`ecdsa-p256` is the nearest"]);
@@ -234,7 +243,7 @@ fn what_no_sweep_could_be_is_refused_before_the_first_leg() {
 #[test]
 fn a_file_that_is_no_sweep_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("run.json"), r#"{ "schema": "wssbench.run/1" }"#).unwrap();
+    std::fs::write(folder.path().join("run.json"), r#"{ "schema": "wssbench.run/2" }"#).unwrap();
     let ended = start_in(folder, &["sweep", "--resume-from", "run.json"]).end_within(BOUND);
-    assert!(ended.refusal().contains("wssbench.run/1: this wssbench reads wssbench.sweep/1"), "{ended}");
+    assert!(ended.refusal().contains("wssbench.run/2: this wssbench reads wssbench.sweep/2"), "{ended}");
 }

@@ -31,7 +31,7 @@ const WAYS: [(&[&str], &str, &str); 5] = [
 fn assert_all_resumed(result: &RunResult, by: &str, expected: &str) {
     assert_eq!(words(label(result)), expected);
     let resumption = result.resumption.as_ref().unwrap();
-    assert_eq!((resumption.by.as_str(), resumption.asked_percent, resumption.achieved_percent), (by, 100.0, 100.0));
+    assert_eq!((resumption.by.as_str(), resumption.requested_percent, resumption.achieved_percent), (by, 100.0, 100.0));
     assert_eq!(resumption.early_data_percent, if expected.ends_with("early-data") { 100.0 } else { 0.0 });
 }
 
@@ -88,7 +88,7 @@ fn a_mix_is_as_asked_to_one_handshake_of_each_thread() {
             let resumption = result.resumption.clone().unwrap();
             let (all, resumed) = (result.handshake.completed as f64, resumed(&result) as f64);
             assert!((resumed - all * asked / 100.0).abs() <= threads.parse().unwrap(), "{resumed} of {all}: {share}");
-            assert_eq!(resumption.asked_percent, asked);
+            assert_eq!(resumption.requested_percent, asked);
             assert!((resumption.achieved_percent - 100.0 * resumed / all).abs() < 1e-9);
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::config::{EngineKind, Mode, RunConfig};
 use crate::latency::{Latency, LatencyHistogram};
-use crate::ring_counters::{IoTotals, PhaseIo, SideIo};
+use crate::ring_counters::{EndRings, PhaseRings, RingCounters};
 use crate::run_result::{
-    EchoResult, Environment, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult, SCHEMA, SeriesPoint,
-    Side, Target, Tool, Warmup,
+    EchoResult, End, Environment, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult, SCHEMA,
+    SeriesPoint, Target, Tool, Warmup,
 };
 use crate::units::Rate;
 
@@ -47,25 +47,27 @@ fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
         bytes_received_mean: Some(2_207.0),
         client_cpu_ns: Some(742_000.0),
         server_cpu_ns: Some(801_000.0),
-        io: PhaseIo {
-            client: Some(SideIo::of_handshakes(ring(9 * count, 250), count)),
-            server: Some(SideIo::of_handshakes(ring(7 * count, 248), count)),
+        io: PhaseRings {
+            client: Some(EndRings::of_handshakes(ring(9 * count, 250), count)),
+            server: Some(EndRings::of_handshakes(ring(7 * count, 248), count)),
         },
         ..HandshakeResult::default()
     }
 }
 
 /// What a ring counts that never had too little of anything.
-pub fn ring(enters: u64, buffers_low_water: u64) -> IoTotals {
+pub fn ring(enters: u64, buffers_low_water: u64) -> RingCounters {
     let (submissions, completions) = (enters * 5 / 4, enters * 3 / 2);
-    IoTotals { enters, submissions, completions, buffers: 256, buffers_low_water, ..IoTotals::default() }
+    RingCounters { enters, submissions, completions, buffers: 256, buffers_low_water, ..RingCounters::default() }
 }
 
 /// One end of a run.
-pub fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
-    Side {
+pub fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> End {
+    End {
         engine: EngineKind::Uring,
-        engine_form: Some("DEFER_TASKRUN, multishot accept, multishot receive, sends without completion".to_owned()),
+        engine_features: Some(
+            "DEFER_TASKRUN, multishot accept, multishot receive, sends without completion".to_owned(),
+        ),
         threads: 1,
         cpus: Some(cpu.to_owned()),
         cpu_utilisation,
@@ -76,8 +78,8 @@ pub fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> Side {
 }
 
 /// What a ring counts that had too little of everything.
-pub fn short_ring() -> IoTotals {
-    IoTotals { no_buffers: 1_204, partial_sends: 17, overflows: 3, ..ring(210_000, 0) }
+pub fn short_ring() -> RingCounters {
+    RingCounters { no_buffers: 1_204, partial_sends: 17, overflows: 3, ..ring(210_000, 0) }
 }
 
 /// A sort of handshake that a default run makes, `count` times.
@@ -112,9 +114,9 @@ pub fn echo_run() -> RunResult {
         client_cpu_ns: Some(18_900.0),
         server_cpu_ns: Some(21_300.0),
         bytes_per_s: 639_961.6,
-        io: PhaseIo {
-            client: Some(SideIo::of_messages(ring(151_000, 231), 100_000)),
-            server: Some(SideIo::of_messages(ring(88_000, 212), 100_000)),
+        io: PhaseRings {
+            client: Some(EndRings::of_messages(ring(151_000, 231), 100_000)),
+            server: Some(EndRings::of_messages(ring(88_000, 212), 100_000)),
         },
         ..EchoResult::default()
     };

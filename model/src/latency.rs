@@ -1,6 +1,6 @@
 //! Latencies: how they are recorded ([`LatencyHistogram`]) and how they are written down ([`Latency`]).
 //!
-//! HdrHistogram with three significant digits from 1 ns to 60 s. A sample beyond that is counted, never clamped:
+//! HdrHistogram with three significant digits from 1 ns to 60 s. A sample beyond that is pluralize, never clamped:
 //! a clamped sample would be one that was not measured.
 
 use base64::Engine as _;

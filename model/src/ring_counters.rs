@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Counts of a ring. They run from the engine's start, so that a phase is the difference of two looks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct IoTotals {
+pub struct RingCounters {
     /// Calls of io_uring_enter: submitting and waiting are one call.
     pub enters: u64,
     /// Operations submitted.
@@ -28,7 +28,7 @@ pub struct IoTotals {
     pub overflows: u64,
 }
 
-impl IoTotals {
+impl RingCounters {
     /// Adds another thread's.
     pub fn add(&mut self, other: &Self) {
         self.buffers_low_water = match (self.buffers, other.buffers) {
@@ -66,19 +66,19 @@ impl IoTotals {
 /// What both ends' rings did in a phase. An end is null whose engine does not count (epoll, tokio-uring), or that is
 /// not known.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PhaseIo {
+pub struct PhaseRings {
     /// All threads of the generator.
-    pub client: Option<SideIo>,
+    pub client: Option<EndRings>,
     /// All workers of the server.
-    pub server: Option<SideIo>,
+    pub server: Option<EndRings>,
 }
 
 /// What the rings of one end did in a phase.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SideIo {
+pub struct EndRings {
     /// The counts; the low-water mark is that of the whole time until the end of the phase.
     #[serde(flatten)]
-    pub totals: IoTotals,
+    pub totals: RingCounters,
     /// Completions taken an enter, the average batch; null without an enter.
     pub completions_per_enter: Option<f64>,
     /// Enters a completed handshake, connect, accept and close included; null in a phase of messages.
@@ -87,22 +87,22 @@ pub struct SideIo {
     pub enters_per_message: Option<f64>,
 }
 
-impl SideIo {
+impl EndRings {
     /// Of a phase in which so many handshakes were completed.
     #[must_use]
-    pub fn of_handshakes(totals: IoTotals, completed: u64) -> Self {
+    pub fn of_handshakes(totals: RingCounters, completed: u64) -> Self {
         let enters_per_handshake = each(totals.enters, completed);
         Self { enters_per_handshake, ..Self::of(totals) }
     }
 
     /// Of a phase in which so many messages came back.
     #[must_use]
-    pub fn of_messages(totals: IoTotals, received: u64) -> Self {
+    pub fn of_messages(totals: RingCounters, received: u64) -> Self {
         let enters_per_message = each(totals.enters, received);
         Self { enters_per_message, ..Self::of(totals) }
     }
 
-    fn of(totals: IoTotals) -> Self {
+    fn of(totals: RingCounters) -> Self {
         let completions_per_enter = each(totals.completions, totals.enters);
         Self { totals, completions_per_enter, enters_per_handshake: None, enters_per_message: None }
     }
@@ -120,8 +120,9 @@ mod tests {
 
     #[test]
     fn threads_add_up_and_the_low_water_mark_is_that_of_the_lowest() {
-        let thread = |buffers, low| IoTotals { enters: 2, buffers, buffers_low_water: low, ..IoTotals::default() };
-        let mut sum = IoTotals::default();
+        let thread =
+            |buffers, low| RingCounters { enters: 2, buffers, buffers_low_water: low, ..RingCounters::default() };
+        let mut sum = RingCounters::default();
         for (buffers, low) in [(256, 200), (0, 0), (256, 190), (256, 255)] {
             sum.add(&thread(buffers, low));
         }
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_phase_is_the_difference_of_two_looks() {
-        let look = |factor: u64| IoTotals {
+        let look = |factor: u64| RingCounters {
             enters: 10 * factor,
             submissions: 11 * factor,
             completions: 12 * factor,
@@ -142,16 +143,16 @@ mod tests {
             overflows: 3 * factor,
         };
         let phase = look(5).since(&look(2));
-        assert_eq!(phase, IoTotals { buffers_low_water: 50, ..look(3) });
+        assert_eq!(phase, RingCounters { buffers_low_water: 50, ..look(3) });
     }
 
     #[test]
     fn what_cannot_be_divided_is_null() {
-        let totals = IoTotals { enters: 30, completions: 75, ..IoTotals::default() };
-        let side = SideIo::of_messages(totals.clone(), 60);
+        let totals = RingCounters { enters: 30, completions: 75, ..RingCounters::default() };
+        let side = EndRings::of_messages(totals.clone(), 60);
         assert_eq!((side.completions_per_enter, side.enters_per_message), (Some(2.5), Some(0.5)));
         assert_eq!(side.enters_per_handshake, None);
-        assert_eq!(SideIo::of_handshakes(totals, 0).enters_per_handshake, None);
-        assert_eq!(SideIo::of_handshakes(IoTotals::default(), 3).completions_per_enter, None);
+        assert_eq!(EndRings::of_handshakes(totals, 0).enters_per_handshake, None);
+        assert_eq!(EndRings::of_handshakes(RingCounters::default(), 3).completions_per_enter, None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a run found: [`RunResult`], schema `wssbench.run/1`. Additions are free; names that stand here stay.
+//! What a run found: [`RunResult`], schema `wssbench.run/2`. Additions are free; names that stand here stay.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, RunConfig};
 use crate::latency::Latency;
-use crate::ring_counters::PhaseIo;
+use crate::ring_counters::PhaseRings;
 
 /// Schema of [`RunResult`]. The number is the major version: a reader refuses one that it does not know.
-pub const SCHEMA: &str = "wssbench.run/1";
+pub const SCHEMA: &str = "wssbench.run/2";
 
 /// One run, complete: every report is made from this and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,9 +48,9 @@ pub struct RunResult {
     /// What the warm-up measured, apart from the above.
     pub warmup: Warmup,
     /// The server's side; absent if it has no admin endpoint.
-    pub server: Option<Side>,
+    pub server: Option<End>,
     /// The generator's side.
-    pub client: Side,
+    pub client: End,
     /// One entry a second of the measured phases.
     pub series: Vec<SeriesPoint>,
     /// Whatever went wrong, by phase and kind.
@@ -144,7 +144,7 @@ pub struct Resumption {
     /// `ticket`, `stateful` or `session-id`.
     pub by: String,
     /// Share of the handshakes that was to resume a session, in percent.
-    pub asked_percent: f64,
+    pub requested_percent: f64,
     /// Share of the completed ones that did.
     pub achieved_percent: f64,
     /// Of all completed ones, the share of which the server took early data, in percent.
@@ -210,7 +210,7 @@ pub struct HandshakeResult {
     pub flights: Option<Flights>,
     /// What both ends' rings did meanwhile.
     #[serde(default)]
-    pub io: PhaseIo,
+    pub io: PhaseRings,
 }
 
 /// Where one end's time for a handshake went: means over the completed ones, nanoseconds.
@@ -235,7 +235,7 @@ pub struct HandshakeCost {
     pub hash_ns: Option<f64>,
     /// Inside the calls that read and write the socket: with epoll the system calls, with a ring what queues them.
     pub socket_ns: Option<f64>,
-    /// Busy with something else: rustls' state machine, messages, certificates' parsing; the upgrade; the adapter to
+    /// PollTime with something else: rustls' state machine, messages, certificates' parsing; the upgrade; the adapter to
     /// the engine.
     pub rest_ns: f64,
     /// What of the above is the timing's own: calls, times what one costs here.
@@ -299,15 +299,15 @@ pub struct EchoResult {
     /// Payload echoed, in each direction, bytes a second.
     #[serde(default)]
     pub bytes_per_s: f64,
-    /// Part of `client_cpu_ns` in the records' AEAD (`--cost-split all`).
+    /// WorkloadSpec of `client_cpu_ns` in the records' AEAD (`--cost-split all`).
     #[serde(default)]
     pub client_aead_ns: Option<f64>,
-    /// Part of `server_cpu_ns` in the records' AEAD (`--cost-split all`).
+    /// WorkloadSpec of `server_cpu_ns` in the records' AEAD (`--cost-split all`).
     #[serde(default)]
     pub server_aead_ns: Option<f64>,
     /// What both ends' rings did meanwhile.
     #[serde(default)]
-    pub io: PhaseIo,
+    pub io: PhaseRings,
 }
 
 /// The warm-up, with the same shapes.
@@ -323,12 +323,12 @@ pub struct Warmup {
 
 /// One end: engine, CPU, memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Side {
+pub struct End {
     /// Engine.
     pub engine: EngineKind,
     /// The form that it took, as `wssbench engines` tells it: an older kernel brings about another. Null of older results.
     #[serde(default)]
-    pub engine_form: Option<String>,
+    pub engine_features: Option<String>,
     /// Worker threads.
     pub threads: usize,
     /// CPUs it was pinned to, if it was.

@@ -9,7 +9,7 @@ use crate::run_result::RunResult;
 /// those without a value as null. Fields that are not named here may be added without a new major version,
 /// but for options: a reader refuses a `config` with one that it does not know, since it cannot tell what was run.
 ///
-/// The same as the committed `results/schema/wssbench.run-1.json`.
+/// The same as the committed `results/schema/wssbench.run-2.json`.
 pub fn run_schema() -> serde_json::Value {
     of_file::<RunResult>()
 }
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_committed_schema_is_the_one_of_the_types() {
-        assert_committed("wssbench.run-1.json", &run_schema());
+        assert_committed("wssbench.run-2.json", &run_schema());
     }
 
     #[test]

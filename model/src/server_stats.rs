@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, Layer};
 use crate::latency::{HistogramError, LatencyHistogram};
-use crate::ring_counters::IoTotals;
+use crate::ring_counters::RingCounters;
 use crate::run_result::NegotiatedCount;
 
 /// Schema of [`ServerStats`].
-pub const SCHEMA: &str = "wssbench.server-stats/1";
+pub const SCHEMA: &str = "wssbench.server-stats/2";
 
 /// One answer of `GET /stats`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub struct ServerStats {
     pub engine: EngineKind,
     /// The form that it took; null of older servers.
     #[serde(default)]
-    pub engine_form: Option<String>,
+    pub engine_features: Option<String>,
     /// The stack it serves.
     pub layer: Layer,
     /// Worker threads.
@@ -54,11 +54,11 @@ pub struct ServerStats {
     pub handshakes: HandshakeTotals,
     /// Time in cryptography of the workers, everything since the start.
     pub crypto: CryptoTime,
-    /// Part of `cpu_ns` in the kernel.
+    /// WorkloadSpec of `cpu_ns` in the kernel.
     pub system_ns: u64,
     /// What the workers' rings did; null where the engine does not count it.
     #[serde(default)]
-    pub io: Option<IoTotals>,
+    pub io: Option<RingCounters>,
 }
 
 /// Time in cryptography by what it was for, and how often the clock was read for it. All zero where nothing is timed.

@@ -206,7 +206,7 @@ mod tests {
     use super::*;
     use crate::config::EngineKind;
     use crate::fixtures::{echo_run, handshake_run};
-    use crate::ring_counters::PhaseIo;
+    use crate::ring_counters::PhaseRings;
 
     /// What `read` says about a file with this text.
     fn refusal(text: &str) -> String {
@@ -283,8 +283,8 @@ mod tests {
     #[test]
     fn another_major_version_is_refused_before_anything_else() {
         let sentence = refusal(r#"{ "figures": "all different", "schema": "wssbench.run/2" }"#);
-        assert!(sentence.ends_with("wssbench.run/2: this wssbench reads wssbench.run/1"), "{sentence}");
-        assert!(refusal(&edited(|run| run["schema"] = "wssbench.comparison/1".into())).contains("comparison/1"));
+        assert!(sentence.ends_with("wssbench.run/2: this wssbench reads wssbench.run/2"), "{sentence}");
+        assert!(refusal(&edited(|run| run["schema"] = "wssbench.comparison/2".into())).contains("comparison/1"));
     }
 
     #[test]
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_is_no_result_is_told_with_the_field_it_lacks() {
-        assert!(refusal("once upon a time").contains("does not read as wssbench.run/1"));
+        assert!(refusal("once upon a time").contains("does not read as wssbench.run/2"));
         assert!(refusal("{}").contains("missing field `schema`"));
         let without_client = edited(|run| drop(run.as_object_mut().unwrap().remove("client")));
         assert!(refusal(&without_client).contains("missing field `client`"));
@@ -325,8 +325,8 @@ mod tests {
         });
         fs::write(&path, old).unwrap();
         let read = read(&path).unwrap();
-        assert_eq!(read.handshake.io, PhaseIo::default());
-        assert_eq!(read.echo.unwrap().io, PhaseIo::default());
+        assert_eq!(read.handshake.io, PhaseRings::default());
+        assert_eq!(read.echo.unwrap().io, PhaseRings::default());
         assert_eq!(read.config.engine, EngineKind::TokioUring);
     }
 

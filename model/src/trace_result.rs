@@ -14,7 +14,7 @@ use self::handshake::HandshakeMessage;
 use crate::run_result::{Negotiated, Tool};
 
 /// Names the form of a trace; a change that breaks readers changes the number.
-pub const SCHEMA: &str = "wssbench.trace/1";
+pub const SCHEMA: &str = "wssbench.trace/2";
 
 /// One connection, from SYN to close.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -251,7 +251,7 @@ pub struct TraceFailure {
     pub sentence: String,
 }
 
-/// JSON Schema, draft 2020-12, of a trace; the same as the committed `results/schema/wssbench.trace-1.json`.
+/// JSON Schema, draft 2020-12, of a trace; the same as the committed `results/schema/wssbench.trace-2.json`.
 pub fn trace_schema() -> serde_json::Value {
     crate::schema::of::<TraceResult>()
 }

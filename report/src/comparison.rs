@@ -8,11 +8,11 @@ pub use self::markdown::markdown;
 pub(super) use self::markdown::tables;
 pub use self::terminal::terminal;
 
-use super::sweep::{IN_TURNS, ratio_in_words, title};
-use wss_analysis::comparison::{Arm, ComparedMetric, Comparison, Kind, LIMITS, Role, Side};
+use super::sweep::{INTERLEAVED, ratio_in_words, title};
+use wss_analysis::comparison::{Arm, ArmLabel, ComparedMetric, Comparison, Kind, LIMITS, Role};
 use wss_analysis::statistics::{Finding, Interval, Ratio};
-use wss_model::text::phrases::{counted, program};
-use wss_model::text::quantity::{NOT_TOLD, percent_to, rate_to};
+use wss_model::text::phrases::{pluralize, program};
+use wss_model::text::quantity::{NOT_AVAILABLE, percent_to, rate_to};
 
 /// What is said of a comparison before anything else: a sentence for each primary figure.
 fn findings(comparison: &Comparison) -> Vec<String> {
@@ -48,9 +48,9 @@ fn row(figure: &ComparedMetric) -> Vec<String> {
         title(figure.metric).to_owned(),
         rate_to(figure.a_median, 4),
         rate_to(figure.b_median, 4),
-        figure.ratio.as_ref().map_or_else(|| NOT_TOLD.to_owned(), ratio_and_interval),
-        figure.floor.as_ref().map_or_else(|| NOT_TOLD.to_owned(), ratio_in_words),
-        figure.detectable_percent.map_or_else(|| NOT_TOLD.to_owned(), |percent| percent_to(percent, 2)),
+        figure.ratio.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_and_interval),
+        figure.floor.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
+        figure.detectable_percent.map_or_else(|| NOT_AVAILABLE.to_owned(), |percent| percent_to(percent, 2)),
     ]
 }
 
@@ -81,16 +81,18 @@ fn arm(arm: &Arm) -> String {
 fn blocks(comparison: &Comparison) -> String {
     let run = comparison.blocks.iter().filter(|block| block.is_whole()).count();
     let dropped = comparison.analysis.blocks_dropped;
-    let legs = match (comparison.kind, comparison.turns) {
+    let trials = match (comparison.kind, comparison.interleave) {
         (Kind::Files, _) => "one result of each".to_owned(),
-        (Kind::Ab | Kind::Aa, None) => "four legs each, ABBA or BAAB".to_owned(),
-        (Kind::Ab | Kind::Aa, Some(length)) => format!("two legs of each at the same time, in turns of {length}"),
+        (Kind::Ab | Kind::Aa, None) => "four trials each, ABBA or BAAB".to_owned(),
+        (Kind::Ab | Kind::Aa, Some(length)) => {
+            format!("two trials of each at the same time, in time slices of {length}")
+        }
     };
     let until = comparison
         .until_width_percent
         .map_or_else(String::new, |width| format!("; it ends at intervals of {}", percent_to(width, 2)));
     let dropped = if dropped == 0 { String::new() } else { format!(", {dropped} dropped") };
-    format!("{run} of {}{dropped}; {legs}{until}", counted(comparison.blocks_planned as u64, "block"))
+    format!("{run} of {}{dropped}; {trials}{until}", pluralize(comparison.blocks_planned as u64, "block"))
 }
 
 /// The dropped blocks with their reasons.
@@ -109,12 +111,12 @@ fn noisy(comparison: &Comparison) -> Vec<&'static str> {
 
 /// What each negotiated, if it did.
 fn negotiated(comparison: &Comparison) -> Vec<String> {
-    let sorts = |side: Side| {
+    let sorts = |side: ArmLabel| {
         let sorts: Vec<String> =
-            comparison.arm(side).negotiated.iter().map(wss_model::text::phrases::sort_of_handshake).collect();
+            comparison.arm(side).negotiated.iter().map(wss_model::text::phrases::describe_handshake).collect();
         if sorts.is_empty() { "no TLS".to_owned() } else { sorts.join("; ") }
     };
-    let (a, b) = (sorts(Side::A), sorts(Side::B));
+    let (a, b) = (sorts(ArmLabel::A), sorts(ArmLabel::B));
     if a == b { vec![format!("both {a}")] } else { vec![format!("A {a}"), format!("B {b}")] }
 }
 
@@ -122,14 +124,14 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
 fn legend(comparison: &Comparison) -> String {
     let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
     let several = if several { " and which of the builds had its turn" } else { "" };
-    let turns = comparison.turns.map_or_else(String::new, |_| format!(" {IN_TURNS}"));
+    let turns = comparison.interleave.map_or_else(String::new, |_| format!(" {INTERLEAVED}"));
     let floor = match comparison.kind {
         Kind::Files => {
             " A/A floor: a result against the next one of the same side, of A and B in turns; ?: fewer than twelve pairs.".to_owned()
         }
         Kind::Ab | Kind::Aa => format!(
-            " A/A floor: one leg of each side against the other one of each, which differ by nothing but noise{several}. \
-             A block is dropped as a whole, by the machine's signs: steal time over {}, stalls on memory over {}, fixed work \
+            " A/A floor: one trial of each side against the other one of each, which differ by nothing but noise{several}. \
+             A block is dropped as a whole, by the machine's disturbance: steal time over {}, stalls on memory over {}, fixed work \
              slower by {}, or a generator that was late by a run's own rule.",
             percent_to(LIMITS.steal_percent, 2),
             percent_to(LIMITS.stall_percent, 2),
@@ -137,7 +139,7 @@ fn legend(comparison: &Comparison) -> String {
         ),
     };
     format!(
-        "Figures are medians over the legs. B ÷ A: Hodges–Lehmann centre of the blocks' ratios, with the exact Wilcoxon \
+        "Figures are medians over the trials. B ÷ A: Hodges–Lehmann centre of the blocks' ratios, with the exact Wilcoxon \
          signed-rank interval of 95%; ?: too few blocks for one. ≈: 1 is in it, and no difference is larger than this. \
          Detectable: the least difference that such a comparison finds in about four of five cases.{turns}{floor}"
     )

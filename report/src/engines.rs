@@ -2,13 +2,13 @@
 
 use comfy_table::{ColumnConstraint, Table};
 
-use crate::layout::{Page, WIDE, table};
+use crate::layout::{Layout, WIDE, table};
 use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature};
 use wss_model::text::phrases::one_line;
 
 /// `result` as text: at most 100 columns wide, without colours, ending with a newline.
 pub fn engines(result: &EnginesResult) -> String {
-    let mut page = Page::wide();
+    let mut page = Layout::wide();
     page.text(&format!("Linux {}", result.kernel));
     for engine in &result.engines {
         page.gap();
@@ -17,7 +17,7 @@ pub fn engines(result: &EnginesResult) -> String {
     page.finish()
 }
 
-fn section(page: &mut Page, found: &EngineOnMachine, result: &EnginesResult) {
+fn section(page: &mut Layout, found: &EngineOnMachine, result: &EnginesResult) {
     let EngineOnMachine { engine, form, refused_because, features, .. } = found;
     let default = if *engine == result.default { " (the default)" } else { "" };
     let answer = match (refused_because, form.as_deref()) {

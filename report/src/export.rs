@@ -163,7 +163,7 @@ pub enum ExportError {
 }
 
 /// What can be exported, as the sentence about a file of another kind names it.
-const SCHEMAS: &str = "wssbench.run/1 and wssbench.comparison/1";
+const SCHEMAS: &str = "wssbench.run/2 and wssbench.comparison/2";
 
 impl Source {
     /// Reads a result of any kind that can be exported.

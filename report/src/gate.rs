@@ -1,12 +1,12 @@
 //! How a gate's verdict reads: [`terminal`], and [`markdown`] for a pull request. Both begin with the verdict.
 
 use super::comparison::{ratio_and_interval, tables};
-use super::layout::{self, Page, WIDE, numbers_right};
+use super::layout::{self, Layout, WIDE, numbers_right};
 use super::markdown::{bullet, escaped, folded, paragraph, table};
 use super::sweep::{ratio_in_words, title};
 use wss_analysis::gate::{Direction, Outcome, Row, Scenario, Severity, Verdict, Verdicts};
-use wss_model::text::phrases::counted;
-use wss_model::text::quantity::{NOT_TOLD, percent_to};
+use wss_model::text::phrases::pluralize;
+use wss_model::text::quantity::{NOT_AVAILABLE, percent_to};
 
 /// The verdict in one sentence.
 fn verdict(verdicts: &Verdicts) -> String {
@@ -81,23 +81,23 @@ fn cells(verdicts: &Verdicts, scenarios: &[Scenario<'_>], row: &Row) -> Vec<Stri
     vec![
         name(verdicts, row),
         format!("{verdict}{severity}"),
-        row.ratio.as_ref().map_or_else(|| NOT_TOLD.to_owned(), ratio_and_interval),
+        row.ratio.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_and_interval),
         format!("{sign}{threshold}"),
-        figure.and_then(|figure| figure.floor.as_ref()).map_or_else(|| NOT_TOLD.to_owned(), ratio_in_words),
-        detectable.unwrap_or_else(|| NOT_TOLD.to_owned()),
-        row.p_holm.map_or_else(|| NOT_TOLD.to_owned(), |p| format!("{p:.3}")),
+        figure.and_then(|figure| figure.floor.as_ref()).map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
+        detectable.unwrap_or_else(|| NOT_AVAILABLE.to_owned()),
+        row.p_holm.map_or_else(|| NOT_AVAILABLE.to_owned(), |p| format!("{p:.3}")),
     ]
 }
 
 /// Sentences that whoever reads the table needs.
 const LEGEND: &str = "A figure is a regression if the whole interval of B ÷ A lies beyond the threshold, and Holm's test over \
-    all gated figures agrees; it passes if the whole interval lies within; else it is inconclusive. A/A floor: one leg of each \
+    all gated figures agrees; it passes if the whole interval lies within; else it is inconclusive. A/A floor: one trial of each \
     side against the other one of each, in the same blocks. Detectable: the least difference found in about four of five such \
     comparisons.";
 
 /// `verdicts` as text: at most 100 columns wide, ending with a newline.
 pub fn terminal(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
-    let mut page = Page::wide();
+    let mut page = Layout::wide();
     page.text(&verdict(verdicts));
     reasons(verdicts).iter().for_each(|reason| page.bullet(reason));
     page.gap();
@@ -129,7 +129,7 @@ pub fn markdown(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
     if !others.is_empty() {
         let mut inner = String::new();
         table(&mut inner, &HEAD, &others);
-        folded(&mut text, &format!("{} beside them", counted(others.len() as u64, "figure")), &inner);
+        folded(&mut text, &format!("{} beside them", pluralize(others.len() as u64, "figure")), &inner);
     }
     paragraph(&mut text, LEGEND);
     for scenario in scenarios {

@@ -5,11 +5,11 @@ mod sparkline;
 use comfy_table::CellAlignment;
 
 use self::sparkline::sparkline;
-use super::layout::{Page, WIDE, table};
+use super::layout::{Layout, WIDE, table};
 use wss_analysis::history::{Build, Entry, Fingerprint, Series, TrackedRatio, Trend, series};
 use wss_analysis::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
 use wss_analysis::sweep_result::Metric;
-use wss_model::text::phrases::{counted, one_line};
+use wss_model::text::phrases::{one_line, pluralize};
 
 /// Points of a trend that stand in a line: the last ones.
 const IN_A_LINE: usize = 24;
@@ -33,7 +33,7 @@ pub struct NoSuchMetric {
 /// If no entry has that metric.
 pub fn show(entries: &[Entry], metric: Option<&str>) -> Result<String, NoSuchMetric> {
     check(entries, metric)?;
-    let mut page = Page::wide();
+    let mut page = Layout::wide();
     each_series(&mut page, entries, metric, |page, trends| {
         trend_table(page, trends);
         if metric.is_some() {
@@ -51,7 +51,7 @@ pub fn show(entries: &[Entry], metric: Option<&str>) -> Result<String, NoSuchMet
 /// If no entry has that metric.
 pub fn changes(entries: &[Entry], metric: Option<&str>) -> Result<String, NoSuchMetric> {
     check(entries, metric)?;
-    let mut page = Page::wide();
+    let mut page = Layout::wide();
     each_series(&mut page, entries, metric, changes_of);
     Ok(page.finish())
 }
@@ -68,7 +68,7 @@ fn check(entries: &[Entry], metric: Option<&str>) -> Result<(), NoSuchMetric> {
     Err(NoSuchMetric { metric: metric.to_owned(), has })
 }
 
-fn each_series(page: &mut Page, entries: &[Entry], metric: Option<&str>, tell: impl Fn(&mut Page, &[Trend<'_>])) {
+fn each_series(page: &mut Layout, entries: &[Entry], metric: Option<&str>, tell: impl Fn(&mut Layout, &[Trend<'_>])) {
     let all = series(entries);
     if all.is_empty() {
         page.text("No entry can be read.");
@@ -97,11 +97,11 @@ fn each_series(page: &mut Page, entries: &[Entry], metric: Option<&str>, tell: i
 }
 
 /// What makes it a series.
-fn head(page: &mut Page, one: &Series<'_>, number: usize, of: usize) {
+fn head(page: &mut Layout, one: &Series<'_>, number: usize, of: usize) {
     let day = |entry: Option<&&Entry>| entry.map_or_else(String::new, |entry| day(&entry.started_at));
     let (first, last) = (day(one.entries.first()), day(one.entries.last()));
     let numbered = if of > 1 { format!("Series {number} of {of}: ") } else { String::new() };
-    page.text(&format!("{numbered}{} from {first} to {last}", counted(one.entries.len() as u64, "comparison")));
+    page.text(&format!("{numbered}{} from {first} to {last}", pluralize(one.entries.len() as u64, "comparison")));
     page.fact("Reference", &build(one.reference));
     page.fact("Machine", &machine(one.environment));
     page.fact("Measured", one.measured);
@@ -116,8 +116,12 @@ fn build(build: &Build) -> String {
 
 fn machine(machine: &Fingerprint) -> String {
     let Fingerprint { cpu_model, cores, memory_gib, kernel, governor, hypervisor, clocksource, profile } = machine;
-    let mut parts =
-        vec![cpu_model.clone(), counted(*cores as u64, "CPU"), format!("{memory_gib} GiB"), format!("Linux {kernel}")];
+    let mut parts = vec![
+        cpu_model.clone(),
+        pluralize(*cores as u64, "CPU"),
+        format!("{memory_gib} GiB"),
+        format!("Linux {kernel}"),
+    ];
     parts.extend([hypervisor, governor, clocksource].into_iter().flatten().cloned());
     if profile != "release" {
         parts.push(format!("{profile} build"));
@@ -125,7 +129,7 @@ fn machine(machine: &Fingerprint) -> String {
     parts.join(", ")
 }
 
-fn trend_table(page: &mut Page, trends: &[Trend<'_>]) {
+fn trend_table(page: &mut Layout, trends: &[Trend<'_>]) {
     let mut rows = table(["Metric", "trend", "least", "most", "last", "95% interval"]);
     rows.set_width(WIDE as u16);
     for trend in trends {
@@ -155,7 +159,7 @@ fn trend_table(page: &mut Page, trends: &[Trend<'_>]) {
 }
 
 /// The last entries of one metric.
-fn listed(page: &mut Page, trend: &Trend<'_>) {
+fn listed(page: &mut Layout, trend: &Trend<'_>) {
     let mut rows = table(["When", "candidate", "ratio", "95% interval", "blocks", ""]);
     rows.set_width(WIDE as u16);
     let first = trend.points.len().saturating_sub(LISTED);
@@ -177,7 +181,7 @@ fn listed(page: &mut Page, trend: &Trend<'_>) {
     page.table(&rows);
 }
 
-fn changes_of(page: &mut Page, trends: &[Trend<'_>]) {
+fn changes_of(page: &mut Layout, trends: &[Trend<'_>]) {
     page.gap();
     let (mut too_few, mut without): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for trend in trends {

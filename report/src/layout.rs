@@ -14,18 +14,18 @@ pub(super) const WIDE: usize = 100;
 const LABEL: usize = 13;
 
 /// The text so far.
-pub(super) struct Page {
+pub(super) struct Layout {
     text: String,
     width: usize,
 }
 
-impl Default for Page {
+impl Default for Layout {
     fn default() -> Self {
         Self { text: String::new(), width: WIDTH }
     }
 }
 
-impl Page {
+impl Layout {
     /// A page of [`WIDE`] columns.
     pub(super) fn wide() -> Self {
         Self { text: String::new(), width: WIDE }

@@ -16,8 +16,8 @@ pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
 use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
-use wss_analysis::sweep_result::{Metric, PartKind, Security, Summary, SweepResult};
-use wss_model::text::phrases::counted;
+use wss_analysis::sweep_result::{Metric, Security, Summary, SweepResult, Workload};
+use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::{percent_to, significant};
 
 /// The figures that are compared in words and tables: of two that say the same (handshakes a core and time a
@@ -159,14 +159,14 @@ impl GroupKey {
     }
 }
 
-/// What whoever reads figures of legs in turns needs to know.
-pub(super) const IN_TURNS: &str =
+/// What whoever reads figures of trials in turns needs to know.
+pub(super) const INTERLEAVED: &str =
     "In turns a rate in a closed loop is lower for the pauses, and every turn begins with the caches of another.";
 
 /// Sentences that whoever reads the tables needs.
 fn legend(sweep: &SweepResult) -> Vec<String> {
     let mut sentences = vec![
-        "Figures are medians over the legs. Ratios are to the reference in the same block: Hodges–Lehmann centre and \
+        "Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann centre and \
          exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than \
          this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses."
             .to_owned(),
@@ -176,7 +176,7 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
     let widest = widest.filter_map(|found| found.ratio.as_ref()).max_by_key(|ratio| ratio.pairs);
     sentences.push(match widest.and_then(|ratio| Some((ratio.pairs, ratio.interval.as_ref()?.confidence))) {
         Some((pairs, confidence)) => {
-            let blocks = counted(pairs as u64, "block");
+            let blocks = pluralize(pairs as u64, "block");
             format!("With {blocks} the intervals have a confidence of {}.", percent_to(confidence * 100.0, 3))
         }
         None => format!(
@@ -184,19 +184,19 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
              apart."
         ),
     });
-    sentences.extend(sweep.turns.map(|_| IN_TURNS.to_owned()));
-    let has = |kind| sweep.parts.iter().any(|part| part.kind == kind);
-    if has(PartKind::Handshake) {
+    sentences.extend(sweep.interleave.map(|_| INTERLEAVED.to_owned()));
+    let has = |kind| sweep.workloads.iter().any(|workload| workload.kind == kind);
+    if has(Workload::Handshake) {
         sentences.push(
             "µs a handshake: CPU time of that end by the kernel's accounting, connect, accept and close included; a \
              core: 1 s over the server's. Bytes: TCP payload to the server + back."
                 .to_owned(),
         );
     }
-    if has(PartKind::Crowd) {
+    if has(Workload::Crowd) {
         sentences.push("Crowd: small messages on many connections, in a closed loop.".to_owned());
     }
-    if has(PartKind::Bulk) {
+    if has(Workload::Bulk) {
         sentences
             .push("Bulk: payload in each direction; a byte is received once and sent once by each end.".to_owned());
     }

@@ -5,10 +5,10 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, Width};
 use crate::layout::{numbers_right, table};
 use wss_model::config::Mode;
 use wss_model::latency::Latency;
-use wss_model::ring_counters::{IoTotals, PhaseIo, SideIo};
-use wss_model::run_result::{EchoResult, HandshakeCost, HandshakeResult, RunResult, Side};
-use wss_model::text::phrases::{counted, one_line};
-use wss_model::text::quantity::{count, memory, percent, significant, time, time_if_told, total};
+use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
+use wss_model::run_result::{EchoResult, End, HandshakeCost, HandshakeResult, RunResult};
+use wss_model::text::phrases::{one_line, pluralize};
+use wss_model::text::quantity::{count, memory, percent, significant, time, time_or_dash, total};
 use wss_model::units::{Rate, Size};
 
 /// Kinds of errors that are shown; the others are summed up.
@@ -63,7 +63,7 @@ pub(super) fn echo(result: &RunResult, echo: &EchoResult) -> Table {
 
 fn row(name: &str, latencies: [&Option<u64>; 6]) -> Vec<String> {
     let mut row = vec![name.to_owned()];
-    row.extend(latencies.into_iter().map(|ns| time_if_told(*ns)));
+    row.extend(latencies.into_iter().map(|ns| time_or_dash(*ns)));
     row
 }
 
@@ -79,7 +79,7 @@ fn even(table: &mut Table) {
 /// CPU and memory of each end. An end that is not known has no column.
 pub(super) fn cost(result: &RunResult) -> Table {
     let (handshake, echo) = (&result.handshake, result.echo.as_ref());
-    let sides: Vec<&Side> = [Some(&result.client), result.server.as_ref()].into_iter().flatten().collect();
+    let sides: Vec<&End> = [Some(&result.client), result.server.as_ref()].into_iter().flatten().collect();
     let mut table = table([&["Cost", "client", "server"][..=sides.len()]].concat());
     let mut add = |name: &str, cells: Vec<Option<String>>| {
         // A row that nobody can fill says nothing.
@@ -91,8 +91,8 @@ pub(super) fn cost(result: &RunResult) -> Table {
     let cpu = |client: Option<f64>, server: Option<f64>| -> Vec<_> {
         [client, server].into_iter().take(sides.len()).map(|ns| ns.map(time)).collect()
     };
-    let each = |of: &dyn Fn(&Side) -> Option<String>| sides.iter().map(|side| of(side)).collect::<Vec<_>>();
-    let used = |share: f64, side: &Side| format!("{} of {}", percent(share), counted(side.threads as u64, "thread"));
+    let each = |of: &dyn Fn(&End) -> Option<String>| sides.iter().map(|side| of(side)).collect::<Vec<_>>();
+    let used = |share: f64, side: &End| format!("{} of {}", percent(share), pluralize(side.threads as u64, "thread"));
 
     add("CPU time a handshake", cpu(handshake.client_cpu_ns, handshake.server_cpu_ns));
     add("CPU time a message", cpu(echo.and_then(|e| e.client_cpu_ns), echo.and_then(|e| e.server_cpu_ns)));
@@ -117,7 +117,7 @@ pub(super) fn cost(result: &RunResult) -> Table {
     add(phase, each(&|side| Some(used(side.cpu_utilisation, side))));
     add("memory, all open and idle", each(&|side| side.rss_bytes_idle.map(|bytes| memory(bytes as f64))));
     let open = handshake.completed;
-    let a_connection = |side: &Side| side.rss_bytes_idle.filter(|_| open > 0).map(|b| memory(b as f64 / open as f64));
+    let a_connection = |side: &End| side.rss_bytes_idle.filter(|_| open > 0).map(|b| memory(b as f64 / open as f64));
     add("  the same a connection", each(&a_connection));
     add("memory, peak", each(&|side| Some(memory(side.rss_bytes_peak as f64))));
     numbers_right(&mut table);
@@ -126,10 +126,10 @@ pub(super) fn cost(result: &RunResult) -> Table {
 
 /// What the rings did in the phase that the run is about, and what a handshake took before it. `None` if no end counts.
 pub(super) fn rings(result: &RunResult) -> Option<Table> {
-    let nothing = PhaseIo::default();
+    let nothing = PhaseRings::default();
     let (opening, echoing) = (&result.handshake.io, result.echo.as_ref().map_or(&nothing, |echo| &echo.io));
     let about = if result.config.mode == Mode::Echo { echoing } else { opening };
-    let ends: [fn(&PhaseIo) -> Option<&SideIo>; 2] = [|io| io.client.as_ref(), |io| io.server.as_ref()];
+    let ends: [fn(&PhaseRings) -> Option<&EndRings>; 2] = [|io| io.client.as_ref(), |io| io.server.as_ref()];
     let threads = [Some(&result.client), result.server.as_ref()].map(|side| side.map_or(1, |side| side.threads));
     // As in the table above it, an end that is not known has no column.
     let shown = if result.server.is_some() { 2 } else { 1 };
@@ -143,21 +143,21 @@ pub(super) fn rings(result: &RunResult) -> Option<Table> {
             table.add_row([name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
         }
     };
-    let mean = |io: &PhaseIo, of: fn(&SideIo) -> Option<f64>| -> Vec<_> {
+    let mean = |io: &PhaseRings, of: fn(&EndRings) -> Option<f64>| -> Vec<_> {
         ends.iter().take(shown).map(|end| of(end(io)?).map(|mean| significant(mean, 3))).collect()
     };
     add("enters a handshake", mean(opening, |side| side.enters_per_handshake));
     add("enters a message", mean(echoing, |side| side.enters_per_message));
     add("completions an enter", mean(about, |side| side.completions_per_enter));
     let left = ends.iter().zip(threads).take(shown).map(|(end, threads)| {
-        let IoTotals { buffers, buffers_low_water, .. } = end(echoing).or(end(opening))?.totals;
+        let RingCounters { buffers, buffers_low_water, .. } = end(echoing).or(end(opening))?.totals;
         let of_one_thread = buffers / threads.max(1) as u64;
         (buffers > 0).then(|| format!("{} of {}", count(buffers_low_water), count(of_one_thread)))
     });
     add("receive buffers, fewest free", left.collect());
     // What should not be is told only if it was.
     for (name, of) in [
-        ("receives without a buffer", (|totals| totals.no_buffers) as fn(&IoTotals) -> u64),
+        ("receives without a buffer", (|totals| totals.no_buffers) as fn(&RingCounters) -> u64),
         ("sends cut short by a full socket", |totals| totals.partial_sends),
         ("times the completion queue was full", |totals| totals.overflows),
     ] {
@@ -222,7 +222,7 @@ pub(super) fn errors(result: &RunResult) -> Table {
     }
     let more = total(kinds.iter().skip(ERROR_ROWS).map(|error| error.count));
     if more > 0 {
-        let kinds = counted((kinds.len() - ERROR_ROWS) as u64, "more kind");
+        let kinds = pluralize((kinds.len() - ERROR_ROWS) as u64, "more kind");
         table.add_row(["others".to_owned(), String::new(), count(more), kinds]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {

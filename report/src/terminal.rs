@@ -3,13 +3,13 @@
 //! What makes the figures doubtful comes before them. Latencies come before what they cost. Nothing is shown that
 //! the result does not hold, and a figure that it does not hold is shown as missing, never as 0.
 
-use crate::layout::Page;
+use crate::layout::Layout;
 use crate::tables;
 use wss_model::config::{Mode, RunConfig};
 use wss_model::latency::samples_needed;
-use wss_model::run_result::{EchoResult, Resumption, RunResult, Side};
-use wss_model::text::phrases::{counted, machine, program, sort_of_handshake};
-use wss_model::text::quantity::{NOT_TOLD, count, percent_to, rate, time, total};
+use wss_model::run_result::{EchoResult, End, Resumption, RunResult};
+use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
+use wss_model::text::quantity::{NOT_AVAILABLE, count, percent_to, rate, time, total};
 use wss_model::units::Rate;
 
 /// Sorts of handshakes that are listed; the others are counted.
@@ -17,7 +17,7 @@ const NEGOTIATED_SHOWN: usize = 6;
 
 /// `result` as text: at most 80 columns wide, without colours, ending with a newline.
 pub fn terminal(result: &RunResult) -> String {
-    let mut page = Page::default();
+    let mut page = Layout::default();
     verdict(&mut page, result);
     negotiated(&mut page, result);
     what_was_run(&mut page, result);
@@ -35,8 +35,8 @@ pub fn terminal(result: &RunResult) -> String {
     }
     let mut text = page.finish();
     // The mark needs its meaning only where it stands.
-    let marked = text.contains(NOT_TOLD);
-    let mut page = Page::default();
+    let marked = text.contains(NOT_AVAILABLE);
+    let mut page = Layout::default();
     if marked {
         page.text(&meaning_of_not_told());
     }
@@ -51,7 +51,7 @@ fn is_valid(result: &RunResult) -> bool {
     result.valid && result.invalid_because.is_empty()
 }
 
-fn verdict(page: &mut Page, result: &RunResult) {
+fn verdict(page: &mut Layout, result: &RunResult) {
     if is_valid(result) {
         return;
     }
@@ -65,7 +65,7 @@ fn verdict(page: &mut Page, result: &RunResult) {
     page.gap();
 }
 
-fn negotiated(page: &mut Page, result: &RunResult) {
+fn negotiated(page: &mut Layout, result: &RunResult) {
     // How certificates were verified is told of every run with TLS, also of one whose handshakes all failed.
     if result.verify.is_none() {
         return page.fact("Negotiated", "no TLS");
@@ -77,28 +77,28 @@ fn negotiated(page: &mut Page, result: &RunResult) {
     }
     for (index, sort) in sorts.iter().take(NEGOTIATED_SHOWN).enumerate() {
         let label = if index == 0 { "Negotiated" } else { "" };
-        page.fact(label, &format!("{} × {}", count(sort.count), sort_of_handshake(&sort.negotiated)));
+        page.fact(label, &format!("{} × {}", count(sort.count), describe_handshake(&sort.negotiated)));
     }
     if let Some(more) = sorts.get(NEGOTIATED_SHOWN..).filter(|more| !more.is_empty()) {
         let handshakes = total(more.iter().map(|sort| sort.count));
-        page.fact("", &format!("{} × {}", count(handshakes), counted(more.len() as u64, "other sort")));
+        page.fact("", &format!("{} × {}", count(handshakes), pluralize(more.len() as u64, "other sort")));
     }
     if let (Some(verify), Some(skipped)) = (&result.verify, &result.verify_skips) {
         page.fact("Verification", &format!("NOT FULL ({verify}): {skipped}"));
     }
     if let Some(resumption) = &result.resumption {
-        let Resumption { by, asked_percent, achieved_percent, early_data_percent } = resumption;
+        let Resumption { by, requested_percent, achieved_percent, early_data_percent } = resumption;
         let early = if *early_data_percent > 0.0 {
             format!(", {} with early data", percent_to(*early_data_percent, 3))
         } else {
             String::new()
         };
-        let (asked, achieved) = (percent_to(*asked_percent, 3), percent_to(*achieved_percent, 3));
+        let (asked, achieved) = (percent_to(*requested_percent, 3), percent_to(*achieved_percent, 3));
         page.fact("Resumption", &format!("{achieved} of the handshakes by {by} ({asked} asked){early}"));
     }
 }
 
-fn what_was_run(page: &mut Page, result: &RunResult) {
+fn what_was_run(page: &mut Layout, result: &RunResult) {
     let target = &result.target;
     let whose = if target.embedded { "embedded server" } else { "external server" };
     page.fact("Server", &format!("{} at {} ({whose})", target.url, target.address));
@@ -135,15 +135,15 @@ fn pace(config: &RunConfig, asked: Rate, closed: &str) -> String {
     }
 }
 
-fn engine(side: &Side) -> String {
+fn engine(side: &End) -> String {
     let cpus = side
         .cpus
         .as_ref()
         .map_or_else(String::new, |cpus| format!(" on CPU{} {cpus}", if cpus.contains(',') { "s" } else { "" }));
-    format!("{}, {}{cpus}", side.engine, counted(side.threads as u64, "thread"))
+    format!("{}, {}{cpus}", side.engine, pluralize(side.threads as u64, "thread"))
 }
 
-fn handshake(page: &mut Page, result: &RunResult) {
+fn handshake(page: &mut Layout, result: &RunResult) {
     let handshake = &result.handshake;
     page.text(&format!(
         "Handshakes: {} completed of {} planned, {} failed{}; {}/s{}",
@@ -169,7 +169,7 @@ fn handshake(page: &mut Page, result: &RunResult) {
     page.text(&format!("ready: planned start until messages can be sent{lateness}{busy}."));
 }
 
-fn echoes(page: &mut Page, result: &RunResult, echo: &EchoResult) {
+fn echoes(page: &mut Layout, result: &RunResult, echo: &EchoResult) {
     page.text(&format!(
         "Echoes: {} received of {} planned, {} failed{}; {}/s{}{}",
         count(echo.received),
@@ -230,10 +230,10 @@ fn asked(asked: Rate) -> String {
     }
 }
 
-fn cost(page: &mut Page, result: &RunResult) {
+fn cost(page: &mut Layout, result: &RunResult) {
     page.table(&tables::cost(result));
     let handshake = &result.handshake;
-    let bytes = |mean: f64| counted(mean.round() as u64, "byte");
+    let bytes = |mean: f64| pluralize(mean.round() as u64, "byte");
     if let (Some(sent), Some(received)) = (handshake.bytes_sent_mean, handshake.bytes_received_mean) {
         page.text(&format!("A handshake took {} to the server and {} back.", bytes(sent), bytes(received)));
     }
@@ -281,7 +281,7 @@ fn cost(page: &mut Page, result: &RunResult) {
 fn meaning_of_not_told() -> String {
     let needed = |quantile| count(samples_needed(quantile));
     format!(
-        "{NOT_TOLD} too few samples: p90 needs {}, p99 {}, p99.9 {}, p99.99 {}.",
+        "{NOT_AVAILABLE} too few samples: p90 needs {}, p99 {}, p99.9 {}, p99.99 {}.",
         needed(0.9),
         needed(0.99),
         needed(0.999),
@@ -289,14 +289,14 @@ fn meaning_of_not_told() -> String {
     )
 }
 
-fn errors(page: &mut Page, result: &RunResult) {
+fn errors(page: &mut Layout, result: &RunResult) {
     if !result.errors.is_empty() {
         page.gap();
         page.table(&tables::errors(result));
     }
 }
 
-fn notes(page: &mut Page, result: &RunResult) {
+fn notes(page: &mut Layout, result: &RunResult) {
     if !result.notes.is_empty() {
         page.gap();
     }
@@ -305,7 +305,7 @@ fn notes(page: &mut Page, result: &RunResult) {
     }
 }
 
-fn last_line(page: &mut Page, result: &RunResult) {
+fn last_line(page: &mut Layout, result: &RunResult) {
     page.gap();
     let config = &result.config;
     let closed = if config.mode == Mode::Echo { config.rate } else { config.connect_rate } == Rate::Max;

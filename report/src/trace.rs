@@ -9,15 +9,15 @@ mod messages;
 mod tests;
 mod timeline;
 
-use self::timeline::{Ladder, WIDTH};
+use self::timeline::{Timeline, WIDTH};
 use crate::layout;
-use wss_model::text::phrases::{counted, sort_of_handshake};
+use wss_model::text::phrases::{describe_handshake, pluralize};
 use wss_model::text::quantity::{count, time};
 use wss_model::trace_result::{Content, Direction, Event, Protection, Record, TracePhase, TraceResult, What};
 
 /// The whole connection as text, at most 100 columns wide.
 pub fn timeline(trace: &TraceResult) -> String {
-    let mut ladder = Ladder::default();
+    let mut ladder = Timeline::default();
     let is_1_3 = messages::is_1_3(&trace.events);
     heading(trace, is_1_3, &mut ladder);
     let mut phase = None;
@@ -44,11 +44,11 @@ pub fn timeline(trace: &TraceResult) -> String {
     ladder.finish()
 }
 
-fn heading(trace: &TraceResult, is_1_3: bool, ladder: &mut Ladder) {
+fn heading(trace: &TraceResult, is_1_3: bool, ladder: &mut Timeline) {
     let embedded = if trace.target.embedded { " (embedded server)" } else { "" };
     ladder.text(&format!("{} at {}{embedded}", trace.target.url, trace.target.address));
     if let Some(negotiated) = &trace.negotiated {
-        ladder.text(&format!("negotiated: {}", sort_of_handshake(negotiated)));
+        ladder.text(&format!("negotiated: {}", describe_handshake(negotiated)));
     }
     ladder.gap();
     ladder.text(
@@ -83,7 +83,7 @@ const fn section(phase: TracePhase) -> &'static str {
     }
 }
 
-fn event(event: &Event, is_1_3: bool, ladder: &mut Ladder) {
+fn event(event: &Event, is_1_3: bool, ladder: &mut Timeline) {
     let arrow = match event.direction {
         Direction::Sent => '→',
         Direction::Received => '←',
@@ -101,7 +101,7 @@ fn event(event: &Event, is_1_3: bool, ladder: &mut Ladder) {
             record_contents(record, event.direction, is_1_3, ladder);
         }
         What::Segment { bytes, contents } => {
-            head(&format!("{} on TCP, readable for everyone on the way", counted(*bytes, "byte")));
+            head(&format!("{} on TCP, readable for everyone on the way", pluralize(*bytes, "byte")));
             for content in contents {
                 application::application(content, ladder);
             }
@@ -119,7 +119,7 @@ fn event(event: &Event, is_1_3: bool, ladder: &mut Ladder) {
 }
 
 fn record_head(record: &Record) -> String {
-    let outside = format!("{} record, {}, {}", record.content_type, record.version, counted(record.length, "byte"));
+    let outside = format!("{} record, {}, {}", record.content_type, record.version, pluralize(record.length, "byte"));
     match &record.protection {
         Protection::Plaintext => format!("{outside}, not encrypted"),
         Protection::Decrypted { content_type, content_bytes, padding_bytes, .. } => {
@@ -130,15 +130,15 @@ fn record_head(record: &Record) -> String {
             };
             let padding = match padding_bytes {
                 0 => String::new(),
-                bytes => format!(" and {} of padding", counted(*bytes, "byte")),
+                bytes => format!(" and {} of padding", pluralize(*bytes, "byte")),
             };
-            format!("{outside}; inside: {inside}{}{padding}", counted(*content_bytes, "byte"))
+            format!("{outside}; inside: {inside}{}{padding}", pluralize(*content_bytes, "byte"))
         }
         Protection::Opaque { .. } => format!("{outside}, not opened"),
     }
 }
 
-fn record_contents(record: &Record, direction: Direction, is_1_3: bool, ladder: &mut Ladder) {
+fn record_contents(record: &Record, direction: Direction, is_1_3: bool, ladder: &mut Timeline) {
     match &record.protection {
         Protection::Decrypted { secret, sequence, .. } => {
             let secret = if secret == "CLIENT_RANDOM" { "the master secret" } else { secret };
@@ -174,7 +174,7 @@ fn record_contents(record: &Record, direction: Direction, is_1_3: bool, ladder: 
 }
 
 /// A row a phase, and the sum.
-fn totals(trace: &TraceResult, ladder: &mut Ladder) {
+fn totals(trace: &TraceResult, ladder: &mut Timeline) {
     let tls = trace.verify.is_some();
     let mut header = vec!["", "time", "round trips", "bytes →", "bytes ←"];
     if tls {

@@ -8,7 +8,7 @@ use fastwebsockets::{OpCode, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_wire::engine::{Engine, Sleep, TimedOut, before, within};
 use wss_wire::flights::Seen;
-use wss_wire::poll_time::Busy;
+use wss_wire::poll_time::PollTime;
 use wss_wire::tls::{Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, Prefixed, UpgradeRefused};
@@ -57,7 +57,7 @@ async fn opened<E: Engine>(stream: E::Stream, shared: &Rc<Shared>) -> Option<Sha
     let phase = std::cell::Cell::new(if shared.tls.is_some() { Phase::Tls } else { Phase::Upgrade });
     // Boxed: what a handshake takes is several times the state of rustls.
     let opening = Box::pin(open::<E>(stream, shared, &phase));
-    match before::<E, _>(deadline, Busy::new(opening)).await {
+    match before::<E, _>(deadline, PollTime::new(opening)).await {
         Err(TimedOut) => counters.count(phase.get(), "timeout"),
         Ok((Err(refused), _)) => {
             counters.count(refused.phase, &refused.outcome);
@@ -102,7 +102,7 @@ async fn open<E: Engine>(
             }
         },
     };
-    burn(shared.burn);
+    burn(shared.burn_cpu);
     // The handshake is done: what came early is no replay, and is answered as if it had come now.
     let mut stream = Prefixed::new(stream, early_data);
     let Some(upgrade) = &shared.upgrade else {

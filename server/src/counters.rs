@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use wss_model::LatencyHistogram;
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 use wss_model::server_stats::{CryptoTime, HandshakeTotals, Outcome};
 use wss_wire::poll_time::Spent;
 use wss_wire::tls::{Label, LabelCounts, timed};
@@ -81,7 +81,7 @@ impl Counters {
     }
 
     /// All of it, as it stands, beside what the engine of this thread counts.
-    pub(crate) fn snapshot(&self, io: Option<IoTotals>) -> Snapshot {
+    pub(crate) fn snapshot(&self, io: Option<RingCounters>) -> Snapshot {
         Snapshot {
             open: self.open.get(),
             messages: self.messages.get(),
@@ -109,7 +109,7 @@ pub(crate) struct Snapshot {
     /// Of the worker's thread, which is the one that asks.
     pub(crate) crypto: CryptoTime,
     /// Of its ring, if the engine has one that it counts.
-    pub(crate) io: Option<IoTotals>,
+    pub(crate) io: Option<RingCounters>,
 }
 
 impl Snapshot {

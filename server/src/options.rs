@@ -62,7 +62,7 @@ pub struct ServeOptions {
 
     /// CPU time to waste on every handshake: a regression of known size, to see whether a comparison finds it
     #[arg(long, value_name = "TIME", default_value = "0s", hide = true)]
-    pub burn: HumanDuration,
+    pub burn_cpu: HumanDuration,
 
     /// TLS of both ends
     #[command(flatten)]

@@ -93,7 +93,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let (workers, address) = start_workers(options, acceptor, &events)?;
     let about = About {
         engine: options.engine,
-        engine_form: engine::form(options.engine),
+        engine_features: engine::form(options.engine),
         layer: options.layer,
         workers: workers.commands.clone(),
         start: Instant::now(),
@@ -178,7 +178,7 @@ fn start_workers(
                 max_head_size: options.limits.max_head_size.bytes(),
             }),
             limits: options.limits.clone(),
-            burn: options.burn.0,
+            burn_cpu: options.burn_cpu.0,
             open: Arc::clone(&open),
             commands,
             started: started.clone(),

@@ -43,7 +43,7 @@ pub(crate) struct Setup {
     pub(crate) upgrade: Option<ServerUpgrade>,
     pub(crate) limits: ServeLimits,
     /// CPU time to waste on every handshake.
-    pub(crate) burn: Duration,
+    pub(crate) burn_cpu: Duration,
     /// Connections that are open over all workers. The one thing that they share, touched once a connection.
     pub(crate) open: Arc<AtomicUsize>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) upgrade: Option<ServerUpgrade>,
     pub(crate) limits: ServeLimits,
     /// CPU time to waste on every handshake.
-    pub(crate) burn: Duration,
+    pub(crate) burn_cpu: Duration,
     pub(crate) counters: Counters,
     draining: Cell<bool>,
     drain: Notify,
@@ -139,12 +139,12 @@ pub(crate) fn run<E: Engine>(setup: Setup) -> Result<(), EngineError> {
 }
 
 async fn work<E: Engine>(setup: Setup) {
-    let Setup { listener, tls, upgrade, limits, burn, open, mut commands, started, .. } = setup;
+    let Setup { listener, tls, upgrade, limits, burn_cpu, open, mut commands, started, .. } = setup;
     let shared = Rc::new(Shared {
         tls,
         upgrade,
         limits,
-        burn,
+        burn_cpu,
         counters: Counters::default(),
         draining: Cell::new(false),
         drain: Notify::new(),

@@ -29,19 +29,19 @@ impl AddAssign for Spent {
 /// Adds up the time inside `poll`. It leaves out what the kernel does between two polls: with epoll the reads and
 /// writes are inside, with io_uring they are not.
 #[derive(Debug)]
-pub struct Busy<F> {
+pub struct PollTime<F> {
     future: F,
     spent: Spent,
 }
 
-impl<F: Future + Unpin> Busy<F> {
+impl<F: Future + Unpin> PollTime<F> {
     /// Wraps a future.
     pub fn new(future: F) -> Self {
         Self { future, spent: Spent::default() }
     }
 }
 
-impl<F: Future + Unpin> Future for Busy<F> {
+impl<F: Future + Unpin> Future for PollTime<F> {
     /// The future's output and the time inside its polls.
     type Output = (F::Output, Spent);
 

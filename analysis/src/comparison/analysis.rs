@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Comparison, Kind, LIMITS, Side};
+use super::{ArmLabel, Block, Comparison, Kind, LIMITS};
 use crate::statistics::{CONFIDENCE, Finding, Ratio, holm, median, p_value, ratio_of_logs};
 use crate::sweep_result::{Metric, metric_of};
 use wss_model::run_result::Negotiated;
-use wss_model::text::phrases::counted;
+use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::percent_to;
 
 /// Conclusions, made of the blocks and nothing else.
@@ -32,15 +32,15 @@ pub struct ComparedMetric {
     pub metric: Metric,
     /// Whether a verdict is made of it.
     pub role: Role,
-    /// Median over A's legs.
+    /// Median over A's trials.
     pub a_median: f64,
-    /// Median over B's legs.
+    /// Median over B's trials.
     pub b_median: f64,
     /// B ÷ A, from one ratio a block.
     pub ratio: Option<Ratio>,
     /// What the ratio says.
     pub finding: Option<Finding>,
-    /// One leg of each against the other of each: what it differs from 1 by is noise. Of results that existed, a result
+    /// One trial of each against the other of each: what it differs from 1 by is noise. Of results that existed, a result
     /// against the next one of the same side; null of fewer than two blocks.
     pub floor: Option<Ratio>,
     /// The least difference, in percent, that would have been told apart in four of five such comparisons.
@@ -61,7 +61,7 @@ pub enum Role {
     Secondary,
 }
 
-/// What verdicts are made of, if the legs have it.
+/// What verdicts are made of, if the trials have it.
 const PRIMARY: [Metric; 3] = [Metric::ServerCpuHandshakeUs, Metric::HandshakeP50Us, Metric::EchoP50Us];
 
 impl ComparedMetric {
@@ -110,15 +110,15 @@ impl Analysis {
 fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
     let logs = comparison.log_ratios(metric);
     let ratio = ratio_of_logs(&logs);
-    let of = |side: Side| {
-        let legs = comparison.used_blocks().flat_map(|block| &block.legs).filter(move |leg| leg.side == side);
-        median(legs.filter_map(|leg| metric_of(&leg.parts, metric)).collect())
+    let of = |side: ArmLabel| {
+        let trials = comparison.used_blocks().flat_map(|block| &block.trials).filter(move |trial| trial.side == side);
+        median(trials.filter_map(|trial| metric_of(&trial.workloads, metric)).collect())
     };
     Some(ComparedMetric {
         metric,
         role: if PRIMARY.contains(&metric) { Role::Primary } else { Role::Secondary },
-        a_median: of(Side::A)?,
-        b_median: of(Side::B)?,
+        a_median: of(ArmLabel::A)?,
+        b_median: of(ArmLabel::B)?,
         finding: ratio.as_ref().map(Ratio::finding),
         floor: ratio_of_logs(&comparison.log_floor(metric)),
         detectable_percent: ratio.as_ref().and_then(Ratio::detectable_percent),
@@ -128,11 +128,14 @@ fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
     })
 }
 
-/// Every sort of handshake that one side's legs made.
-pub(super) fn negotiated(blocks: &[Block], side: Side) -> Vec<Negotiated> {
-    let legs = blocks.iter().flat_map(|block| &block.legs).filter(|leg| leg.side == side);
-    let sorts: BTreeSet<&Negotiated> =
-        legs.flat_map(|leg| &leg.parts).flat_map(|part| &part.negotiated).map(|sort| &sort.negotiated).collect();
+/// Every sort of handshake that one side's trials made.
+pub(super) fn negotiated(blocks: &[Block], side: ArmLabel) -> Vec<Negotiated> {
+    let trials = blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.side == side);
+    let sorts: BTreeSet<&Negotiated> = trials
+        .flat_map(|trial| &trial.workloads)
+        .flat_map(|workload| &workload.negotiated)
+        .map(|sort| &sort.negotiated)
+        .collect();
     sorts.into_iter().cloned().collect()
 }
 
@@ -141,18 +144,18 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<String> {
     let mut reasons = Vec::new();
     let (run, planned) = (comparison.blocks.iter().filter(|block| block.is_whole()).count(), comparison.blocks_planned);
     if comparison.interrupted {
-        reasons.push(format!("it was interrupted after {run} of {}: partial", counted(planned as u64, "block")));
+        reasons.push(format!("it was interrupted after {run} of {}: partial", pluralize(planned as u64, "block")));
     } else if run < planned && comparison.until_width_percent.is_none() {
-        reasons.push(format!("{run} of {} were run: partial", counted(planned as u64, "block")));
+        reasons.push(format!("{run} of {} were run: partial", pluralize(planned as u64, "block")));
     }
-    let legs = comparison.blocks.iter().flat_map(|block| &block.legs);
-    for side in [Side::A, Side::B] {
+    let trials = comparison.blocks.iter().flat_map(|block| &block.trials);
+    for side in [ArmLabel::A, ArmLabel::B] {
         // What a machine disturbs is dropped with its block; what is wrong with a side is no noise.
-        let wrong = legs.clone().filter(|leg| leg.side == side).flat_map(|leg| &leg.parts);
-        let wrong: Vec<_> = wrong.filter(|part| !part.valid && !part.disturbed).collect();
+        let wrong = trials.clone().filter(|trial| trial.side == side).flat_map(|trial| &trial.workloads);
+        let wrong: Vec<_> = wrong.filter(|workload| !workload.valid && !workload.disturbed).collect();
         if let Some(first) = wrong.first() {
             let reason = first.invalid_because.first().map_or("it does not say why", String::as_str);
-            let number = counted(wrong.len() as u64, "run");
+            let number = pluralize(wrong.len() as u64, "run");
             reasons.push(format!("{number} of {side} not valid, the first because: {}: {reason}", first.kind));
         }
     }
@@ -161,7 +164,7 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<String> {
     if share > LIMITS.dropped_percent {
         reasons.push(format!(
             "{dropped} of {} were dropped ({}, limit {}): the machine is too unquiet",
-            counted(comparison.blocks.len() as u64, "block"),
+            pluralize(comparison.blocks.len() as u64, "block"),
             percent_to(share, 2),
             percent_to(LIMITS.dropped_percent, 2)
         ));

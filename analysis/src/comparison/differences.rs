@@ -40,12 +40,12 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
     flatten("environment", &machine, &mut fields);
     let forms = [("client", Some(&run.client)), ("server", run.server.as_ref())];
     fields.extend(forms.into_iter().filter_map(|(end, side)| {
-        let form = side?.engine_form.clone()?;
-        Some((format!("{end}.engine_form"), form))
+        let form = side?.engine_features.clone()?;
+        Some((format!("{end}.engine_features"), form))
     }));
     fields.insert("tool.profile".to_owned(), run.tool.profile.clone());
     let sorts: BTreeSet<String> =
-        run.negotiated.iter().map(|sort| wss_model::text::phrases::sort_of_handshake(&sort.negotiated)).collect();
+        run.negotiated.iter().map(|sort| wss_model::text::phrases::describe_handshake(&sort.negotiated)).collect();
     fields.insert("negotiated".to_owned(), sorts.into_iter().collect::<Vec<_>>().join("; "));
     fields.retain(|name, _| !NO_MATTER.contains(&name.as_str()));
     fields

@@ -1,5 +1,5 @@
-//! What tells of a block that the machine disturbed it, without a look at the ratios: of all signs only the generator's
-//! lateness is measured by a leg itself. A run judges it by its own median (`validity`), so that the limit is laxer for a
+//! What tells of a block that the machine disturbed it, without a look at the ratios: of all disturbance only the generator's
+//! lateness is measured by a trial itself. A run judges it by its own median (`validity`), so that the limit is laxer for a
 //! slow side than for a fast one; the generator is late by the machine's doing, and seldom.
 
 use schemars::JsonSchema;
@@ -12,7 +12,7 @@ use wss_model::text::quantity::percent_to;
 
 /// What the machine did while a block was run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Signs {
+pub struct Disturbance {
     /// Share of the CPU time that the hypervisor kept for others, in percent; null where it is not told.
     pub steal_percent: Option<f64>,
     /// Share of the time in which something waited for memory, in percent (`/proc/pressure/memory`); null where it is
@@ -24,9 +24,9 @@ pub struct Signs {
 /// Above which a block is dropped.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// [`Signs::steal_percent`].
+    /// [`Disturbance::steal_percent`].
     pub steal_percent: f64,
-    /// [`Signs::memory_stall_percent`].
+    /// [`Disturbance::memory_stall_percent`].
     pub stall_percent: f64,
     /// How much longer than in the median block the fixed work took, in percent.
     pub control_percent: f64,
@@ -45,24 +45,24 @@ pub(super) fn dropped(blocks: &[Block]) -> Vec<Option<String>> {
     blocks.iter().zip(controls).map(|(block, control)| reason(block, control.zip(usual))).collect()
 }
 
-/// What fixed work took at its slowest among a block's legs.
+/// What fixed work took at its slowest among a block's trials.
 fn control_ns(block: &Block) -> Option<f64> {
-    block.legs.iter().filter_map(|leg| leg.control_ns).max_by(f64::total_cmp)
+    block.trials.iter().filter_map(|trial| trial.control_ns).max_by(f64::total_cmp)
 }
 
 fn reason(block: &Block, control: Option<(f64, f64)>) -> Option<String> {
-    let signs = block.signs.clone().unwrap_or_default();
+    let disturbance = block.disturbance.clone().unwrap_or_default();
     let over = |value: Option<f64>, limit: f64, what: &str| {
         let value = value.filter(|value| *value > limit)?;
         Some(format!("{what} {} (limit {})", percent_to(value, 2), percent_to(limit, 2)))
     };
     let slower = control.map(|(control, usual)| 100.0 * (control / usual - 1.0));
-    over(signs.steal_percent, LIMITS.steal_percent, "the hypervisor kept")
-        .or_else(|| over(signs.memory_stall_percent, LIMITS.stall_percent, "time stalled on memory:"))
+    over(disturbance.steal_percent, LIMITS.steal_percent, "the hypervisor kept")
+        .or_else(|| over(disturbance.memory_stall_percent, LIMITS.stall_percent, "time stalled on memory:"))
         .or_else(|| over(slower, LIMITS.control_percent, "fixed work took longer than in the median block, by"))
         .or_else(|| {
-            let mut parts = block.legs.iter().flat_map(|leg| &leg.parts);
-            let disturbed = parts.find(|part| part.disturbed)?;
+            let mut workloads = block.trials.iter().flat_map(|trial| &trial.workloads);
+            let disturbed = workloads.find(|workload| workload.disturbed)?;
             Some(format!("{}: {}", disturbed.kind, disturbed.invalid_because.first().map_or("", String::as_str)))
         })
 }

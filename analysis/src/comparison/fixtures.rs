@@ -1,10 +1,10 @@
-//! Comparisons for tests: legs whose figures follow from the block and the side, with noise that is always the same.
+//! Comparisons for tests: trials whose figures follow from the block and the side, with noise that is always the same.
 
 use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
-use super::{Arm, Block, Comparison, Kind, Leg, Program, SCHEMA, Side, Signs};
-use crate::sweep_result::{Metric, Part, PartKind, PartResult};
+use super::{Arm, ArmLabel, Block, Comparison, Disturbance, Kind, Program, SCHEMA, Trial};
+use crate::sweep_result::{Metric, Workload, WorkloadResult, WorkloadSpec};
 use wss_model::fixtures::echo_run;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
 
@@ -27,11 +27,11 @@ pub fn comparison(blocks: usize, factor: f64) -> Comparison {
         a: arm("base", "wssbench-base"),
         b: arm("head", "wssbench-head"),
         seed: 1,
-        parts: [PartKind::Handshake, PartKind::Echo]
-            .map(|kind| Part { kind, options: vec!["--duration=2500ms".to_owned()] })
+        workloads: [Workload::Handshake, Workload::Echo]
+            .map(|kind| WorkloadSpec { kind, options: vec!["--duration=2500ms".to_owned()] })
             .to_vec(),
         blocks_planned: blocks,
-        turns: None,
+        interleave: None,
         until_width_percent: None,
         blocks: (1..=blocks).map(|number| block(number, factor)).collect(),
         differences: Vec::new(),
@@ -46,23 +46,30 @@ pub fn comparison(blocks: usize, factor: f64) -> Comparison {
 }
 
 fn block(number: usize, factor: f64) -> Block {
-    let (first, second) = if number % 2 == 1 { (Side::A, Side::B) } else { (Side::B, Side::A) };
+    let (first, second) = if number % 2 == 1 { (ArmLabel::A, ArmLabel::B) } else { (ArmLabel::B, ArmLabel::A) };
     let order = vec![first, second, second, first];
-    let legs = order.iter().enumerate().map(|(place, side)| leg(*side, number * 4 + place, factor)).collect();
-    let signs = Signs { steal_percent: Some(0.1), memory_stall_percent: Some(0.0) };
-    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs, signs: Some(signs), dropped: None }
+    let trials = order.iter().enumerate().map(|(place, side)| trial(*side, number * 4 + place, factor)).collect();
+    let disturbance = Disturbance { steal_percent: Some(0.1), memory_stall_percent: Some(0.0) };
+    Block {
+        number,
+        started_at: "2026-03-01T12:00:00Z".to_owned(),
+        order,
+        trials,
+        disturbance: Some(disturbance),
+        dropped: None,
+    }
 }
 
-fn leg(side: Side, index: usize, factor: f64) -> Leg {
+fn trial(side: ArmLabel, index: usize, factor: f64) -> Trial {
     let noise = |salt: usize| 1.0 + 0.01 * (((index * 7 + salt * 5) % 13) as f64 / 6.0 - 1.0);
-    let cost = if side == Side::B { factor } else { 1.0 };
+    let cost = if side == ArmLabel::B { factor } else { 1.0 };
     let figure = |metric: Metric| {
         let usual = match metric {
             Metric::HandshakeSentBytes => return 480.0,
             Metric::HandshakeReceivedBytes => return 939.0,
             Metric::EchoServerRssBytes => return 12_000_000.0,
             metric if metric.more_is_better() => 5_000.0 / cost,
-            metric if metric.part() == PartKind::Handshake => 200.0 * cost,
+            metric if metric.workload() == Workload::Handshake => 200.0 * cost,
             _ => 30.0 * cost,
         };
         usual * noise(metric as usize)
@@ -74,7 +81,7 @@ fn leg(side: Side, index: usize, factor: f64) -> Leg {
         certificate: "ecdsa-p256".to_owned(),
         kind: "full".to_owned(),
     };
-    let part = |kind: PartKind| PartResult {
+    let workload = |kind: Workload| WorkloadResult {
         kind,
         valid: true,
         invalid_because: Vec::new(),
@@ -83,16 +90,16 @@ fn leg(side: Side, index: usize, factor: f64) -> Leg {
         negotiated: vec![NegotiatedCount { negotiated: negotiated.clone(), count: 3 }],
         metrics: Metric::ALL
             .into_iter()
-            .filter(|metric| metric.part() == kind)
+            .filter(|metric| metric.workload() == kind)
             .map(|metric| (metric, Some(figure(metric))))
             .collect::<BTreeMap<_, _>>(),
     };
-    Leg {
+    Trial {
         side,
         program: 0,
         run: None,
         started_at: "2026-03-01T12:00:00Z".to_owned(),
         control_ns: Some(1e7 * noise(3)),
-        parts: vec![part(PartKind::Handshake), part(PartKind::Echo)],
+        workloads: vec![workload(Workload::Handshake), workload(Workload::Echo)],
     }
 }

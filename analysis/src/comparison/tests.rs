@@ -35,9 +35,11 @@ fn results_that_existed_have_a_floor_of_each_side_against_itself() {
     let mut files = comparison(12, 2.0);
     files.kind = Kind::Files;
     for block in &mut files.blocks {
-        let mut sides = vec![Side::A, Side::B];
-        block.legs.retain(|leg| sides.iter().position(|side| *side == leg.side).map(|at| sides.remove(at)).is_some());
-        block.order = block.legs.iter().map(|leg| leg.side).collect();
+        let mut sides = vec![ArmLabel::A, ArmLabel::B];
+        block
+            .trials
+            .retain(|trial| sides.iter().position(|side| *side == trial.side).map(|at| sides.remove(at)).is_some());
+        block.order = block.trials.iter().map(|trial| trial.side).collect();
     }
     files.conclude();
     let figure = files.figure(Metric::ServerCpuHandshakeUs).unwrap();
@@ -52,8 +54,8 @@ fn results_that_existed_have_a_floor_of_each_side_against_itself() {
 #[test]
 fn what_drifts_steadily_is_in_no_ratio() {
     let mut drifting = comparison(12, 1.0);
-    for (index, leg) in drifting.blocks.iter_mut().flat_map(|block| &mut block.legs).enumerate() {
-        for value in leg.parts.iter_mut().flat_map(|part| part.metrics.values_mut()) {
+    for (index, trial) in drifting.blocks.iter_mut().flat_map(|block| &mut block.trials).enumerate() {
+        for value in trial.workloads.iter_mut().flat_map(|workload| workload.metrics.values_mut()) {
             *value = Some(100.0 * 1.02f64.powi(index as i32));
         }
     }
@@ -65,15 +67,15 @@ fn what_drifts_steadily_is_in_no_ratio() {
 #[test]
 fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason() {
     let mut disturbed = comparison(12, 1.05);
-    disturbed.blocks[2].signs.as_mut().unwrap().steal_percent = Some(30.0);
-    disturbed.blocks[5].legs[1].control_ns = Some(2e7);
+    disturbed.blocks[2].disturbance.as_mut().unwrap().steal_percent = Some(30.0);
+    disturbed.blocks[5].trials[1].control_ns = Some(2e7);
     disturbed.conclude();
     let reasons: Vec<_> = disturbed.blocks.iter().filter_map(|block| block.dropped.clone()).collect();
     assert_eq!(disturbed.analysis.blocks_dropped, 2);
     assert!(reasons[0].contains("hypervisor kept 30%") && reasons[1].contains("fixed work"), "{reasons:?}");
     assert_eq!(disturbed.figure(Metric::EchoP50Us).unwrap().ratio.as_ref().unwrap().pairs, 10);
     assert!(disturbed.valid);
-    disturbed.blocks[7].signs.as_mut().unwrap().memory_stall_percent = Some(50.0);
+    disturbed.blocks[7].disturbance.as_mut().unwrap().memory_stall_percent = Some(50.0);
     disturbed.conclude();
     assert!(!disturbed.valid && disturbed.invalid_because[0].contains("25%"), "{:?}", disturbed.invalid_because);
 }
@@ -81,13 +83,13 @@ fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason
 #[test]
 fn a_block_with_a_late_generator_is_dropped_and_one_with_errors_is_not() {
     let mut late = comparison(12, 1.0);
-    let part = &mut late.blocks[3].legs[2].parts[0];
-    (part.valid, part.disturbed) = (false, true);
-    part.invalid_because = vec!["the generator was late by 2 ms".to_owned()];
+    let workload = &mut late.blocks[3].trials[2].workloads[0];
+    (workload.valid, workload.disturbed) = (false, true);
+    workload.invalid_because = vec!["the generator was late by 2 ms".to_owned()];
     late.conclude();
     assert!(late.blocks[3].dropped.as_ref().unwrap().contains("late by 2 ms"));
     assert!(late.valid && late.analysis.blocks_dropped == 1, "{:?}", late.invalid_because);
-    late.blocks[3].legs[2].parts[0].disturbed = false;
+    late.blocks[3].trials[2].workloads[0].disturbed = false;
     late.conclude();
     assert!(late.blocks[3].dropped.is_none() && !late.valid);
 }
@@ -111,8 +113,8 @@ fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
     let mut one = comparison(12, 1.0);
     let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped.clone()).collect::<Vec<_>>();
     let before = dropped(&one);
-    for leg in one.blocks.iter_mut().flat_map(|block| &mut block.legs).filter(|leg| leg.side == Side::B) {
-        for value in leg.parts.iter_mut().flat_map(|part| part.metrics.values_mut()) {
+    for trial in one.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.side == ArmLabel::B) {
+        for value in trial.workloads.iter_mut().flat_map(|workload| workload.metrics.values_mut()) {
             *value = value.map(|value| value * 7.0);
         }
     }
@@ -123,8 +125,8 @@ fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
 #[test]
 fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
     let mut wrong = comparison(12, 1.0);
-    let part = &mut wrong.blocks[0].legs.iter_mut().find(|leg| leg.side == Side::B).unwrap().parts[0];
-    (part.valid, part.invalid_because) = (false, vec!["2 errors (limit 0)".to_owned()]);
+    let workload = &mut wrong.blocks[0].trials.iter_mut().find(|trial| trial.side == ArmLabel::B).unwrap().workloads[0];
+    (workload.valid, workload.invalid_because) = (false, vec!["2 errors (limit 0)".to_owned()]);
     wrong.conclude();
     assert!(
         !wrong.valid && wrong.invalid_because[0].starts_with("1 run of B not valid"),
@@ -137,8 +139,10 @@ fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
 #[test]
 fn the_same_options_that_negotiate_different_things_are_not_compared() {
     let mut other = comparison(6, 1.0);
-    for part in other.blocks.iter_mut().flat_map(|block| &mut block.legs).filter(|leg| leg.side == Side::B) {
-        part.parts[0].negotiated[0].negotiated.group = "X25519".to_owned();
+    for workload in
+        other.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.side == ArmLabel::B)
+    {
+        workload.workloads[0].negotiated[0].negotiated.group = "X25519".to_owned();
     }
     other.conclude();
     assert!(!other.valid && other.b.negotiated.len() == 2);
@@ -185,7 +189,7 @@ fn a_comparison_reads_back_as_it_was_written() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.comparison-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.comparison-2.json", &schema());
     let validator = jsonschema::validator_for(&schema()).unwrap();
     assert!(validator.is_valid(&serde_json::to_value(comparison(6, 1.0)).unwrap()));
 }

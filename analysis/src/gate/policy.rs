@@ -211,9 +211,9 @@ impl FromStr for Date {
         // The calendar is the library's: it knows which months have 31 days.
         humantime::parse_rfc3339(&format!("{text}T00:00:00Z"))
             .map_err(|_| format!("`{text}` is no day such as 2026-12-31"))?;
-        let mut parts = text.split('-');
-        let mut part = || parts.next().and_then(|part| part.parse().ok()).unwrap_or(0u16);
-        let (year, month, day) = (part(), part(), part());
+        let mut workloads = text.split('-');
+        let mut workload = || workloads.next().and_then(|workload| workload.parse().ok()).unwrap_or(0u16);
+        let (year, month, day) = (workload(), workload(), workload());
         Ok(Self { year, month: month as u8, day: day as u8 })
     }
 }

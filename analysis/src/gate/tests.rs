@@ -148,5 +148,5 @@ fn what_a_policy_cannot_mean_is_an_error_that_names_it() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.gate-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.gate-2.json", &schema());
 }

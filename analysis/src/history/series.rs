@@ -13,7 +13,7 @@ pub struct Series<'a> {
     pub reference: &'a Build,
     /// Where all were measured.
     pub environment: &'a Fingerprint,
-    /// What all legs were.
+    /// What all trials were.
     pub measured: &'a str,
     /// They themselves.
     pub entries: Vec<&'a Entry>,

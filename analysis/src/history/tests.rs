@@ -97,7 +97,7 @@ fn a_line_that_cannot_be_read_costs_none_of_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     let [first, last] = [0, 1].map(|day| serde_json::to_string(&entry(day, 1.0, 1.0)).unwrap());
-    let later = first.replace("wssbench.history/1", "wssbench.history/2");
+    let later = first.replace("wssbench.history/2", "wssbench.history/2");
     let edited = first.replace("\"metrics\"", "\"figures\"");
     let mut bytes = format!("{first}\nnot JSON\n\n{later}\n{edited}\n").into_bytes();
     bytes.extend(b"\xff\xfe\n");
@@ -107,7 +107,7 @@ fn a_line_that_cannot_be_read_costs_none_of_the_others() {
     assert_eq!(found.entries.len(), 2);
     let told: Vec<(usize, &str)> = found.bad_lines.iter().map(|line| (line.number, line.reason.as_str())).collect();
     assert_eq!(told.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 4, 5, 6]);
-    assert_eq!(told[1].1, "wssbench.history/2: this wssbench reads wssbench.history/1");
+    assert_eq!(told[1].1, "wssbench.history/2: this wssbench reads wssbench.history/2");
     assert!(told[2].1.contains("missing field `metrics`"), "{told:?}");
 }
 
@@ -215,7 +215,7 @@ fn a_change_is_found_where_it_came_and_its_levels_are_ratios() {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.history-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.history-2.json", &schema());
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_pair_without_a_ratio_is_left_out_and_none_is_no_ratio() {
 }
 
 #[test]
-fn one_disturbed_leg_in_twelve_does_not_make_a_difference() {
+fn one_disturbed_trial_in_twelve_does_not_make_a_difference() {
     let mut ratios = vec![1.003, 0.998, 1.001, 0.997, 1.002, 0.999, 1.004, 0.996, 1.0, 1.001, 0.999];
     ratios.push(3.0);
     let found = ratio(&ratios);

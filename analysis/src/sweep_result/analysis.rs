@@ -1,16 +1,16 @@
 //! What follows from the blocks: [`Analysis`].
 //!
-//! A ratio is made of two legs of the same block. What is not valid is counted and shown, and is in no ratio.
+//! A ratio is made of two trials of the same block. What is not valid is counted and shown, and is in no ratio.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Leg, Metric, Security, SweepResult, security};
+use super::{Metric, Security, SweepResult, Trial, security};
 use crate::statistics::{CONFIDENCE, Finding, Place, Ratio, clusters, median, paired_ratio, places};
 use wss_model::run_result::Negotiated;
-use wss_model::text::phrases::counted;
+use wss_model::text::phrases::pluralize;
 
 /// Conclusions, made of the blocks and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,10 +32,10 @@ pub struct Summary {
     pub negotiated: Vec<Negotiated>,
     /// The strength of the weakest of them; null if it is not known, or without TLS.
     pub security: Option<Security>,
-    /// Its legs.
-    pub legs: usize,
+    /// Its trials.
+    pub trials: usize,
     /// Those of them that are valid.
-    pub legs_valid: usize,
+    pub trials_valid: usize,
     /// Why the first of the others is not.
     pub first_reason: Option<String>,
     /// Its figures.
@@ -45,10 +45,10 @@ pub struct Summary {
 /// One figure of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricSummary {
-    /// Median over the legs of which it counts.
+    /// Median over the trials of which it counts.
     pub median: f64,
     /// How many those are.
-    pub legs: usize,
+    pub trials: usize,
     /// Over the reference's in the same block; null of the reference itself, or if no block has both.
     pub ratio: Option<Ratio>,
     /// What the ratio says.
@@ -89,46 +89,46 @@ pub(super) fn reasons(sweep: &SweepResult) -> Vec<String> {
     } else if whole < sweep.blocks_planned {
         reasons.push(format!("{whole} of {} were run: partial", counted_blocks(sweep)));
     }
-    let legs: Vec<&Leg> = sweep.blocks.iter().flat_map(|block| &block.legs).collect();
-    let failed = legs.iter().filter(|leg| leg.parts.iter().any(|part| part.failed)).count();
-    let invalid = legs.iter().filter(|leg| !leg.valid).count() - failed;
+    let trials: Vec<&Trial> = sweep.blocks.iter().flat_map(|block| &block.trials).collect();
+    let failed = trials.iter().filter(|trial| trial.workloads.iter().any(|workload| workload.failed)).count();
+    let invalid = trials.iter().filter(|trial| !trial.valid).count() - failed;
     for (number, what) in [(failed, "failed"), (invalid, "not valid")] {
         if number > 0 {
-            reasons.push(format!("{number} of {}: {what}", counted(legs.len() as u64, "leg")));
+            reasons.push(format!("{number} of {}: {what}", pluralize(trials.len() as u64, "trial")));
         }
     }
     reasons
 }
 
 fn counted_blocks(sweep: &SweepResult) -> String {
-    counted(sweep.blocks_planned as u64, "block")
+    pluralize(sweep.blocks_planned as u64, "block")
 }
 
 fn summary(sweep: &SweepResult, number: usize) -> Summary {
-    let legs: Vec<&Leg> = sweep.legs_of(number).collect();
+    let trials: Vec<&Trial> = sweep.trials_of(number).collect();
     let metrics = Metric::ALL.into_iter().filter_map(|metric| {
-        let values: Vec<f64> = legs.iter().filter_map(|leg| leg.metric(metric)).collect();
-        let legs = values.len();
+        let values: Vec<f64> = trials.iter().filter_map(|trial| trial.metric(metric)).collect();
+        let trials = values.len();
         let ratio = (number != sweep.reference).then(|| ratio(sweep, metric, number, sweep.reference)).flatten();
         let finding = ratio.as_ref().map(Ratio::finding);
-        Some((metric, MetricSummary { median: median(values)?, legs, ratio, finding, place: None }))
+        Some((metric, MetricSummary { median: median(values)?, trials, ratio, finding, place: None }))
     });
-    let negotiated = negotiated(&legs);
+    let negotiated = negotiated(&trials);
     Summary {
         configuration: number,
         security: negotiated.iter().map(security).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min()),
         negotiated,
-        legs: legs.len(),
-        legs_valid: legs.iter().filter(|leg| leg.valid).count(),
-        first_reason: legs.iter().find_map(|leg| leg.first_reason()),
+        trials: trials.len(),
+        trials_valid: trials.iter().filter(|trial| trial.valid).count(),
+        first_reason: trials.iter().find_map(|trial| trial.first_reason()),
         metrics: metrics.collect(),
     }
 }
 
-/// Every sort of handshake that its legs made, the commonest first.
-fn negotiated(legs: &[&Leg]) -> Vec<Negotiated> {
+/// Every sort of handshake that its trials made, the commonest first.
+fn negotiated(trials: &[&Trial]) -> Vec<Negotiated> {
     let mut sorts: BTreeMap<&Negotiated, u64> = BTreeMap::new();
-    for sort in legs.iter().flat_map(|leg| &leg.parts).flat_map(|part| &part.negotiated) {
+    for sort in trials.iter().flat_map(|trial| &trial.workloads).flat_map(|workload| &workload.negotiated) {
         let count = sorts.entry(&sort.negotiated).or_default();
         *count = count.saturating_add(sort.count);
     }
@@ -139,8 +139,9 @@ fn negotiated(legs: &[&Leg]) -> Vec<Negotiated> {
 
 /// One configuration's figure over another's, of the blocks that have both.
 fn ratio(sweep: &SweepResult, metric: Metric, over: usize, under: usize) -> Option<Ratio> {
-    let value = |legs: &[Leg], number: usize| legs.iter().find(|leg| leg.configuration == number)?.metric(metric);
-    paired_ratio(sweep.blocks.iter().filter_map(|block| value(&block.legs, over).zip(value(&block.legs, under))))
+    let value =
+        |trials: &[Trial], number: usize| trials.iter().find(|trial| trial.configuration == number)?.metric(metric);
+    paired_ratio(sweep.blocks.iter().filter_map(|block| value(&block.trials, over).zip(value(&block.trials, under))))
 }
 
 /// Fills in the places by a metric and says who comes after whom; `None` if fewer than two have it.

@@ -1,8 +1,8 @@
-//! Sweeps for tests: legs whose figures follow from the configuration's number and the block's.
+//! Sweeps for tests: trials whose figures follow from the configuration's number and the block's.
 
 use std::collections::BTreeMap;
 
-use super::{Block, Configuration, Leg, Metric, Part, PartKind, PartResult, SCHEMA, SweepResult};
+use super::{Block, Configuration, Metric, SCHEMA, SweepResult, Trial, Workload, WorkloadResult, WorkloadSpec};
 use crate::sweep_result::Analysis;
 use wss_model::config::RunConfig;
 use wss_model::fixtures::echo_run;
@@ -54,7 +54,7 @@ pub fn sweep(blocks: usize) -> SweepResult {
         .collect();
     let again = Configuration { number: ROWS.len() + 1, repeats: Some(1), ..configurations[0].clone() };
     configurations.push(again);
-    let parts = [PartKind::Handshake, PartKind::Bulk];
+    let workloads = [Workload::Handshake, Workload::Bulk];
     let mut sweep = SweepResult {
         schema: SCHEMA.to_owned(),
         id: run.id,
@@ -63,12 +63,12 @@ pub fn sweep(blocks: usize) -> SweepResult {
         environment: run.environment,
         preset: None,
         seed: 1,
-        parts: parts.map(|kind| Part { kind, options: vec!["--duration=1s".to_owned()] }).to_vec(),
+        workloads: workloads.map(|kind| WorkloadSpec { kind, options: vec!["--duration=1s".to_owned()] }).to_vec(),
         configurations,
         reference: 1,
         impossible: Vec::new(),
         blocks_planned: blocks,
-        turns: None,
+        interleave: None,
         blocks: (1..=blocks).map(block).collect(),
         analysis: Analysis::default(),
         valid: true,
@@ -81,11 +81,11 @@ pub fn sweep(blocks: usize) -> SweepResult {
 
 fn block(number: usize) -> Block {
     let order: Vec<usize> = (0..=ROWS.len()).map(|turn| (turn + number) % (ROWS.len() + 1) + 1).collect();
-    let legs = order.iter().map(|configuration| leg(*configuration, number)).collect();
-    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs }
+    let trials = order.iter().map(|configuration| trial(*configuration, number)).collect();
+    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, trials }
 }
 
-fn leg(configuration: usize, block: usize) -> Leg {
+fn trial(configuration: usize, block: usize) -> Trial {
     let row = &ROWS[(configuration - 1) % ROWS.len()];
     // Within one percent, up as often as down, and another for each configuration of a block.
     let noise = 1.0 + 0.01 * (((configuration * 7 + block * 5) % 11) as f64 / 5.0 - 1.0);
@@ -95,7 +95,7 @@ fn leg(configuration: usize, block: usize) -> Leg {
         Metric::HandshakeSentBytes => 480.0,
         Metric::HandshakeReceivedBytes => 939.0,
         Metric::BulkServerAeadNsPerByte => 0.25 * row.cost * noise,
-        _ if metric.part() == PartKind::Bulk => 0.7 * row.cost * noise,
+        _ if metric.workload() == Workload::Bulk => 0.7 * row.cost * noise,
         _ => 200.0 * row.cost * noise,
     };
     let negotiated = row.negotiated.map(|names| {
@@ -103,7 +103,7 @@ fn leg(configuration: usize, block: usize) -> Leg {
         let negotiated = Negotiated { version, suite, group, certificate, kind: "full".to_owned() };
         NegotiatedCount { negotiated, count: 3 }
     });
-    let part = |kind: PartKind| PartResult {
+    let workload = |kind: Workload| WorkloadResult {
         kind,
         valid: true,
         invalid_because: Vec::new(),
@@ -112,7 +112,7 @@ fn leg(configuration: usize, block: usize) -> Leg {
         negotiated: negotiated.iter().cloned().collect(),
         metrics: Metric::ALL
             .into_iter()
-            .filter(|metric| metric.part() == kind)
+            .filter(|metric| metric.workload() == kind)
             // Without TLS there are no records.
             .map(|metric| {
                 (
@@ -123,21 +123,21 @@ fn leg(configuration: usize, block: usize) -> Leg {
             })
             .collect::<BTreeMap<_, _>>(),
     };
-    let parts = vec![part(PartKind::Handshake), part(PartKind::Bulk)];
-    Leg { configuration, started_at: "2026-03-01T12:00:00Z".to_owned(), valid: true, parts }
+    let workloads = vec![workload(Workload::Handshake), workload(Workload::Bulk)];
+    Trial { configuration, started_at: "2026-03-01T12:00:00Z".to_owned(), valid: true, workloads }
 }
 
-/// Makes a part of a leg one that is not valid, or one that failed.
+/// Makes a workload of a trial one that is not valid, or one that failed.
 pub fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed: bool) {
-    let legs = &mut sweep.blocks[block - 1].legs;
-    let leg = legs.iter_mut().find(|leg| leg.configuration == configuration).unwrap();
-    leg.valid = false;
-    let part = &mut leg.parts[0];
-    (part.valid, part.failed) = (false, failed);
-    part.invalid_because =
+    let trials = &mut sweep.blocks[block - 1].trials;
+    let trial = trials.iter_mut().find(|trial| trial.configuration == configuration).unwrap();
+    trial.valid = false;
+    let workload = &mut trial.workloads[0];
+    (workload.valid, workload.failed) = (false, failed);
+    workload.invalid_because =
         vec![if failed { "the embedded server did not start" } else { "2 errors (limit 0)" }.to_owned()];
     if failed {
-        part.metrics.clear();
+        workload.metrics.clear();
     }
     sweep.conclude();
 }

@@ -54,38 +54,38 @@ fn with_five_blocks_nothing_is_told_apart() {
 }
 
 #[test]
-fn a_leg_that_is_not_valid_is_in_no_ratio_but_its_valid_parts_are() {
+fn a_trial_that_is_not_valid_is_in_no_ratio_but_its_valid_workloads_are() {
     let mut sweep = sweep(12);
     spoil(&mut sweep, 2, 3, false);
     spoil(&mut sweep, 4, 3, true);
     spoil(&mut sweep, 5, 1, true);
     let of = |metric| found(&sweep, 3, metric);
-    assert_eq!(of(Metric::ServerCpuHandshakeUs).legs, 10);
+    assert_eq!(of(Metric::ServerCpuHandshakeUs).trials, 10);
     assert_eq!(of(Metric::ServerCpuHandshakeUs).ratio.unwrap().pairs, 9);
     assert_eq!(of(Metric::BulkGbPerS).ratio.unwrap().pairs, 12);
     let summary = sweep.analysis.summary(3).unwrap();
-    assert_eq!((summary.legs, summary.legs_valid), (12, 10));
+    assert_eq!((summary.trials, summary.trials_valid), (12, 10));
     assert_eq!(summary.first_reason.as_deref(), Some("handshake: 2 errors (limit 0)"));
-    assert_eq!(sweep.invalid_because, ["2 of 60 legs: failed", "1 of 60 legs: not valid"]);
+    assert_eq!(sweep.invalid_because, ["2 of 60 trials: failed", "1 of 60 trials: not valid"]);
     assert!(!sweep.valid);
 }
 
 #[test]
-fn a_sweep_that_was_cut_short_says_so_and_counts_the_legs_of_its_last_block() {
+fn a_sweep_that_was_cut_short_says_so_and_counts_the_trials_of_its_last_block() {
     let mut sweep = sweep(8);
-    sweep.blocks[7].legs.truncate(2);
+    sweep.blocks[7].trials.truncate(2);
     (sweep.interrupted, sweep.blocks_planned) = (true, 12);
     sweep.conclude();
     assert_eq!(sweep.invalid_because, ["it was interrupted after 7 of 12 blocks: partial"]);
-    let legs: usize = sweep.analysis.summaries.iter().map(|summary| summary.legs).sum();
-    assert_eq!(legs, 37);
+    let trials: usize = sweep.analysis.summaries.iter().map(|summary| summary.trials).sum();
+    assert_eq!(trials, 37);
 }
 
 #[test]
 fn a_sweep_without_a_block_concludes_nothing() {
     let sweep = sweep(0);
     assert!(sweep.analysis.orders.is_empty());
-    assert!(sweep.analysis.summaries.iter().all(|summary| summary.metrics.is_empty() && summary.legs == 0));
+    assert!(sweep.analysis.summaries.iter().all(|summary| summary.metrics.is_empty() && summary.trials == 0));
 }
 
 #[test]
@@ -114,12 +114,12 @@ fn a_file_of_another_kind_is_refused_with_both_names() {
     let path = folder.path().join("run.json");
     wss_model::store::write(&wss_model::fixtures::echo_run(), &path).unwrap();
     let sentence = read(&path).unwrap_err().to_string();
-    assert!(sentence.ends_with("wssbench.run/1: this wssbench reads wssbench.sweep/1"), "{sentence}");
+    assert!(sentence.ends_with("wssbench.run/2: this wssbench reads wssbench.sweep/2"), "{sentence}");
 }
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.sweep-1.json", &schema());
+    wss_model::schema::assert_committed("wssbench.sweep-2.json", &schema());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use wss_model::config::tls::Verify;
 use wss_model::fixtures::{always, echo_run, error, latency, negotiated, short_ring, side};
-use wss_model::ring_counters::{IoTotals, PhaseIo, SideIo};
+use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
 use wss_model::run_result::RunResult;
 use wss_model::units::Rate;
 
@@ -21,7 +21,7 @@ pub fn invalid_run() -> RunResult {
     result.handshake.io.server = None;
     result.client.cpu_utilisation = 0.94;
     let echo = result.echo.as_mut().expect("a run of --mode echo");
-    echo.io = PhaseIo { client: Some(SideIo::of_messages(short_ring(), 94_120)), server: None };
+    echo.io = PhaseRings { client: Some(EndRings::of_messages(short_ring(), 94_120)), server: None };
     (echo.sent, echo.received, echo.failed, echo.rate_per_s) = (95_760, 94_120, 5_880, 9_412.0);
     echo.lateness = latency(612_000.0, 94_120);
     echo.waited_for_peer = 31_044;
@@ -54,15 +54,15 @@ pub fn large_run() -> RunResult {
     (handshake.planned, handshake.completed, handshake.failed) = (u64::MAX, u64::MAX, u64::MAX);
     handshake.rate_per_s = 1e12;
     (handshake.client_cpu_ns, handshake.server_cpu_ns) = (Some(1e15), Some(1e15));
-    let most = IoTotals {
+    let most = RingCounters {
         enters: u64::MAX,
         completions: u64::MAX,
         buffers: u64::MAX,
         buffers_low_water: u64::MAX,
         no_buffers: u64::MAX,
-        ..IoTotals::default()
+        ..RingCounters::default()
     };
-    handshake.io.server = Some(SideIo::of_handshakes(most, 1));
+    handshake.io.server = Some(EndRings::of_handshakes(most, 1));
     handshake.server_busy = Some(slow.clone());
     (handshake.ready, handshake.lateness) = (slow.clone(), slow.clone());
     let echo = result.echo.as_mut().expect("a run of --mode echo");

@@ -1,10 +1,10 @@
 //! wss-server beside the baseline server: the same generator, the same CPUs, all servers up at the same time, each
-//! driven in turn, round by round in balanced order. Prints medians and ratios, and writes every leg.
+//! driven in turn, round by round in balanced order. Prints medians and ratios, and writes every trial.
 //!
 //! The servers share CPU 0, so that none has the better one; those that are not driven sleep. A server that is driven
 //! has it for itself, and the generator has CPU 1.
 //!
-//! Exit code: 0 if every leg is valid, 3 if not, 1 if it could not run.
+//! Exit code: 0 if every trial is valid, 3 if not, 1 if it could not run.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,12 +13,12 @@ use std::time::SystemTime;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use wss_benches::comparison::{Comparison, Load, SCHEMA, SERVERS, loads, order};
-use wss_benches::leg::{self, Driven, Leg, LegOptions, SERVER_CPU};
 use wss_benches::server::{Server, beside_this};
 use wss_benches::summary;
+use wss_benches::trial::{self, Driven, LegOptions, SERVER_CPU, Trial};
 use wss_model::{EngineKind, HumanDuration};
 
-/// What the exit code says if a leg is not valid: the same as `wssbench run`.
+/// What the exit code says if a trial is not valid: the same as `wssbench run`.
 const EXIT_INVALID: u8 = 3;
 
 /// Compare wss-server with the plain baseline server, side by side
@@ -29,7 +29,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 8)]
     rounds: usize,
 
-    /// How long a leg measures
+    /// How long a trial measures
     #[arg(long, value_name = "TIME", default_value = "2s")]
     duration: HumanDuration,
 
@@ -37,7 +37,7 @@ struct Options {
     #[arg(long, value_name = "TIME", default_value = "500ms")]
     warmup: HumanDuration,
 
-    /// Where to write all legs
+    /// Where to write all trials
     #[arg(long, value_name = "FILE", default_value = "results/baseline-comparison.json")]
     out: PathBuf,
 }
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs it; says whether every leg is valid.
+/// Runs it; says whether every trial is valid.
 fn run(options: &Options) -> anyhow::Result<bool> {
     let mut comparison = begin(options)?;
     let generator = beside_this("wssbench")?;
@@ -63,14 +63,14 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         std::fs::write(folder.path().join(ca_file(number)), &server.ready.ca_pem).context("writing a CA")?;
     }
     let driven = rounds(&mut comparison, &mut servers, &generator, folder.path(), &options.out);
-    // Whatever ended the rounds, the legs until then are kept.
+    // Whatever ended the rounds, the trials until then are kept.
     comparison.write(&options.out)?;
     driven?;
     for server in servers {
         server.end()?;
     }
-    println!("{}\nevery leg: {}", summary::render(&comparison), options.out.display());
-    Ok(comparison.legs.iter().all(|leg| leg.valid))
+    println!("{}\nevery trial: {}", summary::render(&comparison), options.out.display());
+    Ok(comparison.trials.iter().all(|trial| trial.valid))
 }
 
 /// Drives every server at every load, round by round.
@@ -90,7 +90,7 @@ fn rounds(
         for load in &loads {
             for number in order(round) {
                 let (server, ca) = (&mut servers[number], ca_file(number));
-                let driven = leg::drive(generator, folder, server, &ca, load, &comparison.options)?;
+                let driven = trial::drive(generator, folder, server, &ca, load, &comparison.options)?;
                 keep(comparison, round, load, SERVERS[number], driven);
             }
         }
@@ -104,10 +104,10 @@ fn rounds(
 /// Checks the options and lays out an empty comparison.
 fn begin(options: &Options) -> anyhow::Result<Comparison> {
     ensure!(options.rounds > 0, "--rounds is 0: give at least 1");
-    let leg_options = LegOptions { duration: options.duration, warmup: options.warmup };
-    leg::check(&leg_options)?;
+    let trial_options = LegOptions { duration: options.duration, warmup: options.warmup };
+    trial::check(&trial_options)?;
     let loads = loads();
-    let generator = leg_options.command_line("URL", "FILE", &loads[0], "FILE").join(" ");
+    let generator = trial_options.command_line("URL", "FILE", &loads[0], "FILE").join(" ");
     let Options { rounds, duration, warmup, .. } = options;
     Ok(Comparison {
         schema: SCHEMA.to_owned(),
@@ -118,11 +118,11 @@ fn begin(options: &Options) -> anyhow::Result<Comparison> {
         environment: None,
         tool: None,
         profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
-        options: leg_options,
+        options: trial_options,
         loads,
         rounds: options.rounds,
         complete: false,
-        legs: Vec::new(),
+        trials: Vec::new(),
     })
 }
 
@@ -147,7 +147,7 @@ fn ca_file(server: usize) -> String {
     format!("ca-{server}.pem")
 }
 
-/// Keeps a leg and says in a line how it went.
+/// Keeps a trial and says in a line how it went.
 fn keep(comparison: &mut Comparison, round: usize, load: &Load, server: &str, driven: Driven) {
     if let Some((environment, tool)) = driven.setting {
         comparison.environment.get_or_insert(environment);
@@ -163,7 +163,7 @@ fn keep(comparison: &mut Comparison, round: usize, load: &Load, server: &str, dr
     };
     let why = if valid { String::new() } else { format!(": NOT VALID: {}", driven.reasons.join("; ")) };
     eprintln!("round {} of {}, {}, {server}: {went}{why}", round + 1, comparison.rounds, load.name);
-    comparison.legs.push(Leg {
+    comparison.trials.push(Trial {
         round,
         load: load.name.clone(),
         server: server.to_owned(),

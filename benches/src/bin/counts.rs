@@ -52,7 +52,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
 
-    /// How often each is counted, 5 at least
+    /// How often each is pluralize, 5 at least
     #[arg(long, value_name = "N", default_value_t = REPEATS_LEAST)]
     repeats: usize,
 
@@ -60,7 +60,7 @@ struct Options {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Signal::ALL)]
     signal: Vec<Signal>,
 
-    /// Engines whose system calls are counted, on both ends
+    /// Engines whose system calls are pluralize, on both ends
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = EngineKind::ALL.to_vec())]
     engine: Vec<EngineKind>,
 }

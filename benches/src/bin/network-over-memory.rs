@@ -5,7 +5,7 @@
 //! ratios are to the mean of the two, in pairs, with their exact interval. The network's figure holds the kernel, connect, accept and close; that of the
 //! memory neither these nor the adapter between rustls and tokio.
 //!
-//! Exit code: 0 if every leg is valid, 3 if not, 1 if it could not run.
+//! Exit code: 0 if every trial is valid, 3 if not, 1 if it could not run.
 
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode, Stdio};
@@ -16,8 +16,8 @@ use clap::Parser;
 use wss_analysis::statistics::{Interval, Ratio, paired_ratio};
 use wss_benches::comparison::Spread;
 use wss_benches::in_memory::Ends;
-use wss_benches::leg::SERVER_CPU;
 use wss_benches::server::beside_this;
+use wss_benches::trial::SERVER_CPU;
 use wss_model::config::tls::Verify;
 use wss_model::{EngineKind, HumanDuration, TlsOptions, store};
 use wss_wire::machine;
@@ -32,11 +32,11 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 8)]
     rounds: usize,
 
-    /// How long a leg measures
+    /// How long a trial measures
     #[arg(long, value_name = "TIME", default_value = "2s")]
     duration: HumanDuration,
 
-    /// Handshakes in memory, before and after the legs of a round
+    /// Handshakes in memory, before and after the trials of a round
     #[arg(long, value_name = "N", default_value_t = 2000)]
     in_memory: u32,
 
@@ -57,7 +57,7 @@ struct Options {
     tls: TlsOptions,
 }
 
-/// Microseconds of CPU a handshake, of one leg.
+/// Microseconds of CPU a handshake, of one trial.
 #[derive(Debug, Clone, Copy)]
 struct Took {
     server_us: f64,
@@ -81,19 +81,19 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     let cpu = SERVER_CPU.parse().context("reading the server's CPU")?;
     let ends = Ends::new(&options.tls)?;
     let paced = format!("{}/s", options.rate);
-    let legs: Vec<(EngineKind, &str)> =
+    let trials: Vec<(EngineKind, &str)> =
         options.engine.iter().flat_map(|&engine| [(engine, "max"), (engine, paced.as_str())]).collect();
     let mut memory = Vec::new();
-    let mut network = vec![Vec::new(); legs.len()];
+    let mut network = vec![Vec::new(); trials.len()];
     let mut invalid = Vec::new();
     for round in 0..options.rounds {
         let before = in_memory(&ends, options.in_memory, cpu)?;
         let mut took = Vec::new();
-        for place in 0..legs.len() {
-            // Every leg has every place in turn.
-            let leg = (round + place) % legs.len();
-            let (engine, rate) = legs[leg];
-            took.push((leg, over_network(options, engine, rate, &mut invalid)?));
+        for place in 0..trials.len() {
+            // Every trial has every place in turn.
+            let trial = (round + place) % trials.len();
+            let (engine, rate) = trials[trial];
+            took.push((trial, over_network(options, engine, rate, &mut invalid)?));
         }
         let after = in_memory(&ends, options.in_memory, cpu)?;
         let mean = Took {
@@ -102,12 +102,12 @@ fn run(options: &Options) -> anyhow::Result<bool> {
             server_used: 1.0,
         };
         memory.push(mean);
-        for (leg, took) in took {
-            network[leg].extend(took.map(|took| (took, mean)));
+        for (trial, took) in took {
+            network[trial].extend(took.map(|took| (took, mean)));
         }
         eprintln!("round {} of {}", round + 1, options.rounds);
     }
-    report(&legs, &memory, &network);
+    report(&trials, &memory, &network);
     for reason in &invalid {
         println!("not valid, and in no figure: {reason}");
     }
@@ -135,7 +135,7 @@ fn in_memory(ends: &Ends, count: u32, cpu: usize) -> anyhow::Result<Took> {
     })
 }
 
-/// One leg over the network; `None` if it is not valid, with the reason in `invalid`.
+/// One trial over the network; `None` if it is not valid, with the reason in `invalid`.
 fn over_network(
     options: &Options,
     engine: EngineKind,
@@ -143,7 +143,7 @@ fn over_network(
     invalid: &mut Vec<String>,
 ) -> anyhow::Result<Option<Took>> {
     let folder = tempfile::tempdir().context("making a folder for the result")?;
-    let out = folder.path().join("leg.json");
+    let out = folder.path().join("trial.json");
     let mut command = Command::new(beside_this("wssbench")?);
     command
         .args(["run", "--mode=handshake", "--layer=tls", "--no-first-echo", "--warmup=500ms", "--json"])
@@ -181,7 +181,7 @@ fn ratio(took: &[(Took, Took)], figure: fn(&Took) -> f64) -> String {
     }
 }
 
-fn report(legs: &[(EngineKind, &str)], memory: &[Took], network: &[Vec<(Took, Took)>]) {
+fn report(trials: &[(EngineKind, &str)], memory: &[Took], network: &[Vec<(Took, Took)>]) {
     let spread = |values: Vec<f64>, digits: usize| match Spread::of(values) {
         None => "—".to_owned(),
         Some(Spread { median, min, max, .. }) => format!("{median:.digits$} ({min:.digits$}–{max:.digits$})"),
@@ -191,7 +191,7 @@ fn report(legs: &[(EngineKind, &str)], memory: &[Took], network: &[Vec<(Took, To
     println!("| where | rate | server µs | client µs | server ÷ memory | client ÷ memory | server's CPU used |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     println!("| memory | | {server} | {client} | | | |");
-    for ((engine, rate), took) in legs.iter().zip(network) {
+    for ((engine, rate), took) in trials.iter().zip(network) {
         let of = |figure: fn(&(Took, Took)) -> f64, digits| spread(took.iter().map(figure).collect(), digits);
         println!(
             "| {engine} | {rate} | {} | {} | {} | {} | {} |",

@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let sweep = sweep_result::read(&options.sweep)?;
     let of = |block: &Block, number: usize, metric: Metric| {
-        block.legs.iter().find(|leg| leg.configuration == number)?.metric(metric)
+        block.trials.iter().find(|trial| trial.configuration == number)?.metric(metric)
     };
     let pair = |block| {
         let over = of(block, options.number, options.metric)?;

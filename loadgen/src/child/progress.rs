@@ -1,4 +1,4 @@
-//! What is shown while legs are run: which one it is and how long the rest will take. On standard error, as a run's.
+//! What is shown while trials are run: which one it is and how long the rest will take. On standard error, as a run's.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,8 +12,8 @@ use crate::progress;
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     interrupted: Arc<AtomicBool>,
-    /// Legs in all, and those of them that are run now.
-    legs: usize,
+    /// Trials in all, and those of them that are run now.
+    trials: usize,
     to_run: usize,
     done: usize,
     doubtful: usize,
@@ -22,19 +22,19 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Listens for SIGINT and SIGTERM. The second one ends the process at once. Of `legs` in all, `to_run` are run now,
+    /// Listens for SIGINT and SIGTERM. The second one ends the process at once. Of `trials` in all, `to_run` are run now,
     /// which is told to take as long as `estimate`.
     ///
     /// # Errors
     /// If the signals cannot be registered.
-    pub(crate) fn new(legs: usize, to_run: usize, estimate: Duration) -> std::io::Result<Self> {
+    pub(crate) fn new(trials: usize, to_run: usize, estimate: Duration) -> std::io::Result<Self> {
         let bar = progress::line();
         if let Some(bar) = &bar {
-            // A leg says nothing for seconds: the line shows that it goes on.
+            // A trial says nothing for seconds: the line shows that it goes on.
             bar.enable_steady_tick(Duration::from_millis(500));
         }
         let interrupted = progress::interruption()?;
-        Ok(Self { bar, interrupted, legs, to_run, done: 0, doubtful: 0, estimate, start: Instant::now() })
+        Ok(Self { bar, interrupted, trials, to_run, done: 0, doubtful: 0, estimate, start: Instant::now() })
     }
 
     /// Set by the first signal.
@@ -42,16 +42,16 @@ impl Progress {
         Arc::clone(&self.interrupted)
     }
 
-    /// A leg begins: in which block of how many, and whose it is.
-    pub(crate) fn begin_leg(&self, block: usize, blocks: usize, whose: &str) {
+    /// A trial begins: in which block of how many, and whose it is.
+    pub(crate) fn begin_trial(&self, block: usize, blocks: usize, whose: &str) {
         let doubtful = match self.doubtful {
             0 => String::new(),
             doubtful => format!(", {doubtful} not valid"),
         };
         let line = format!(
-            "leg {} of {}, block {block} of {blocks}{doubtful}, about {} left: {whose}",
-            self.legs - self.to_run + self.done + 1,
-            self.legs,
+            "trial {} of {}, block {block} of {blocks}{doubtful}, about {} left: {whose}",
+            self.trials - self.to_run + self.done + 1,
+            self.trials,
             self.left(),
         );
         match &self.bar {
@@ -60,8 +60,8 @@ impl Progress {
         }
     }
 
-    /// A leg has ended; of one that is not valid, whose it was and why.
-    pub(crate) fn end_leg(&mut self, doubtful: Option<(String, String)>) {
+    /// A trial has ended; of one that is not valid, whose it was and why.
+    pub(crate) fn end_trial(&mut self, doubtful: Option<(String, String)>) {
         self.done += 1;
         if let Some((whose, reason)) = doubtful {
             self.doubtful += 1;
@@ -73,7 +73,7 @@ impl Progress {
         }
     }
 
-    /// From how long it took so far, and before the first leg from what it was told to take.
+    /// From how long it took so far, and before the first trial from what it was told to take.
     fn left(&self) -> humantime::FormattedDuration {
         let missing = self.to_run.saturating_sub(self.done);
         let left = match u32::try_from(self.done) {

@@ -1,5 +1,5 @@
-//! One part of one leg, of a sweep or of a comparison: a `wssbench run` as a child process, hence with a server process
-//! that nobody used before. Those of several legs can go on at the same time, in turns.
+//! One workload of one trial, of a sweep or of a comparison: a `wssbench run` as a child process, hence with a server process
+//! that nobody used before. Those of several trials can go on at the same time, in turns.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use wss_analysis::sweep_result::{Part, PartResult};
-use wss_model::config::{Turn, turn_length};
+use wss_analysis::sweep_result::{WorkloadResult, WorkloadSpec};
+use wss_model::config::{TimeSlice, time_slice_length};
 use wss_model::run_result::Tool;
 use wss_model::store;
 use wss_model::{HumanDuration, Mode, RunConfig};
@@ -26,8 +26,8 @@ use crate::commands::run::time_slices::{Begin, NOT_BEGUN, READY};
 
 /// What a run may take beyond its warm-up and duration: its own deadlines, starting a server that makes RSA keys.
 const SLACK: Duration = Duration::from_secs(120);
-/// What starting and ending one part's processes takes, for an estimate.
-const AROUND_A_PART: Duration = Duration::from_millis(350);
+/// What starting and ending one workload's processes takes, for an estimate.
+const AROUND_A_WORKLOAD: Duration = Duration::from_millis(350);
 /// What one connection takes to be opened, once to warm up and once more, for an estimate.
 const TO_OPEN: Duration = Duration::from_millis(1);
 /// How long it may take to end in order when it was interrupted.
@@ -38,33 +38,33 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long before the first turn all are told of it.
 const BEFORE_TURNS: Duration = Duration::from_millis(100);
 
-/// Runs parts.
+/// Runs workloads.
 pub(crate) struct Runner {
     /// For results on their way from the child to here.
     folder: tempfile::TempDir,
     interrupted: Arc<AtomicBool>,
 }
 
-/// What a part has come to.
+/// What a workload has come to.
 pub(crate) struct Ended {
     /// Its figures, or why there are none.
-    pub(crate) result: PartResult,
+    pub(crate) result: WorkloadResult,
     /// What ran it says of itself.
     pub(crate) tool: Option<Tool>,
     /// There is no result because another run, with which it was to take turns, did not come: the reason is that one's.
     pub(crate) waited_in_vain: bool,
 }
 
-/// This program, to run parts with.
+/// This program, to run workloads with.
 ///
 /// # Errors
 /// If it is not to be found again.
 pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
-    std::env::current_exe().context("finding this program, to run each leg with")
+    std::env::current_exe().context("finding this program, to run each trial with")
 }
 
-/// About how long a part takes, with the opening of its connections, and starting and ending its processes.
-pub(crate) fn lasts(part: &Part) -> Duration {
+/// About how long a workload takes, with the opening of its connections, and starting and ending its processes.
+pub(crate) fn lasts(workload: &WorkloadSpec) -> Duration {
     let of = |config: RunConfig| {
         let opening = match config.mode {
             Mode::Echo => TO_OPEN * u32::try_from(config.connections).unwrap_or(u32::MAX),
@@ -72,7 +72,7 @@ pub(crate) fn lasts(part: &Part) -> Duration {
         };
         config.duration.0 + config.warmup.0 + opening
     };
-    super::run_options::parse(&part.options).map_or(Duration::ZERO, of) + AROUND_A_PART
+    super::run_options::parse(&workload.options).map_or(Duration::ZERO, of) + AROUND_A_WORKLOAD
 }
 
 /// What one of several runs is, of which each has its turns.
@@ -81,7 +81,7 @@ pub(crate) struct OneOf<'a> {
     pub(crate) configuration: &'a [String],
 }
 
-/// A part that runs.
+/// A workload that runs.
 struct Running {
     child: Child,
     out: PathBuf,
@@ -90,11 +90,11 @@ struct Running {
     at_most: Duration,
 }
 
-/// `--turns`.
+/// `--interleave`.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub(crate) struct TurnsOption {
-    /// Run the legs of a block at the same time, each so long before it waits for the others: what the machine does
-    /// besides then meets all alike. It shows differences of CPU time a message that legs one after the other do not; a
+pub(crate) struct InterleaveOption {
+    /// Run the trials of a block at the same time, each so long before it waits for the others: what the machine does
+    /// besides then meets all alike. It shows differences of CPU time a message that trials one after the other do not; a
     /// rate in a closed loop is lower for the pauses
     #[arg(
         long,
@@ -102,23 +102,23 @@ pub(crate) struct TurnsOption {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "20ms",
-        value_parser = turn_length
+        value_parser = time_slice_length
     )]
-    pub(crate) turns: Option<HumanDuration>,
+    pub(crate) interleave: Option<HumanDuration>,
 }
 
-/// Refuses turns that a part would not even fill one of.
+/// Refuses turns that a workload would not even fill one of.
 ///
 /// # Errors
-/// With the part that is too short.
-pub(crate) fn check_turns(turns: Option<HumanDuration>, parts: &[Part]) -> anyhow::Result<()> {
+/// With the workload that is too short.
+pub(crate) fn check_interleave(turns: Option<HumanDuration>, workloads: &[WorkloadSpec]) -> anyhow::Result<()> {
     let Some(turns) = turns else { return Ok(()) };
-    for part in parts {
-        let duration = super::run_options::parse(&part.options)?.duration;
+    for workload in workloads {
+        let duration = super::run_options::parse(&workload.options)?.duration;
         ensure!(
             turns <= duration,
-            "--turns {turns} is longer than the part {} is to last, {duration}: give a shorter turn or a longer --leg",
-            part.kind
+            "--interleave {turns} is longer than the workload {} is to last, {duration}: give a shorter turn or a longer --trial",
+            workload.kind
         );
     }
     Ok(())
@@ -135,37 +135,37 @@ impl Runner {
     /// # Errors
     /// If there is no place for temporary files.
     pub(crate) fn new(interrupted: Arc<AtomicBool>) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir().context("making a folder for the results of the legs")?;
+        let folder = tempfile::tempdir().context("making a folder for the results of the trials")?;
         Ok(Self { folder, interrupted })
     }
 
-    /// Runs one part with a program, this one or another build of it; `None` if it was interrupted.
+    /// Runs one workload with a program, this one or another build of it; `None` if it was interrupted.
     ///
     /// # Errors
-    /// If no process can be started at all. What is wrong with this part alone is told in its result.
+    /// If no process can be started at all. What is wrong with this workload alone is told in its result.
     pub(crate) fn run(
         &self,
         program: &Path,
-        part: &Part,
+        workload: &WorkloadSpec,
         configuration: &[String],
         seed: u64,
     ) -> anyhow::Result<Option<Ended>> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let running = self.begin(&OneOf { program, configuration }, part, seed, None)?;
-        self.end(part, running)
+        let running = self.begin(&OneOf { program, configuration }, workload, seed, None)?;
+        self.end(workload, running)
     }
 
-    /// Runs the same part of several legs at the same time, each `length` long before it waits for the others, in an order
+    /// Runs the same workload of several trials at the same time, each `length` long before it waits for the others, in an order
     /// that is drawn anew each time, and other ones in each block; `None` if they were interrupted.
     ///
     /// # Errors
     /// As [`Self::run`].
     pub(crate) fn run_in_turns(
         &self,
-        legs: &[OneOf<'_>],
-        part: &Part,
+        trials: &[OneOf<'_>],
+        workload: &WorkloadSpec,
         seed: u64,
         length: HumanDuration,
         block: usize,
@@ -173,10 +173,10 @@ impl Runner {
         if self.interrupted.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let runs = u32::try_from(legs.len()).unwrap_or(u32::MAX);
-        let turn = |number| Turn { number, runs, length };
-        let begin = |(number, leg)| self.begin(leg, part, seed, Some(turn(number)));
-        let mut running = (1..).zip(legs).map(begin).collect::<anyhow::Result<Vec<_>>>()?;
+        let runs = u32::try_from(trials.len()).unwrap_or(u32::MAX);
+        let turn = |number| TimeSlice { number, runs, length };
+        let begin = |(number, trial)| self.begin(trial, workload, seed, Some(turn(number)));
+        let mut running = (1..).zip(trials).map(begin).collect::<anyhow::Result<Vec<_>>>()?;
         let doors: Vec<_> = running.iter_mut().filter_map(|one| Door::of(&mut one.child)).collect();
         if doors.iter().all(|door| self.is_ready(door)) {
             let begin = Begin { at: machine::monotonic() + BEFORE_TURNS, seed: seed.wrapping_add(block as u64) };
@@ -187,7 +187,7 @@ impl Runner {
             drop(doors);
         }
         // All of them, before anything is made of the first.
-        let ended: Vec<_> = running.into_iter().map(|one| self.end(part, one)).collect();
+        let ended: Vec<_> = running.into_iter().map(|one| self.end(workload, one)).collect();
         let mut ended = ended.into_iter().collect::<anyhow::Result<Option<Vec<_>>>>()?;
         ended.iter_mut().for_each(|ended| blame_whoever_was_not_ready(ended));
         Ok(ended)
@@ -208,19 +208,25 @@ impl Runner {
         }
     }
 
-    fn begin(&self, leg: &OneOf<'_>, part: &Part, seed: u64, turn: Option<Turn>) -> anyhow::Result<Running> {
-        let arguments = super::workloads::arguments(part, leg.configuration);
+    fn begin(
+        &self,
+        trial: &OneOf<'_>,
+        workload: &WorkloadSpec,
+        seed: u64,
+        turn: Option<TimeSlice>,
+    ) -> anyhow::Result<Running> {
+        let arguments = super::workloads::arguments(workload, trial.configuration);
         let times =
             super::run_options::parse(&arguments).map_or(Duration::ZERO, |config| config.duration.0 + config.warmup.0);
         let (number, runs) = turn.map_or((1, 1), |turn| (turn.number, turn.runs));
-        let out = self.folder.path().join(format!("part-{number}.json"));
+        let out = self.folder.path().join(format!("workload-{number}.json"));
         let _ = std::fs::remove_file(&out);
         let pipe = || if turn.is_some() { Stdio::piped() } else { Stdio::null() };
-        let mut child = Command::new(leg.program)
+        let mut child = Command::new(trial.program)
             .arg("run")
             .args(&arguments)
             .arg(format!("--seed={seed}"))
-            .args(turn.map(|turn| format!("--turn={turn}")))
+            .args(turn.map(|turn| format!("--time-slice={turn}")))
             .arg("--out")
             .arg(&out)
             .stdin(pipe())
@@ -229,20 +235,20 @@ impl Runner {
             // In a group of its own, so that a Ctrl-C of the terminal reaches the sweep alone, which passes it on.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("starting a leg with {}", leg.program.display()))?;
+            .with_context(|| format!("starting a trial with {}", trial.program.display()))?;
         let stderr = child.stderr.take().context("its standard error is a pipe")?;
         let said = std::thread::spawn(move || last_sentence(stderr));
         Ok(Running { child, out, said, at_most: times.saturating_mul(runs).saturating_add(SLACK) })
     }
 
-    /// What a part that was begun has come to; `None` if it was interrupted.
-    fn end(&self, part: &Part, mut running: Running) -> anyhow::Result<Option<Ended>> {
+    /// What a workload that was begun has come to; `None` if it was interrupted.
+    fn end(&self, workload: &WorkloadSpec, mut running: Running) -> anyhow::Result<Option<Ended>> {
         let end = self.wait(&mut running.child, running.at_most)?;
         let said = running.said.join().unwrap_or_default();
         Ok(match end {
             End::Interrupted => None,
-            End::TooLate => Some(Ended::failed(part, format!("it did not end within {SLACK:?} of its time"))),
-            End::Itself(status) => Some(result(part, &running.out, status, &said)),
+            End::TooLate => Some(Ended::failed(workload, format!("it did not end within {SLACK:?} of its time"))),
+            End::Itself(status) => Some(result(workload, &running.out, status, &said)),
         })
     }
 
@@ -251,7 +257,7 @@ impl Runner {
         let mut deadline = Instant::now() + at_most;
         let mut told = false;
         loop {
-            if let Some(status) = child.try_wait().context("waiting for a leg")? {
+            if let Some(status) = child.try_wait().context("waiting for a trial")? {
                 return Ok(if told { End::Interrupted } else { End::Itself(status) });
             }
             if !told && self.interrupted.load(Ordering::Relaxed) {
@@ -259,11 +265,11 @@ impl Runner {
                 deadline = Instant::now() + END;
                 // It has not been waited for, so that its number is still its own.
                 let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-                pid.map(|pid| kill_process(pid, Signal::INT)).transpose().context("interrupting a leg")?;
+                pid.map(|pid| kill_process(pid, Signal::INT)).transpose().context("interrupting a trial")?;
             }
             if Instant::now() > deadline {
-                child.kill().context("ending a leg that does not end by itself")?;
-                child.wait().context("waiting for a leg")?;
+                child.kill().context("ending a trial that does not end by itself")?;
+                child.wait().context("waiting for a trial")?;
                 return Ok(if told { End::Interrupted } else { End::TooLate });
             }
             std::thread::sleep(LOOK);
@@ -295,14 +301,16 @@ impl Door {
 }
 
 /// What the child left: its result, or the sentence that says why there is none.
-fn result(part: &Part, out: &Path, status: ExitStatus, said: &str) -> Ended {
+fn result(workload: &WorkloadSpec, out: &Path, status: ExitStatus, said: &str) -> Ended {
     if !out.exists() {
         let reason = if said.is_empty() { format!("it ended with {status}") } else { said.to_owned() };
-        return Ended::failed(part, reason);
+        return Ended::failed(workload, reason);
     }
     match store::read(out) {
-        Err(error) => Ended::failed(part, error.to_string()),
-        Ok(run) => Ended { result: PartResult::of(part.kind, &run), tool: Some(run.tool), waited_in_vain: false },
+        Err(error) => Ended::failed(workload, error.to_string()),
+        Ok(run) => {
+            Ended { result: WorkloadResult::of(workload.kind, &run), tool: Some(run.tool), waited_in_vain: false }
+        }
     }
 }
 
@@ -317,9 +325,9 @@ fn blame_whoever_was_not_ready(ended: &mut [Ended]) {
 }
 
 impl Ended {
-    fn failed(part: &Part, reason: String) -> Self {
-        let result = PartResult {
-            kind: part.kind,
+    fn failed(workload: &WorkloadSpec, reason: String) -> Self {
+        let result = WorkloadResult {
+            kind: workload.kind,
             valid: false,
             invalid_because: vec![reason],
             failed: true,

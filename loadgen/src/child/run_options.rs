@@ -63,8 +63,8 @@ pub(crate) fn for_run(arguments: &[String]) -> Vec<String> {
 /// # Errors
 /// If they cannot be together: in the parser's words.
 pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<RunConfig> {
-    let matches = run_command().try_get_matches_from(for_run(arguments)).map_err(|error| anyhow!(in_words(&error)))?;
-    RunConfig::from_arg_matches(&matches).map_err(|error| anyhow!(in_words(&error)))
+    let matches = run_command().try_get_matches_from(for_run(arguments)).map_err(|error| anyhow!(describe(&error)))?;
+    RunConfig::from_arg_matches(&matches).map_err(|error| anyhow!(describe(&error)))
 }
 
 /// The options of a run that are not the defaults, but for the seed: what else was asked, `--option=value` each.
@@ -103,7 +103,7 @@ fn option(argument: &Arg, value: &Value) -> Vec<String> {
 }
 
 /// A parser's error without what is around it: the first line and what it lists.
-pub(crate) fn in_words(error: &clap::Error) -> String {
+pub(crate) fn describe(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ");
     let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();

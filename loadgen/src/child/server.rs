@@ -77,8 +77,8 @@ impl Embedded {
         if let Some(file) = &client_ca {
             command.arg(format!("--client-ca=/proc/self/fd/{}", file.as_raw_fd()));
         }
-        if let Some(burn) = options.config.burn {
-            command.arg(format!("--burn={burn}"));
+        if let Some(burn) = options.config.burn_cpu {
+            command.arg(format!("--burn-cpu={burn}"));
         }
         if let Some(subprotocol) = &options.config.subprotocol {
             command.args(["--subprotocol", subprotocol]);

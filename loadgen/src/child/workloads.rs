@@ -1,65 +1,65 @@
-//! What a leg is made of, as options of `run`. An option that a configuration gives itself wins over a part's.
+//! What a trial is made of, as options of `run`. An option that a configuration gives itself wins over a workload's.
 
 use std::time::Duration;
 
-use wss_analysis::sweep_result::{Part, PartKind};
+use wss_analysis::sweep_result::{Workload, WorkloadSpec};
 use wss_model::HumanDuration;
 
 use super::run_options::{for_run, name};
 
-/// Parts of a leg if nothing says otherwise.
-pub(crate) const DEFAULT: [PartKind; 3] = [PartKind::Handshake, PartKind::Echo, PartKind::Bulk];
+/// Parts of a trial if nothing says otherwise.
+pub(crate) const DEFAULT: [Workload; 3] = [Workload::Handshake, Workload::Echo, Workload::Bulk];
 
-/// How long a leg lasts if nothing says otherwise.
-pub(crate) const LEG: HumanDuration = HumanDuration::from_secs(2);
+/// How long a trial lasts if nothing says otherwise.
+pub(crate) const TRIAL: HumanDuration = HumanDuration::from_secs(2);
 
-/// The warm-up before a part: a fifth of it, within these.
+/// The warm-up before a workload: a fifth of it, within these.
 const WARMUP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
-/// The parts of a leg that share its time evenly. What a preset asks of a part wins over what the part is otherwise.
-pub(crate) fn parts(
-    kinds: &[PartKind],
-    leg: HumanDuration,
+/// The workloads of a trial that share its time evenly. What a preset asks of a workload wins over what the workload is otherwise.
+pub(crate) fn workloads(
+    kinds: &[Workload],
+    trial: HumanDuration,
     handshakes: Option<usize>,
-    asked: &[(PartKind, Vec<String>)],
-) -> Vec<Part> {
-    let share = leg.0 / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
+    asked: &[(Workload, Vec<String>)],
+) -> Vec<WorkloadSpec> {
+    let share = trial.0 / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
     let asked_of = |kind| asked.iter().filter(move |(of, _)| *of == kind).flat_map(|(_, options)| options.clone());
-    let part = |kind: &PartKind| {
+    let workload = |kind: &Workload| {
         let asked: Vec<String> = asked_of(*kind).collect();
-        Part { kind: *kind, options: over(&options(*kind, share, handshakes), &asked) }
+        WorkloadSpec { kind: *kind, options: over(&options(*kind, share, handshakes), &asked) }
     };
-    kinds.iter().map(part).collect()
+    kinds.iter().map(workload).collect()
 }
 
-fn options(kind: PartKind, share: Duration, handshakes: Option<usize>) -> Vec<String> {
+fn options(kind: Workload, share: Duration, handshakes: Option<usize>) -> Vec<String> {
     let (shortest, longest) = WARMUP;
     let times = [("duration", in_ms(share)), ("warmup", in_ms((share / 5).clamp(shortest, longest)))];
     let what: Vec<(&str, String)> = match (kind, handshakes) {
         // As many at a time as keep both ends busy while some wait for the other end.
-        (PartKind::Handshake, None) => vec![
+        (Workload::Handshake, None) => vec![
             ("mode", "handshake".to_owned()),
             ("connect-rate", "max".to_owned()),
             ("connect-concurrency", "16".to_owned()),
             ("no-first-echo", String::new()),
         ],
-        (PartKind::Handshake, Some(number)) => vec![
+        (Workload::Handshake, Some(number)) => vec![
             ("mode", "echo".to_owned()),
             ("connections", number.to_string()),
             ("connect-rate", "max".to_owned()),
             ("connect-concurrency", "16".to_owned()),
             ("rate", "max".to_owned()),
         ],
-        (PartKind::Echo, _) => closed_loop(4, "64B"),
+        (Workload::Echo, _) => closed_loop(4, "64B"),
         // Enough for many messages a wake-up, and few enough to be opened within half a second.
-        (PartKind::Crowd, _) => closed_loop(512, "64B"),
+        (Workload::Crowd, _) => closed_loop(512, "64B"),
         // Timing the AEAD costs a hundredth of a nanosecond a byte here, and tells the record layer's share.
-        (PartKind::Bulk, _) => {
+        (Workload::Bulk, _) => {
             let mut bulk = closed_loop(2, "256KiB");
             bulk.push(("cost-split", "all".to_owned()));
             bulk
         }
-        (PartKind::Paced, _) => vec![
+        (Workload::Paced, _) => vec![
             ("mode", "echo".to_owned()),
             ("connections", "64".to_owned()),
             ("connect-rate", "max".to_owned()),
@@ -69,7 +69,7 @@ fn options(kind: PartKind, share: Duration, handshakes: Option<usize>) -> Vec<St
     };
     // A fixed number of handshakes is followed by a glimpse of echoes: `run` has no mode that ends without any.
     let times = match (kind, handshakes) {
-        (PartKind::Handshake, Some(_)) => [("duration", "20ms".to_owned()), ("warmup", "1ms".to_owned())],
+        (Workload::Handshake, Some(_)) => [("duration", "20ms".to_owned()), ("warmup", "1ms".to_owned())],
         _ => times,
     };
     let all = what.into_iter().chain(times);
@@ -95,9 +95,9 @@ fn in_ms(time: Duration) -> String {
     HumanDuration(Duration::from_millis(u64::try_from(time.as_millis().max(1)).unwrap_or(u64::MAX))).to_string()
 }
 
-/// What `run` is given: the configuration's options over those of the part.
-pub(crate) fn arguments(part: &Part, configuration: &[String]) -> Vec<String> {
-    for_run(&over(&part.options, configuration))
+/// What `run` is given: the configuration's options over those of the workload.
+pub(crate) fn arguments(workload: &WorkloadSpec, configuration: &[String]) -> Vec<String> {
+    for_run(&over(&workload.options, configuration))
 }
 
 /// Options, and those of `below` that none of them gives.
@@ -114,11 +114,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_share_the_time_of_the_leg() {
-        let parts = parts(&PartKind::ALL, LEG, None, &[]);
-        let configs: Vec<_> = parts.iter().map(|part| parse(&arguments(part, &[])).unwrap()).collect();
+    fn the_workloads_share_the_time_of_the_trial() {
+        let workloads = workloads(&Workload::ALL, TRIAL, None, &[]);
+        let configs: Vec<_> = workloads.iter().map(|workload| parse(&arguments(workload, &[])).unwrap()).collect();
         let all: Duration = configs.iter().map(|config| config.duration.0).sum();
-        assert_eq!(all, LEG.0);
+        assert_eq!(all, TRIAL.0);
         assert_eq!(
             configs.iter().map(|config| config.mode).collect::<Vec<_>>(),
             [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo, Mode::Echo]
@@ -130,20 +130,20 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_wins_over_a_part() {
-        let part = &parts(&[PartKind::Bulk], LEG, None, &[])[0];
-        let config = parse(&arguments(part, &["--size=1MiB".to_owned(), "--layer=tls".to_owned()])).unwrap();
+    fn a_configuration_wins_over_a_workload() {
+        let workload = &workloads(&[Workload::Bulk], TRIAL, None, &[])[0];
+        let config = parse(&arguments(workload, &["--size=1MiB".to_owned(), "--layer=tls".to_owned()])).unwrap();
         assert_eq!((config.size, config.connections), (Size(1 << 20), 2));
-        let part = &parts(&[PartKind::Handshake], LEG, None, &[])[0];
-        assert!(!parse(&arguments(part, &["--no-first-echo=false".to_owned()])).unwrap().no_first_echo);
+        let workload = &workloads(&[Workload::Handshake], TRIAL, None, &[])[0];
+        assert!(!parse(&arguments(workload, &["--no-first-echo=false".to_owned()])).unwrap().no_first_echo);
     }
 
     #[test]
-    fn what_a_preset_asks_of_a_part_wins_over_the_part_and_a_configuration_over_both() {
-        let asked = [(PartKind::Bulk, vec!["--size=16KiB".to_owned(), "--connections=16".to_owned()])];
-        let parts = parts(&[PartKind::Echo, PartKind::Bulk], LEG, None, &asked);
+    fn what_a_preset_asks_of_a_workload_wins_over_the_workload_and_a_configuration_over_both() {
+        let asked = [(Workload::Bulk, vec!["--size=16KiB".to_owned(), "--connections=16".to_owned()])];
+        let workloads = workloads(&[Workload::Echo, Workload::Bulk], TRIAL, None, &asked);
         let of = |index: usize, options: &[String]| {
-            let config = parse(&arguments(&parts[index], options)).unwrap();
+            let config = parse(&arguments(&workloads[index], options)).unwrap();
             (config.connections, config.size)
         };
         assert_eq!(of(0, &[]), (4, Size(64)));
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_fixed_number_of_handshakes_is_so_many_connections() {
-        let part = &parts(&[PartKind::Handshake], LEG, Some(500), &[])[0];
-        let config = parse(&arguments(part, &[])).unwrap();
+        let workload = &workloads(&[Workload::Handshake], TRIAL, Some(500), &[])[0];
+        let config = parse(&arguments(workload, &[])).unwrap();
         assert_eq!((config.mode, config.connections, config.connect_rate), (Mode::Echo, 500, Rate::Max));
     }
 }

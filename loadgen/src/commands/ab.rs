@@ -1,7 +1,7 @@
 //! `wssbench ab`: two builds or two configurations in paired blocks, from the options to the exit code.
 //!
-//! [`arm`] says what A and B are, [`order`] which has the next leg, [`block`] runs the legs, [`signs`] says what the machine
-//! did meanwhile; a leg is what a sweep has ([`crate::leg`]). What follows from the figures is the business of
+//! [`arm`] says what A and B are, [`order`] which has the next trial, [`block`] runs the trials, [`disturbance`] says what the machine
+//! did meanwhile; a trial is what a sweep has ([`crate::trial`]). What follows from the figures is the business of
 //! `wss-results`.
 
 mod arm;
@@ -19,11 +19,11 @@ use wss_model::store;
 use wss_report::comparison as report;
 
 use self::arm::Programs;
-use self::block::Legs;
+use self::block::Trials;
 use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
 use crate::child::progress::Progress;
-use crate::child::run::{Runner, check_turns};
+use crate::child::run::{Runner, check_interleave};
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
 
@@ -60,8 +60,8 @@ pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) 
 fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Comparison> {
     let (id, started_at) = environment::identify();
     let [a, b] = programs;
-    let parts = command.leg_parts()?;
-    check_turns(command.turns.turns, &parts)?;
+    let workloads = command.trial_workloads()?;
+    check_interleave(command.slices.interleave, &workloads)?;
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
         id,
@@ -72,9 +72,9 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
         a: a.arm.clone(),
         b: b.arm.clone(),
         seed: command.seed,
-        parts,
+        workloads,
         blocks_planned: command.blocks()?,
-        turns: command.turns.turns,
+        interleave: command.slices.interleave,
         until_width_percent: command.until_width.map(wss_model::Percent::percent),
         blocks: Vec::new(),
         differences: Vec::new(),
@@ -92,16 +92,16 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
 fn run_blocks(comparison: &mut Comparison, programs: &[Programs; 2], path: &Path) -> anyhow::Result<()> {
     let cpu_time = CpuTime::now();
     let orders = order::orders(comparison.seed, comparison.blocks_planned);
-    let legs = orders.iter().map(Vec::len).sum();
-    let progress = Progress::new(legs, legs, estimate(comparison, legs))?;
-    let mut legs = Legs { runner: Runner::new(progress.interrupted())?, programs, progress };
+    let trials = orders.iter().map(Vec::len).sum();
+    let progress = Progress::new(trials, trials, estimate(comparison, trials))?;
+    let mut trials = Trials { runner: Runner::new(progress.interrupted())?, programs, progress };
     for (number, order) in (1..).zip(orders) {
         let (started_at, watch) = (environment::now(), Watch::begin());
-        let run = match comparison.turns {
-            None => legs.in_order(comparison, number, &order)?,
-            Some(length) => legs.in_turns(comparison, number, &order, length)?,
+        let run = match comparison.interleave {
+            None => trials.in_order(comparison, number, &order)?,
+            Some(length) => trials.in_turns(comparison, number, &order, length)?,
         };
-        let block = Block { number, started_at, order, legs: run, signs: Some(watch.end()), dropped: None };
+        let block = Block { number, started_at, order, trials: run, disturbance: Some(watch.end()), dropped: None };
         comparison.interrupted = !block.is_whole();
         comparison.blocks.push(block);
         comparison.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
@@ -111,12 +111,12 @@ fn run_blocks(comparison: &mut Comparison, programs: &[Programs; 2], path: &Path
             break;
         }
     }
-    legs.progress.end();
+    trials.progress.end();
     Ok(())
 }
 
-/// About how long so many legs take.
-fn estimate(comparison: &Comparison, legs: usize) -> Duration {
-    let leg: Duration = comparison.parts.iter().map(crate::child::run::lasts).sum();
-    leg * u32::try_from(legs).unwrap_or(u32::MAX)
+/// About how long so many trials take.
+fn estimate(comparison: &Comparison, trials: usize) -> Duration {
+    let trial: Duration = comparison.workloads.iter().map(crate::child::run::lasts).sum();
+    trial * u32::try_from(trials).unwrap_or(u32::MAX)
 }

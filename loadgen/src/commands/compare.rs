@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use wss_analysis::comparison::{self, Analysis, Arm, Block, Comparison, Difference, Kind, Leg, Program, SCHEMA, Side};
-use wss_analysis::sweep_result::{PartKind, PartResult};
+use wss_analysis::comparison::{
+    self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, SCHEMA, Trial,
+};
+use wss_analysis::sweep_result::{Workload, WorkloadResult};
 use wss_model::{Mode, RunResult, store};
 
 use crate::child::run_options;
@@ -104,7 +106,7 @@ fn differences(runs: &[RunResult], files: &[PathBuf], vary: &[String]) -> (Vec<D
     let mut differences = comparison::between(&fields[0], &fields[half], vary);
     let mut varied = comparison::between(&fields[0], &fields[half], &[]);
     varied.retain(|difference| !differences.contains(difference));
-    for (side, begin) in [(Side::A, 0), (Side::B, half)] {
+    for (side, begin) in [(ArmLabel::A, 0), (ArmLabel::B, half)] {
         for index in begin + 1..begin + half {
             let within = comparison::between(&fields[begin], &fields[index], &[]);
             differences.extend(within.into_iter().map(|difference| Difference {
@@ -126,9 +128,9 @@ fn comparison(
     let blocks = of_a.iter().zip(of_b).enumerate().map(|(index, (a, b))| Block {
         number: index + 1,
         started_at: a.started_at.clone(),
-        order: vec![Side::A, Side::B],
-        legs: vec![leg(Side::A, a), leg(Side::B, b)],
-        signs: None,
+        order: vec![ArmLabel::A, ArmLabel::B],
+        trials: vec![trial(ArmLabel::A, a), trial(ArmLabel::B, b)],
+        disturbance: None,
         dropped: None,
     });
     let mut comparison = Comparison {
@@ -141,9 +143,9 @@ fn comparison(
         a: arm(of_a),
         b: arm(of_b),
         seed: 0,
-        parts: Vec::new(),
+        workloads: Vec::new(),
         blocks_planned: of_a.len(),
-        turns: None,
+        interleave: None,
         until_width_percent: None,
         blocks: blocks.collect(),
         differences,
@@ -168,13 +170,13 @@ fn arm(runs: &[RunResult]) -> Arm {
     Arm { label, options: run_options::of(&first.config), programs: vec![program], negotiated: Vec::new() }
 }
 
-fn leg(side: Side, run: &RunResult) -> Leg {
-    let kinds: &[PartKind] = match run.config.mode {
-        Mode::Handshake => &[PartKind::Handshake],
+fn trial(side: ArmLabel, run: &RunResult) -> Trial {
+    let kinds: &[Workload] = match run.config.mode {
+        Mode::Handshake => &[Workload::Handshake],
         // The connections that the messages go through were opened too.
-        Mode::Echo => &[PartKind::Handshake, PartKind::Echo],
+        Mode::Echo => &[Workload::Handshake, Workload::Echo],
     };
-    let parts = kinds.iter().map(|kind| PartResult::of(*kind, run)).collect();
+    let workloads = kinds.iter().map(|kind| WorkloadResult::of(*kind, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());
-    Leg { side, program: 0, run: run_id, started_at, control_ns: None, parts }
+    Trial { side, program: 0, run: run_id, started_at, control_ns: None, workloads }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use wss_model::RunConfig;
 use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature, SCHEMA};
 use wss_report as report;
-use wss_wire::engine::{Feature, Offer, offers};
+use wss_wire::engine::{Capabilities, Feature, offers};
 
 /// `wssbench engines`.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn on_machine(Offer { engine, form, features }: Offer) -> EngineOnMachine {
+fn on_machine(Capabilities { engine, form, features }: Capabilities) -> EngineOnMachine {
     let (form, refused_because) = match form {
         Ok(form) => (Some(form), None),
         Err(error) => (None, Some(error.to_string())),

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use wss_analysis::validity;
 use wss_model::config::tls::Verify;
-use wss_model::ring_counters::SideIo;
+use wss_model::ring_counters::EndRings;
 use wss_model::run_result::{
-    EchoResult, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA, Side,
+    EchoResult, End, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA,
     Target as TargetResult, Warmup,
 };
 use wss_model::{Mode, Rate, RunConfig, store};
@@ -20,9 +20,9 @@ use wss_report as report;
 
 use self::accounting::{Spent, each};
 use self::setup::{Finished, Setup};
-use self::time_slices::TakingTurns;
+use self::time_slices::InterleavedSlices;
 use crate::cli::RunCommand;
-use crate::generator::phase_clock::PhaseTime;
+use crate::generator::phase_clock::PhaseClock;
 use crate::generator::record::{Failure, Failures, Phase};
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
 use crate::progress::Progress;
@@ -42,7 +42,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let mut run = Run {
         progress: Progress::new()?,
         setup: &mut setup,
-        turns: None,
+        slices: None,
         failures: Failures::default(),
         warmup_failures: Failures::default(),
     };
@@ -61,7 +61,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     }
 
     ensure_completed(&measured.handshake, &failures)?;
-    let errors = failures.in_words();
+    let errors = failures.describe();
     let mut result = RunResult {
         schema: SCHEMA.to_owned(),
         id,
@@ -77,7 +77,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
         resumption,
         handshake: measured.handshake,
         echo: measured.echo,
-        warmup: Warmup { errors: warmup_failures.in_words(), ..measured.warmup },
+        warmup: Warmup { errors: warmup_failures.describe(), ..measured.warmup },
         server: measured.server,
         client: measured.client,
         series,
@@ -109,7 +109,7 @@ fn resumption(config: &RunConfig, measured: &Measured) -> Option<Resumption> {
     let percent = |count: u64| 100.0 * count as f64 / measured.handshake.completed.max(1) as f64;
     Some(Resumption {
         by: tls.resume_by().to_string(),
-        asked_percent: 100.0 * tls.resume_share(),
+        requested_percent: 100.0 * tls.resume_share(),
         achieved_percent: percent(measured.resumed),
         early_data_percent: percent(measured.early_data),
     })
@@ -118,7 +118,7 @@ fn resumption(config: &RunConfig, measured: &Measured) -> Option<Resumption> {
 /// Without one connection there is no result, but the commonest reason.
 fn ensure_completed(handshake: &HandshakeResult, failures: &Failures) -> anyhow::Result<()> {
     if handshake.completed == 0 {
-        let errors = failures.in_words();
+        let errors = failures.describe();
         let none = "none was begun before the end: it was interrupted, or this machine was too busy";
         let commonest = errors.first().map_or(none, |error| error.example.as_str());
         bail!("no connection succeeded: {commonest}");
@@ -140,8 +140,8 @@ struct Measured {
     handshake: HandshakeResult,
     echo: Option<EchoResult>,
     warmup: Warmup,
-    server: Option<Side>,
-    client: Side,
+    server: Option<End>,
+    client: End,
 }
 
 /// A phase of handshakes.
@@ -157,7 +157,7 @@ struct Run<'a> {
     setup: &'a mut Setup,
     progress: Progress,
     /// With whom it takes turns, once all of them are ready.
-    turns: Option<TakingTurns>,
+    slices: Option<InterleavedSlices>,
     failures: Failures,
     warmup_failures: Failures,
 }
@@ -272,14 +272,14 @@ impl Run<'_> {
 
     /// Waits for the runs that it takes turns with, if there are any.
     fn take_turns(&mut self) -> anyhow::Result<()> {
-        self.turns = self.setup.config.turn.map(TakingTurns::when_all_are_ready).transpose()?;
+        self.slices = self.setup.config.time_slice.map(InterleavedSlices::when_all_are_ready).transpose()?;
         Ok(())
     }
 
     /// The time of a phase that lasts so long and begins now, or at its next turn.
-    fn phase_time(&mut self, length: Duration) -> PhaseTime {
-        match &mut self.turns {
-            Some(turns) => turns.phase(length),
+    fn phase_clock(&mut self, length: Duration) -> PhaseClock {
+        match &mut self.slices {
+            Some(slices) => slices.phase(length),
             None => Generator::next_start().into(),
         }
     }
@@ -312,7 +312,7 @@ impl Run<'_> {
         let time = match until {
             // These are before the turns begin.
             Until::Count(_) => Generator::next_start().into(),
-            Until::Elapsed(length) => self.phase_time(length),
+            Until::Elapsed(length) => self.phase_clock(length),
         };
         let config = &self.setup.config;
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
@@ -339,12 +339,12 @@ impl Run<'_> {
         if let Some(server) = &spent.server {
             result.server_cpu_ns = each(server.cpu, result.completed);
             result.server_busy = (server.busy.count() > 0).then(|| server.busy.summary());
-            result.io.server = server.io.clone().map(|io| SideIo::of_handshakes(io, result.completed));
+            result.io.server = server.io.clone().map(|io| EndRings::of_handshakes(io, result.completed));
         }
         self.split_cost(&mut result, &record.totals, &spent);
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         let (resumed, early_data) = (record.resumed, record.early_data);
-        Ok(Handshakes { result, negotiated: record.labels.in_words(), resumed, early_data, spent })
+        Ok(Handshakes { result, negotiated: record.labels.describe(), resumed, early_data, spent })
     }
 
     fn echo_phase(
@@ -354,7 +354,7 @@ impl Run<'_> {
         duration: Duration,
     ) -> anyhow::Result<(EchoResult, Spent)> {
         let before = self.look();
-        let time = self.phase_time(duration);
+        let time = self.phase_clock(duration);
         let config = &self.setup.config;
         let plan = EchoPlan {
             time: time.clone(),
@@ -382,7 +382,7 @@ impl Run<'_> {
             result.server_cpu_ns = each(server.cpu, result.received);
             let aead = Duration::from_nanos(server.crypto.aead_ns);
             result.server_aead_ns = each(aead, result.received).filter(|ns| *ns > 0.0);
-            result.io.server = server.io.clone().map(|io| SideIo::of_messages(io, result.received));
+            result.io.server = server.io.clone().map(|io| EndRings::of_messages(io, result.received));
         }
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         Ok((result, spent))

@@ -1,6 +1,6 @@
 //! `wssbench sweep`: many configurations compared in interleaved blocks, from the options to the exit code.
 //!
-//! [`plan`] says what is compared, [`order`] in which order, [`crate::leg`] runs one turn of one configuration, each part of
+//! [`plan`] says what is compared, [`order`] in which order, [`crate::trial`] runs one turn of one configuration, each workload of
 //! it as a `wssbench run` of its own. What follows from the figures is the business of `wss-results`.
 
 mod axes;
@@ -13,7 +13,7 @@ mod resume;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use wss_analysis::sweep_result::{self, Block, Leg, SCHEMA, SweepResult};
+use wss_analysis::sweep_result::{self, Block, SCHEMA, SweepResult, Trial};
 use wss_model::HumanDuration;
 use wss_model::store;
 use wss_report::sweep as report;
@@ -22,11 +22,11 @@ pub(crate) use self::options::SweepCommand;
 use self::options::SweepOptions;
 use self::plan::Plan;
 use crate::child::progress::Progress;
-use crate::child::run::{OneOf, Runner, check_turns, this_program};
+use crate::child::run::{OneOf, Runner, check_interleave, this_program};
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
 
-/// Runs it; says whether all of it was run and every leg is valid.
+/// Runs it; says whether all of it was run and every trial is valid.
 ///
 /// # Errors
 /// If it could not run: one sentence with what to do.
@@ -40,7 +40,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
         print!("{}", plan::list(&sweep));
         return Ok(true);
     }
-    check_turns(sweep.turns, &sweep.parts)?;
+    check_interleave(sweep.interleave, &sweep.workloads)?;
     let path = place(options, &sweep.id);
     preflight::check_place(&path)?;
     run_blocks(&mut sweep, &path)?;
@@ -57,7 +57,7 @@ fn place(options: &SweepOptions, id: &str) -> PathBuf {
 /// A sweep of which nothing has been run.
 fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
     let (id, started_at) = environment::identify();
-    let Plan { preset, blocks, parts, configurations, reference, impossible } = plan;
+    let Plan { preset, blocks, workloads, configurations, reference, impossible } = plan;
     let mut sweep = SweepResult {
         schema: SCHEMA.to_owned(),
         id,
@@ -66,12 +66,12 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         environment: environment::environment(),
         preset,
         seed: options.seed(),
-        parts,
+        workloads,
         configurations,
         reference,
         impossible,
         blocks_planned: blocks,
-        turns: options.turns.turns,
+        interleave: options.slices.interleave,
         blocks: Vec::new(),
         analysis: sweep_result::Analysis::default(),
         valid: false,
@@ -87,23 +87,23 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     let numbers: Vec<usize> = sweep.configurations.iter().map(|configuration| configuration.number).collect();
     let orders = order::orders(sweep.seed, numbers.len(), sweep.blocks_planned);
     let cpu_time = CpuTime::now();
-    let legs = sweep.blocks_planned * numbers.len();
-    let to_run = legs.saturating_sub(sweep.blocks.len() * numbers.len());
-    let mut progress = Progress::new(legs, to_run, plan::estimate(sweep, to_run))?;
+    let trials = sweep.blocks_planned * numbers.len();
+    let to_run = trials.saturating_sub(sweep.blocks.len() * numbers.len());
+    let mut progress = Progress::new(trials, to_run, plan::estimate(sweep, to_run))?;
     let runner = Runner::new(progress.interrupted())?;
     let program = this_program()?;
-    // Before the first leg as well: what cannot be written is better known at once.
+    // Before the first trial as well: what cannot be written is better known at once.
     sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
         let (number, started_at) = (index + 1, environment::now());
-        let legs = match sweep.turns {
+        let trials = match sweep.interleave {
             None => in_order(&runner, &program, sweep, number, &order, &mut progress)?,
             Some(length) => in_turns(&runner, &program, sweep, number, &order, length, &mut progress)?,
         };
-        let block = Block { number, started_at, order, legs };
+        let block = Block { number, started_at, order, trials };
         sweep.interrupted = !block.is_whole();
-        if !block.legs.is_empty() {
+        if !block.trials.is_empty() {
             sweep.blocks.push(block);
         }
         sweep.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
@@ -124,7 +124,7 @@ fn named(sweep: &SweepResult, number: usize) -> String {
     format!("#{number} {label}{}", if again { " (again)" } else { "" })
 }
 
-/// One leg of each configuration after the other, as far as nobody interrupts.
+/// One trial of each configuration after the other, as far as nobody interrupts.
 fn in_order(
     runner: &Runner,
     program: &Path,
@@ -132,23 +132,24 @@ fn in_order(
     block: usize,
     order: &[usize],
     progress: &mut Progress,
-) -> anyhow::Result<Vec<Leg>> {
-    let mut legs = Vec::with_capacity(order.len());
+) -> anyhow::Result<Vec<Trial>> {
+    let mut trials = Vec::with_capacity(order.len());
     for number in order.iter().copied() {
-        progress.begin_leg(block, sweep.blocks_planned, &named(sweep, number));
+        progress.begin_trial(block, sweep.blocks_planned, &named(sweep, number));
         let configuration = options_of(sweep, number)?;
-        let mut leg = Leg { configuration: number, started_at: environment::now(), valid: true, parts: Vec::new() };
-        for part in &sweep.parts {
-            let Some(ended) = runner.run(program, part, configuration, sweep.seed)? else { return Ok(legs) };
-            leg.add(ended.result);
+        let mut trial =
+            Trial { configuration: number, started_at: environment::now(), valid: true, workloads: Vec::new() };
+        for workload in &sweep.workloads {
+            let Some(ended) = runner.run(program, workload, configuration, sweep.seed)? else { return Ok(trials) };
+            trial.add(ended.result);
         }
-        progress.end_leg(leg.first_reason().map(|reason| (format!("#{number}"), reason)));
-        legs.push(leg);
+        progress.end_trial(trial.first_reason().map(|reason| (format!("#{number}"), reason)));
+        trials.push(trial);
     }
-    Ok(legs)
+    Ok(trials)
 }
 
-/// One leg of each configuration, all at the same time in turns of `length`, part by part; none if they were interrupted.
+/// One trial of each configuration, all at the same time in time slices of `length`, workload by workload; none if they were interrupted.
 fn in_turns(
     runner: &Runner,
     program: &Path,
@@ -157,22 +158,28 @@ fn in_turns(
     order: &[usize],
     length: HumanDuration,
     progress: &mut Progress,
-) -> anyhow::Result<Vec<Leg>> {
-    progress.begin_leg(block, sweep.blocks_planned, &format!("all in turns of {length}"));
+) -> anyhow::Result<Vec<Trial>> {
+    progress.begin_trial(block, sweep.blocks_planned, &format!("all in time slices of {length}"));
     let started_at = environment::now();
-    let leg =
-        |number: &usize| Leg { configuration: *number, started_at: started_at.clone(), valid: true, parts: Vec::new() };
-    let mut legs: Vec<Leg> = order.iter().map(leg).collect();
+    let trial = |number: &usize| Trial {
+        configuration: *number,
+        started_at: started_at.clone(),
+        valid: true,
+        workloads: Vec::new(),
+    };
+    let mut trials: Vec<Trial> = order.iter().map(trial).collect();
     let run = |number: &usize| anyhow::Ok(OneOf { program, configuration: options_of(sweep, *number)? });
     let runs = order.iter().map(run).collect::<anyhow::Result<Vec<_>>>()?;
-    for part in &sweep.parts {
-        let Some(ended) = runner.run_in_turns(&runs, part, sweep.seed, length, block)? else { return Ok(Vec::new()) };
-        legs.iter_mut().zip(ended).for_each(|(leg, ended)| leg.add(ended.result));
+    for workload in &sweep.workloads {
+        let Some(ended) = runner.run_in_turns(&runs, workload, sweep.seed, length, block)? else {
+            return Ok(Vec::new());
+        };
+        trials.iter_mut().zip(ended).for_each(|(trial, ended)| trial.add(ended.result));
     }
-    for leg in &legs {
-        progress.end_leg(leg.first_reason().map(|reason| (format!("#{}", leg.configuration), reason)));
+    for trial in &trials {
+        progress.end_trial(trial.first_reason().map(|reason| (format!("#{}", trial.configuration), reason)));
     }
-    Ok(legs)
+    Ok(trials)
 }
 
 fn options_of(sweep: &SweepResult, number: usize) -> anyhow::Result<&[String]> {

@@ -33,7 +33,7 @@ use wss_wire::target::Target;
 use wss_wire::tls::{CertificateKinds, Label, TlsFailure};
 use wss_wire::websocket::Shared;
 
-use self::capture::Taped;
+use self::capture::Captured;
 use self::connection::Connection;
 use self::session::{Failure, Plan};
 use crate::child::server::Embedded;
@@ -161,7 +161,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
 
 /// What is left of a connection.
 struct Traced {
-    tape: Vec<Taped>,
+    tape: Vec<Captured>,
     negotiated: Option<Negotiated>,
     failure: Option<TraceFailure>,
 }

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
-use super::phase_clock::PhaseTime;
+use super::phase_clock::PhaseClock;
 use super::record::{Failure, Phase};
 use super::schedule::Schedule;
 use super::worker::Context;
@@ -41,7 +41,7 @@ pub(crate) enum Order {
 pub(crate) struct EchoOrder {
     /// Open loop: when messages are due; closed loop: `None`.
     pub(crate) schedule: Option<Schedule>,
-    pub(crate) time: PhaseTime,
+    pub(crate) time: PhaseClock,
     pub(crate) end: Instant,
     /// Until when messages that are overdue are still sent.
     pub(crate) overdue_end: Instant,

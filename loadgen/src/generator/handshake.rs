@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wss_model::TlsOptions;
 use wss_wire::engine::{Engine, TimedOut, before};
-use wss_wire::poll_time::{Busy, Spent};
+use wss_wire::poll_time::{PollTime, Spent};
 use wss_wire::target::Target;
 use wss_wire::tls::{AskedForCertificate, ClientConfigs, Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
@@ -105,7 +105,7 @@ async fn phases<E: Engine>(
     phase.set(Phase::Upgrade);
     let mut leftover = Vec::new();
     if let Some(request) = &request {
-        let (upgraded, busy) = Busy::new(pin!(upgrade(&mut stream, request, requested))).await;
+        let (upgraded, busy) = PollTime::new(pin!(upgrade(&mut stream, request, requested))).await;
         spent += busy;
         leftover = upgraded?;
     }
@@ -168,7 +168,7 @@ where
         });
         connecting.await
     });
-    let ((connected, asked), busy) = Busy::new(AskedForCertificate::new(connecting)).await;
+    let ((connected, asked), busy) = PollTime::new(AskedForCertificate::new(connecting)).await;
     *spent += busy;
     let stream = connected.map_err(|error| stream_failure(Phase::Tls, error))?;
     // Who resumes a session was asked in the handshake that began it.

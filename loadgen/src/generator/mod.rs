@@ -1,6 +1,6 @@
 //! The generator: threads that open connections and exchange messages, and what directs them.
 //!
-//! The way of a sample: [`schedule`] (when it is due, of a [`phase_time`]) → [`opening`] and [`open`] (a handshake) or [`exchange`] (a
+//! The way of a sample: [`schedule`] (when it is due, of a [`phase_clock`]) → [`opening`] and [`open`] (a handshake) or [`exchange`] (a
 //! message) → [`record`] (histograms of the thread) → merged here, once, at the end of the phase.
 
 mod channel;
@@ -25,7 +25,7 @@ use wss_model::{Arrivals, EngineKind, LatencyHistogram};
 use wss_wire::with_engine;
 
 use self::handshake::Destination;
-use self::phase_clock::PhaseTime;
+use self::phase_clock::PhaseClock;
 use self::record::{EchoRecord, Failures, HandshakeRecord, Interval};
 use self::worker::{Command, Report, Setup};
 
@@ -68,7 +68,7 @@ pub(crate) enum Afterwards {
 /// A phase of handshakes.
 #[derive(Debug, Clone)]
 pub(crate) struct HandshakePlan {
-    pub(crate) time: PhaseTime,
+    pub(crate) time: PhaseClock,
     pub(crate) pace: Pace,
     pub(crate) until: Until,
     pub(crate) afterwards: Afterwards,
@@ -80,7 +80,7 @@ pub(crate) struct HandshakePlan {
 /// A phase of messages on the connections that are open.
 #[derive(Debug, Clone)]
 pub(crate) struct EchoPlan {
-    pub(crate) time: PhaseTime,
+    pub(crate) time: PhaseClock,
     pub(crate) end: Instant,
     /// Open loop: messages a second over all connections.
     pub(crate) rate: Option<f64>,

@@ -1,5 +1,5 @@
-//! When the time of a phase passes: all the while ([`PhaseTime::from`] its start), or in turns with other runs that go on
-//! at the same time on the same CPUs ([`Turns`]), and stands still in those of the others.
+//! When the time of a phase passes: all the while ([`PhaseClock::from`] its start), or in turns with other runs that go on
+//! at the same time on the same CPUs ([`TimeSlices`]), and stands still in those of the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
-use wss_model::config::Turn;
+use wss_model::config::TimeSlice;
 
 /// One part in so many of a turn is its end, for which nothing is planned, so that what is under way ends before the
 /// next one's turn.
@@ -15,19 +15,19 @@ const QUIET: u32 = 5;
 /// Cycles that are drawn; the first comes again after the last. At 20 ms and 4 runs that is 80 s.
 const DRAWN: usize = 1000;
 
-/// How the runs take turns: in each cycle every one once, in an order that is drawn for each.
+/// How the runs take slices: in each cycle every one once, in an order that is drawn for each.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct TimeSlices {
     /// When the first cycle begins.
     origin: Instant,
-    turn: Turn,
+    turn: TimeSlice,
     /// In each cycle, how many have their turn before this run has.
     before: Vec<u32>,
 }
 
-impl Turns {
+impl TimeSlices {
     /// From `origin` and `seed`, which have to be the same for all of the runs.
-    pub(crate) fn new(turn: Turn, origin: Instant, seed: u64) -> Self {
+    pub(crate) fn new(turn: TimeSlice, origin: Instant, seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut order: Vec<u32> = (0..turn.runs).collect();
         let mut place = |number: u32| {
@@ -38,10 +38,10 @@ impl Turns {
     }
 
     /// A phase from the first cycle on that begins at `earliest` or later.
-    pub(crate) fn phase(self: &Arc<Self>, earliest: Instant) -> PhaseTime {
+    pub(crate) fn phase(self: &Arc<Self>, earliest: Instant) -> PhaseClock {
         let cycles = earliest.saturating_duration_since(self.origin).as_nanos().div_ceil(self.cycle().as_nanos());
         let first = u32::try_from(cycles).unwrap_or(u32::MAX);
-        PhaseTime { start: self.begin(first), turns: Some((first, Arc::clone(self))) }
+        PhaseClock { start: self.begin(first), slices: Some((first, Arc::clone(self))) }
     }
 
     /// How long all of this takes that takes so long in one's own turns.
@@ -88,26 +88,26 @@ impl Turns {
 
 /// The time of one phase.
 #[derive(Debug, Clone)]
-pub(crate) struct PhaseTime {
+pub(crate) struct PhaseClock {
     start: Instant,
     /// With the cycle in which it starts.
-    turns: Option<(u32, Arc<Turns>)>,
+    slices: Option<(u32, Arc<TimeSlices>)>,
 }
 
-impl From<Instant> for PhaseTime {
+impl From<Instant> for PhaseClock {
     fn from(start: Instant) -> Self {
-        Self { start, turns: None }
+        Self { start, slices: None }
     }
 }
 
-impl PhaseTime {
+impl PhaseClock {
     pub(crate) fn start(&self) -> Instant {
         self.start
     }
 
     /// When so much of its time has passed, and more is to come.
     pub(crate) fn at(&self, time: Duration) -> Instant {
-        let Some((first, turns)) = &self.turns else { return self.start + time };
+        let Some((first, turns)) = &self.slices else { return self.start + time };
         let usable = turns.usable().as_nanos();
         let (turn, rest) = (time.as_nanos() / usable, time.as_nanos() % usable);
         turns.begin(first + turn as u32) + Duration::from_nanos(rest as u64)
@@ -121,16 +121,16 @@ impl PhaseTime {
 
     /// How much of its time has passed by then.
     pub(crate) fn passed(&self, by: Instant) -> Duration {
-        self.passed_in(by, Turns::usable)
+        self.passed_in(by, TimeSlices::usable)
     }
 
     /// The same with the ends of the turns, in which what was begun before comes to its end.
     pub(crate) fn passed_with_ends(&self, by: Instant) -> Duration {
-        self.passed_in(by, Turns::length)
+        self.passed_in(by, TimeSlices::length)
     }
 
-    fn passed_in(&self, by: Instant, of_turn: impl Fn(&Turns) -> Duration) -> Duration {
-        let Some((first, turns)) = &self.turns else { return by.saturating_duration_since(self.start) };
+    fn passed_in(&self, by: Instant, of_turn: impl Fn(&TimeSlices) -> Duration) -> Duration {
+        let Some((first, turns)) = &self.slices else { return by.saturating_duration_since(self.start) };
         let cycle = turns.cycle_at(by);
         let Some(whole) = cycle.checked_sub(*first) else { return Duration::ZERO };
         of_turn(turns) * whole + by.saturating_duration_since(turns.begin(cycle)).min(of_turn(turns))
@@ -140,19 +140,19 @@ impl PhaseTime {
     /// turn, or soon will be.
     #[inline] // asked before every message, mostly without turns
     pub(crate) fn open(&self, now: Instant) -> Instant {
-        self.open_in(now, Turns::usable)
+        self.open_in(now, TimeSlices::usable)
     }
 
     /// The same for what was planned for an instant that has passed: a little late it is still in time, and not to be put
     /// off by a cycle.
     #[inline]
     pub(crate) fn open_to_planned(&self, now: Instant) -> Instant {
-        self.open_in(now, Turns::length)
+        self.open_in(now, TimeSlices::length)
     }
 
     #[inline]
-    fn open_in(&self, now: Instant, of_turn: impl Fn(&Turns) -> Duration) -> Instant {
-        match &self.turns {
+    fn open_in(&self, now: Instant, of_turn: impl Fn(&TimeSlices) -> Duration) -> Instant {
+        match &self.slices {
             None => now,
             Some((_, turns)) => turns.open_in(now.max(self.start), of_turn(turns)),
         }
@@ -160,7 +160,7 @@ impl PhaseTime {
 
     /// So long after the end of a phase, and not before it had a turn of its own once more.
     pub(crate) fn after(&self, end: Instant, time: Duration) -> Instant {
-        let turn = self.turns.as_ref().map_or(Duration::ZERO, |(_, turns)| turns.length());
+        let turn = self.slices.as_ref().map_or(Duration::ZERO, |(_, turns)| turns.length());
         self.open(end + time) + turn
     }
 }
@@ -174,15 +174,15 @@ mod tests {
 
     const LENGTH: Duration = Duration::from_millis(20);
 
-    fn runs(number: u32, seed: u64, origin: Instant) -> Vec<Arc<Turns>> {
-        let turn = |number| Turn { number, runs: 4, length: HumanDuration(LENGTH) };
-        (1..=number).map(|number| Arc::new(Turns::new(turn(number), origin, seed))).collect()
+    fn runs(number: u32, seed: u64, origin: Instant) -> Vec<Arc<TimeSlices>> {
+        let turn = |number| TimeSlice { number, runs: 4, length: HumanDuration(LENGTH) };
+        (1..=number).map(|number| Arc::new(TimeSlices::new(turn(number), origin, seed))).collect()
     }
 
     #[test]
     fn without_turns_time_passes_all_the_while() {
         let start = Instant::now();
-        let time = PhaseTime::from(start);
+        let time = PhaseClock::from(start);
         let second = Duration::from_secs(1);
         assert_eq!((time.at(second), time.end(second), time.open(start)), (start + second, start + second, start));
         assert_eq!((time.passed(start + second), time.passed_with_ends(start + second)), (second, second));
@@ -203,7 +203,7 @@ mod tests {
         fn at_any_instant_at_most_one_run_may_begin_something(seed: u64, ms in 0u64..100_000) {
             let origin = Instant::now();
             let now = origin + Duration::from_millis(ms);
-            let open = |turns: &Arc<Turns>| turns.phase(origin).open(now) == now;
+            let open = |slices: &Arc<TimeSlices>| slices.phase(origin).open(now) == now;
             prop_assert!(runs(4, seed, origin).into_iter().filter(open).count() <= 1);
         }
 

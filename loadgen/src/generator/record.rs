@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use wss_model::LatencyHistogram;
-use wss_model::ring_counters::{IoTotals, PhaseIo, SideIo};
+use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
 use wss_model::run_result::{EchoResult, ErrorCount, Flights, HandshakeResult};
 use wss_model::server_stats::HandshakeTotals;
 use wss_wire::flights::Seen;
@@ -78,7 +78,7 @@ impl Failures {
     }
 
     /// The most frequent first.
-    pub(crate) fn in_words(&self) -> Vec<ErrorCount> {
+    pub(crate) fn describe(&self) -> Vec<ErrorCount> {
         let mut counts: Vec<_> = self
             .0
             .iter()
@@ -178,7 +178,7 @@ pub(crate) struct HandshakeRecord {
     pub(crate) last: Last,
     pub(crate) labels: LabelCounts,
     /// What the thread's ring did, if the engine has one that it counts.
-    pub(crate) io: Option<IoTotals>,
+    pub(crate) io: Option<RingCounters>,
     pub(crate) failures: Failures,
 }
 
@@ -269,7 +269,10 @@ impl HandshakeRecord {
             client_cost: None,
             server_cost: None,
             flights: self.flights.map(|flights| self.flights_mean(&flights)),
-            io: PhaseIo { client: self.io.clone().map(|io| SideIo::of_handshakes(io, self.completed)), server: None },
+            io: PhaseRings {
+                client: self.io.clone().map(|io| EndRings::of_handshakes(io, self.completed)),
+                server: None,
+            },
         }
     }
 
@@ -303,7 +306,7 @@ pub(crate) struct EchoRecord {
     /// Time of the thread in the records' AEAD, if that is timed.
     pub(crate) aead_ns: u64,
     /// What the thread's ring did, if the engine has one that it counts.
-    pub(crate) io: Option<IoTotals>,
+    pub(crate) io: Option<RingCounters>,
     pub(crate) failures: Failures,
 }
 
@@ -346,13 +349,13 @@ impl EchoRecord {
             bytes_per_s: self.received as f64 * size as f64 / elapsed.as_secs_f64().max(1e-9),
             client_aead_ns: (self.aead_ns > 0 && self.received > 0).then(|| self.aead_ns as f64 / self.received as f64),
             server_aead_ns: None,
-            io: PhaseIo { client: self.io.clone().map(|io| SideIo::of_messages(io, self.received)), server: None },
+            io: PhaseRings { client: self.io.clone().map(|io| EndRings::of_messages(io, self.received)), server: None },
         }
     }
 }
 
 /// Adds another thread's, if it counts.
-fn add_io(sum: &mut Option<IoTotals>, other: Option<&IoTotals>) {
+fn add_io(sum: &mut Option<RingCounters>, other: Option<&RingCounters>) {
     if let Some(other) = other {
         sum.get_or_insert_default().add(other);
     }

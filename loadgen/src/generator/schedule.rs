@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Exp1};
 use wss_model::Arrivals;
 
-use super::phase_clock::PhaseTime;
+use super::phase_clock::PhaseClock;
 
 /// One of several streams of planned instants that together have a rate.
 ///
@@ -16,7 +16,7 @@ use super::phase_clock::PhaseTime;
 /// own, so that together they are a Poisson process of the rate.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    time: PhaseTime,
+    time: PhaseClock,
     /// Mean gap of this stream, seconds.
     gap: f64,
     /// When the next one is due, seconds of the phase's time.
@@ -27,7 +27,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Stream number `stream` of `streams`, together `rate` a second, from the start of `time` on.
     pub(crate) fn new(
-        time: PhaseTime,
+        time: PhaseClock,
         rate: f64,
         stream: usize,
         streams: usize,

@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
 use wss_model::config::LimitOptions;
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 use wss_wire::engine::{Engine, EngineError};
 use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs, timed};
 
@@ -334,7 +334,7 @@ async fn work<E: Engine>(setup: Setup) {
 }
 
 /// What the ring of this thread did since an earlier look, if the engine has one that it counts.
-fn io_since<E: Engine>(before: Option<&IoTotals>) -> Option<IoTotals> {
+fn io_since<E: Engine>(before: Option<&RingCounters>) -> Option<RingCounters> {
     Some(E::io()?.since(before?))
 }
 

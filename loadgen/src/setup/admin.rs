@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 use wss_model::run_result::NegotiatedCount;
 use wss_model::server_stats::{CryptoTime, HandshakeTotals, SCHEMA};
 use wss_model::{LatencyHistogram, ServerStats};
@@ -51,7 +51,7 @@ pub(crate) struct Difference {
     pub(crate) crypto: CryptoTime,
     pub(crate) system: Duration,
     /// Of the workers' rings, if their engine has any that it counts.
-    pub(crate) io: Option<IoTotals>,
+    pub(crate) io: Option<RingCounters>,
 }
 
 /// The difference of two looks at the same server.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wss_analysis::comparison::{self, Analysis, Arm, Block, Comparison, Kind, Leg, Program, Side};
-use wss_analysis::sweep_result::{Metric, Part, PartKind, PartResult};
+use wss_analysis::comparison::{self, Analysis, Arm, ArmLabel, Block, Comparison, Kind, Program, Trial};
+use wss_analysis::sweep_result::{Metric, Workload, WorkloadResult, WorkloadSpec};
 use wss_model::RunResult;
 
 /// Ten blocks in which B's server spends `factor` times what A's does on a handshake, measured where and with what `run`
@@ -29,9 +29,9 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
         a: arm("pinned", run.tool.clone()),
         b: arm("head", b),
         seed: 1,
-        parts: vec![Part { kind: PartKind::Handshake, options: Vec::new() }],
+        workloads: vec![WorkloadSpec { kind: Workload::Handshake, options: Vec::new() }],
         blocks_planned: 10,
-        turns: None,
+        interleave: None,
         until_width_percent: None,
         blocks: (1..=10).map(|block| self::block(block, number, factor)).collect(),
         differences: Vec::new(),
@@ -47,12 +47,12 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
 }
 
 fn block(number: usize, salt: usize, factor: f64) -> Block {
-    let order = vec![Side::A, Side::B, Side::B, Side::A];
-    let leg = |(place, side): (usize, &Side)| {
+    let order = vec![ArmLabel::A, ArmLabel::B, ArmLabel::B, ArmLabel::A];
+    let trial = |(place, side): (usize, &ArmLabel)| {
         let noise = 1.0 + 0.002 * ((number * 7 + place * 5 + salt * 3) % 11) as f64;
-        let value = 200.0 * noise * if *side == Side::B { factor } else { 1.0 };
-        let part = PartResult {
-            kind: PartKind::Handshake,
+        let value = 200.0 * noise * if *side == ArmLabel::B { factor } else { 1.0 };
+        let workload = WorkloadResult {
+            kind: Workload::Handshake,
             valid: true,
             invalid_because: Vec::new(),
             failed: false,
@@ -61,10 +61,10 @@ fn block(number: usize, salt: usize, factor: f64) -> Block {
             metrics: BTreeMap::from([(Metric::ServerCpuHandshakeUs, Some(value))]),
         };
         let started_at = "2026-03-01T12:00:00Z".to_owned();
-        Leg { side: *side, program: 0, run: None, started_at, control_ns: None, parts: vec![part] }
+        Trial { side: *side, program: 0, run: None, started_at, control_ns: None, workloads: vec![workload] }
     };
-    let legs = order.iter().enumerate().map(leg).collect();
-    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, legs, signs: None, dropped: None }
+    let trials = order.iter().enumerate().map(trial).collect();
+    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, trials, disturbance: None, dropped: None }
 }
 
 /// Writes it to a folder and returns its path.

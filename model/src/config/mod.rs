@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
-pub use self::time_slice::{Turn, turn_length};
+pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};
 use crate::units::{HumanDuration, Rate, Size};
 
@@ -118,12 +118,12 @@ pub struct RunConfig {
     /// CPU time that the embedded server wastes on every handshake: a regression of known size, to see whether a
     /// comparison finds it
     #[arg(long, value_name = "TIME", hide = true)]
-    pub burn: Option<HumanDuration>,
+    pub burn_cpu: Option<HumanDuration>,
 
-    /// Which of the runs this is that take turns, and how long a turn is, as in 2/4:20ms: what ab --turns starts. It
+    /// Which of the runs this is that take turns, and how long a turn is, as in 2/4:20ms: what ab --interleave starts. It
     /// says `ready` and waits to be told when the first turn begins
-    #[arg(long, value_name = "TURN", hide = true)]
-    pub turn: Option<Turn>,
+    #[arg(long, value_name = "SLICE", hide = true)]
+    pub time_slice: Option<TimeSlice>,
 
     /// Seed of arrivals and payloads
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -253,7 +253,7 @@ impl RunConfig {
                 ("key", self.tls.key.is_some()),
                 ("chain", self.tls.chain.is_some()),
                 ("server-threads", self.server_threads.is_some()),
-                ("burn", self.burn.is_some()),
+                ("burn-cpu", self.burn_cpu.is_some()),
                 ("server-cpus", self.server_cpus.is_some()),
             ] {
                 if given {

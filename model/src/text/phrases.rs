@@ -4,12 +4,12 @@ use crate::run_result::{Environment, Negotiated, Tool};
 use crate::text::quantity::count;
 
 /// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
-pub fn counted(number: u64, noun: &str) -> String {
+pub fn pluralize(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// What a handshake was: version, suite, group, certificate and kind. What a version of TLS has not is left out.
-pub fn sort_of_handshake(negotiated: &Negotiated) -> String {
+pub fn describe_handshake(negotiated: &Negotiated) -> String {
     let Negotiated { version, suite, group, certificate, kind } = negotiated;
     let certificate = if certificate.is_empty() { String::new() } else { format!("{certificate} certificate") };
     let parts = [version, suite, group, &certificate, kind];
@@ -19,7 +19,7 @@ pub fn sort_of_handshake(negotiated: &Negotiated) -> String {
 
 /// Where it was measured: CPU, how many, what virtualises them, and the kernel.
 pub fn machine(environment: &Environment) -> String {
-    let mut parts = vec![environment.cpu_model.clone(), counted(environment.cores as u64, "CPU")];
+    let mut parts = vec![environment.cpu_model.clone(), pluralize(environment.cores as u64, "CPU")];
     parts.extend(environment.hypervisor.clone());
     parts.push(format!("Linux {}", environment.kernel));
     parts.join(", ")

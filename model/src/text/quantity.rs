@@ -2,7 +2,7 @@
 //! three digits.
 
 /// What is printed for a percentile with too few samples.
-pub const NOT_TOLD: &str = "—";
+pub const NOT_AVAILABLE: &str = "—";
 
 /// `value` with this many significant digits; digits before the point are never dropped.
 pub fn significant(value: f64, digits: usize) -> String {
@@ -39,9 +39,9 @@ pub fn time_to(ns: f64, digits: usize) -> String {
     with_unit(ns, &["ns", "µs", "ms", "s"], 1000.0, digits)
 }
 
-/// [`time`], or [`NOT_TOLD`].
-pub fn time_if_told(ns: Option<u64>) -> String {
-    ns.map_or_else(|| NOT_TOLD.to_owned(), |ns| time(ns as f64))
+/// [`time`], or [`NOT_AVAILABLE`].
+pub fn time_or_dash(ns: Option<u64>) -> String {
+    ns.map_or_else(|| NOT_AVAILABLE.to_owned(), |ns| time(ns as f64))
 }
 
 /// Memory: `512 B`, `41.2 MiB`.
@@ -95,7 +95,7 @@ pub fn percent_to(percent: f64, digits: usize) -> String {
 
 /// `value` and `limit` in the same `form`, with as many digits as it takes to tell them apart: "100 µs, where the
 /// limit is 100 µs" would explain nothing.
-pub fn told_apart(value: f64, limit: f64, form: fn(f64, usize) -> String) -> (String, String) {
+pub fn distinguishable(value: f64, limit: f64, form: fn(f64, usize) -> String) -> (String, String) {
     let pairs = (3..=12).map(|digits| (form(value, digits), form(limit, digits)));
     pairs.clone().find(|(value, limit)| value != limit).unwrap_or_else(|| (form(value, 3), form(limit, 3)))
 }
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_value_just_over_its_limit_is_told_apart_from_it() {
-        assert_eq!(told_apart(100_040.0, 100_000.0, time_to), ("100.04 µs".to_owned(), "100.00 µs".to_owned()));
-        assert_eq!(told_apart(94.0, 90.0, percent_to), ("94.0%".to_owned(), "90.0%".to_owned()));
+        assert_eq!(distinguishable(100_040.0, 100_000.0, time_to), ("100.04 µs".to_owned(), "100.00 µs".to_owned()));
+        assert_eq!(distinguishable(94.0, 90.0, percent_to), ("94.0%".to_owned(), "90.0%".to_owned()));
     }
 
     proptest! {

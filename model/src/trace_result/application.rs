@@ -27,7 +27,7 @@ pub enum Application {
         preview: String,
     },
     /// The beginning of something that ends in a later record or segment.
-    Part {
+    WorkloadSpec {
         /// Bytes of it that were there.
         have_bytes: u64,
     },

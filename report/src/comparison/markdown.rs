@@ -36,8 +36,8 @@ pub(crate) fn tables(text: &mut String, comparison: &Comparison) {
     table(&mut rest, &HEAD, &rows(Role::Secondary));
     bullet(&mut rest, &format!("A: {}", escaped(&arm(&comparison.a))));
     bullet(&mut rest, &format!("B: {}", escaped(&arm(&comparison.b))));
-    for part in &comparison.parts {
-        bullet(&mut rest, &format!("{}: `{}`", part.kind, part.options.join(" ")));
+    for workload in &comparison.workloads {
+        bullet(&mut rest, &format!("{}: `{}`", workload.kind, workload.options.join(" ")));
     }
     bullet(&mut rest, &escaped(&blocks(comparison)));
     dropped(comparison).for_each(|reason| bullet(&mut rest, &format!("dropped: {}", escaped(&reason))));

@@ -1,13 +1,13 @@
 //! The text of a comparison.
 
 use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
-use crate::layout::{Page, WIDE, numbers_right, table};
+use crate::layout::{Layout, WIDE, numbers_right, table};
 use wss_analysis::comparison::{Comparison, Kind, Role};
 use wss_model::text::phrases::machine;
 
 /// `comparison` as text: at most 100 columns wide, without colours, ending with a newline.
 pub fn terminal(comparison: &Comparison) -> String {
-    let mut page = Page::wide();
+    let mut page = Layout::wide();
     if !comparison.valid {
         page.text("NOT VALID: what follows says little, because");
         comparison.invalid_because.iter().for_each(|reason| page.bullet(reason));
@@ -58,11 +58,14 @@ pub fn terminal(comparison: &Comparison) -> String {
     page.finish()
 }
 
-fn what_was_run(page: &mut Page, comparison: &Comparison) {
+fn what_was_run(page: &mut Layout, comparison: &Comparison) {
     page.fact("A", &arm(&comparison.a));
     page.fact("B", &arm(&comparison.b));
-    for (index, part) in comparison.parts.iter().enumerate() {
-        page.fact(if index == 0 { "A leg" } else { "" }, &format!("{}: {}", part.kind, part.options.join(" ")));
+    for (index, workload) in comparison.workloads.iter().enumerate() {
+        page.fact(
+            if index == 0 { "A trial" } else { "" },
+            &format!("{}: {}", workload.kind, workload.options.join(" ")),
+        );
     }
     page.fact("Blocks", &blocks(comparison));
     page.fact(

@@ -6,7 +6,7 @@ use wss_analysis::comparison::fixtures::comparison;
 #[test]
 fn a_difference_and_its_table_read_the_same_as_ever() {
     let mut one = comparison(12, 1.05);
-    one.blocks[3].signs.as_mut().unwrap().steal_percent = Some(12.0);
+    one.blocks[3].disturbance.as_mut().unwrap().steal_percent = Some(12.0);
     one.conclude();
     insta::assert_snapshot!("terminal", terminal(&one));
     insta::assert_snapshot!("markdown", markdown(&one));

@@ -7,7 +7,7 @@ use wss_analysis::comparison::Comparison;
 use wss_model::config::Mode;
 use wss_model::named_latency;
 use wss_model::run_result::RunResult;
-use wss_model::text::phrases::{counted, one_line, sort_of_handshake};
+use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
 use wss_model::units::Rate;
 
 /// A number with its name and unit.
@@ -97,12 +97,12 @@ pub(super) fn scenario(run: &RunResult) -> String {
             "messages of {} at {} on {}",
             config.size,
             config.rate,
-            counted(config.connections as u64, "connection")
+            pluralize(config.connections as u64, "connection")
         ),
     };
     let sort = match run.negotiated.as_slice() {
         [] => String::new(),
-        [one] => format!(", {}", sort_of_handshake(&one.negotiated)),
+        [one] => format!(", {}", describe_handshake(&one.negotiated)),
         several => format!(", {} sorts of handshake", several.len()),
     };
     format!("{layer}, {load}, {} to {server}{sort}", run.client.engine.name())
@@ -110,7 +110,7 @@ pub(super) fn scenario(run: &RunResult) -> String {
 
 /// What was compared with what: a ratio is one to its reference, and of its configuration.
 pub(super) fn compared(comparison: &Comparison) -> String {
-    let sorts = comparison.b.negotiated.iter().map(sort_of_handshake);
+    let sorts = comparison.b.negotiated.iter().map(describe_handshake);
     let parts: Vec<String> = comparison.b.options.iter().cloned().chain(sorts).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) };
     one_line(&format!("ratio to {}{parts}", comparison.a.label))

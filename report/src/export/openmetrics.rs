@@ -1,4 +1,4 @@
-//! OpenMetrics 1.0 text: what a run counted, and of every latency a histogram (what can be summed over runs) and the
+//! OpenMetrics 1.0 text: what a run pluralize, and of every latency a histogram (what can be summed over runs) and the
 //! quantiles that the result tells (what is exact). Units are the base units of OpenMetrics: seconds and bytes.
 
 use std::fmt;

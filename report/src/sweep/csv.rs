@@ -17,8 +17,8 @@ const HEAD: [&str; 21] = [
     "kind",
     "security_bits",
     "post_quantum",
-    "legs",
-    "legs_valid",
+    "trials",
+    "trials_valid",
     "metric",
     "median",
     "ratio",
@@ -75,8 +75,8 @@ fn about(sweep: &SweepResult, summary: &Summary) -> Vec<String> {
         of(|sort| &sort.kind),
         summary.security.map_or_else(String::new, |security| security.bits.to_string()),
         summary.security.map_or_else(String::new, |security| security.post_quantum.to_string()),
-        summary.legs.to_string(),
-        summary.legs_valid.to_string(),
+        summary.trials.to_string(),
+        summary.trials_valid.to_string(),
     ]
 }
 

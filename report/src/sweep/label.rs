@@ -24,9 +24,9 @@ pub fn label_as_asked(options: &[String], all: &[&[String]]) -> String {
 
 fn of_options(options: &[String], all: &[&[String]], negotiated: &[Negotiated], several_versions: bool) -> String {
     let own = options.iter().filter(|option| !all.iter().all(|other| other.contains(option)));
-    let parts: Vec<String> = own.map(|option| in_words(option, negotiated, several_versions)).collect();
-    match (parts.is_empty(), options.is_empty()) {
-        (false, _) => parts.join(" "),
+    let workloads: Vec<String> = own.map(|option| describe(option, negotiated, several_versions)).collect();
+    match (workloads.is_empty(), options.is_empty()) {
+        (false, _) => workloads.join(" "),
         // No option beyond those that all have.
         (true, false) => options.join(" "),
         (true, true) => "defaults".to_owned(),
@@ -39,7 +39,7 @@ fn several_versions(sweep: &SweepResult) -> bool {
     versions.collect::<BTreeSet<_>>().len() > 1
 }
 
-fn in_words(option: &str, negotiated: &[Negotiated], several_versions: bool) -> String {
+fn describe(option: &str, negotiated: &[Negotiated], several_versions: bool) -> String {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     let seen = |of: fn(&Negotiated) -> String| {
         let seen: BTreeSet<String> = negotiated.iter().map(of).filter(|name| !name.is_empty()).collect();
@@ -98,11 +98,11 @@ mod tests {
             certificate: "ecdsa-p384".to_owned(),
             kind: "full".to_owned(),
         };
-        let told = |option| in_words(option, std::slice::from_ref(&negotiated), true);
+        let told = |option| describe(option, std::slice::from_ref(&negotiated), true);
         assert_eq!(told("--suite=TLS13_AES_128_GCM_SHA256"), "1.2 AES-256-GCM");
         assert_eq!(told("--cert=some/file.pem"), "ecdsa-p384");
         assert_eq!(told("--tls=1.3"), "1.2");
-        assert_eq!(in_words("--cert=rsa-2048", &[], false), "rsa-2048");
+        assert_eq!(describe("--cert=rsa-2048", &[], false), "rsa-2048");
         assert_eq!((told("--size=16KiB"), told("--mtls")), ("size 16KiB".to_owned(), "mtls".to_owned()));
         assert_eq!(told("wss://host:1/"), "wss://host:1/");
     }

@@ -1,10 +1,10 @@
 //! The tables of a sweep as Markdown, to be pasted into an issue or a README.
 
 use super::legend;
-use super::table::{Row, Sheet, figures, ratios};
+use super::table::{Row, SweepTable, figures, ratios};
 use crate::markdown::{escaped, paragraph};
 use wss_analysis::sweep_result::SweepResult;
-use wss_model::text::phrases::{counted, program};
+use wss_model::text::phrases::{pluralize, program};
 
 /// Figures beside each other in a table of ratios: a page scrolls.
 const RATIOS_BESIDE: usize = 6;
@@ -21,10 +21,10 @@ pub fn markdown(sweep: &SweepResult) -> String {
         &format!(
             "{} of {}{}; {}, {}, Linux {}; {}; {}.",
             sweep.whole_blocks(),
-            counted(sweep.blocks_planned as u64, "block"),
-            sweep.turns.map_or_else(String::new, |length| format!(", in turns of {length}")),
+            pluralize(sweep.blocks_planned as u64, "block"),
+            sweep.interleave.map_or_else(String::new, |length| format!(", in time slices of {length}")),
             escaped(&environment.cpu_model),
-            counted(environment.cores as u64, "CPU"),
+            pluralize(environment.cores as u64, "CPU"),
             escaped(&environment.kernel),
             program(&sweep.tool),
             sweep.started_at,
@@ -33,12 +33,12 @@ pub fn markdown(sweep: &SweepResult) -> String {
     for sheet in figures(sweep).iter().chain(&ratios(sweep, RATIOS_BESIDE)) {
         table(&mut text, sheet);
     }
-    for summary in sweep.analysis.summaries.iter().filter(|summary| summary.legs_valid < summary.legs) {
+    for summary in sweep.analysis.summaries.iter().filter(|summary| summary.trials_valid < summary.trials) {
         let reason = summary.first_reason.as_deref().unwrap_or("it does not say why");
-        let bad = summary.legs - summary.legs_valid;
+        let bad = summary.trials - summary.trials_valid;
         paragraph(
             &mut text,
-            &format!("#{}: {bad} of {} legs not valid: {}", summary.configuration, summary.legs, escaped(reason)),
+            &format!("#{}: {bad} of {} trials not valid: {}", summary.configuration, summary.trials, escaped(reason)),
         );
     }
     for one in &sweep.impossible {
@@ -50,7 +50,7 @@ pub fn markdown(sweep: &SweepResult) -> String {
     text
 }
 
-fn table(text: &mut String, sheet: &Sheet) {
+fn table(text: &mut String, sheet: &SweepTable) {
     paragraph(text, &format!("**{}**", escaped(&sheet.title)));
     let mut line = |cells: Vec<String>| {
         text.push_str(&format!("| {} |\n", cells.join(" | ")));

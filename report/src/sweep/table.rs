@@ -4,10 +4,10 @@
 use super::label::label;
 use super::{compared, groups, ratio_in_words, title};
 use wss_analysis::sweep_result::{Metric, Summary, SweepResult};
-use wss_model::text::quantity::{NOT_TOLD, count, rate_to};
+use wss_model::text::quantity::{NOT_AVAILABLE, count, rate_to};
 
 /// A table.
-pub(super) struct Sheet {
+pub(super) struct SweepTable {
     pub(super) title: String,
     pub(super) head: Vec<String>,
     pub(super) rows: Vec<Row>,
@@ -74,7 +74,7 @@ fn whole(summary: &Summary, metric: Metric) -> Option<String> {
 }
 
 /// The tables of figures: those that have any.
-pub(super) fn figures(sweep: &SweepResult) -> Vec<Sheet> {
+pub(super) fn figures(sweep: &SweepResult) -> Vec<SweepTable> {
     let first = compared(sweep).into_iter().next();
     let tables = [
         ("What it costs", &HANDSHAKE[..]),
@@ -94,17 +94,17 @@ pub(super) fn figures(sweep: &SweepResult) -> Vec<Sheet> {
         .collect()
 }
 
-fn table_of_figures(sweep: &SweepResult, title: &str, columns: &[&Column], place: Option<Metric>) -> Sheet {
+fn table_of_figures(sweep: &SweepResult, title: &str, columns: &[&Column], place: Option<Metric>) -> SweepTable {
     let mut head = vec!["#".to_owned(), "configuration".to_owned()];
     head.extend(place.map(|_| "place".to_owned()));
     head.extend(columns.iter().map(|column| column.head.to_owned()));
     let rows = grouped(sweep, |summary| {
         let places = place.map(|metric| place_of(summary, metric)).into_iter();
-        let cells = columns.iter().map(|column| (column.cell)(summary).unwrap_or_else(|| NOT_TOLD.to_owned()));
+        let cells = columns.iter().map(|column| (column.cell)(summary).unwrap_or_else(|| NOT_AVAILABLE.to_owned()));
         places.chain(cells).collect()
     });
     let by = place.map(|metric| format!("; places by {}", super::title(metric))).unwrap_or_default();
-    Sheet { title: format!("{title}, by security level{by}"), head, rows }
+    SweepTable { title: format!("{title}, by security level{by}"), head, rows }
 }
 
 /// `2`, or `2–4` where the noise leaves it open.
@@ -117,7 +117,7 @@ fn place_of(summary: &Summary, metric: Metric) -> String {
 }
 
 /// The tables of ratios, at most `columns` figures in each.
-pub(super) fn ratios(sweep: &SweepResult, columns: usize) -> Vec<Sheet> {
+pub(super) fn ratios(sweep: &SweepResult, columns: usize) -> Vec<SweepTable> {
     let reference = sweep.reference;
     let title_of_all = format!("Times the reference (#{reference}, {})", label(sweep, reference));
     let metrics = compared(sweep);
@@ -125,7 +125,7 @@ pub(super) fn ratios(sweep: &SweepResult, columns: usize) -> Vec<Sheet> {
         let mut head = vec!["#".to_owned(), "configuration".to_owned()];
         head.extend(metrics.iter().map(|metric| title(*metric).to_owned()));
         let rows = grouped(sweep, |summary| metrics.iter().map(|metric| ratio_of(sweep, summary, *metric)).collect());
-        Sheet { title: title_of_all.clone(), head, rows }
+        SweepTable { title: title_of_all.clone(), head, rows }
     };
     metrics.chunks(columns.max(1)).map(sheet).collect()
 }
@@ -133,8 +133,8 @@ pub(super) fn ratios(sweep: &SweepResult, columns: usize) -> Vec<Sheet> {
 fn ratio_of(sweep: &SweepResult, summary: &Summary, metric: Metric) -> String {
     match summary.metrics.get(&metric) {
         Some(_) if summary.configuration == sweep.reference => "1".to_owned(),
-        Some(found) => found.ratio.as_ref().map_or_else(|| NOT_TOLD.to_owned(), ratio_in_words),
-        None => NOT_TOLD.to_owned(),
+        Some(found) => found.ratio.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
+        None => NOT_AVAILABLE.to_owned(),
     }
 }
 

@@ -3,19 +3,19 @@
 use comfy_table::{CellAlignment, Table};
 
 use super::label::label;
-use super::table::{Row, Sheet, figures, ratios};
+use super::table::{Row, SweepTable, figures, ratios};
 use super::{compared, legend, ratio_in_words, title};
-use crate::layout::{Page, WIDE, table};
+use crate::layout::{Layout, WIDE, table};
 use wss_analysis::statistics::Finding;
 use wss_analysis::sweep_result::{Metric, Order, SweepResult};
-use wss_model::text::phrases::{counted, machine, program, sort_of_handshake};
+use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 
 /// Columns of a label up to which four ratios stand beside it.
 const LABEL_BESIDE_FOUR: usize = 14;
 
 /// `sweep` as text: at most 100 columns wide, without colours, ending with a newline.
 pub fn terminal(sweep: &SweepResult) -> String {
-    let mut page = Page::wide();
+    let mut page = Layout::wide();
     verdict(&mut page, sweep);
     what_was_run(&mut page, sweep);
     let longest = sweep.configurations.iter().map(|one| label(sweep, one.number).chars().count()).max().unwrap_or(0);
@@ -32,7 +32,7 @@ pub fn terminal(sweep: &SweepResult) -> String {
     }
     page.gap();
     negotiated(&mut page, sweep);
-    doubtful_legs(&mut page, sweep);
+    doubtful_trials(&mut page, sweep);
     impossible(&mut page, sweep);
     page.gap();
     for sentence in legend(sweep) {
@@ -40,20 +40,20 @@ pub fn terminal(sweep: &SweepResult) -> String {
     }
     page.gap();
     page.text(match sweep.valid {
-        true => "VALID: every leg is.",
+        true => "VALID: every trial is.",
         false => "NOT VALID: the reasons stand at the top.",
     });
     page.finish()
 }
 
-fn verdict(page: &mut Page, sweep: &SweepResult) {
+fn verdict(page: &mut Layout, sweep: &SweepResult) {
     if sweep.valid {
         return;
     }
     let partial = sweep.whole_blocks() < sweep.blocks_planned;
     page.text(match partial {
         true => "PARTIAL, NOT VALID: what follows is what there is, because",
-        false => "NOT VALID: what follows leaves out the legs that are not, because",
+        false => "NOT VALID: what follows leaves out the trials that are not, because",
     });
     for reason in &sweep.invalid_because {
         page.bullet(reason);
@@ -61,25 +61,25 @@ fn verdict(page: &mut Page, sweep: &SweepResult) {
     page.gap();
 }
 
-fn what_was_run(page: &mut Page, sweep: &SweepResult) {
+fn what_was_run(page: &mut Layout, sweep: &SweepResult) {
     let compared = sweep.configurations.iter().filter(|one| one.repeats.is_none()).count();
     let preset = sweep.preset.as_ref().map_or_else(String::new, |preset| format!(" ({preset})"));
     page.fact(
         "Compared",
         &format!(
             "{}{preset} and the reference again, in {} of {}, {}",
-            counted(compared as u64, "configuration"),
+            pluralize(compared as u64, "configuration"),
             sweep.whole_blocks(),
-            counted(sweep.blocks_planned as u64, "block"),
-            match sweep.turns {
+            pluralize(sweep.blocks_planned as u64, "block"),
+            match sweep.interleave {
                 None => "each in a random order".to_owned(),
-                Some(length) => format!("all of each at the same time, in turns of {length}"),
+                Some(length) => format!("all of each at the same time, in time slices of {length}"),
             },
         ),
     );
-    for (index, part) in sweep.parts.iter().enumerate() {
-        let label = if index == 0 { "A leg" } else { "" };
-        page.fact(label, &format!("{}: {}", part.kind, part.options.join(" ")));
+    for (index, workload) in sweep.workloads.iter().enumerate() {
+        let label = if index == 0 { "A trial" } else { "" };
+        page.fact(label, &format!("{}: {}", workload.kind, workload.options.join(" ")));
     }
     let common = sweep.configurations.first().map_or_else(Vec::new, |first| {
         let in_all = |option: &&String| sweep.configurations.iter().all(|other| other.options.contains(option));
@@ -92,7 +92,7 @@ fn what_was_run(page: &mut Page, sweep: &SweepResult) {
     page.fact("Measured on", &format!("{}, {}", machine(&sweep.environment), program(&sweep.tool)));
 }
 
-fn drawn(sheet: &Sheet) -> Table {
+fn drawn(sheet: &SweepTable) -> Table {
     let mut table = table(&sheet.head);
     table.set_width(WIDE as u16);
     for row in &sheet.rows {
@@ -117,7 +117,7 @@ fn has_intervals(sweep: &SweepResult) -> bool {
 }
 
 /// One line a figure: the configurations' numbers from the best to the worst.
-fn orders(page: &mut Page, sweep: &SweepResult) {
+fn orders(page: &mut Layout, sweep: &SweepResult) {
     let metrics = compared(sweep);
     let mut orders = sweep.analysis.orders.iter().filter(|order| metrics.contains(&order.metric)).peekable();
     if orders.peek().is_some() {
@@ -130,12 +130,12 @@ fn orders(page: &mut Page, sweep: &SweepResult) {
 
 fn in_order(order: &Order) -> String {
     let tied = |cluster: &Vec<usize>| cluster.iter().map(|number| format!("#{number}")).collect::<Vec<_>>().join(" ≈ ");
-    let sign = if order.metric.more_is_better() { " > " } else { " < " };
-    order.clusters.iter().map(tied).collect::<Vec<_>>().join(sign)
+    let disturbance = if order.metric.more_is_better() { " > " } else { " < " };
+    order.clusters.iter().map(tied).collect::<Vec<_>>().join(disturbance)
 }
 
 /// What the reference against itself shows.
-fn noise(page: &mut Page, sweep: &SweepResult) {
+fn noise(page: &mut Layout, sweep: &SweepResult) {
     let again = sweep.configurations.iter().find(|one| one.repeats == Some(sweep.reference));
     let Some(summary) = again.and_then(|again| sweep.analysis.summary(again.number)) else { return };
     let ratios: Vec<(Metric, _)> = compared(sweep)
@@ -162,7 +162,7 @@ fn noise(page: &mut Page, sweep: &SweepResult) {
 }
 
 /// What each handshake was.
-fn negotiated(page: &mut Page, sweep: &SweepResult) {
+fn negotiated(page: &mut Layout, sweep: &SweepResult) {
     page.text("Negotiated:");
     for summary in &sweep.analysis.summaries {
         let number = summary.configuration;
@@ -172,27 +172,27 @@ fn negotiated(page: &mut Page, sweep: &SweepResult) {
         let told = match summary.negotiated.as_slice() {
             [] if summary.metrics.is_empty() => "nothing".to_owned(),
             [] => "no TLS".to_owned(),
-            sorts => sorts.iter().map(sort_of_handshake).collect::<Vec<_>>().join("; "),
+            sorts => sorts.iter().map(describe_handshake).collect::<Vec<_>>().join("; "),
         };
         page.bullet(&format!("#{number}: {told}"));
     }
 }
 
-fn doubtful_legs(page: &mut Page, sweep: &SweepResult) {
-    let doubtful = sweep.analysis.summaries.iter().filter(|summary| summary.legs_valid < summary.legs);
+fn doubtful_trials(page: &mut Layout, sweep: &SweepResult) {
+    let doubtful = sweep.analysis.summaries.iter().filter(|summary| summary.trials_valid < summary.trials);
     for (index, summary) in doubtful.enumerate() {
         if index == 0 {
             page.gap();
-            page.text("Legs that failed or are not valid, and are in no figure; the first reason of each:");
+            page.text("Trials that failed or are not valid, and are in no figure; the first reason of each:");
         }
         let number = summary.configuration;
-        let bad = summary.legs - summary.legs_valid;
+        let bad = summary.trials - summary.trials_valid;
         let reason = summary.first_reason.as_deref().unwrap_or("it does not say why");
-        page.bullet(&format!("#{number} {}: {bad} of {}: {reason}", label(sweep, number), summary.legs));
+        page.bullet(&format!("#{number} {}: {bad} of {}: {reason}", label(sweep, number), summary.trials));
     }
 }
 
-fn impossible(page: &mut Page, sweep: &SweepResult) {
+fn impossible(page: &mut Layout, sweep: &SweepResult) {
     if !sweep.impossible.is_empty() {
         page.gap();
         page.text("Not possible, and left out:");

@@ -8,7 +8,7 @@ use wss_analysis::sweep_result::{Impossible, Metric};
 fn a_sweep_reads_like_this() {
     insta::assert_snapshot!(terminal(&sweep(12)), @r"
     Compared     4 configurations and the reference again, in 12 of 12 blocks, each in a random order
-    A leg        handshake: --duration=1s
+    A trial        handshake: --duration=1s
                  bulk: --duration=1s
     Reference    #1 1.3 AES-128-GCM ecdsa-p256
     Measured on  AMD EPYC 9R14, 2 CPUs, KVM, Linux 6.18.5, wssbench 0.1.0 3146730
@@ -81,7 +81,7 @@ fn a_sweep_reads_like_this() {
       - #3: TLSv1.2, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, X25519, rsa-2048 certificate, full
       - #4: no TLS
 
-    Figures are medians over the legs. Ratios are to the reference in the same block: Hodges–Lehmann
+    Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann
     centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no
     difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of
     twenty, one misses.
@@ -92,12 +92,12 @@ fn a_sweep_reads_like_this() {
     Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by
     their category). Post-quantum: the key exchange is.
 
-    VALID: every leg is.
+    VALID: every trial is.
     ");
 }
 
 #[test]
-fn a_partial_sweep_with_legs_that_are_not_valid_reads_like_this() {
+fn a_partial_sweep_with_trials_that_are_not_valid_reads_like_this() {
     let mut sweep = sweep(5);
     spoil(&mut sweep, 1, 2, false);
     spoil(&mut sweep, 2, 2, true);
@@ -110,11 +110,11 @@ fn a_partial_sweep_with_legs_that_are_not_valid_reads_like_this() {
     insta::assert_snapshot!(terminal(&sweep), @r"
     PARTIAL, NOT VALID: what follows is what there is, because
       - it was interrupted after 5 of 12 blocks: partial
-      - 1 of 25 legs: failed
-      - 1 of 25 legs: not valid
+      - 1 of 25 trials: failed
+      - 1 of 25 trials: not valid
 
     Compared     4 configurations and the reference again, in 5 of 12 blocks, each in a random order
-    A leg        handshake: --duration=1s
+    A trial        handshake: --duration=1s
                  bulk: --duration=1s
     Reference    #1 1.3 AES-128-GCM ecdsa-p256
     Measured on  AMD EPYC 9R14, 2 CPUs, KVM, Linux 6.18.5, wssbench 0.1.0 3146730
@@ -176,13 +176,13 @@ fn a_partial_sweep_with_legs_that_are_not_valid_reads_like_this() {
       - #3: TLSv1.2, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, X25519, rsa-2048 certificate, full
       - #4: no TLS
 
-    Legs that failed or are not valid, and are in no figure; the first reason of each:
+    Trials that failed or are not valid, and are in no figure; the first reason of each:
       - #2 1.3 AES-256-GCM ecdsa-p256: 2 of 5: handshake: 2 errors (limit 0)
 
     Not possible, and left out:
       - TLS13_AES_128_GCM_SHA256 tls 1.2: a suite of TLS 1.3 under --tls 1.2
 
-    Figures are medians over the legs. Ratios are to the reference in the same block: Hodges–Lehmann
+    Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann
     centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no
     difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of
     twenty, one misses.
@@ -241,7 +241,7 @@ fn a_sweep_as_markdown_reads_like_this() {
     | 5 | 1.3 AES-128-GCM ecdsa-p256 (again) | ≈ within 1.2% | ≈ within 1.2% | ≈ within 1.2% | ≈ within 1.2% | ≈ within 1.2% |
     | 2 | 1.3 AES-256-GCM ecdsa-p256 | ≈ within 1.6% | ≈ within 1.6% | ≈ within 1.6% | ≈ within 1.6% | ≈ within 1.6% |
 
-    Figures are medians over the legs. Ratios are to the reference in the same block: Hodges–Lehmann centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses. With 6 blocks the intervals have a confidence of 96.9%. µs a handshake: CPU time of that end by the kernel's accounting, connect, accept and close included; a core: 1 s over the server's. Bytes: TCP payload to the server + back. Bulk: payload in each direction; a byte is received once and sent once by each end. Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by their category). Post-quantum: the key exchange is.
+    Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses. With 6 blocks the intervals have a confidence of 96.9%. µs a handshake: CPU time of that end by the kernel's accounting, connect, accept and close included; a core: 1 s over the server's. Bytes: TCP payload to the server + back. Bulk: payload in each direction; a byte is received once and sent once by each end. Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by their category). Post-quantum: the key exchange is.
     ");
 }
 
@@ -274,15 +274,15 @@ fn csv_has_a_line_for_each_figure_of_each_configuration_and_as_many_cells_in_eac
 }
 
 #[test]
-fn a_configuration_of_which_every_leg_failed_is_in_every_form() {
+fn a_configuration_of_which_every_trial_failed_is_in_every_form() {
     let mut sweep = sweep(2);
-    for leg in sweep.blocks.iter_mut().flat_map(|block| &mut block.legs).filter(|leg| leg.configuration == 3) {
-        leg.valid = false;
-        for part in &mut leg.parts {
-            (part.valid, part.failed) = (false, true);
-            part.invalid_because = vec!["this CPU | cannot\nrun it".to_owned()];
-            part.metrics.clear();
-            part.negotiated.clear();
+    for trial in sweep.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.configuration == 3) {
+        trial.valid = false;
+        for workload in &mut trial.workloads {
+            (workload.valid, workload.failed) = (false, true);
+            workload.invalid_because = vec!["this CPU | cannot\nrun it".to_owned()];
+            workload.metrics.clear();
+            workload.negotiated.clear();
         }
     }
     sweep.conclude();
@@ -298,7 +298,7 @@ fn a_configuration_of_which_every_leg_failed_is_in_every_form() {
 fn no_line_of_the_text_is_wider_than_a_hundred_columns() {
     for blocks in [0, 1, 5, 6, 12] {
         let mut sweep = sweep(blocks);
-        // Twelve of its figures in every part, and labels that are too long.
+        // Twelve of its figures in every workload, and labels that are too long.
         for one in &mut sweep.configurations {
             one.options.push(format!("--subprotocol=a-name-that-is-rather-long-{}", one.number));
         }

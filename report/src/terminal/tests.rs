@@ -3,7 +3,7 @@
 use super::*;
 use wss_analysis::validity::fixtures::{invalid_run, large_run};
 use wss_model::fixtures::{closed_run, echo_run, error, handshake_run, negotiated};
-use wss_model::ring_counters::PhaseIo;
+use wss_model::ring_counters::PhaseRings;
 use wss_model::run_result::NegotiatedCount;
 
 #[test]
@@ -225,8 +225,8 @@ fn an_engine_that_does_not_count_is_told_beside_one_that_does() {
 #[test]
 fn without_a_ring_there_is_no_word_of_rings() {
     let mut result = echo_run();
-    result.handshake.io = PhaseIo::default();
-    result.echo.as_mut().unwrap().io = PhaseIo::default();
+    result.handshake.io = PhaseRings::default();
+    result.echo.as_mut().unwrap().io = PhaseRings::default();
     assert!(!terminal(&result).contains("Rings"));
     // Nor of those of a server that is not shown.
     let mut result = echo_run();

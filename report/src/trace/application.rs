@@ -1,20 +1,20 @@
 //! The opening handshake of WebSocket, and its frames.
 
-use super::timeline::Ladder;
-use wss_model::text::phrases::counted;
+use super::timeline::Timeline;
+use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::count;
 use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
 
 /// A piece of application data.
-pub(super) fn application(application: &Application, ladder: &mut Ladder) {
+pub(super) fn application(application: &Application, ladder: &mut Timeline) {
     match application {
         Application::UpgradeRequest(request) => {
-            let name = format!("HTTP request, {}", counted(request.bytes, "byte"));
+            let name = format!("HTTP request, {}", pluralize(request.bytes, "byte"));
             ladder.titled(&name, "asks to make a WebSocket of this connection");
             head(request, ladder);
         }
         Application::UpgradeResponse { head: response, accept } => {
-            let name = format!("HTTP response, {}", counted(response.bytes, "byte"));
+            let name = format!("HTTP response, {}", pluralize(response.bytes, "byte"));
             let is_for = if accept.is_some() { "agreed: what follows are frames" } else { "no WebSocket" };
             ladder.titled(&name, is_for);
             head(response, ladder);
@@ -24,23 +24,23 @@ pub(super) fn application(application: &Application, ladder: &mut Ladder) {
         }
         Application::Frame(frame) => self::frame(frame, ladder),
         Application::Bytes { bytes, preview } => {
-            ladder.detail(0, &format!("data, {}: {preview}", counted(*bytes, "byte")));
+            ladder.detail(0, &format!("data, {}: {preview}", pluralize(*bytes, "byte")));
         }
-        Application::Part { have_bytes } => {
-            ladder.detail(0, &format!("beginning ({}) of what ends further below", counted(*have_bytes, "byte")));
+        Application::WorkloadSpec { have_bytes } => {
+            ladder.detail(0, &format!("beginning ({}) of what ends further below", pluralize(*have_bytes, "byte")));
         }
         Application::Unreadable { because } => ladder.detail(0, &format!("no WebSocket frame: {because}")),
     }
 }
 
-fn head(head: &HttpHead, ladder: &mut Ladder) {
+fn head(head: &HttpHead, ladder: &mut Timeline) {
     for line in &head.lines {
         ladder.detail(1, line);
     }
 }
 
 /// Why the accept value is what it is.
-fn derivation(accept: &AcceptDerivation, ladder: &mut Ladder) {
+fn derivation(accept: &AcceptDerivation, ladder: &mut Timeline) {
     ladder.detail(
         0,
         "The accept value shows that the server understood this request: it is made from the key and a constant.",
@@ -56,10 +56,10 @@ fn derivation(accept: &AcceptDerivation, ladder: &mut Ladder) {
     ladder.fact("in base64", &format!("{}{verdict}", accept.expected));
 }
 
-fn frame(frame: &Frame, ladder: &mut Ladder) {
+fn frame(frame: &Frame, ladder: &mut Timeline) {
     let Frame { opcode, fin, masking_key, header_bytes, payload_bytes, preview, .. } = frame;
     let bits = format!("FIN {}, MASK {}", u8::from(*fin), u8::from(masking_key.is_some()));
-    let sizes = format!("{} of header and {} of payload", counted(*header_bytes, "byte"), count(*payload_bytes));
+    let sizes = format!("{} of header and {} of payload", pluralize(*header_bytes, "byte"), count(*payload_bytes));
     ladder.detail(0, &format!("WebSocket {opcode} frame, {bits}, {sizes}"));
     ladder.fact("header", &header(frame));
     if let Some(key) = masking_key {

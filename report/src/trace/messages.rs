@@ -1,7 +1,7 @@
 //! Handshake messages and alerts: what each says, and what it is for.
 
-use super::timeline::Ladder;
-use wss_model::text::phrases::counted;
+use super::timeline::Timeline;
+use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::count;
 use wss_model::trace_result::handshake::{
     Certificate, ClientHello, Details, Extension, HandshakeMessage, KeyShare, ServerHello,
@@ -25,8 +25,8 @@ pub(super) fn is_1_3(events: &[Event]) -> bool {
 }
 
 /// A message, with what it says below it.
-pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: bool, ladder: &mut Ladder) {
-    let name = format!("{}, {}", message.name, counted(message.bytes, "byte"));
+pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: bool, ladder: &mut Timeline) {
+    let name = format!("{}, {}", message.name, pluralize(message.bytes, "byte"));
     ladder.titled(&name, is_for(&message.details, direction, is_1_3));
     match &message.details {
         Details::ClientHello(hello) => client_hello(hello, ladder),
@@ -36,7 +36,7 @@ pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: 
             ladder.fact("suite", suite);
             ladder
                 .fact("asks for", &group.as_ref().map_or_else(String::new, |group| format!("a key share of {group}")));
-            ladder.fact("cookie", &cookie_bytes.map_or_else(String::new, |bytes| counted(bytes, "byte")));
+            ladder.fact("cookie", &cookie_bytes.map_or_else(String::new, |bytes| pluralize(bytes, "byte")));
             listed(extensions, ladder);
         }
         Details::EncryptedExtensions { alpn, early_data, extensions } => {
@@ -60,23 +60,23 @@ pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: 
             ladder.fact("issued by", &authorities.join("; "));
         }
         Details::CertificateVerify { scheme, signature_bytes } => {
-            ladder.fact("signature", &format!("{scheme}, {}", counted(*signature_bytes, "byte")));
+            ladder.fact("signature", &format!("{scheme}, {}", pluralize(*signature_bytes, "byte")));
         }
         Details::CertificateStatus { response_bytes } => {
-            ladder.fact("OCSP", &format!("{} of response", counted(*response_bytes, "byte")));
+            ladder.fact("OCSP", &format!("{} of response", pluralize(*response_bytes, "byte")));
         }
         Details::ServerKeyExchange { group, public_key_bytes, scheme, signature_bytes } => {
-            ladder.fact("public key", &format!("{group}, {}", counted(*public_key_bytes, "byte")));
-            ladder.fact("signature", &format!("{scheme}, {}", counted(*signature_bytes, "byte")));
+            ladder.fact("public key", &format!("{group}, {}", pluralize(*public_key_bytes, "byte")));
+            ladder.fact("signature", &format!("{scheme}, {}", pluralize(*signature_bytes, "byte")));
         }
         Details::ClientKeyExchange { public_key_bytes } => {
-            ladder.fact("public key", &counted(*public_key_bytes, "byte"));
+            ladder.fact("public key", &pluralize(*public_key_bytes, "byte"));
         }
-        Details::Finished { verify_data_bytes } => ladder.fact("MAC", &counted(*verify_data_bytes, "byte")),
+        Details::Finished { verify_data_bytes } => ladder.fact("MAC", &pluralize(*verify_data_bytes, "byte")),
         Details::NewSessionTicket { lifetime_s, ticket_bytes, max_early_data_bytes } => {
-            ladder.fact("ticket", &counted(*ticket_bytes, "byte"));
+            ladder.fact("ticket", &pluralize(*ticket_bytes, "byte"));
             ladder.fact("valid for", &format!("{} s", count(*lifetime_s)));
-            let early = |bytes| format!("up to {} when it is used", counted(bytes, "byte"));
+            let early = |bytes| format!("up to {} when it is used", pluralize(bytes, "byte"));
             ladder.fact("early data", &max_early_data_bytes.map_or_else(String::new, early));
         }
         Details::KeyUpdate { requested } => {
@@ -123,7 +123,7 @@ fn is_for(details: &Details, direction: Direction, is_1_3: bool) -> &'static str
     }
 }
 
-fn client_hello(hello: &ClientHello, ladder: &mut Ladder) {
+fn client_hello(hello: &ClientHello, ladder: &mut Timeline) {
     ladder.fact("versions", &hello.versions.join(", "));
     ladder.fact("suites", &hello.suites.join(", "));
     ladder.fact("groups", &hello.groups.join(", "));
@@ -135,7 +135,7 @@ fn client_hello(hello: &ClientHello, ladder: &mut Ladder) {
     ladder.fact("ALPN", &hello.alpn.join(", "));
     match hello.session_ticket_bytes {
         Some(0) => ladder.fact("ticket", "none to resume with; would take one (TLS 1.2)"),
-        Some(bytes) => ladder.fact("ticket", &format!("{} to resume with (TLS 1.2)", counted(bytes, "byte"))),
+        Some(bytes) => ladder.fact("ticket", &format!("{} to resume with (TLS 1.2)", pluralize(bytes, "byte"))),
         None => {}
     }
     ladder.fact("resumption", &resumption(hello));
@@ -150,7 +150,7 @@ fn client_hello(hello: &ClientHello, ladder: &mut Ladder) {
 fn resumption(hello: &ClientHello) -> String {
     let offers_1_3 = hello.versions.iter().any(|version| version == "TLSv1.3");
     if !hello.psk_identities_bytes.is_empty() {
-        let sizes: Vec<String> = hello.psk_identities_bytes.iter().map(|bytes| counted(*bytes, "byte")).collect();
+        let sizes: Vec<String> = hello.psk_identities_bytes.iter().map(|bytes| pluralize(*bytes, "byte")).collect();
         format!("asked for, with a ticket of {}", sizes.join(" and one of "))
     } else if hello.session_ticket_bytes.is_some_and(|bytes| bytes > 0) {
         "asked for, with the ticket".to_owned()
@@ -161,7 +161,7 @@ fn resumption(hello: &ClientHello) -> String {
     }
 }
 
-fn server_hello(hello: &ServerHello, ladder: &mut Ladder) {
+fn server_hello(hello: &ServerHello, ladder: &mut Timeline) {
     ladder.fact("version", &hello.version);
     ladder.fact("suite", &hello.suite);
     ladder.fact("key share", &hello.key_share.as_ref().map_or_else(String::new, share));
@@ -173,25 +173,25 @@ fn server_hello(hello: &ServerHello, ladder: &mut Ladder) {
     listed(&hello.extensions, ladder);
 }
 
-fn session_id(bytes: u64, is_1_3: bool, ladder: &mut Ladder) {
+fn session_id(bytes: u64, is_1_3: bool, ladder: &mut Timeline) {
     let without_use = if is_1_3 { " without a use, so that it looks like TLS 1.2" } else { "" };
-    let told = if bytes == 0 { "none".to_owned() } else { format!("{}{without_use}", counted(bytes, "byte")) };
+    let told = if bytes == 0 { "none".to_owned() } else { format!("{}{without_use}", pluralize(bytes, "byte")) };
     ladder.fact("session ID", &told);
 }
 
 fn share(share: &KeyShare) -> String {
-    format!("{}, {}", share.group, counted(share.bytes, "byte"))
+    format!("{}, {}", share.group, pluralize(share.bytes, "byte"))
 }
 
 /// All extensions by name, in their order.
-fn listed(extensions: &[Extension], ladder: &mut Ladder) {
+fn listed(extensions: &[Extension], ladder: &mut Timeline) {
     let names: Vec<&str> = extensions.iter().map(|extension| extension.name.as_str()).collect();
     ladder.fact("extensions", &names.join(", "));
 }
 
-fn certificate(index: usize, certificate: &Certificate, ladder: &mut Ladder) {
+fn certificate(index: usize, certificate: &Certificate, ladder: &mut Timeline) {
     let Certificate { subject, issuer, key, signature_algorithm, not_before, not_after, .. } = certificate;
-    let bytes = counted(certificate.der_bytes, "byte");
+    let bytes = pluralize(certificate.der_bytes, "byte");
     if let Some(because) = &certificate.unreadable {
         ladder.detail(1, &format!("{}. {bytes} of DER: {because}", index + 1));
         return;

@@ -342,5 +342,5 @@ fn a_trace_is_what_its_schema_says_and_reads_back() {
 
 #[test]
 fn the_committed_schema_of_a_trace_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.trace-1.json", &trace_schema());
+    wss_model::schema::assert_committed("wssbench.trace-2.json", &trace_schema());
 }

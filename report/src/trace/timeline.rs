@@ -15,13 +15,13 @@ const NAME: usize = 14;
 
 /// The text so far.
 #[derive(Default)]
-pub(super) struct Ladder {
+pub(super) struct Timeline {
     text: String,
     /// The explanations that were given: once is enough.
     explained: Vec<&'static str>,
 }
 
-impl Ladder {
+impl Timeline {
     /// An empty line.
     pub(super) fn gap(&mut self) {
         self.text.push('\n');

@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use wss_model::ServerStats;
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 
 /// What the answer is sent as.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,7 +68,7 @@ pub(super) fn render(stats: &ServerStats) -> Result<String, String> {
 }
 
 /// What the workers' rings did: only where there are any, as a 0 would say that they did nothing.
-fn register_ring(registry: &mut Registry, io: &IoTotals) {
+fn register_ring(registry: &mut Registry, io: &RingCounters) {
     for (name, help, count) in [
         ("ring_enters", "Calls of io_uring_enter", io.enters),
         ("ring_submissions", "Operations submitted to the rings", io.submissions),

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the endpoint tells besides counters.
 pub(crate) struct About {
     pub(crate) engine: EngineKind,
-    pub(crate) engine_form: Option<String>,
+    pub(crate) engine_features: Option<String>,
     pub(crate) layer: Layer,
     pub(crate) workers: Vec<mpsc::UnboundedSender<Command>>,
     pub(crate) start: Instant,
@@ -106,7 +106,7 @@ async fn gather(about: &About) -> Result<ServerStats, String> {
         schema: SCHEMA.to_owned(),
         pid: std::process::id(),
         engine: about.engine,
-        engine_form: about.engine_form.clone(),
+        engine_features: about.engine_features.clone(),
         layer: about.layer,
         workers: about.workers.len(),
         uptime_ns: u64::try_from(about.start.elapsed().as_nanos()).unwrap_or(u64::MAX),
@@ -118,7 +118,7 @@ async fn gather(about: &About) -> Result<ServerStats, String> {
         messages_echoed: all.messages,
         bytes_echoed: all.bytes,
         outcomes: all.outcomes(),
-        negotiated: all.labels.in_words(),
+        negotiated: all.labels.describe(),
         handshake_busy: EncodedHistogram::from(&all.busy),
         handshakes: all.handshakes,
         crypto: all.crypto,

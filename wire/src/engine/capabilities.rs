@@ -6,7 +6,7 @@ use super::{EngineError, tokio_uring, uring};
 
 /// One engine on this machine.
 #[derive(Debug)]
-pub struct Offer {
+pub struct Capabilities {
     /// Which.
     pub engine: EngineKind,
     /// The form that it takes here, in words; or why it does not run.
@@ -31,7 +31,7 @@ pub struct Feature {
 }
 
 /// Tries what each engine needs, on rings that are made for it and closed again.
-pub fn offers() -> Vec<Offer> {
+pub fn offers() -> Vec<Capabilities> {
     EngineKind::ALL.iter().map(|&engine| offer(engine)).collect()
 }
 
@@ -40,21 +40,21 @@ pub fn form(engine: EngineKind) -> Option<String> {
     offer(engine).form.ok()
 }
 
-fn offer(engine: EngineKind) -> Offer {
+fn offer(engine: EngineKind) -> Capabilities {
     match engine {
-        EngineKind::Uring => match uring::Form::best() {
-            Ok(form) => Offer { engine, form: Ok(form.to_string()), features: form.features() },
-            Err(error) => Offer { engine, form: Err(error), features: Vec::new() },
+        EngineKind::Uring => match uring::Features::best() {
+            Ok(form) => Capabilities { engine, form: Ok(form.to_string()), features: form.features() },
+            Err(error) => Capabilities { engine, form: Err(error), features: Vec::new() },
         },
         EngineKind::TokioUring => {
             let form = tokio_uring::try_ring().map(|()| {
                 "COOP_TASKRUN, SINGLE_ISSUER, one operation at a time in each direction, epoll below the ring"
                     .to_owned()
             });
-            Offer { engine, form, features: Vec::new() }
+            Capabilities { engine, form, features: Vec::new() }
         }
         EngineKind::Epoll => {
-            Offer { engine, form: Ok("edge-triggered, through tokio".to_owned()), features: Vec::new() }
+            Capabilities { engine, form: Ok("edge-triggered, through tokio".to_owned()), features: Vec::new() }
         }
     }
 }

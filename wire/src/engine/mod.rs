@@ -19,9 +19,9 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use wss_model::EngineKind;
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 
-pub use self::capabilities::{Feature, Offer, form, offers};
+pub use self::capabilities::{Capabilities, Feature, form, offers};
 pub use self::deadline::{Bounded, before, within};
 pub use self::epoll::Epoll;
 pub use self::timer::Sleep;
@@ -88,7 +88,7 @@ pub trait Engine: 'static {
     }
 
     /// What the engine of this thread asked of the kernel since it started; `None` where nobody counts it.
-    fn io() -> Option<IoTotals> {
+    fn io() -> Option<RingCounters> {
         None
     }
 

@@ -17,9 +17,9 @@ thread_local! {
 
 /// Tells this thread that it was asked.
 #[derive(Debug)]
-pub(super) struct Telling(pub(super) Arc<dyn ResolvesClientCert>);
+pub(super) struct ClientAuthObserver(pub(super) Arc<dyn ResolvesClientCert>);
 
-impl ResolvesClientCert for Telling {
+impl ResolvesClientCert for ClientAuthObserver {
     fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         ASKED.set(true);
         self.0.resolve(hints, schemes)

@@ -204,7 +204,7 @@ impl LabelCounts {
     }
 
     /// In words, the most frequent first.
-    pub fn in_words(&self) -> Vec<NegotiatedCount> {
+    pub fn describe(&self) -> Vec<NegotiatedCount> {
         let mut counts: Vec<_> = self
             .0
             .iter()

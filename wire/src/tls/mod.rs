@@ -160,7 +160,7 @@ pub fn client_config(options: &TlsOptions, trust: &Trust, identity: Option<&Iden
             .map_err(|error| identity.refused(&error))?,
     };
     if config.client_auth_cert_resolver.has_certs() {
-        config.client_auth_cert_resolver = Arc::new(client_auth::Telling(config.client_auth_cert_resolver));
+        config.client_auth_cert_resolver = Arc::new(client_auth::ClientAuthObserver(config.client_auth_cert_resolver));
     }
     config.alpn_protocols = alpn(options);
     config.resumption = Resumption::disabled();

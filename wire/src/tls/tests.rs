@@ -131,7 +131,7 @@ fn equal_labels_are_counted_together_the_most_frequent_first() {
     }
     let mut twice = counts.clone();
     twice.merge(&counts);
-    let told: Vec<_> = twice.in_words().into_iter().map(|entry| (entry.negotiated.version, entry.count)).collect();
+    let told: Vec<_> = twice.describe().into_iter().map(|entry| (entry.negotiated.version, entry.count)).collect();
     assert_eq!(told, [("TLSv1.3".to_owned(), 4), ("TLSv1.2".to_owned(), 2)]);
 }
 

@@ -1,4 +1,4 @@
-//! What A and B are: builds, a configuration file, or options; and which program has the next leg.
+//! What A and B are: builds, a configuration file, or options; and which program has the next trial.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,9 +25,9 @@ pub(super) struct Program {
 }
 
 impl Programs {
-    /// The program of the leg after so many of this side: they take turns.
-    pub(super) fn after(&self, legs: usize) -> Program {
-        let index = legs % self.programs.len();
+    /// The program of the trial after so many of this side: they take turns.
+    pub(super) fn after(&self, trials: usize) -> Program {
+        let index = trials % self.programs.len();
         Program { index, path: self.programs[index].clone() }
     }
 }
@@ -58,7 +58,7 @@ fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Programs>
         (joined(&words)?, vec![this_program()?])
     } else if Path::new(given).extension().is_some_and(|extension| extension == "toml") {
         ensure!(Path::new(given).is_file(), "{option}: there is no file {given}");
-        // As options, so that they win over those of a part, and so that the result says what was run.
+        // As options, so that they win over those of a workload, and so that the result says what was run.
         (config_file::options(Path::new(given)).with_context(|| option.to_owned())?, vec![this_program()?])
     } else {
         (Vec::new(), given.split(',').map(|path| program(option, path)).collect::<anyhow::Result<_>>()?)
@@ -77,12 +77,12 @@ fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Programs>
     Ok(Programs { arm, programs })
 }
 
-/// Paths by their last two parts: what tells `base/wssbench` from `head/wssbench`, and nothing of the machine.
+/// Paths by their last two components: what tells `base/wssbench` from `head/wssbench`, and nothing of the machine.
 fn labels(given: &str) -> String {
     let label = |path: &str| {
-        let named = Path::new(path).components().filter(|part| matches!(part, Component::Normal(_)));
-        let parts: Vec<_> = named.rev().take(2).collect();
-        parts.into_iter().rev().collect::<PathBuf>().display().to_string()
+        let named = Path::new(path).components().filter(|workload| matches!(workload, Component::Normal(_)));
+        let workloads: Vec<_> = named.rev().take(2).collect();
+        workloads.into_iter().rev().collect::<PathBuf>().display().to_string()
     };
     given.split(',').map(label).collect::<Vec<_>>().join(", ")
 }
@@ -137,11 +137,11 @@ fn joined(words: &[String]) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use wss_analysis::sweep_result::PartKind;
+    use wss_analysis::sweep_result::Workload;
     use wss_model::Size;
 
     use super::*;
-    use crate::child::{run_options, workloads as parts};
+    use crate::child::{run_options, workloads};
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
@@ -164,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_says_wins_over_what_is_said_of_both_and_over_the_part() {
+    fn what_a_file_says_wins_over_what_is_said_of_both_and_over_the_workload() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("large.toml");
         fs::write(&file, "size = \"16KiB\"\nconnections = 9").unwrap();
         let one = one("--a", file.to_str().unwrap(), &words("--connections=5 --seed=3")).unwrap();
         assert_eq!(one.arm.options, ["--seed=3", "--connections=9", "--size=16KiB"]);
-        let echo = &parts::parts(&[PartKind::Echo], parts::LEG, None, &[])[0];
-        let config = run_options::parse(&parts::arguments(echo, &one.arm.options)).unwrap();
+        let echo = &workloads::workloads(&[Workload::Echo], workloads::TRIAL, None, &[])[0];
+        let config = run_options::parse(&workloads::arguments(echo, &one.arm.options)).unwrap();
         assert_eq!((config.size, config.connections), (Size(16 << 10), 9));
     }
 
@@ -194,7 +194,7 @@ mod tests {
     fn several_programs_take_turns() {
         let turns =
             Programs { arm: Arm::default(), programs: words("one two three").into_iter().map(PathBuf::from).collect() };
-        let order: Vec<usize> = (0..5).map(|legs| turns.after(legs).index).collect();
+        let order: Vec<usize> = (0..5).map(|trials| turns.after(trials).index).collect();
         assert_eq!(order, [0, 1, 2, 0, 1]);
     }
 }

@@ -1,25 +1,25 @@
-//! The legs of a block: one after the other ([`Legs::in_order`]), or at the same time in turns ([`Legs::in_turns`]).
+//! The trials of a block: one after the other ([`Trials::in_order`]), or at the same time in turns ([`Trials::in_turns`]).
 
 use anyhow::bail;
-use wss_analysis::comparison::{Comparison, Leg, Side};
-use wss_analysis::sweep_result::{Part, PartResult};
+use wss_analysis::comparison::{ArmLabel, Comparison, Trial};
+use wss_analysis::sweep_result::{WorkloadResult, WorkloadSpec};
 use wss_model::HumanDuration;
 
 use super::arm::{Program, Programs};
-use super::disturbance as signs;
+use super::disturbance;
 use crate::child::progress::Progress;
 use crate::child::run::{Ended, OneOf, Runner};
 use crate::setup::environment;
 
-/// What runs the legs of blocks.
-pub(super) struct Legs<'a> {
+/// What runs the trials of blocks.
+pub(super) struct Trials<'a> {
     pub(super) runner: Runner,
     pub(super) programs: &'a [Programs; 2],
     pub(super) progress: Progress,
 }
 
-impl Legs<'_> {
-    /// Legs of `order`, one after the other, as far as nobody interrupts.
+impl Trials<'_> {
+    /// Trials of `order`, one after the other, as far as nobody interrupts.
     ///
     /// # Errors
     /// If one does not run at all in the first block: it will not run later either.
@@ -27,27 +27,27 @@ impl Legs<'_> {
         &mut self,
         comparison: &mut Comparison,
         block: usize,
-        order: &[Side],
-    ) -> anyhow::Result<Vec<Leg>> {
-        let mut legs: Vec<Leg> = Vec::with_capacity(order.len());
+        order: &[ArmLabel],
+    ) -> anyhow::Result<Vec<Trial>> {
+        let mut trials: Vec<Trial> = Vec::with_capacity(order.len());
         for side in order.iter().copied() {
             self.begin(comparison, block, &format!("{side} {}", comparison.arm(side).label));
-            let program = self.program(comparison, &legs, side);
-            let mut leg = leg(side, &program);
+            let program = self.program(comparison, &trials, side);
+            let mut trial = trial(side, &program);
             let options = comparison.arm(side).options.clone();
-            for part in comparison.parts.clone() {
-                let ended = self.runner.run(&program.path, &part, &options, comparison.seed)?;
-                let Some(ended) = ended else { return Ok(legs) };
-                ensure_runs(comparison, side, &part, &ended)?;
-                leg.parts.push(took_place(comparison, &leg, ended));
+            for workload in comparison.workloads.clone() {
+                let ended = self.runner.run(&program.path, &workload, &options, comparison.seed)?;
+                let Some(ended) = ended else { return Ok(trials) };
+                ensure_runs(comparison, side, &workload, &ended)?;
+                trial.workloads.push(took_place(comparison, &trial, ended));
             }
-            self.end(&leg);
-            legs.push(leg);
+            self.end(&trial);
+            trials.push(trial);
         }
-        Ok(legs)
+        Ok(trials)
     }
 
-    /// Legs of `order` at the same time, each `length` long before it waits for the others, part by part; none if they
+    /// Trials of `order` at the same time, each `length` long before it waits for the others, workload by workload; none if they
     /// were interrupted.
     ///
     /// # Errors
@@ -56,71 +56,71 @@ impl Legs<'_> {
         &mut self,
         comparison: &mut Comparison,
         block: usize,
-        order: &[Side],
+        order: &[ArmLabel],
         length: HumanDuration,
-    ) -> anyhow::Result<Vec<Leg>> {
-        self.begin(comparison, block, &format!("A and B in turns of {length}"));
-        let mut legs: Vec<Leg> = Vec::with_capacity(order.len());
+    ) -> anyhow::Result<Vec<Trial>> {
+        self.begin(comparison, block, &format!("A and B in time slices of {length}"));
+        let mut trials: Vec<Trial> = Vec::with_capacity(order.len());
         let mut programs = Vec::with_capacity(order.len());
         for side in order.iter().copied() {
-            let program = self.program(comparison, &legs, side);
-            legs.push(leg(side, &program));
+            let program = self.program(comparison, &trials, side);
+            trials.push(trial(side, &program));
             programs.push((program, comparison.arm(side).options.clone()));
         }
         let runs: Vec<OneOf<'_>> = programs
             .iter()
             .map(|(program, options)| OneOf { program: &program.path, configuration: options })
             .collect();
-        for part in comparison.parts.clone() {
-            let ended = self.runner.run_in_turns(&runs, &part, comparison.seed, length, block)?;
+        for workload in comparison.workloads.clone() {
+            let ended = self.runner.run_in_turns(&runs, &workload, comparison.seed, length, block)?;
             let Some(ended) = ended else { return Ok(Vec::new()) };
-            for (leg, ended) in legs.iter().zip(&ended) {
-                ensure_runs(comparison, leg.side, &part, ended)?;
+            for (trial, ended) in trials.iter().zip(&ended) {
+                ensure_runs(comparison, trial.side, &workload, ended)?;
             }
-            for (leg, ended) in legs.iter_mut().zip(ended) {
-                let part = took_place(comparison, leg, ended);
-                leg.parts.push(part);
+            for (trial, ended) in trials.iter_mut().zip(ended) {
+                let workload = took_place(comparison, trial, ended);
+                trial.workloads.push(workload);
             }
         }
-        legs.iter().for_each(|leg| self.end(leg));
-        Ok(legs)
+        trials.iter().for_each(|trial| self.end(trial));
+        Ok(trials)
     }
 
-    /// The program of the next leg of a side: they take turns.
-    fn program(&self, comparison: &Comparison, legs: &[Leg], side: Side) -> Program {
-        let before = comparison.blocks.iter().flat_map(|block| &block.legs).chain(legs);
-        self.programs[side as usize].after(before.filter(|leg| leg.side == side).count())
+    /// The program of the next trial of a side: they take turns.
+    fn program(&self, comparison: &Comparison, trials: &[Trial], side: ArmLabel) -> Program {
+        let before = comparison.blocks.iter().flat_map(|block| &block.trials).chain(trials);
+        self.programs[side as usize].after(before.filter(|trial| trial.side == side).count())
     }
 
     fn begin(&self, comparison: &Comparison, block: usize, what: &str) {
-        self.progress.begin_leg(block, comparison.blocks_planned, what);
+        self.progress.begin_trial(block, comparison.blocks_planned, what);
     }
 
-    fn end(&mut self, leg: &Leg) {
-        let doubtful = leg.parts.iter().find(|part| !part.valid);
-        self.progress.end_leg(doubtful.map(|part| (leg.side.to_string(), part.invalid_because.join("; "))));
+    fn end(&mut self, trial: &Trial) {
+        let doubtful = trial.workloads.iter().find(|workload| !workload.valid);
+        self.progress.end_trial(doubtful.map(|workload| (trial.side.to_string(), workload.invalid_because.join("; "))));
     }
 }
 
-/// A leg of which nothing has been run.
-fn leg(side: Side, program: &Program) -> Leg {
-    let control_ns = Some(signs::fixed_work_ns());
-    Leg { side, program: program.index, run: None, started_at: environment::now(), control_ns, parts: Vec::new() }
+/// A trial of which nothing has been run.
+fn trial(side: ArmLabel, program: &Program) -> Trial {
+    let control_ns = Some(disturbance::fixed_work_ns());
+    Trial { side, program: program.index, run: None, started_at: environment::now(), control_ns, workloads: Vec::new() }
 }
 
 /// What does not run at all in the first block will not run later either.
-fn ensure_runs(comparison: &Comparison, side: Side, part: &Part, ended: &Ended) -> anyhow::Result<()> {
+fn ensure_runs(comparison: &Comparison, side: ArmLabel, workload: &WorkloadSpec, ended: &Ended) -> anyhow::Result<()> {
     if ended.result.failed && !ended.waited_in_vain && comparison.blocks.is_empty() {
         let (label, reason) = (&comparison.arm(side).label, ended.result.invalid_because.join("; "));
-        bail!("{side} ({label}): the part {} does not run: {reason}", part.kind);
+        bail!("{side} ({label}): the workload {} does not run: {reason}", workload.kind);
     }
     Ok(())
 }
 
-/// What a part has come to; who ran it is written down with its side.
-fn took_place(comparison: &mut Comparison, leg: &Leg, ended: Ended) -> PartResult {
+/// What a workload has come to; who ran it is written down with its side.
+fn took_place(comparison: &mut Comparison, trial: &Trial, ended: Ended) -> WorkloadResult {
     if let Some(tool) = ended.tool {
-        comparison.arm_mut(leg.side).programs[leg.program].tool = Some(tool);
+        comparison.arm_mut(trial.side).programs[trial.program].tool = Some(tool);
     }
     ended.result
 }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use procfs::{Current, MemoryPressure};
-use wss_analysis::comparison::Signs;
+use wss_analysis::comparison::Disturbance;
 
 use crate::setup::environment::CpuTime;
 
@@ -22,11 +22,11 @@ impl Watch {
     }
 
     /// What was seen since.
-    pub(super) fn end(self) -> Signs {
+    pub(super) fn end(self) -> Disturbance {
         let elapsed = self.begun.elapsed();
         let stalled = self.memory.zip(memory_stall()).map(|(begun, ended)| ended.saturating_sub(begun));
         let percent = |stalled: Duration| 100.0 * stalled.as_secs_f64() / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-        Signs { steal_percent: CpuTime::stolen_percent(self.cpu), memory_stall_percent: stalled.map(percent) }
+        Disturbance { steal_percent: CpuTime::stolen_percent(self.cpu), memory_stall_percent: stalled.map(percent) }
     }
 }
 
@@ -68,10 +68,10 @@ mod tests {
     fn what_is_seen_of_a_block_is_a_share_of_its_time() {
         let watch = Watch::begin();
         assert!(fixed_work_ns() > 0.0);
-        let signs = watch.end();
-        for share in [signs.steal_percent, signs.memory_stall_percent].into_iter().flatten() {
+        let disturbance = watch.end();
+        for share in [disturbance.steal_percent, disturbance.memory_stall_percent].into_iter().flatten() {
             // Stalls are counted in steps: a short block may hold the whole of one.
-            assert!(share >= 0.0 && share.is_finite(), "{signs:?}");
+            assert!(share >= 0.0 && share.is_finite(), "{disturbance:?}");
         }
     }
 }

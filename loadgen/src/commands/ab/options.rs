@@ -4,20 +4,20 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wss_analysis::sweep_result::{Part, PartKind};
+use wss_analysis::sweep_result::{Workload, WorkloadSpec};
 use wss_model::{HumanDuration, Percent};
 
 use wss_analysis::statistics::MIN_PAIRS;
 
-use crate::child::run::TurnsOption;
-use crate::child::workloads as parts;
+use crate::child::run::InterleaveOption;
+use crate::child::workloads;
 
 /// Blocks if nothing says otherwise.
 const BLOCKS: usize = 12;
 /// Blocks at most if it ends on the width of the intervals.
 const BLOCKS_UNTIL_WIDTH: usize = 60;
 /// What a turn consists of if nothing says otherwise.
-const PARTS: [PartKind; 2] = [PartKind::Handshake, PartKind::Echo];
+const WORKLOADS: [Workload; 2] = [Workload::Handshake, Workload::Echo];
 
 /// `wssbench ab`.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(crate) struct AbCommand {
     #[arg(long, conflicts_with = "b")]
     pub(super) aa: bool,
 
-    /// Blocks, each of four legs, ABBA or BAAB; 6 are the fewest that give an interval [default: 12; with --until-width
+    /// Blocks, each of four trials, ABBA or BAAB; 6 are the fewest that give an interval [default: 12; with --until-width
     /// 60 at most]
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
@@ -45,18 +45,18 @@ pub(crate) struct AbCommand {
     #[arg(long, value_name = "PERCENT")]
     pub(super) until_width: Option<Percent>,
 
-    /// How long a leg lasts, shared by its parts; each has a short warm-up before
+    /// How long a trial lasts, shared by its workloads; each has a short warm-up before
     #[arg(long, value_name = "TIME", default_value = "5s")]
-    pub(super) leg: HumanDuration,
+    pub(super) trial: HumanDuration,
 
-    /// What a leg consists of
-    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',', default_values_t = PARTS)]
-    pub(super) parts: Vec<PartKind>,
+    /// What a trial consists of
+    #[arg(long, value_enum, value_name = "WORKLOAD", value_delimiter = ',', default_values_t = WORKLOADS)]
+    pub(super) workloads: Vec<Workload>,
 
     #[command(flatten)]
-    pub(super) turns: TurnsOption,
+    pub(super) slices: InterleaveOption,
 
-    /// Seed of the order of the legs, and of every run
+    /// Seed of the order of the trials, and of every run
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) seed: u64,
 
@@ -90,12 +90,12 @@ impl AbCommand {
         Ok(blocks)
     }
 
-    /// What every leg is made of.
-    pub(super) fn leg_parts(&self) -> anyhow::Result<Vec<Part>> {
-        ensure!(!self.leg.0.is_zero(), "--leg is 0: give a length of time such as 5s");
-        let mut kinds = self.parts.clone();
+    /// What every trial is made of.
+    pub(super) fn trial_workloads(&self) -> anyhow::Result<Vec<WorkloadSpec>> {
+        ensure!(!self.trial.0.is_zero(), "--trial is 0: give a length of time such as 5s");
+        let mut kinds = self.workloads.clone();
         kinds.sort_unstable();
         kinds.dedup();
-        Ok(parts::parts(&kinds, self.leg, None, &[]))
+        Ok(workloads::workloads(&kinds, self.trial, None, &[]))
     }
 }

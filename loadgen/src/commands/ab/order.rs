@@ -5,24 +5,24 @@
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use wss_analysis::comparison::Side;
+use wss_analysis::comparison::ArmLabel;
 
 /// `blocks` orders, the same for the same seed; more blocks begin with the same orders.
-pub(super) fn orders(seed: u64, blocks: usize) -> Vec<Vec<Side>> {
+pub(super) fn orders(seed: u64, blocks: usize) -> Vec<Vec<ArmLabel>> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut orders = Vec::with_capacity(blocks + 1);
     while orders.len() < blocks {
-        let first = if rng.random() { Side::A } else { Side::B };
+        let first = if rng.random() { ArmLabel::A } else { ArmLabel::B };
         orders.extend([first, other(first)].map(|first| vec![first, other(first), other(first), first]));
     }
     orders.truncate(blocks);
     orders
 }
 
-fn other(side: Side) -> Side {
+fn other(side: ArmLabel) -> ArmLabel {
     match side {
-        Side::A => Side::B,
-        Side::B => Side::A,
+        ArmLabel::A => ArmLabel::B,
+        ArmLabel::B => ArmLabel::A,
     }
 }
 
@@ -37,8 +37,8 @@ mod tests {
             assert_ne!(pair[0][0], pair[1][0]);
             assert!(pair.iter().all(|block| block[0] == block[3] && block[1] == block[2] && block[0] != block[1]));
         }
-        let firsts: Vec<Side> = all.chunks(2).map(|pair| pair[0][0]).collect();
-        assert!(firsts.contains(&Side::A) && firsts.contains(&Side::B), "{firsts:?}");
+        let firsts: Vec<ArmLabel> = all.chunks(2).map(|pair| pair[0][0]).collect();
+        assert!(firsts.contains(&ArmLabel::A) && firsts.contains(&ArmLabel::B), "{firsts:?}");
         assert_eq!(orders(3, 7), all[..7]);
         assert_ne!(orders(4, 40), all);
     }

@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use wss_model::config::tls::CostSplit;
-use wss_model::run_result::{HandshakeResult, Side};
+use wss_model::run_result::{End, HandshakeResult};
 use wss_model::server_stats::HandshakeTotals;
 use wss_model::{Layer, ServerStats};
 use wss_wire::{engine, machine};
 
-use super::time_slices::TakingTurns;
+use super::time_slices::InterleavedSlices;
 use super::{Run, cost};
 use crate::generator::record::{Failure, Phase};
 use crate::setup::admin::{Difference, difference};
@@ -85,17 +85,17 @@ impl Run<'_> {
         spent: Option<&Spent>,
         handshake: Option<&Spent>,
         idle: Option<&(Option<ServerStats>, u64)>,
-    ) -> (Side, Option<Side>) {
+    ) -> (End, Option<End>) {
         let stats = self.server_stats();
         let setup = &self.setup;
-        let share = self.turns.as_ref().map_or(1.0, TakingTurns::share);
+        let share = self.slices.as_ref().map_or(1.0, InterleavedSlices::share);
         let used = |cpu: Duration, spent: &Spent, threads: usize| {
             cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * share * threads.max(1) as f64).max(1e-9)
         };
         let client_used = |spent: &Spent| used(spent.client_cpu, spent, setup.threads);
-        let client = Side {
+        let client = End {
             engine: setup.client_engine,
-            engine_form: engine::form(setup.client_engine),
+            engine_features: engine::form(setup.client_engine),
             threads: setup.threads,
             cpus: Some(setup.client_cpus.to_string()),
             cpu_utilisation: spent.map_or(0.0, client_used),
@@ -106,9 +106,9 @@ impl Run<'_> {
         let Some(stats) = stats else { return (client, None) };
         let server_used =
             |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers));
-        let server = Side {
+        let server = End {
             engine: stats.engine,
-            engine_form: stats.engine_form.clone(),
+            engine_features: stats.engine_features.clone(),
             threads: stats.workers,
             cpus: setup.embedded.as_ref().map(|_| setup.server_cpus.to_string()),
             cpu_utilisation: spent.map_or(0.0, server_used),

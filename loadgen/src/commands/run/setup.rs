@@ -226,8 +226,8 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
         notes.push("over tcp:// without a first echo a handshake is a connect and a close".to_owned());
     }
-    if let Some(burn) = config.burn {
-        notes.push(format!("the server wastes {burn} of CPU time on every handshake (--burn)"));
+    if let Some(burn) = config.burn_cpu {
+        notes.push(format!("the server wastes {burn} of CPU time on every handshake (--burn-cpu)"));
     }
     Ok(notes)
 }

@@ -1,21 +1,22 @@
-//! A run that takes turns with others (`--turn`): it says that it is ready, and is told when the first turn begins.
+//! A run that takes turns with others (`--time-slice`): it says that it is ready, and is told when the first turn begins.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use wss_model::config::Turn;
+use wss_model::config::TimeSlice;
 use wss_wire::machine;
 
 use crate::generator::Generator;
-use crate::generator::phase_clock::{PhaseTime, Turns};
+use crate::generator::phase_clock::{PhaseClock, TimeSlices};
 
 /// What it says when it is ready, in a line of its own on standard output.
 pub(crate) const READY: &str = "ready";
 
 /// What it says if they never begin.
-pub(crate) const NOT_BEGUN: &str = "the runs that it takes turns with did not begin (--turn is what ab --turns gives)";
+pub(crate) const NOT_BEGUN: &str =
+    "the runs that it takes turns with did not begin (--time-slice is what ab --interleave gives)";
 
 /// Between two phases: what all of the runs have done by then, so that the next phase of all begins in the same cycle.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -41,18 +42,18 @@ impl Begin {
 }
 
 /// The turns of the phases of a run.
-pub(super) struct TakingTurns {
-    turns: Arc<Turns>,
+pub(super) struct InterleavedSlices {
+    slices: Arc<TimeSlices>,
     /// Before which no phase begins.
     earliest: Instant,
 }
 
-impl TakingTurns {
+impl InterleavedSlices {
     /// Says that this run is ready and waits until all are.
     ///
     /// # Errors
     /// If nobody says when they begin.
-    pub(super) fn when_all_are_ready(turn: Turn) -> anyhow::Result<Self> {
+    pub(super) fn when_all_are_ready(turn: TimeSlice) -> anyhow::Result<Self> {
         let mut stdout = std::io::stdout();
         writeln!(stdout, "{READY}").and_then(|()| stdout.flush()).context("saying that this run is ready")?;
         let mut line = String::new();
@@ -62,19 +63,19 @@ impl TakingTurns {
         };
         // The same clock in both forms: only one of them is another process's too.
         let origin = Instant::now() + begin.at - machine::monotonic();
-        Ok(Self { turns: Arc::new(Turns::new(turn, origin, begin.seed)), earliest: origin })
+        Ok(Self { slices: Arc::new(TimeSlices::new(turn, origin, begin.seed)), earliest: origin })
     }
 
     /// The time of the next phase, which lasts so long.
-    pub(super) fn phase(&mut self, length: Duration) -> PhaseTime {
+    pub(super) fn phase(&mut self, length: Duration) -> PhaseClock {
         let earliest = self.earliest.max(Generator::next_start());
-        self.earliest = earliest + self.turns.lasts(length) + BETWEEN;
-        self.turns.phase(earliest)
+        self.earliest = earliest + self.slices.lasts(length) + BETWEEN;
+        self.slices.phase(earliest)
     }
 
-    /// See [`Turns::share`].
+    /// See [`TimeSlices::share`].
     pub(super) fn share(&self) -> f64 {
-        self.turns.share()
+        self.slices.share()
     }
 }
 

@@ -12,13 +12,13 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use wss_model::Layer;
 
-use crate::child::run_options::{Shape, for_run, in_words, name, parse, run_command, shape};
+use crate::child::run_options::{Shape, describe, for_run, name, parse, run_command, shape};
 
 /// Every value that an option lists.
 const ALL: &str = "all";
 
 /// Options of `run` that a sweep decides itself, by their id.
-const OWN: [&str; 5] = ["mode", "duration", "warmup", "seed", "turn"];
+const OWN: [&str; 5] = ["mode", "duration", "warmup", "seed", "time_slice"];
 
 /// Above the options of `run` that have no heading there.
 const HEADING: &str = "Options of run, of which each takes a list";
@@ -144,7 +144,7 @@ pub(super) fn check(axis: &Axis) -> anyhow::Result<()> {
             Ok(_) => {}
             // What else it takes, another option may give.
             Err(error) if matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict) => {}
-            Err(error) => return Err(anyhow!(in_words(&error))),
+            Err(error) => return Err(anyhow!(describe(&error))),
         }
     }
     Ok(())

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use wss_analysis::sweep_result::PartKind;
+use wss_analysis::sweep_result::Workload;
 use wss_model::HumanDuration;
 
 use super::axes::{self, Axis};
 use super::presets::Preset;
-use crate::child::run::TurnsOption;
+use crate::child::run::InterleaveOption;
 
 /// Seed if none is given.
 const SEED: u64 = 1;
@@ -34,22 +34,22 @@ pub(super) struct SweepOptions {
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
-    /// How long one configuration has its turn in a block, shared by its parts; each has a short warm-up before
+    /// How long one configuration has its turn in a block, shared by its workloads; each has a short warm-up before
     /// [default: 2s; engines: 5s]
     #[arg(long, value_name = "TIME")]
-    pub(super) leg: Option<HumanDuration>,
+    pub(super) trial: Option<HumanDuration>,
 
-    /// Handshakes of the part handshake, in place of its time: so many connections, opened once more than that to warm
+    /// Handshakes of the workload handshake, in place of its time: so many connections, opened once more than that to warm
     /// up, and kept open (closing them is then not in their cost)
-    #[arg(long, value_name = "N", conflicts_with = "turns")]
-    pub(super) leg_handshakes: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with = "interleave")]
+    pub(super) trial_handshakes: Option<usize>,
 
     /// What a turn consists of [default: handshake,echo,bulk; a preset has its own]
-    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
-    pub(super) parts: Vec<PartKind>,
+    #[arg(long, value_enum, value_name = "WORKLOAD", value_delimiter = ',')]
+    pub(super) workloads: Vec<Workload>,
 
     #[command(flatten)]
-    pub(super) turns: TurnsOption,
+    pub(super) slices: InterleaveOption,
 
     /// The configuration that the others are compared with: its number, or words of its label that no other has, both as
     /// --list shows them [default: 1]

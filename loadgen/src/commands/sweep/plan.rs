@@ -1,18 +1,18 @@
-//! What is compared: [`Plan`], from the presets and the axes, with everything that cannot be told before the first leg.
+//! What is compared: [`Plan`], from the presets and the axes, with everything that cannot be told before the first trial.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use wss_analysis::sweep_result::{Configuration, Impossible, Part, SweepResult};
+use wss_analysis::sweep_result::{Configuration, Impossible, SweepResult, WorkloadSpec};
 use wss_model::{HumanDuration, RunConfig};
 use wss_report::sweep::label_as_asked;
 
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
 use super::presets::{BLOCKS, Preset};
-use crate::child::{run as leg, run_options, workloads as parts};
+use crate::child::{run as trial, run_options, workloads};
 use crate::setup::preflight;
 
 /// Configurations beyond which a sweep is taken for a slip: a block would last more than a quarter of an hour.
@@ -23,7 +23,7 @@ const MOST_CONFIGURATIONS: usize = 300;
 pub(super) struct Plan {
     pub(super) preset: Option<String>,
     pub(super) blocks: usize,
-    pub(super) parts: Vec<Part>,
+    pub(super) workloads: Vec<WorkloadSpec>,
     /// The last one is the reference once more.
     pub(super) configurations: Vec<Configuration>,
     pub(super) reference: usize,
@@ -50,38 +50,38 @@ impl Plan {
                 bail!("--preset {} sets {}: leave one of them out", preset.name(), axis.name());
             }
         }
-        let kinds = match (&definition, options.parts.is_empty()) {
-            (_, false) => in_order(&options.parts),
-            (Some(definition), true) => definition.parts.clone(),
-            (None, true) => parts::DEFAULT.to_vec(),
+        let kinds = match (&definition, options.workloads.is_empty()) {
+            (_, false) => in_order(&options.workloads),
+            (Some(definition), true) => definition.workloads.clone(),
+            (None, true) => workloads::DEFAULT.to_vec(),
         };
         ensure!(
-            options.leg_handshakes.is_none() || axes.iter().all(|axis| axis.name() != "--connections"),
-            "--leg-handshakes is the number of connections: leave it or --connections out"
+            options.trial_handshakes.is_none() || axes.iter().all(|axis| axis.name() != "--connections"),
+            "--trial-handshakes is the number of connections: leave it or --connections out"
         );
         let (usual, asked) =
-            definition.as_ref().map_or((parts::LEG, &[][..]), |preset| (preset.leg, preset.asked.as_slice()));
-        let parts = parts::parts(&kinds, leg_time(options, usual)?, options.leg_handshakes, asked);
-        let (mut configurations, impossible) = possible(suited(product(bases, axes)?), &parts)?;
+            definition.as_ref().map_or((workloads::TRIAL, &[][..]), |preset| (preset.trial, preset.asked.as_slice()));
+        let workloads = workloads::workloads(&kinds, trial_time(options, usual)?, options.trial_handshakes, asked);
+        let (mut configurations, impossible) = possible(suited(product(bases, axes)?), &workloads)?;
         let reference = reference(options.reference.as_deref(), &configurations)?;
         let again = again(&configurations, reference);
         configurations.extend(again);
         let blocks = options.blocks.unwrap_or(definition.map_or(BLOCKS, |definition| definition.blocks));
         ensure!(blocks > 0, "--blocks is 0: give at least 1, and at least 6 for intervals");
         let preset = preset.map(|preset| preset.name().to_owned());
-        Ok(Self { preset, blocks, parts, configurations, reference, impossible })
+        Ok(Self { preset, blocks, workloads, configurations, reference, impossible })
     }
 }
 
-fn in_order(kinds: &[wss_analysis::sweep_result::PartKind]) -> Vec<wss_analysis::sweep_result::PartKind> {
+fn in_order(kinds: &[wss_analysis::sweep_result::Workload]) -> Vec<wss_analysis::sweep_result::Workload> {
     kinds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn leg_time(options: &SweepOptions, usual: HumanDuration) -> anyhow::Result<HumanDuration> {
-    let leg = options.leg.unwrap_or(usual);
-    ensure!(!leg.0.is_zero(), "--leg is 0: give a length of time such as 2s");
-    ensure!(options.leg_handshakes != Some(0), "--leg-handshakes is 0: give at least 1");
-    Ok(leg)
+fn trial_time(options: &SweepOptions, usual: HumanDuration) -> anyhow::Result<HumanDuration> {
+    let trial = options.trial.unwrap_or(usual);
+    ensure!(!trial.0.is_zero(), "--trial is 0: give a length of time such as 2s");
+    ensure!(options.trial_handshakes != Some(0), "--trial-handshakes is 0: give at least 1");
+    Ok(trial)
 }
 
 /// Every combination of a base and one value of each axis.
@@ -106,13 +106,16 @@ fn suited(combinations: Vec<Vec<String>>) -> Vec<Vec<String>> {
 }
 
 /// Those combinations that can be, numbered, and why the others cannot.
-fn possible(combinations: Vec<Vec<String>>, parts: &[Part]) -> anyhow::Result<(Vec<Configuration>, Vec<Impossible>)> {
+fn possible(
+    combinations: Vec<Vec<String>>,
+    workloads: &[WorkloadSpec],
+) -> anyhow::Result<(Vec<Configuration>, Vec<Impossible>)> {
     let all: Vec<&[String]> = combinations.iter().map(Vec::as_slice).collect();
     let mut configurations: Vec<Configuration> = Vec::new();
     let mut impossible = Vec::new();
     for options in &combinations {
         let label = label_as_asked(options, &all);
-        match understood(options, parts) {
+        match understood(options, workloads) {
             // Two names of one thing are one configuration.
             Ok(config) if configurations.iter().any(|other| other.config == config) => {}
             Ok(config) => {
@@ -135,12 +138,12 @@ fn possible(combinations: Vec<Vec<String>>, parts: &[Part]) -> anyhow::Result<(V
     }
 }
 
-/// What a configuration is, if each of its parts can be run.
-fn understood(options: &[String], parts: &[Part]) -> anyhow::Result<RunConfig> {
+/// What a configuration is, if each of its workloads can be run.
+fn understood(options: &[String], workloads: &[WorkloadSpec]) -> anyhow::Result<RunConfig> {
     let config = run_options::parse(options)?;
     check_possible(&config)?;
-    for part in parts {
-        check_possible(&run_options::parse(&parts::arguments(part, options))?)?;
+    for workload in workloads {
+        check_possible(&run_options::parse(&workloads::arguments(workload, options))?)?;
     }
     Ok(config)
 }
@@ -191,10 +194,10 @@ fn again(configurations: &[Configuration], reference: usize) -> Option<Configura
     Some(Configuration { number: configurations.len() + 1, repeats: Some(reference), ..one.clone() })
 }
 
-/// About how long so many legs take.
-pub(super) fn estimate(sweep: &SweepResult, legs: usize) -> Duration {
-    let leg: Duration = sweep.parts.iter().map(leg::lasts).sum();
-    leg * u32::try_from(legs).unwrap_or(u32::MAX)
+/// About how long so many trials take.
+pub(super) fn estimate(sweep: &SweepResult, trials: usize) -> Duration {
+    let trial: Duration = sweep.workloads.iter().map(trial::lasts).sum();
+    trial * u32::try_from(trials).unwrap_or(u32::MAX)
 }
 
 /// What would be run, in words.
@@ -211,14 +214,14 @@ pub(super) fn list(sweep: &SweepResult) -> String {
     for Impossible { label, reason } in &sweep.impossible {
         let _ = writeln!(text, "  –  {label}: not possible: {}", reason.replace('\n', " "));
     }
-    for part in &sweep.parts {
-        let _ = writeln!(text, "part {}: {}", part.kind, part.options.join(" "));
+    for workload in &sweep.workloads {
+        let _ = writeln!(text, "workload {}: {}", workload.kind, workload.options.join(" "));
     }
     let missing = sweep.blocks_planned.saturating_sub(sweep.whole_blocks());
     let time = estimate(sweep, missing * sweep.configurations.len()).as_secs();
     let _ = writeln!(
         text,
-        "{missing} blocks of {} legs: about {}",
+        "{missing} blocks of {} trials: about {}",
         sweep.configurations.len(),
         humantime::format_duration(Duration::from_secs(time.max(1)))
     );

@@ -1,11 +1,11 @@
 //! The common questions, ready to run.
 
 use clap::ValueEnum;
-use wss_analysis::sweep_result::PartKind;
+use wss_analysis::sweep_result::Workload;
 use wss_model::config::tls::{CertificateKind, Group, Suite};
 use wss_model::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
 
-use crate::child::workloads as parts;
+use crate::child::workloads;
 
 /// A common question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,14 +31,14 @@ pub(super) enum Preset {
 pub(super) struct Definition {
     /// Options of `run`, the reference first.
     pub(super) configurations: Vec<Vec<String>>,
-    pub(super) parts: Vec<PartKind>,
-    /// What it asks of a part that is otherwise than the part.
-    pub(super) asked: Vec<(PartKind, Vec<String>)>,
-    pub(super) leg: HumanDuration,
+    pub(super) workloads: Vec<Workload>,
+    /// What it asks of a workload that is otherwise than the workload.
+    pub(super) asked: Vec<(Workload, Vec<String>)>,
+    pub(super) trial: HumanDuration,
     pub(super) blocks: usize,
 }
 
-/// Blocks if nothing says otherwise: an interval of 95.8%, and one leg more or less does not matter.
+/// Blocks if nothing says otherwise: an interval of 95.8%, and one trial more or less does not matter.
 pub(super) const BLOCKS: usize = 12;
 
 impl Preset {
@@ -57,8 +57,8 @@ impl Preset {
 
     /// What it runs.
     pub(super) fn definition(self) -> Definition {
-        use PartKind::{Bulk, Crowd, Echo, Handshake, Paced};
-        let (configurations, parts, blocks) = match self {
+        use Workload::{Bulk, Crowd, Echo, Handshake, Paced};
+        let (configurations, workloads, blocks) = match self {
             Self::Tour => (tour(), vec![Handshake, Echo, Bulk], 8),
             Self::Suites => (suites(), vec![Handshake, Bulk], BLOCKS),
             Self::Groups => (each("group", Group::ALL, Group::name), vec![Handshake], BLOCKS),
@@ -67,12 +67,12 @@ impl Preset {
             Self::Engines => (engines(), vec![Handshake, Echo, Crowd, Bulk, Paced], BLOCKS),
             Self::Layers => (layers(), vec![Handshake, Echo, Bulk], BLOCKS),
         };
-        let (asked, leg) = match self {
-            // A second for each of its five parts.
+        let (asked, trial) = match self {
+            // A second for each of its five workloads.
             Self::Engines => (loads_of_engines(), HumanDuration::from_secs(5)),
-            _ => (Vec::new(), parts::LEG),
+            _ => (Vec::new(), workloads::TRIAL),
         };
-        Definition { configurations, parts, asked, leg, blocks }
+        Definition { configurations, workloads, asked, trial, blocks }
     }
 }
 
@@ -131,13 +131,14 @@ fn engines() -> Vec<Vec<String>> {
 
 /// Loads that tell engines apart. What few connections or large messages cost is TLS's business more than theirs; how
 /// many completions an engine has for a wake-up, the number of connections and the pace decide.
-fn loads_of_engines() -> Vec<(PartKind, Vec<String>)> {
-    let of =
-        |part, options: &[(&str, &str)]| (part, options.iter().map(|(option, value)| set(option, value)).collect());
+fn loads_of_engines() -> Vec<(Workload, Vec<String>)> {
+    let of = |workload, options: &[(&str, &str)]| {
+        (workload, options.iter().map(|(option, value)| set(option, value)).collect())
+    };
     vec![
-        of(PartKind::Echo, &[("connections", "64")]),
-        of(PartKind::Bulk, &[("connections", "16"), ("size", "16KiB")]),
-        of(PartKind::Paced, &[("rate", "20k/s")]),
+        of(Workload::Echo, &[("connections", "64")]),
+        of(Workload::Bulk, &[("connections", "16"), ("size", "16KiB")]),
+        of(Workload::Paced, &[("rate", "20k/s")]),
     ]
 }
 
@@ -155,11 +156,11 @@ mod tests {
     fn every_preset_is_made_of_configurations_that_run_understands_and_takes() {
         for preset in Preset::value_variants() {
             let definition = preset.definition();
-            assert!(definition.configurations.len() > 1 && !definition.parts.is_empty());
+            assert!(definition.configurations.len() > 1 && !definition.workloads.is_empty());
             assert_eq!(preset.to_possible_value().unwrap().get_name(), preset.name());
             for options in &definition.configurations {
-                for part in parts::parts(&definition.parts, definition.leg, None, &definition.asked) {
-                    let config = parse(&parts::arguments(&part, options)).unwrap();
+                for workload in workloads::workloads(&definition.workloads, definition.trial, None, &definition.asked) {
+                    let config = parse(&workloads::arguments(&workload, options)).unwrap();
                     assert_eq!(config.check(), Ok(()), "{preset:?} {options:?}");
                 }
             }
@@ -168,13 +169,14 @@ mod tests {
 
     #[test]
     fn the_engines_are_compared_under_the_loads_that_tell_them_apart() {
-        let Definition { configurations, parts, asked, leg, .. } = Preset::Engines.definition();
+        let Definition { configurations, workloads, asked, trial, .. } = Preset::Engines.definition();
         assert_eq!(
             configurations.concat(),
             ["--server-engine=uring", "--server-engine=tokio-uring", "--server-engine=epoll"]
         );
-        let parts = parts::parts(&parts, leg, None, &asked);
-        let configs = parts.iter().map(|part| parse(&parts::arguments(part, &configurations[0])).unwrap());
+        let workloads = workloads::workloads(&workloads, trial, None, &asked);
+        let configs =
+            workloads.iter().map(|workload| parse(&workloads::arguments(workload, &configurations[0])).unwrap());
         let loads: Vec<_> = configs
             .map(|config| (config.mode.name(), config.connections, config.size.to_string(), config.rate.to_string()))
             .skip(1)
@@ -182,7 +184,7 @@ mod tests {
         let load = |connections, size: &str, rate: &str| ("echo", connections, size.to_owned(), rate.to_owned());
         let small = [load(64, "64B", "max"), load(512, "64B", "max")];
         assert_eq!(loads, [&small[..], &[load(16, "16KiB", "max"), load(64, "64B", "20000/s")]].concat());
-        assert_eq!(parts[0].kind, PartKind::Handshake);
+        assert_eq!(workloads[0].kind, Workload::Handshake);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::options::SweepCommand;
 use super::plan::Plan;
 use crate::setup::environment;
 
-/// The sweep of a file, ready to go on: without its last block, if that one is not whole, since its other legs ran at
+/// The sweep of a file, ready to go on: without its last block, if that one is not whole, since its other trials ran at
 /// another time.
 ///
 /// # Errors
@@ -42,13 +42,16 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
             path.display()
         )
     };
-    ensure!(options.turns.turns.is_none_or(|length| Some(length) == sweep.turns), differs("turns (--turns)"));
+    ensure!(
+        options.slices.interleave.is_none_or(|length| Some(length) == sweep.interleave),
+        differs("turns (--interleave)")
+    );
     ensure!(options.seed.is_none_or(|seed| seed == sweep.seed), differs("seeds (--seed)"));
     let configured = options.preset.is_some() || !axes.is_empty();
-    let parted = !options.parts.is_empty() || options.leg.is_some() || options.leg_handshakes.is_some();
+    let parted = !options.workloads.is_empty() || options.trial.is_some() || options.trial_handshakes.is_some();
     ensure!(
         configured || !parted && options.reference.is_none(),
-        "--parts, --leg, --leg-handshakes and --reference stand in {}: leave them out",
+        "--workloads, --trial, --trial-handshakes and --reference stand in {}: leave them out",
         path.display()
     );
     if configured {
@@ -57,7 +60,7 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
             configurations.iter().map(|one| (one.config.clone(), one.repeats)).collect::<Vec<_>>()
         };
         ensure!(options_of(&plan.configurations) == options_of(&sweep.configurations), differs("configurations"));
-        ensure!(!parted || plan.parts == sweep.parts, differs("parts (--parts, --leg)"));
+        ensure!(!parted || plan.workloads == sweep.workloads, differs("workloads (--workloads, --trial)"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use wss_model::trace_result::{Direction, TracePhase};
 
 /// A thing that happened.
 #[derive(Debug)]
-pub(super) struct Taped {
+pub(super) struct Captured {
     pub(super) at_ns: u64,
     pub(super) phase: TracePhase,
     pub(super) direction: Direction,
@@ -34,14 +34,14 @@ pub(super) enum Raw {
 
 /// The recording.
 #[derive(Debug)]
-pub(super) struct Tape {
+pub(super) struct Capture {
     start: Instant,
     /// The phase that is under way.
     pub(super) phase: TracePhase,
-    pub(super) taped: Vec<Taped>,
+    pub(super) taped: Vec<Captured>,
 }
 
-impl Tape {
+impl Capture {
     /// Begins now.
     pub(super) fn start() -> Self {
         Self { start: Instant::now(), phase: TracePhase::Connect, taped: Vec::new() }
@@ -55,7 +55,7 @@ impl Tape {
     /// Adds what happened at `at`.
     pub(super) fn add(&mut self, at: Instant, direction: Direction, cost_ns: Option<u64>, raw: Raw) {
         let at_ns = nanoseconds(at.saturating_duration_since(self.start));
-        self.taped.push(Taped { at_ns, phase: self.phase, direction, cost_ns, raw });
+        self.taped.push(Captured { at_ns, phase: self.phase, direction, cost_ns, raw });
     }
 }
 

@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wss_model::trace_result::{Direction, TracePhase};
 
-use super::capture::{Raw, Tape, nanoseconds};
+use super::capture::{Capture, Raw, nanoseconds};
 
 /// Bytes that a trace takes from a server: far more than a handshake and an echo have.
 const RECEIVED_MOST: usize = 1 << 20;
@@ -48,13 +48,13 @@ pub(super) struct Connection {
     pieces: usize,
     ended: bool,
     half_closed: bool,
-    pub(super) tape: Tape,
+    pub(super) tape: Capture,
 }
 
 impl Connection {
     /// Opens TCP. The tape comes back even if that fails.
-    pub(super) fn open(address: SocketAddr, timeout: Duration) -> (Tape, io::Result<TcpStream>) {
-        let mut tape = Tape::start();
+    pub(super) fn open(address: SocketAddr, timeout: Duration) -> (Capture, io::Result<TcpStream>) {
+        let mut tape = Capture::start();
         tape.add_first(Raw::Syn(address.to_string()));
         let opened = TcpStream::connect_timeout(&address, timeout).and_then(|socket| {
             let at = Instant::now();
@@ -70,7 +70,7 @@ impl Connection {
         (tape, opened)
     }
 
-    pub(super) fn new(socket: TcpStream, tape: Tape, deadline: Instant) -> Self {
+    pub(super) fn new(socket: TcpStream, tape: Capture, deadline: Instant) -> Self {
         Self {
             socket,
             tls: None,

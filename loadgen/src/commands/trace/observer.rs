@@ -6,7 +6,7 @@ use rustls::SupportedCipherSuite;
 use wss_model::trace_result::{Content, Direction, Event, Protection, Record, What};
 
 use super::application::{Conversation, excerpt};
-use super::capture::{Raw, Taped};
+use super::capture::{Captured, Raw};
 use super::secrets::{Facts, Opener, Secrets};
 use super::{handshake, names};
 
@@ -23,7 +23,7 @@ pub(super) struct Means {
 }
 
 /// Interprets a tape. Without `means` there is no TLS.
-pub(super) fn observe(tape: Vec<Taped>, means: Option<&Means>, websocket: bool) -> Vec<Event> {
+pub(super) fn observe(tape: Vec<Captured>, means: Option<&Means>, websocket: bool) -> Vec<Event> {
     let (secrets, suites) = means.map(|means| (means.secrets.told(), means.suites.clone())).unwrap_or_default();
     let half = |direction| Half {
         opener: Opener::new(direction, secrets.clone(), suites.clone()),
@@ -56,8 +56,8 @@ struct Half {
 }
 
 impl Observer {
-    fn event(&mut self, taped: Taped) -> Event {
-        let Taped { at_ns, phase, direction, cost_ns, raw } = taped;
+    fn event(&mut self, taped: Captured) -> Event {
+        let Captured { at_ns, phase, direction, cost_ns, raw } = taped;
         let what = match raw {
             Raw::Syn(to) => What::Syn { to },
             Raw::SynAck(local) => What::SynAck { local },

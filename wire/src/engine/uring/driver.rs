@@ -21,7 +21,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use io_uring::{cqueue, opcode, squeue, types};
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 
 pub(super) use self::current::{bell, start, stop, try_with, turn, with};
 #[cfg(test)]
@@ -29,8 +29,8 @@ pub(super) use self::shuffle::set_shuffle;
 use super::accept::Listening;
 use super::buffers::{BufferRing, GROUP};
 use super::connect::Connecting;
-use super::executor::Bell;
-use super::features::{Form, SEND_FLAGS, TRY_FLAGS};
+use super::executor::Unparker;
+use super::features::{Features, SEND_FLAGS, TRY_FLAGS};
 use super::pool::Pool;
 use super::ring::{Ring, Wait};
 use super::slab::{Key, Slab};
@@ -96,7 +96,7 @@ pub(super) enum Entry {
 
 /// See the module.
 pub(super) struct Driver {
-    form: Form,
+    form: Features,
     ring: Ring,
     buffers: RingBuffers,
     pub(super) entries: Slab<Entry>,
@@ -111,7 +111,7 @@ pub(super) struct Driver {
     lingering: VecDeque<(Instant, Key)>,
     completions: Vec<cqueue::Entry>,
     pub(super) wakes: Vec<Waker>,
-    bell: Arc<Bell>,
+    bell: Arc<Unparker>,
     /// Where the bell's count is read to.
     bell_count: Box<[u8; 8]>,
     bell_armed: bool,
@@ -122,7 +122,7 @@ pub(super) struct Driver {
     now: Instant,
     /// The ring has failed: nobody knows any more what the kernel still has.
     broken: bool,
-    totals: IoTotals,
+    totals: RingCounters,
     #[cfg(test)]
     shuffle: Option<shuffle::Shuffle>,
 }
@@ -143,8 +143,8 @@ impl Buffers for RingBuffers {
 }
 
 impl Driver {
-    fn new(form: Form) -> io::Result<Self> {
-        let bell = Bell::new()?;
+    fn new(form: Features) -> io::Result<Self> {
+        let bell = Unparker::new()?;
         let ring = Ring::new(form)?;
         let buffers = if form.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
         Ok(Self {
@@ -166,15 +166,15 @@ impl Driver {
             stopping: false,
             now: Instant::now(),
             broken: false,
-            totals: IoTotals::default(),
+            totals: RingCounters::default(),
             #[cfg(test)]
             shuffle: shuffle::Shuffle::of_thread(),
         })
     }
 
     /// Counts until now.
-    pub(super) fn totals(&self) -> IoTotals {
-        IoTotals {
+    pub(super) fn totals(&self) -> RingCounters {
+        RingCounters {
             enters: self.ring.enters,
             submissions: self.ring.submissions,
             buffers: self.buffers.0.as_ref().map_or(0, BufferRing::used),

@@ -59,12 +59,12 @@ thread_local! {
     /// The root, or a task that lives, was woken on this thread since the hook was called: see 2.
     static WOKEN: Cell<bool> = const { Cell::new(false) };
     /// Tells this thread's wakers from others'.
-    static BELL: Cell<*const Bell> = const { Cell::new(std::ptr::null()) };
+    static BELL: Cell<*const Unparker> = const { Cell::new(std::ptr::null()) };
 }
 
 /// Rings where a thread waits in its ring for something to complete.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct Unparker {
     eventfd: OwnedFd,
     /// The ring waits, or is about to.
     waiting: AtomicBool,
@@ -72,7 +72,7 @@ pub(super) struct Bell {
     rung: AtomicBool,
 }
 
-impl Bell {
+impl Unparker {
     pub(super) fn new() -> io::Result<Arc<Self>> {
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC)?;
         Ok(Arc::new(Self { eventfd, waiting: AtomicBool::new(false), rung: AtomicBool::new(false) }))
@@ -115,7 +115,7 @@ impl Bell {
 /// A waker of tokio's that reaches the ring as well.
 struct Nudging {
     inner: Waker,
-    bell: Arc<Bell>,
+    bell: Arc<Unparker>,
     /// What it wakes is not finished. Written by its thread alone.
     lives: AtomicBool,
 }
@@ -239,7 +239,7 @@ pub(super) fn runtime() -> io::Result<LocalRuntime> {
 }
 
 /// This thread's wakers are those with this bell.
-pub(super) fn set_bell(bell: Option<&Arc<Bell>>) {
+pub(super) fn set_bell(bell: Option<&Arc<Unparker>>) {
     BELL.set(bell.map_or(std::ptr::null(), Arc::as_ptr));
 }
 

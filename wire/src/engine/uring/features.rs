@@ -26,7 +26,7 @@ pub(super) const WITHOUT: &str = "WSSBENCH_URING_WITHOUT";
 
 /// What is made use of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct Features {
     pub(super) single_issuer: bool,
     pub(super) defer_taskrun: bool,
     pub(super) multishot_receive: bool,
@@ -42,10 +42,10 @@ const ALL: [&str; 4] = [SINGLE_ISSUER, DEFER_TASKRUN, MULTISHOT_RECEIVE, INLINE_
 
 thread_local! {
     /// The form that tests ask for.
-    static OVERRIDE: Cell<Option<Form>> = const { Cell::new(None) };
+    static OVERRIDE: Cell<Option<Features>> = const { Cell::new(None) };
 }
 
-impl Form {
+impl Features {
     /// The simplest: what Linux 5.19 has.
     pub(crate) const LEAST: Self =
         Self { single_issuer: false, defer_taskrun: false, multishot_receive: false, inline_send: false };
@@ -137,7 +137,7 @@ impl Form {
 }
 
 /// In words, for the result and for people.
-impl fmt::Display for Form {
+impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ring = match (self.defer_taskrun, self.single_issuer) {
             (true, _) => "DEFER_TASKRUN",
@@ -151,8 +151,8 @@ impl fmt::Display for Form {
 }
 
 /// What the kernel has. Tried until it is known.
-fn offered() -> Result<Form, EngineError> {
-    static OFFERED: OnceLock<Form> = OnceLock::new();
+fn offered() -> Result<Features, EngineError> {
+    static OFFERED: OnceLock<Features> = OnceLock::new();
     if let Some(offered) = OFFERED.get() {
         return Ok(*offered);
     }
@@ -173,12 +173,12 @@ pub(crate) fn refused(code: i32) -> EngineError {
     }
 }
 
-fn try_out() -> io::Result<Form> {
-    let best = Form { single_issuer: true, defer_taskrun: true, ..Form::LEAST };
-    let form = [best, Form { defer_taskrun: false, ..best }, Form::LEAST]
+fn try_out() -> io::Result<Features> {
+    let best = Features { single_issuer: true, defer_taskrun: true, ..Features::LEAST };
+    let form = [best, Features { defer_taskrun: false, ..best }, Features::LEAST]
         .into_iter()
         .find(|form| !Ring::with_sizes(*form, 8, 16).is_err_and(|error| is_unknown(&error)))
-        .unwrap_or(Form::LEAST);
+        .unwrap_or(Features::LEAST);
     // The error of the simplest form is the one to tell.
     let mut ring = Ring::with_sizes(form, 8, 64)?;
     let parameters = ring.parameters();
@@ -189,7 +189,7 @@ fn try_out() -> io::Result<Form> {
     // Rings of their own: what one trial leaves behind is no other's.
     let multishot_receive = known(receives_many(Ring::with_sizes(form, 8, 64)?))?;
     let inline_send = skips && known(sends_inline(Ring::with_sizes(form, 8, 64)?))?;
-    Ok(Form { multishot_receive, inline_send, ..form })
+    Ok(Features { multishot_receive, inline_send, ..form })
 }
 
 /// A feature that the kernel does not know is not there; any other error says nothing of it.
@@ -290,16 +290,16 @@ mod tests {
 
     #[test]
     fn a_feature_that_is_left_out_takes_with_it_what_needs_it() {
-        let all = Form { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
+        let all = Features { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
         assert_eq!(all.without("").unwrap(), all);
-        assert_eq!(all.without(" inline-send").unwrap(), Form { inline_send: false, ..all });
+        assert_eq!(all.without(" inline-send").unwrap(), Features { inline_send: false, ..all });
         let without = all.without("single-issuer,multishot-receive").unwrap();
-        assert_eq!(without, Form { inline_send: true, ..Form::LEAST });
+        assert_eq!(without, Features { inline_send: true, ..Features::LEAST });
     }
 
     #[test]
     fn a_feature_that_there_is_not_is_an_error_that_names_those_that_there_are() {
-        let error = Form::LEAST.without("multishot").unwrap_err().to_string();
+        let error = Features::LEAST.without("multishot").unwrap_err().to_string();
         assert!(error.contains("`multishot`") && error.contains("multishot-receive"), "{error}");
     }
 
@@ -307,6 +307,9 @@ mod tests {
     fn this_kernel_has_every_form() {
         // What CI and every developer have; on an older kernel this test says what the others did not run on.
         let form = offered().unwrap();
-        assert_eq!(form, Form { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true });
+        assert_eq!(
+            form,
+            Features { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true }
+        );
     }
 }

@@ -41,11 +41,11 @@ use std::time::Instant;
 
 use tokio::task::JoinHandle;
 use wss_model::EngineKind;
-use wss_model::ring_counters::IoTotals;
+use wss_model::ring_counters::RingCounters;
 
 pub(super) use self::accept::UringListener;
 use self::connect::Connect;
-pub(super) use self::features::{Form, refused};
+pub(super) use self::features::{Features, refused};
 pub(super) use self::stream::UringStream;
 use super::{Engine, EngineError, timer};
 
@@ -64,7 +64,7 @@ impl Engine for Uring {
         F: Future,
     {
         let setup = |source| EngineError::Setup { engine: Self::KIND, source };
-        let running = Running::start(Form::best()?)?;
+        let running = Running::start(Features::best()?)?;
         let runtime = executor::runtime().map_err(setup)?;
         let output = executor::block_on(&runtime, async { main().await });
         // Its tasks go first, and with them the streams: what they leave behind is the driver's.
@@ -101,7 +101,7 @@ impl Engine for Uring {
     /// Nothing to do: what is written in one go is one send here, and the shutdown says that the FIN follows.
     fn cork(_: &UringStream) {}
 
-    fn io() -> Option<IoTotals> {
+    fn io() -> Option<RingCounters> {
         driver::try_with(|driver| driver.totals())
     }
 }
@@ -113,7 +113,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(form: Form) -> Result<Self, EngineError> {
+    fn start(form: Features) -> Result<Self, EngineError> {
         driver::start(form).map_err(|error| refused(error.raw_os_error().unwrap_or(0)))?;
         executor::set_bell(Some(&driver::bell()));
         timer::on_own_wait();

@@ -7,7 +7,7 @@ use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, squeue};
 
 use super::errno::{EAGAIN, EBUSY, EINTR, ETIME};
-use super::features::Form;
+use super::features::Features;
 
 /// Submissions between two entries; when they are full the ring is entered once more.
 const SUBMISSIONS: u32 = 1024;
@@ -61,13 +61,13 @@ pub(super) struct Ring {
 
 impl Ring {
     /// Makes a ring. The thread that makes it is the only one that may use it.
-    pub(super) fn new(form: Form) -> io::Result<Self> {
+    pub(super) fn new(form: Features) -> io::Result<Self> {
         let (submissions, completions) = sizes();
         Self::with_sizes(form, submissions, completions)
     }
 
     /// [`new`](Self::new), with room for so many.
-    pub(super) fn with_sizes(form: Form, submissions: u32, completions: u32) -> io::Result<Self> {
+    pub(super) fn with_sizes(form: Features, submissions: u32, completions: u32) -> io::Result<Self> {
         let mut builder = IoUring::builder();
         builder.setup_cqsize(completions).dontfork();
         if form.single_issuer {

@@ -20,13 +20,13 @@ fn labels_of(plan: &Plan) -> Vec<&str> {
 
 #[test]
 fn axes_make_every_combination_and_the_reference_comes_again() {
-    let plan = plan(&["--layer", "tls,wss", "--engine", "all", "--parts", "echo,handshake"]).unwrap();
+    let plan = plan(&["--layer", "tls,wss", "--engine", "all", "--workloads", "echo,handshake"]).unwrap();
     let engines = wss_model::EngineKind::ALL.len();
     assert_eq!(plan.configurations.len(), 2 * engines + 1);
     assert_eq!(plan.configurations[0].options, ["--layer=tls", "--engine=uring"]);
     let again = plan.configurations.last().unwrap();
     assert_eq!((again.repeats, &again.options), (Some(1), &plan.configurations[0].options));
-    assert_eq!(plan.parts.iter().map(|part| part.kind.name()).collect::<Vec<_>>(), ["handshake", "echo"]);
+    assert_eq!(plan.workloads.iter().map(|workload| workload.kind.name()).collect::<Vec<_>>(), ["handshake", "echo"]);
     assert_eq!((plan.blocks, plan.preset), (12, None));
 }
 
@@ -90,8 +90,8 @@ fn a_number_that_would_do_nothing_or_never_end_is_refused() {
     let both = ["--layer", "ws,wss"];
     let refused = |more: &[&str]| refusal(&[&both[..], more].concat());
     assert!(refused(&["--blocks", "0"]).contains("--blocks is 0"));
-    assert!(refused(&["--leg", "0s"]).contains("--leg is 0"));
-    assert!(refused(&["--leg-handshakes", "0"]).contains("--leg-handshakes is 0"));
+    assert!(refused(&["--trial", "0s"]).contains("--trial is 0"));
+    assert!(refused(&["--trial-handshakes", "0"]).contains("--trial-handshakes is 0"));
     let sizes: Vec<String> = (1..400).map(|size| size.to_string()).collect();
     assert!(refused(&["--size", &sizes.join(",")]).contains("798 configurations"));
 }

@@ -12,7 +12,7 @@ use wss_model::trace_result::handshake::Details;
 use wss_model::trace_result::{Content, Direction, Event, Protection, TracePhase, What};
 use wss_wire::tls::{Identity, Role, ServerExtras, Trust, client_config, server_config};
 
-use super::super::capture::{Raw, Taped};
+use super::super::capture::{Captured, Raw};
 use super::super::secrets::Secrets;
 use super::{Means, observe};
 
@@ -21,7 +21,7 @@ struct Pair {
     client: ClientConnection,
     server: ServerConnection,
     means: Means,
-    tape: Vec<Taped>,
+    tape: Vec<Captured>,
 }
 
 impl Pair {
@@ -69,8 +69,8 @@ impl Pair {
     }
 }
 
-fn taped(direction: Direction, raw: Raw) -> Taped {
-    Taped { at_ns: 0, phase: TracePhase::Tls, direction, cost_ns: None, raw }
+fn taped(direction: Direction, raw: Raw) -> Captured {
+    Captured { at_ns: 0, phase: TracePhase::Tls, direction, cost_ns: None, raw }
 }
 
 /// All that was in the records, with the secret that opened each.
@@ -152,7 +152,7 @@ fn keys_that_change_in_the_middle_are_followed_in_both_directions() {
 fn a_record_that_was_changed_on_the_way_is_told_as_not_opened() {
     let mut pair = Pair::new(TlsVersion::V1_3);
     pair.carry();
-    if let Some(Taped { raw: Raw::Record(_, body), .. }) = pair.tape.last_mut() {
+    if let Some(Captured { raw: Raw::Record(_, body), .. }) = pair.tape.last_mut() {
         body[0] ^= 1;
     }
     let events = observe(pair.tape, Some(&pair.means), false);

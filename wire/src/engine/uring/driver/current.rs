@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use super::shutdown::LINGER;
-use crate::engine::uring::executor::Bell;
-use crate::engine::uring::features::Form;
+use crate::engine::uring::executor::Unparker;
+use crate::engine::uring::features::Features;
 
 /// How long the kernel may take to let go of what is cancelled.
 const CANCEL: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// Makes the driver of this thread.
-pub(in super::super) fn start(form: Form) -> io::Result<()> {
+pub(in super::super) fn start(form: Features) -> io::Result<()> {
     let driver = Driver::new(form)?;
     DRIVER.with_borrow_mut(|place| {
         assert!(place.is_none(), "one engine a thread at a time");
@@ -67,7 +67,7 @@ fn keep(driver: Option<Driver>) {
     mem::forget(driver);
 }
 
-/// Turns the ring over once: see the module. When it was done.
+/// TimeSlices the ring over once: see the module. When it was done.
 pub(in super::super) fn turn(wait: bool) -> Instant {
     let (now, mut wakes) = with(|driver| (driver.turn(wait), mem::take(&mut driver.wakes)));
     for waker in wakes.drain(..) {
@@ -91,6 +91,6 @@ pub(in super::super) fn try_with<T>(work: impl FnOnce(&mut Driver) -> T) -> Opti
 }
 
 /// The bell of this thread.
-pub(in super::super) fn bell() -> Arc<Bell> {
+pub(in super::super) fn bell() -> Arc<Unparker> {
     with(|driver| Arc::clone(&driver.bell))
 }

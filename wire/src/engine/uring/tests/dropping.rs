@@ -16,7 +16,7 @@ use super::{
     BOUND, alone, driver, entries, full_listener, guarded, held, in_both_forms, let_go, listener, on_ring_in,
     open_files, pattern,
 };
-use crate::engine::uring::{Form, UringStream};
+use crate::engine::uring::{Features, UringStream};
 use crate::engine::{Engine, Uring, timer, within};
 
 type E = Uring;
@@ -53,7 +53,7 @@ fn is_filled(all: &[u8]) -> bool {
     all.chunks(50_000).all(|chunk| chunk == &pattern(50_000)[..chunk.len()])
 }
 
-fn a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write(form: Form) {
+fn a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write(form: Features) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     on_ring_in(form, move || async move {
@@ -73,7 +73,7 @@ fn a_stream_dropped_mid_receive_frees_nothing_that_the_kernel_may_write(form: Fo
     });
 }
 
-fn a_stream_dropped_mid_send_still_sends_all_that_it_took(form: Form) {
+fn a_stream_dropped_mid_send_still_sends_all_that_it_took(form: Features) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     on_ring_in(form, move || async move {
@@ -96,7 +96,7 @@ fn a_stream_dropped_mid_send_still_sends_all_that_it_took(form: Form) {
     });
 }
 
-fn a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up(form: Form) {
+fn a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up(form: Features) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     on_ring_in(form, move || async move {
@@ -111,7 +111,7 @@ fn a_stream_dropped_mid_send_to_a_peer_that_never_reads_is_given_up(form: Form) 
     });
 }
 
-fn a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once(form: Form) {
+fn a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once(form: Features) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     on_ring_in(form, move || async move {
@@ -125,7 +125,7 @@ fn a_stream_dropped_mid_send_whose_peer_resets_is_let_go_at_once(form: Form) {
     });
 }
 
-fn a_connect_dropped_midway_is_let_go(form: Form) {
+fn a_connect_dropped_midway_is_let_go(form: Features) {
     let (socket, full) = full_listener();
     let address = socket.local_addr().unwrap();
     on_ring_in(form, move || async move {
@@ -151,7 +151,7 @@ fn a_connect_dropped_midway_is_let_go(form: Form) {
     });
 }
 
-fn a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took(form: Form) {
+fn a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took(form: Features) {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     on_ring_in(form, move || async move {
@@ -171,7 +171,7 @@ fn a_listener_dropped_mid_accept_stops_listening_and_closes_what_nobody_took(for
     });
 }
 
-fn a_timer_that_is_dropped_wakes_nobody(form: Form) {
+fn a_timer_that_is_dropped_wakes_nobody(form: Features) {
     on_ring_in(form, || async {
         let mut sleep = Box::pin(E::sleep_until(Instant::now() + Duration::from_secs(3600)));
         begin(sleep.as_mut()).await;
@@ -215,8 +215,8 @@ fn a_runtime_dropped_with_everything_in_flight_leaves_nothing() {
         let hanging = socket.local_addr().unwrap();
         guarded(move || {
             let before = open_files();
-            for form in [ALL, Form::LEAST] {
-                Form::set_override(Some(form));
+            for form in [ALL, Features::LEAST] {
+                Features::set_override(Some(form));
                 drop(E::run(|| all_in_flight(hanging)).unwrap());
                 assert!(timer::next().is_none());
                 assert!(driver::try_with(|_| ()).is_none());
@@ -234,8 +234,8 @@ fn a_panic_with_everything_in_flight_leaves_nothing() {
         let hanging = socket.local_addr().unwrap();
         guarded(move || {
             let before = open_files();
-            for form in [ALL, Form::LEAST] {
-                Form::set_override(Some(form));
+            for form in [ALL, Features::LEAST] {
+                Features::set_override(Some(form));
                 let panicked = std::panic::catch_unwind(|| {
                     E::run(|| async {
                         let peers = all_in_flight(hanging).await;
@@ -319,7 +319,7 @@ fn a_number_that_is_used_again_never_gets_the_bytes_of_the_stream_before() {
                 });
             }
         });
-        for form in [ALL, Form::LEAST] {
+        for form in [ALL, Features::LEAST] {
             let again = on_ring_in(form, move || async move {
                 let (mut numbers, mut again) = (std::collections::HashSet::new(), 0);
                 let mut rest = vec![0; 8 << 20];

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{BOUND, driver, held, in_both_forms, let_go, listener, on_ring_in, pattern};
 use crate::engine::uring::state::connection::{PENDING_MOST, UNREAD_MOST};
-use crate::engine::uring::{Form, UringStream};
+use crate::engine::uring::{Features, UringStream};
 use crate::engine::{Engine, Uring, within};
 
 type E = Uring;
@@ -55,7 +55,7 @@ fn read_all(mut peer: TcpStream) -> thread::JoinHandle<Vec<u8>> {
     })
 }
 
-fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Form) {
+fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Features) {
     on_ring_in(form, || async {
         let socket = listener();
         // A read in flight.
@@ -104,7 +104,7 @@ fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Form) {
     });
 }
 
-fn a_peer_that_ends_its_side_is_still_sent_to(form: Form) {
+fn a_peer_that_ends_its_side_is_still_sent_to(form: Features) {
     on_ring_in(form, || async {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
@@ -123,7 +123,7 @@ fn a_peer_that_ends_its_side_is_still_sent_to(form: Form) {
     });
 }
 
-fn a_side_that_has_ended_still_receives(form: Form) {
+fn a_side_that_has_ended_still_receives(form: Features) {
     on_ring_in(form, || async {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
@@ -145,7 +145,7 @@ fn a_side_that_has_ended_still_receives(form: Form) {
     });
 }
 
-fn a_peer_that_never_reads_stops_the_writer_and_gets_all_when_it_does(form: Form) {
+fn a_peer_that_never_reads_stops_the_writer_and_gets_all_when_it_does(form: Features) {
     on_ring_in(form, move || async move {
         let socket = listener();
         let (mut stream, peer) = pair(&socket).await;
@@ -172,7 +172,7 @@ fn a_peer_that_never_reads_stops_the_writer_and_gets_all_when_it_does(form: Form
     });
 }
 
-fn who_never_reads_stops_the_peer_and_gets_all_when_it_does(form: Form) {
+fn who_never_reads_stops_the_peer_and_gets_all_when_it_does(form: Features) {
     on_ring_in(form, move || async move {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
@@ -202,7 +202,7 @@ fn who_never_reads_stops_the_peer_and_gets_all_when_it_does(form: Form) {
     });
 }
 
-fn single_bytes_are_put_together(form: Form) {
+fn single_bytes_are_put_together(form: Features) {
     on_ring_in(form, || async {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;

@@ -2,29 +2,29 @@
 
 use crate::engine::Uring;
 use crate::engine::tests::{self, every_test};
-use crate::engine::uring::Form;
+use crate::engine::uring::Features;
 
 /// Runs a test with the rings of this thread in a form.
-fn in_form(form: Form, test: impl FnOnce()) {
-    Form::set_override(Some(form));
+fn in_form(form: Features, test: impl FnOnce()) {
+    Features::set_override(Some(form));
     // What is not taken here is no test of it: the form is what was asked for, on a kernel that has all.
-    assert_eq!(Form::best().expect("a ring"), form);
+    assert_eq!(Features::best().expect("a ring"), form);
     test();
-    Form::set_override(None);
+    Features::set_override(None);
 }
 
 /// With all that there is.
-pub(super) const ALL: Form =
-    Form { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
+pub(super) const ALL: Features =
+    Features { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
 
 macro_rules! on_every_form {
     ($($name:ident)*) => {
-        on_every_form! { least: Form::LEAST; $($name)* }
+        on_every_form! { least: Features::LEAST; $($name)* }
         // Deferred work needs the one issuer.
-        on_every_form! { many_issuers: Form { single_issuer: false, defer_taskrun: false, ..ALL }; $($name)* }
-        on_every_form! { work_not_deferred: Form { defer_taskrun: false, ..ALL }; $($name)* }
-        on_every_form! { one_shot_receive: Form { multishot_receive: false, ..ALL }; $($name)* }
-        on_every_form! { no_inline_send: Form { inline_send: false, ..ALL }; $($name)* }
+        on_every_form! { many_issuers: Features { single_issuer: false, defer_taskrun: false, ..ALL }; $($name)* }
+        on_every_form! { work_not_deferred: Features { defer_taskrun: false, ..ALL }; $($name)* }
+        on_every_form! { one_shot_receive: Features { multishot_receive: false, ..ALL }; $($name)* }
+        on_every_form! { no_inline_send: Features { inline_send: false, ..ALL }; $($name)* }
     };
     ($form:ident: $value:expr; $($name:ident)*) => {
         mod $form {

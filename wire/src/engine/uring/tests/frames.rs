@@ -7,7 +7,7 @@ use std::thread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{BOUND, in_both_forms, let_go, listener, on_ring_in, pattern};
-use crate::engine::uring::Form;
+use crate::engine::uring::Features;
 use crate::engine::uring::buffers::LENGTH;
 use crate::engine::uring::state::connection::PENDING_MOST;
 use crate::engine::{Engine, Uring, within};
@@ -33,7 +33,7 @@ fn echo(mut peer: TcpStream, piece: usize) {
 
 /// Echoes `data`, written in the pieces that `cuts` make of it, on a connection of its own for each size of the
 /// answer's pieces.
-fn comes_back(form: Form, data: Vec<Vec<Vec<u8>>>) {
+fn comes_back(form: Features, data: Vec<Vec<Vec<u8>>>) {
     on_ring_in(form, move || async move {
         let socket = listener();
         let address = socket.local_addr().unwrap();
@@ -70,13 +70,13 @@ fn comes_back(form: Form, data: Vec<Vec<Vec<u8>>>) {
     });
 }
 
-fn data_of_every_size_comes_back(form: Form) {
+fn data_of_every_size_comes_back(form: Features) {
     let sizes = [2 << 10, 4 << 10, 16 << 10, 64 << 10, 128 << 10, 1 << 20, 4 << 20, 16 << 20];
     let around = [RECORD, LENGTH, PENDING_MOST, 2 * PENDING_MOST].into_iter().flat_map(|edge| edge - 1..=edge + 1);
     comes_back(form, sizes.into_iter().chain(around).map(|size| vec![pattern(size)]).collect());
 }
 
-fn data_cut_at_every_edge_comes_back(form: Form) {
+fn data_cut_at_every_edge_comes_back(form: Features) {
     let edges = [0, 5, 16 << 10, RECORD, LENGTH, 2 * RECORD, PENDING_MOST, PENDING_MOST + RECORD, 2 * PENDING_MOST];
     let data = pattern(3 * PENDING_MOST);
     let cut = |at: usize| {

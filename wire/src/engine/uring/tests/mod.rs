@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-use super::{Form, Uring, driver};
+use super::{Features, Uring, driver};
 use crate::engine::Engine;
 use crate::engine::tests::held;
 
@@ -61,9 +61,12 @@ fn on_ring<F: Future<Output: Send + 'static>>(main: impl FnOnce() -> F + Send + 
 }
 
 /// [`on_ring`], in a form.
-fn on_ring_in<F: Future<Output: Send + 'static>>(form: Form, main: impl FnOnce() -> F + Send + 'static) -> F::Output {
+fn on_ring_in<F: Future<Output: Send + 'static>>(
+    form: Features,
+    main: impl FnOnce() -> F + Send + 'static,
+) -> F::Output {
     guarded(move || {
-        Form::set_override(Some(form));
+        Features::set_override(Some(form));
         Uring::run(main).expect("a ring")
     })
 }
@@ -73,7 +76,7 @@ macro_rules! in_both_forms {
     ($($name:ident)*) => {$(
         mod $name {
             #[test] fn best() { super::$name($crate::engine::uring::tests::forms::ALL); }
-            #[test] fn least() { super::$name($crate::engine::uring::Form::LEAST); }
+            #[test] fn least() { super::$name($crate::engine::uring::Features::LEAST); }
         }
     )*};
 }

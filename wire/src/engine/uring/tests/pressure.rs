@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::forms::ALL;
 use super::{BOUND, alone, driver, guarded, in_both_forms, let_go, listener, on_ring, on_ring_in, pattern};
-use crate::engine::uring::{Form, UringStream, buffers, ring};
+use crate::engine::uring::{Features, UringStream, buffers, ring};
 use crate::engine::{Engine, Uring, within};
 
 type E = Uring;
@@ -33,7 +33,7 @@ async fn pairs(socket: &TcpListener, count: usize) -> Vec<(UringStream, TcpStrea
 
 /// More connections than there are buffers, at first and at most, and each has something to be received at once. How
 /// many are in use in the end.
-fn buffers_run_out(form: Form, first: u16, most: u16) -> u64 {
+fn buffers_run_out(form: Features, first: u16, most: u16) -> u64 {
     const STREAMS: usize = 100;
     let main = || async move {
         let (pairs, mut peers): (Vec<_>, Vec<_>) = pairs(&listener(), STREAMS).await.into_iter().unzip();
@@ -66,7 +66,7 @@ fn buffers_run_out(form: Form, first: u16, most: u16) -> u64 {
         driver::with(|driver| (driver.totals(), driver.buffers_out()))
     };
     let (totals, out) = guarded(move || {
-        Form::set_override(Some(form));
+        Features::set_override(Some(form));
         buffers::set_counts(first, most);
         E::run(main).unwrap()
     });
@@ -78,7 +78,7 @@ fn buffers_run_out(form: Form, first: u16, most: u16) -> u64 {
 #[test]
 fn streams_lose_nothing_when_buffers_run_out() {
     alone!(streams_lose_nothing_when_buffers_run_out, || {
-        for form in [ALL, Form { defer_taskrun: false, ..ALL }] {
+        for form in [ALL, Features { defer_taskrun: false, ..ALL }] {
             assert_eq!(buffers_run_out(form, 4, 4), 4);
             let grown = buffers_run_out(form, 2, 512);
             assert!(grown > 2 && grown <= 256, "{grown} buffers are in use");
@@ -86,7 +86,7 @@ fn streams_lose_nothing_when_buffers_run_out() {
     });
 }
 
-fn what_is_written_between_two_turns_is_one_send(form: Form) {
+fn what_is_written_between_two_turns_is_one_send(form: Features) {
     on_ring_in(form, || async {
         let (mut stream, mut peer) = pairs(&listener(), 1).await.pop().unwrap();
         let submitted = || driver::with(|driver| driver.totals().submissions);
@@ -108,7 +108,7 @@ fn what_is_written_between_two_turns_is_one_send(form: Form) {
     });
 }
 
-fn many_bytes_are_sent_from_where_they_are_unless_others_go_before_them(form: Form) {
+fn many_bytes_are_sent_from_where_they_are_unless_others_go_before_them(form: Features) {
     on_ring_in(form, || async {
         let (mut stream, mut peer) = pairs(&listener(), 1).await.pop().unwrap();
         let direct = || driver::with(|driver| driver.totals().direct_sends);
@@ -134,11 +134,11 @@ in_both_forms! {
 }
 
 /// Tasks that send to each other more than sockets hold, over a ring of this size; how often completions did not fit.
-fn echoes_on_a_small_ring(form: Form, submissions: u32, completions: u32) -> u64 {
+fn echoes_on_a_small_ring(form: Features, submissions: u32, completions: u32) -> u64 {
     const STREAMS: usize = 60;
     const LENGTH: usize = 300_000;
     guarded(move || {
-        Form::set_override(Some(form));
+        Features::set_override(Some(form));
         ring::set_sizes(submissions, completions);
         let main = async || {
             let socket = listener();
@@ -195,14 +195,14 @@ fn echoes_on_a_small_ring(form: Form, submissions: u32, completions: u32) -> u64
 fn nothing_is_lost_when_completions_do_not_fit() {
     let overflows = echoes_on_a_small_ring(ALL, 8, 16);
     assert!(overflows > 0, "they did fit");
-    assert!(echoes_on_a_small_ring(Form { defer_taskrun: false, ..ALL }, 8, 16) > 0, "they did fit");
-    assert!(echoes_on_a_small_ring(Form::LEAST, 8, 16) > 0, "they did fit");
+    assert!(echoes_on_a_small_ring(Features { defer_taskrun: false, ..ALL }, 8, 16) > 0, "they did fit");
+    assert!(echoes_on_a_small_ring(Features::LEAST, 8, 16) > 0, "they did fit");
 }
 
 #[test]
 fn nothing_is_lost_when_submissions_do_not_fit() {
     echoes_on_a_small_ring(ALL, 2, 4096);
-    echoes_on_a_small_ring(Form::LEAST, 2, 4096);
+    echoes_on_a_small_ring(Features::LEAST, 2, 4096);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn signals_that_come_while_the_ring_waits_lose_nothing() {
         action.sa_sigaction = nothing as *const () as usize;
         assert_eq!(libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()), 0);
     }
-    for form in [ALL, Form::LEAST] {
+    for form in [ALL, Features::LEAST] {
         let done = Arc::new(AtomicBool::new(false));
         let (its, (tell, told)) = (Arc::clone(&done), std::sync::mpsc::channel());
         let signalling = thread::spawn(move || {

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use self::script::{Break, Micros, Script, Side, Stray, Then, script};
 use super::forms::ALL;
 use super::{BOUND, alone, driver, full_listener, guarded, let_go, listener, open_files, pattern};
-use crate::engine::uring::{Form, UringListener, UringStream, buffers, ring};
+use crate::engine::uring::{Features, UringListener, UringStream, buffers, ring};
 use crate::engine::{Engine, Uring, timer, within};
 
 type E = Uring;
@@ -297,9 +297,9 @@ fn refusing() -> TcpListener {
 
 /// Plays a script in a form, from the start of an engine to its end. How often completions were put into another order,
 /// and how many came late.
-fn run(form: Form, script: Script, full: SocketAddr, refusing: SocketAddr) -> (u64, u64) {
+fn run(form: Features, script: Script, full: SocketAddr, refusing: SocketAddr) -> (u64, u64) {
     guarded(move || {
-        Form::set_override(Some(form));
+        Features::set_override(Some(form));
         buffers::set_counts(script.buffers.0, script.buffers.1);
         ring::set_sizes(script.sizes.0, script.sizes.1);
         driver::set_shuffle(script.seed, script.late);
@@ -341,7 +341,7 @@ fn nothing_is_lost_or_left_in_whatever_order_completions_come() {
             max_shrink_time: SHRINK,
             ..ProptestConfig::with_cases(SCRIPTS)
         };
-        for form in [ALL, Form::LEAST] {
+        for form in [ALL, Features::LEAST] {
             let (moved, late) = (Cell::new(0), Cell::new(0));
             let played = TestRunner::new(config.clone()).run(&script(), |script| {
                 let counts = run(form, script, unanswered, refused);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{driver, in_both_forms, on_ring_in};
-use crate::engine::uring::Form;
+use crate::engine::uring::Features;
 use crate::engine::{Engine, Uring};
 
 type E = Uring;
@@ -12,7 +12,7 @@ fn enters() -> u64 {
     driver::with(|driver| driver.totals().enters)
 }
 
-fn a_deadline_that_is_far_away_is_met_and_costs_a_tick_a_second(form: Form) {
+fn a_deadline_that_is_far_away_is_met_and_costs_a_tick_a_second(form: Features) {
     on_ring_in(form, || async {
         let start = Instant::now();
         let (near, far, farther) =

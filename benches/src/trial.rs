@@ -1,9 +1,9 @@
-//! One leg: one server driven once by `wssbench run`, and what came of it.
+//! One trial: one server driven once by `wssbench run`, and what came of it.
 //!
 //! The server's CPU time is that of its whole process from before the generator starts until after it has ended, over
-//! every message of the leg, warm-up included. It therefore holds the opening and closing of the connections (twice:
+//! every message of the trial, warm-up included. It therefore holds the opening and closing of the connections (twice:
 //! the warm-up opens them once), the same number for every server: the ratios are drawn a little towards 1 by it, the
-//! more the fewer messages a leg has. [`Figures::handshakes`] says how many there were.
+//! more the fewer messages a trial has. [`Figures::handshakes`] says how many there were.
 
 use std::io::Read;
 use std::path::Path;
@@ -25,17 +25,17 @@ pub const SERVER_CPU: &str = "0";
 pub const CLIENT_CPU: &str = "1";
 /// The generator's engine, whatever that of the server: the one that needs the least CPU.
 pub const CLIENT_ENGINE: EngineKind = EngineKind::Uring;
-/// What a leg may take beyond its warm-up and duration: opening, closing, and the generator's own deadlines of 10 s.
+/// What a trial may take beyond its warm-up and duration: opening, closing, and the generator's own deadlines of 10 s.
 const SLACK: Duration = Duration::from_secs(60);
 /// How long a server may take to have closed what the generator has seen the end of.
 const SETTLE: Duration = Duration::from_millis(50);
 /// `wssbench run`: it ran, but its result is not valid.
 const EXIT_INVALID: i32 = 3;
 
-/// What all legs have in common.
+/// What all trials have in common.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LegOptions {
-    /// How long a leg measures.
+    /// How long a trial measures.
     pub duration: HumanDuration,
     /// How long it warms up before.
     pub warmup: HumanDuration,
@@ -63,9 +63,9 @@ impl LegOptions {
     }
 }
 
-/// One leg as it is kept: valid, not valid (with figures and reasons), or failed (with a reason alone).
+/// One trial as it is kept: valid, not valid (with figures and reasons), or failed (with a reason alone).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Leg {
+pub struct Trial {
     /// Round, from 0.
     pub round: usize,
     /// Which load, by its name.
@@ -80,12 +80,12 @@ pub struct Leg {
     pub figures: Option<Figures>,
 }
 
-/// What a leg found.
+/// What a trial found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Echoes a second in the measured phase.
     pub messages_per_s: f64,
-    /// CPU time of the server's process a message, µs, over the whole leg: see the module.
+    /// CPU time of the server's process a message, µs, over the whole trial: see the module.
     pub server_cpu_us: f64,
     /// CPU time of the generator's worker a message of the measured phase, µs.
     pub client_cpu_us: f64,
@@ -102,22 +102,22 @@ pub struct Figures {
     pub warmup_received: u64,
     /// Connections opened, warm-up included.
     pub handshakes: u64,
-    /// CPU time of the server's process in the leg, nanoseconds.
+    /// CPU time of the server's process in the trial, nanoseconds.
     pub server_cpu_ns: u64,
-    /// Threads of the server that ended during the leg, whose time is in part missing above: 0.
+    /// Threads of the server that ended during the trial, whose time is in part missing above: 0.
     pub server_threads_ended: usize,
     /// Share of the CPU time that the hypervisor kept for others, percent.
     pub steal_percent: f64,
 }
 
-/// Where and with what the legs were measured, as the generator tells it.
+/// Where and with what the trials were measured, as the generator tells it.
 pub type Setting = (Environment, Tool);
 
 /// Drives `server` once. `folder` has its CA as the file `ca`, and gets the generator's result.
 ///
 /// # Errors
-/// If the server has ended, or the generator cannot be started: then no further leg makes sense. A generator that
-/// fails is a leg that failed.
+/// If the server has ended, or the generator cannot be started: then no further trial makes sense. A generator that
+/// fails is a trial that failed.
 pub fn drive(
     generator: &Path,
     folder: &Path,
@@ -126,11 +126,11 @@ pub fn drive(
     load: &Load,
     options: &LegOptions,
 ) -> anyhow::Result<Driven> {
-    let out = folder.join("leg.json");
-    // Of an earlier leg: it must not be read again if this one writes none.
+    let out = folder.join("trial.json");
+    // Of an earlier trial: it must not be read again if this one writes none.
     let _ = std::fs::remove_file(&out);
     let before = server.threads()?;
-    let arguments = options.command_line(&server.ready.url, ca, load, "leg.json");
+    let arguments = options.command_line(&server.ready.url, ca, load, "trial.json");
     let bound = options.warmup.0 + options.duration.0 + SLACK;
     if let Err(error) = run_generator(generator, folder, &arguments, bound)? {
         return Ok(Driven { reasons: vec![error], figures: None, setting: None });
@@ -256,11 +256,11 @@ mod tests {
 
     #[test]
     fn the_generator_is_asked_for_one_thread_on_a_cpu_of_its_own() {
-        let line = options().command_line("URL", "ca.pem", &crate::comparison::loads()[2], "leg.json").join(" ");
+        let line = options().command_line("URL", "ca.pem", &crate::comparison::loads()[2], "trial.json").join(" ");
         assert_eq!(
             line,
             "run URL --json --ca ca.pem --client-cpus 1 --threads 1 --client-engine uring --connections 200 --size 64B \
-             --connect-rate max --rate 20000/s --duration 3s --warmup 1s --out leg.json"
+             --connect-rate max --rate 20000/s --duration 3s --warmup 1s --out trial.json"
         );
     }
 
