@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::statistics::MIN_PAIRS;
 use crate::sweep_result::{Metric, WorkloadResult, WorkloadSpec, metric_of};
+use wss_model::Reason;
 use wss_model::run_result::{Environment, Negotiated, Tool};
 use wss_model::store::{self, StoreError};
 use wss_model::units::HumanDuration;
@@ -71,7 +72,7 @@ pub struct Comparison {
     /// Whether all of it was run and what follows can be trusted.
     pub valid: bool,
     /// Why not: sentences.
-    pub invalid_because: Vec<String>,
+    pub invalid_because: Vec<Reason>,
     /// Cut short by a signal: what had been measured until then.
     pub interrupted: bool,
 }
@@ -152,7 +153,7 @@ pub struct Block {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
     /// Whose.
-    pub side: ArmLabel,
+    pub arm: ArmLabel,
     /// Index of the program in [`Arm::programs`].
     pub program: usize,
     /// Id of the run, if it existed before.
@@ -172,9 +173,9 @@ impl Comparison {
         for (block, reason) in self.blocks.iter_mut().zip(dropped) {
             block.dropped = reason;
         }
-        for side in [ArmLabel::A, ArmLabel::B] {
-            let negotiated = analysis::negotiated(&self.blocks, side);
-            self.arm_mut(side).negotiated = negotiated;
+        for arm in [ArmLabel::A, ArmLabel::B] {
+            let negotiated = analysis::negotiated(&self.blocks, arm);
+            self.arm_mut(arm).negotiated = negotiated;
         }
         self.analysis = Analysis::of(self);
         self.invalid_because = analysis::reasons(self);
@@ -182,16 +183,16 @@ impl Comparison {
     }
 
     /// One of the two.
-    pub fn arm(&self, side: ArmLabel) -> &Arm {
-        match side {
+    pub fn arm(&self, arm: ArmLabel) -> &Arm {
+        match arm {
             ArmLabel::A => &self.a,
             ArmLabel::B => &self.b,
         }
     }
 
     /// One of the two.
-    pub fn arm_mut(&mut self, side: ArmLabel) -> &mut Arm {
-        match side {
+    pub fn arm_mut(&mut self, arm: ArmLabel) -> &mut Arm {
+        match arm {
             ArmLabel::A => &mut self.a,
             ArmLabel::B => &mut self.b,
         }
@@ -204,18 +205,18 @@ impl Comparison {
 
     /// The logarithm of B ÷ A in each block that has both: of the geometric means of either's trials.
     pub fn log_ratios(&self, metric: Metric) -> Vec<f64> {
-        self.used_blocks().filter_map(|block| block.contrast(metric, |trial, _| trial.side == ArmLabel::B)).collect()
+        self.used_blocks().filter_map(|block| block.contrast(metric, |trial, _| trial.arm == ArmLabel::B)).collect()
     }
 
     /// What is 0 but for noise. In each block: one trial of A and one of B against the other two. Of results that existed,
-    /// one of each a block: a result of one side against the next one of the same side, in half as many pairs. It has as
+    /// one of each a block: a result of one arm against the next one of the same arm, in half as many pairs. It has as
     /// many trials above and below the line as [`Self::log_ratios`], and so the same noise.
     pub fn log_floor(&self, metric: Metric) -> Vec<f64> {
         if self.kind == Kind::Files {
             let blocks: Vec<&Block> = self.used_blocks().collect();
-            let of = |block: &Block, side: ArmLabel| block.trials.iter().find(|trial| trial.side == side)?.log(metric);
+            let of = |block: &Block, arm: ArmLabel| block.trials.iter().find(|trial| trial.arm == arm)?.log(metric);
             let pairs = blocks.chunks_exact(2).zip([ArmLabel::A, ArmLabel::B].into_iter().cycle());
-            return pairs.filter_map(|(pair, side)| Some(of(pair[0], side)? - of(pair[1], side)?)).collect();
+            return pairs.filter_map(|(pair, arm)| Some(of(pair[0], arm)? - of(pair[1], arm)?)).collect();
         }
         let floor = |block: &Block| {
             if block.trials.len() != 4 {

@@ -1,6 +1,6 @@
 //! A verdict on comparisons by a policy ([`Policy`], a `perf.toml`): pass, regression, or inconclusive.
 //!
-//! A figure is a regression if its whole interval lies beyond the threshold on the wrong side, and passes if its whole
+//! A figure is a regression if its whole interval lies beyond the threshold on the wrong arm, and passes if its whole
 //! interval lies within; else nobody knows yet. That all of them pass needs no allowance for their number; that one of
 //! them fails does, and so a regression also has to stand Holm's test over all that are gated.
 
@@ -8,6 +8,8 @@ mod policy;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use wss_model::Reason;
 
 use crate::comparison::{Comparison, Difference};
 use crate::statistics::{CONFIDENCE, Interval, Ratio, holm, p_value};
@@ -57,7 +59,7 @@ pub struct Reasons {
     /// Which.
     pub scenario: String,
     /// Sentences.
-    pub because: Vec<String>,
+    pub because: Vec<Reason>,
 }
 
 /// Why a scenario is not comparable.

@@ -133,7 +133,7 @@ impl Entry {
             return Err(Unfit::Copy { id });
         }
         if !comparison.valid {
-            let because = comparison.invalid_because.first().map_or("it does not say why", String::as_str);
+            let because = comparison.invalid_because.first().map_or("no reason given", |reason| &reason.text);
             return Err(Unfit::NotValid { id, because: because.to_owned() });
         }
         if let Some(difference) = comparison.differences.first() {

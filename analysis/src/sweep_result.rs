@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::validity::is_only_disturbed;
+use wss_model::Reason;
 use wss_model::config::RunConfig;
 use wss_model::run_result::{Environment, NegotiatedCount, RunResult, Tool};
 use wss_model::store::{self, StoreError};
@@ -62,7 +63,7 @@ pub struct SweepResult {
     /// Whether all of it was run and every trial is valid.
     pub valid: bool,
     /// Why not: sentences.
-    pub invalid_because: Vec<String>,
+    pub invalid_because: Vec<Reason>,
     /// Cut short by a signal: what had been measured until then.
     pub interrupted: bool,
 }
@@ -134,7 +135,7 @@ pub struct WorkloadResult {
     /// Whether its figures count.
     pub valid: bool,
     /// Why not: what its result says, or why there is none.
-    pub invalid_because: Vec<String>,
+    pub invalid_because: Vec<Reason>,
     /// Whether there is no result at all.
     pub failed: bool,
     /// Whether the machine is the only reason: steal time, or a generator that was late.
@@ -192,7 +193,7 @@ impl Trial {
     /// Why it is not valid, if it is not: the first reason.
     pub fn first_reason(&self) -> Option<String> {
         let workload = self.workloads.iter().find(|workload| !workload.valid)?;
-        let reason = workload.invalid_because.first().map_or("it does not say why", String::as_str);
+        let reason = workload.invalid_because.first().map_or("no reason given", |reason| &reason.text);
         Some(format!("{}: {reason}", workload.kind))
     }
 }

@@ -13,6 +13,13 @@ use wss_model::run_result::{ErrorCount, Negotiated, NegotiatedCount, RunResult};
 use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
 use wss_model::text::quantity::{count, distinguishable, percent_to, rate_to, time, time_to, total};
 use wss_model::units::Rate;
+use wss_model::{Reason, ReasonCode};
+
+/// A [`Reason`] with a formatted text.
+macro_rules! reason {
+    ($code:ident, $($text:tt)*) => { Reason::new(ReasonCode::$code, format!($($text)*)) };
+}
+pub(crate) use reason;
 
 /// CPU utilisation of the generator's threads, 0 to 1, above which an open loop is no longer trusted: with less to
 /// spare, waiting for the generator's own CPU is part of every latency.
@@ -41,25 +48,25 @@ pub const MAX_STEAL_PERCENT: f64 = 5.0;
 /// Kinds of errors, and sorts of handshakes, that one sentence names.
 const NAMED_IN_A_SENTENCE: usize = 3;
 
-/// Why the figures of `result` cannot be trusted: the sentences of `invalid_because`, the gravest first, each with
+/// Why the figures of `result` cannot be trusted: the reasons of `invalid_because`, the gravest first, each with
 /// its figures; empty if they can be. `valid` and `invalid_because` of `result` itself are not looked at.
-pub fn judge(result: &RunResult) -> Vec<String> {
+pub fn judge(result: &RunResult) -> Vec<Reason> {
     let phases = phases(result);
-    let mut sentences = Vec::new();
-    sentences.extend(interrupted(result));
-    sentences.extend(phases.iter().filter_map(Phase::nothing_completed));
+    let mut reasons = Vec::new();
+    reasons.extend(interrupted(result));
+    reasons.extend(phases.iter().filter_map(Phase::nothing_completed));
     if result.config.mode == Mode::Echo && result.echo.is_none() {
-        sentences.push("not one echo was completed: the phase did not begin".to_owned());
+        reasons.push(Reason::new(ReasonCode::NothingCompleted, "no echo was completed: the phase did not begin"));
     }
-    sentences.extend(errors(&result.errors, ""));
-    sentences.extend(errors(&result.warmup.errors, " in the warm-up"));
-    sentences.extend(phases.iter().filter_map(Phase::generator_cpu));
-    sentences.extend(phases.iter().filter_map(Phase::lateness));
-    sentences.extend(phases.iter().filter_map(Phase::achieved));
-    sentences.extend(out_of_range(result));
-    sentences.extend(negotiated(result));
-    sentences.extend(steal(result));
-    sentences
+    reasons.extend(errors(ReasonCode::Errors, &result.errors, ""));
+    reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up"));
+    reasons.extend(phases.iter().filter_map(Phase::generator_cpu));
+    reasons.extend(phases.iter().filter_map(Phase::lateness));
+    reasons.extend(phases.iter().filter_map(Phase::achieved));
+    reasons.extend(out_of_range(result));
+    reasons.extend(negotiated(result));
+    reasons.extend(steal(result));
+    reasons
 }
 
 /// Whether nothing but the machine makes `result` doubtful: others had its CPU, or the generator was late.
@@ -137,23 +144,26 @@ impl Phase<'_> {
         }
     }
 
-    fn nothing_completed(&self) -> Option<String> {
-        (self.completed == 0)
-            .then(|| format!("not one {} was completed, of {} planned", self.noun, count(self.planned)))
+    fn nothing_completed(&self) -> Option<Reason> {
+        (self.completed == 0).then(|| {
+            let text = format!("no {} was completed, of {} planned", self.noun, count(self.planned));
+            Reason::new(ReasonCode::NothingCompleted, text)
+        })
     }
 
-    fn generator_cpu(&self) -> Option<String> {
+    fn generator_cpu(&self) -> Option<Reason> {
         self.asked_per_s()?;
         let used = self.generator_cpu.filter(|&used| used > MAX_GENERATOR_CPU)?;
         let (used, limit) = distinguishable(used * 100.0, MAX_GENERATOR_CPU * 100.0, percent_to);
         let plural = self.plural;
-        Some(format!(
+        Some(reason!(
+            GeneratorCpu,
             "{plural}: the generator used {used} of its CPU (limit {limit}): it, not the server, set the pace"
         ))
     }
 
     /// Lateness is judged by its 99th percentile, or by its maximum where there are too few samples for that.
-    fn lateness(&self) -> Option<String> {
+    fn lateness(&self) -> Option<Reason> {
         self.asked_per_s()?;
         let lateness = self.lateness;
         // With too few samples for a p99 the highest percentile that can be told: one sample is not the generator.
@@ -165,7 +175,8 @@ impl Phase<'_> {
             return None;
         }
         let (late, limit) = distinguishable(late_ns as f64, limit_ns, time_to);
-        Some(format!(
+        Some(reason!(
+            GeneratorLate,
             "{}: the generator was late by {late} ({name}; limit {limit}, where the median {} is {}): \
              part of the latencies is its own",
             self.plural,
@@ -175,7 +186,7 @@ impl Phase<'_> {
     }
 
     /// By number and by rate: a run that stalls at its end keeps its rate a second, and one that drags keeps its number.
-    fn achieved(&self) -> Option<String> {
+    fn achieved(&self) -> Option<Reason> {
         let asked_per_s = self.asked_per_s()?;
         // That nothing was completed is a sentence of its own.
         if self.completed == 0 || self.planned == 0 {
@@ -197,24 +208,25 @@ impl Phase<'_> {
             let (achieved, asked) = distinguishable(self.rate_per_s, asked_per_s, rate_to);
             short.push(format!("only {achieved}/s of {asked}/s were achieved ({of_rate}, limit {limit})"));
         }
-        (!short.is_empty()).then(|| format!("{}: {}", self.plural, short.join(", and ")))
+        (!short.is_empty()).then(|| reason!(RateNotAchieved, "{}: {}", self.plural, short.join(", and ")))
     }
 }
 
-fn interrupted(result: &RunResult) -> Option<String> {
+fn interrupted(result: &RunResult) -> Option<Reason> {
     result.interrupted.then(|| match result.series.last() {
         Some(point) => {
-            format!(
+            reason!(
+                Interrupted,
                 "it was interrupted after {} of the {} phase: partial",
                 time(point.second * 1e9),
                 one_line(&point.phase)
             )
         }
-        None => "it was interrupted after less than a second: partial".to_owned(),
+        None => reason!(Interrupted, "it was interrupted after less than a second: partial"),
     })
 }
 
-fn errors(errors: &[ErrorCount], of: &str) -> Option<String> {
+fn errors(code: ReasonCode, errors: &[ErrorCount], of: &str) -> Option<Reason> {
     let mut kinds: Vec<_> = errors.iter().filter(|error| error.count > 0).collect();
     kinds.sort_by_key(|error| std::cmp::Reverse(error.count));
     let all = total(kinds.iter().map(|error| error.count));
@@ -225,18 +237,22 @@ fn errors(errors: &[ErrorCount], of: &str) -> Option<String> {
         .collect();
     let others = total(kinds.iter().skip(NAMED_IN_A_SENTENCE).map(|error| error.count));
     let others = if others > 0 { format!(", {} of other kinds", count(others)) } else { String::new() };
-    (all > 0).then(|| format!("{}{of} (limit 0): {}{others}", pluralize(all, "error"), named.join(", ")))
+    (all > 0).then(|| {
+        let text = format!("{}{of} (limit 0): {}{others}", pluralize(all, "error"), named.join(", "));
+        Reason::new(code, text)
+    })
 }
 
 /// A sample beyond the histogram's end is in no percentile: all of them are then lower than what was measured.
-fn out_of_range(result: &RunResult) -> Option<String> {
+fn out_of_range(result: &RunResult) -> Option<Reason> {
     let beyond: Vec<String> = named_latency::measured(result)
         .into_iter()
         .filter(|(_, latency)| latency.out_of_range > 0)
         .map(|(path, latency)| format!("{} of {path}", count(latency.out_of_range)))
         .collect();
     (!beyond.is_empty()).then(|| {
-        format!(
+        reason!(
+            OutOfRange,
             "samples over {} (limit 0) are in no percentile, which makes all of them too low: {}",
             time(HIGHEST_NS as f64),
             beyond.join(", ")
@@ -245,7 +261,7 @@ fn out_of_range(result: &RunResult) -> Option<String> {
 }
 
 /// Both ends have to have made the same handshakes, and equally many of each sort.
-fn negotiated(result: &RunResult) -> Option<String> {
+fn negotiated(result: &RunResult) -> Option<Reason> {
     let mut sorts: BTreeMap<&Negotiated, (u64, u64)> = BTreeMap::new();
     for NegotiatedCount { negotiated, count } in &result.negotiated {
         let client = &mut sorts.entry(negotiated).or_default().0;
@@ -265,14 +281,15 @@ fn negotiated(result: &RunResult) -> Option<String> {
     let more = differing.len().saturating_sub(NAMED_IN_A_SENTENCE);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let named = &differing[..differing.len().min(NAMED_IN_A_SENTENCE)];
-    (!differing.is_empty()).then(|| format!("the two ends counted different handshakes: {}{more}", named.join("; ")))
+    (!differing.is_empty())
+        .then(|| reason!(EndsDisagree, "the two ends counted different handshakes: {}{more}", named.join("; ")))
 }
 
-fn steal(result: &RunResult) -> Option<String> {
+fn steal(result: &RunResult) -> Option<Reason> {
     let steal = result.environment.steal_percent;
     let (told, limit) = distinguishable(steal, MAX_STEAL_PERCENT, percent_to);
     (steal > MAX_STEAL_PERCENT)
-        .then(|| format!("the hypervisor kept {told} of the CPU time for others (limit {limit}): measure again"))
+        .then(|| reason!(Steal, "the hypervisor kept {told} of the CPU time for others (limit {limit}): measure again"))
 }
 
 #[cfg(any(test, feature = "fixtures"))]

@@ -144,7 +144,7 @@ impl Programs {
             command.arg("--server-threads=1");
         })?;
         let done = done(&result);
-        let io = result.echo.map_or(result.handshake.io, |echo| echo.io);
+        let io = result.echo.map_or(result.handshake.rings, |echo| echo.rings);
         let (client, server) = io.client.zip(io.server).context("the rings of this engine are not counted")?;
         Ok(Trial { done, server: server.totals, client: client.totals })
     }

@@ -23,9 +23,9 @@ fn ab(arguments: &[&str]) -> (Ended, Comparison) {
     (ended, comparison)
 }
 
-/// What a handshake cost in each trial of one side, dropped blocks included.
-fn handshake_us(comparison: &Comparison, side: ArmLabel) -> Vec<f64> {
-    let trials = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.side == side);
+/// What a handshake cost in each trial of one arm, dropped blocks included.
+fn handshake_us(comparison: &Comparison, arm: ArmLabel) -> Vec<f64> {
+    let trials = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.arm == arm);
     let metric = Metric::ServerCpuHandshakeUs;
     trials.filter_map(|trial| trial.workloads[0].metrics.get(&metric).copied().flatten()).collect()
 }
@@ -60,8 +60,8 @@ fn two_configurations_have_four_trials_a_block_and_the_file_holds_what_was_print
         assert!(block.is_whole() && block.disturbance.is_some());
         assert!(block.trials.iter().all(|trial| trial.control_ns.is_some_and(|ns| ns > 0.0)));
     }
-    for (side, group) in [(ArmLabel::A, "X25519"), (ArmLabel::B, "secp256r1")] {
-        let arm = comparison.arm(side);
+    for (arm, group) in [(ArmLabel::A, "X25519"), (ArmLabel::B, "secp256r1")] {
+        let arm = comparison.arm(arm);
         assert_eq!((arm.negotiated.len(), arm.negotiated[0].group.as_str()), (1, group));
         assert!(arm.negotiated[0].suite.contains("CHACHA20") && arm.programs[0].tool.is_some());
     }
@@ -78,7 +78,7 @@ fn a_program_is_compared_with_its_copy_and_several_take_turns() {
     assert_eq!(comparison.kind, Kind::Aa);
     assert!(comparison.b.label.ends_with("a copy") && comparison.a.label == "debug/wssbench", "{comparison:?}");
     let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll"]);
-    let of_a = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.side == ArmLabel::A);
+    let of_a = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.arm == ArmLabel::A);
     assert_eq!(of_a.map(|trial| trial.program).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
@@ -116,7 +116,7 @@ fn interrupt_in_the_second_block(more: &[&str]) {
     assert_eq!(ended.code(), Some(3), "{ended}");
     let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
     assert!(comparison.interrupted && comparison.blocks[0].is_whole());
-    assert!(comparison.invalid_because[0].contains("interrupted after"), "{:?}", comparison.invalid_because);
+    assert!(comparison.invalid_because[0].text.contains("interrupted after"), "{:?}", comparison.invalid_because);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_planned_rate_is_that_of_the_own_turns() {
     for workload in comparison.blocks[0].trials.iter().flat_map(|trial| &trial.workloads) {
         // Late the generator may be on this machine, but it sends what was planned, in the time that it was planned for.
         assert!(workload.valid || workload.disturbed, "{workload:?}");
-        assert!(!workload.invalid_because.iter().any(|reason| reason.contains("were achieved")), "{workload:?}");
+        assert!(!workload.invalid_because.iter().any(|reason| reason.text.contains("were achieved")), "{workload:?}");
     }
 }
 
@@ -179,7 +179,7 @@ fn what_cannot_be_compared_is_refused_in_one_sentence() {
     assert!(
         refusal(&["--a=--engine epoll", "--b=--engine uring", "--until-width=2%", "--blocks=3"]).contains("at least 6")
     );
-    // What the runs themselves refuse is told with the side that it was said to, and at once.
+    // What the runs themselves refuse is told with the arm that it was said to, and at once.
     let sentence = refusal(&["--a=--engine epoll", "--b=--engine warp", "--trial=200ms"]);
     assert!(sentence.contains("B (--engine warp)") && sentence.contains("does not run"), "{sentence}");
     let sentence = refusal(&["--a=/bin/true", "--b=/bin/false", "--trial=200ms"]);
@@ -297,7 +297,7 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
             trial.control_ns = None;
             for workload in &mut trial.workloads {
                 (workload.valid, workload.disturbed) = (true, false);
-                let cost = if trial.side == ArmLabel::B { factor } else { 1.0 };
+                let cost = if trial.arm == ArmLabel::B { factor } else { 1.0 };
                 workload
                     .metrics
                     .values_mut()

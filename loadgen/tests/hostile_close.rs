@@ -21,7 +21,7 @@ fn fails_to_close(url: &str, extra: &[&str], kind: &str, says: &str) {
         assert_adds_up(&result);
         assert_eq!(errors(&result), [("close", kind, 2)], "{engine}: {:?}", result.errors);
         assert!(result.errors[0].example.contains(says), "`{says}` is not in: {}", result.errors[0].example);
-        assert!(result.invalid_because.iter().any(|why| why.contains("2 errors")), "{:?}", result.invalid_because);
+        assert!(result.invalid_because.iter().any(|why| why.text.contains("2 errors")), "{:?}", result.invalid_because);
         let echo = result.echo.unwrap();
         assert_eq!((echo.planned, echo.received), (60, 60));
     }

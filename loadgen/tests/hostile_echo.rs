@@ -38,14 +38,17 @@ fn meet(url: &str, extra: &[&str], check: impl Fn(&RunResult)) {
 /// That every connection failed in this way and the rest of its messages is told as lost; the sentence has `says`.
 fn fails(url: &str, extra: &[&str], phase: &str, kind: &str, says: &str) {
     meet(url, extra, |result| {
-        let failed =
-            result.errors.iter().find(|error| error.kind == kind).unwrap_or_else(|| panic!("{:?}", result.errors));
-        assert_eq!((failed.phase.as_str(), failed.count), (phase, CONNECTIONS), "{failed:?}");
+        let failed = result
+            .errors
+            .iter()
+            .find(|error| error.kind.name() == kind)
+            .unwrap_or_else(|| panic!("{:?}", result.errors));
+        assert_eq!((failed.phase.name(), failed.count), (phase, CONNECTIONS), "{failed:?}");
         assert!(failed.example.contains(says), "`{says}` is not in: {}", failed.example);
         let others: Vec<_> = errors(result).into_iter().filter(|error| error.1 != kind).collect();
         assert!(others.iter().all(|error| (error.0, error.1) == ("echo", "connection_lost")), "{others:?}");
         let told: u64 = result.errors.iter().map(|error| error.count).sum();
-        assert!(result.invalid_because.iter().any(|why| why.contains(&format!("{told} errors"))), "{result:?}");
+        assert!(result.invalid_because.iter().any(|why| why.text.contains(&format!("{told} errors"))), "{result:?}");
         if phase == "echo" {
             assert_eq!(result.echo.as_ref().unwrap().planned, 100, "what was due stays planned");
         }

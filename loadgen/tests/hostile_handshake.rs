@@ -215,7 +215,7 @@ fn handshakes_that_fail_beside_others_that_do_not_are_counted_and_make_the_resul
         assert_adds_up(&result);
         assert_eq!((result.handshake.planned, result.handshake.completed), (6, 3));
         assert_eq!(errors(&result), [("upgrade", "status", 3)]);
-        assert!(!result.valid && result.invalid_because.iter().any(|why| why.contains("3 errors")));
+        assert!(!result.valid && result.invalid_because.iter().any(|why| why.text.contains("3 errors")));
         assert!(result.errors[0].example.contains("503 Service Unavailable"));
         assert!(result.echo.unwrap().received > 0, "the others go on");
     }

@@ -76,7 +76,7 @@ fn assert_partial(ended: &Ended) -> wss_model::RunResult {
     let result = ended.result();
     assert_adds_up(&result);
     assert!(result.interrupted && !result.valid);
-    assert!(result.invalid_because[0].contains("interrupted"), "{:?}", result.invalid_because);
+    assert!(result.invalid_because[0].text.contains("interrupted"), "{:?}", result.invalid_because);
     assert!(result.errors.is_empty(), "an interruption is no error: {:?}", result.errors);
     let path = ended.folder.path().join(wss_model::store::default_path(&result.id));
     assert_eq!(wss_model::store::read(&path).unwrap(), result);
@@ -214,7 +214,7 @@ fn a_server_that_dies_in_mid_run_costs_its_side_of_the_result_and_not_the_result
     assert_eq!(ended.code(), Some(3), "{ended}");
     let result = ended.result();
     assert_adds_up(&result);
-    let told = |kind| result.errors.iter().any(|error| (error.phase.as_str(), error.kind.as_str()) == ("server", kind));
+    let told = |kind| result.errors.iter().any(|error| (error.phase.name(), error.kind.name()) == ("server", kind));
     assert!(told("lost") && told("ended"), "{:?}", result.errors);
     let echo = result.echo.as_ref().unwrap();
     assert!(echo.received > 0 && echo.failed > 0 && result.server.is_none(), "{echo:?}");

@@ -72,7 +72,7 @@ fn the_two_ends_may_have_different_engines() {
 fn assert_rings_are_told(result: &RunResult) {
     let counts = |engine: EngineKind| engine == EngineKind::Uring;
     let ends = (counts(result.client.engine), counts(result.server.as_ref().unwrap().engine));
-    let phases = [Some(&result.handshake.io), result.echo.as_ref().map(|echo| &echo.io)];
+    let phases = [Some(&result.handshake.rings), result.echo.as_ref().map(|echo| &echo.rings)];
     for (index, io) in phases.into_iter().flatten().enumerate() {
         assert_eq!((io.client.is_some(), io.server.is_some()), ends, "{io:?}");
         for side in [&io.client, &io.server].into_iter().flatten() {

@@ -105,7 +105,7 @@ impl Scenario {
             assert!(!result.valid, "{ended}");
         }
         if let Some(says) = &self.expect.says {
-            assert!(result.invalid_because.iter().any(|why| why.contains(says)), "{:?}", result.invalid_because);
+            assert!(result.invalid_because.iter().any(|why| why.text.contains(says)), "{:?}", result.invalid_because);
         }
         self.assert_counts(&result);
         self.assert_negotiated(&result);

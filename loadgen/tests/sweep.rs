@@ -34,7 +34,7 @@ fn assert_told(ended: &Ended, sweep: &SweepResult) {
     for workload in sweep.blocks.iter().flat_map(|block| &block.trials).flat_map(|trial| &trial.workloads) {
         assert!(!workload.failed, "{:?}", workload.invalid_because);
         assert!(
-            workload.invalid_because.iter().all(|why| why.contains("hypervisor")),
+            workload.invalid_because.iter().all(|why| why.text.contains("hypervisor")),
             "{:?}",
             workload.invalid_because
         );

@@ -146,7 +146,7 @@ fn a_server_that_resumes_nothing_is_told() {
         let failed = half.handshake.failed;
         assert!(!half.valid && failed > 0 && half.handshake.completed > 0, "{:?}", half.handshake);
         assert_eq!(errors(&half), [("tls", "not_resumed", failed)]);
-        assert!(half.invalid_because[0].contains("tls not_resumed"), "{:?}", half.invalid_because);
+        assert!(half.invalid_because[0].text.contains("tls not_resumed"), "{:?}", half.invalid_because);
         assert_eq!(label(&half).kind, "full");
         assert_eq!(half.resumption.unwrap().achieved_percent, 0.0);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{EngineKind, Mode, RunConfig};
+use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::{Latency, LatencyHistogram};
 use crate::ring_counters::{EndRings, PhaseRings, RingCounters};
 use crate::run_result::{
@@ -47,7 +48,7 @@ fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
         bytes_received_mean: Some(2_207.0),
         client_cpu_ns: Some(742_000.0),
         server_cpu_ns: Some(801_000.0),
-        io: PhaseRings {
+        rings: PhaseRings {
             client: Some(EndRings::of_handshakes(ring(9 * count, 250), count)),
             server: Some(EndRings::of_handshakes(ring(7 * count, 248), count)),
         },
@@ -95,8 +96,8 @@ pub fn negotiated(count: u64) -> NegotiatedCount {
 }
 
 /// An error, `count` times.
-pub fn error(phase: &str, kind: &str, count: u64) -> ErrorCount {
-    ErrorCount { phase: phase.to_owned(), kind: kind.to_owned(), count, example: format!("{kind} in {phase}") }
+pub fn error(phase: ErrorPhase, kind: ErrorKind, count: u64) -> ErrorCount {
+    ErrorCount { phase, kind, count, example: format!("{kind} in {phase}") }
 }
 
 /// The default run: 1,000 connections, 10,000 messages a second for 10 s, everything within every limit.
@@ -114,7 +115,7 @@ pub fn echo_run() -> RunResult {
         client_cpu_ns: Some(18_900.0),
         server_cpu_ns: Some(21_300.0),
         bytes_per_s: 639_961.6,
-        io: PhaseRings {
+        rings: PhaseRings {
             client: Some(EndRings::of_messages(ring(151_000, 231), 100_000)),
             server: Some(EndRings::of_messages(ring(88_000, 212), 100_000)),
         },

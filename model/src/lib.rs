@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod engines_result;
+pub mod failure;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod latency;
@@ -18,9 +19,12 @@ pub mod store;
 pub mod text;
 pub mod trace_result;
 pub mod units;
+pub mod validity;
 
 pub use config::{Arrivals, EngineKind, Layer, Mode, ProviderKind, RunConfig, TlsOptions, TlsVersion, TrustOptions};
+pub use failure::{ErrorKind, ErrorPhase};
 pub use latency::{Latency, LatencyHistogram};
 pub use run_result::RunResult;
 pub use server_stats::ServerStats;
 pub use units::{HumanDuration, Percent, Rate, Size};
+pub use validity::{Reason, ReasonCode};

@@ -44,7 +44,7 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         client_cost: _,
         server_cost: _,
         flights: _,
-        io: _,
+        rings: _,
     } = handshake;
     let mut named = vec![
         (format!("{path}.connect"), connect),
@@ -75,7 +75,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         bytes_per_s: _,
         client_aead_ns: _,
         server_aead_ns: _,
-        io: _,
+        rings: _,
     } = echo;
     vec![
         (format!("{path}.response"), response),

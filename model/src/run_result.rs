@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, RunConfig};
+use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::Latency;
 use crate::ring_counters::PhaseRings;
+use crate::validity::Reason;
 
 /// Schema of [`RunResult`]. The number is the major version: a reader refuses one that it does not know.
 pub const SCHEMA: &str = "wssbench.run/2";
@@ -57,8 +59,8 @@ pub struct RunResult {
     pub errors: Vec<ErrorCount>,
     /// Whether the figures can be trusted.
     pub valid: bool,
-    /// Why not: sentences with their figures.
-    pub invalid_because: Vec<String>,
+    /// Why not.
+    pub invalid_because: Vec<Reason>,
     /// What a reader should know that does not make it invalid.
     pub notes: Vec<String>,
     /// Cut short by a signal: what had been measured until then.
@@ -210,7 +212,7 @@ pub struct HandshakeResult {
     pub flights: Option<Flights>,
     /// What both ends' rings did meanwhile.
     #[serde(default)]
-    pub io: PhaseRings,
+    pub rings: PhaseRings,
 }
 
 /// Where one end's time for a handshake went: means over the completed ones, nanoseconds.
@@ -307,7 +309,7 @@ pub struct EchoResult {
     pub server_aead_ns: Option<f64>,
     /// What both ends' rings did meanwhile.
     #[serde(default)]
-    pub io: PhaseRings,
+    pub rings: PhaseRings,
 }
 
 /// The warm-up, with the same shapes.
@@ -366,10 +368,10 @@ pub struct SeriesPoint {
 /// What went wrong, how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorCount {
-    /// `connect`, `tls`, `upgrade`, `first_echo`, `echo` or `close`.
-    pub phase: String,
-    /// Kind: `refused`, `timeout`, `certificate`, `mismatch`, …
-    pub kind: String,
+    /// Where in the life of a connection.
+    pub phase: ErrorPhase,
+    /// What.
+    pub kind: ErrorKind,
     /// How often.
     pub count: u64,
     /// The first one, in a sentence.

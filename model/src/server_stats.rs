@@ -58,7 +58,7 @@ pub struct ServerStats {
     pub system_ns: u64,
     /// What the workers' rings did; null where the engine does not count it.
     #[serde(default)]
-    pub io: Option<RingCounters>,
+    pub rings: Option<RingCounters>,
 }
 
 /// Time in cryptography by what it was for, and how often the clock was read for it. All zero where nothing is timed.

@@ -325,8 +325,8 @@ mod tests {
         });
         fs::write(&path, old).unwrap();
         let read = read(&path).unwrap();
-        assert_eq!(read.handshake.io, PhaseRings::default());
-        assert_eq!(read.echo.unwrap().io, PhaseRings::default());
+        assert_eq!(read.handshake.rings, PhaseRings::default());
+        assert_eq!(read.echo.unwrap().rings, PhaseRings::default());
         assert_eq!(read.config.engine, EngineKind::TokioUring);
     }
 

@@ -101,7 +101,7 @@ fn dropped(comparison: &Comparison) -> impl Iterator<Item = String> {
     dropped.map(|(number, reason)| format!("block {number}: {reason}"))
 }
 
-/// In which figures a side differs from itself.
+/// In which figures a arm differs from itself.
 fn noisy(comparison: &Comparison) -> Vec<&'static str> {
     let differs = |figure: &&ComparedMetric| {
         figure.role == Role::Primary && figure.floor.as_ref().is_some_and(Ratio::is_difference)
@@ -111,9 +111,9 @@ fn noisy(comparison: &Comparison) -> Vec<&'static str> {
 
 /// What each negotiated, if it did.
 fn negotiated(comparison: &Comparison) -> Vec<String> {
-    let sorts = |side: ArmLabel| {
+    let sorts = |arm: ArmLabel| {
         let sorts: Vec<String> =
-            comparison.arm(side).negotiated.iter().map(wss_model::text::phrases::describe_handshake).collect();
+            comparison.arm(arm).negotiated.iter().map(wss_model::text::phrases::describe_handshake).collect();
         if sorts.is_empty() { "no TLS".to_owned() } else { sorts.join("; ") }
     };
     let (a, b) = (sorts(ArmLabel::A), sorts(ArmLabel::B));
@@ -127,10 +127,10 @@ fn legend(comparison: &Comparison) -> String {
     let turns = comparison.interleave.map_or_else(String::new, |_| format!(" {INTERLEAVED}"));
     let floor = match comparison.kind {
         Kind::Files => {
-            " A/A floor: a result against the next one of the same side, of A and B in turns; ?: fewer than twelve pairs.".to_owned()
+            " A/A floor: a result against the next one of the same arm, of A and B in turns; ?: fewer than twelve pairs.".to_owned()
         }
         Kind::Ab | Kind::Aa => format!(
-            " A/A floor: one trial of each side against the other one of each, which differ by nothing but noise{several}. \
+            " A/A floor: one trial of each arm against the other one of each, which differ by nothing but noise{several}. \
              A block is dropped as a whole, by the machine's disturbance: steal time over {}, stalls on memory over {}, fixed work \
              slower by {}, or a generator that was late by a run's own rule.",
             percent_to(LIMITS.steal_percent, 2),

@@ -17,6 +17,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use wss_analysis::comparison::{self, Comparison};
+use wss_model::Reason;
 use wss_model::latency::HistogramError;
 use wss_model::named_latency;
 use wss_model::run_result::{self, RunResult};
@@ -233,8 +234,8 @@ fn export_comparison(comparison: &Comparison, options: &Options<'_>) -> Result<E
 }
 
 /// That the figures do not count: most formats have no place to say so.
-fn not_valid(kind: &str, valid: bool, because: &[String]) -> Vec<String> {
-    let because = because.first().map_or("it does not say why", String::as_str);
+fn not_valid(kind: &str, valid: bool, because: &[Reason]) -> Vec<String> {
+    let because = because.first().map_or("no reason given", |reason| &reason.text);
     (!valid).then(|| format!("the {kind} is not valid, and the file does not say so: {because}")).into_iter().collect()
 }
 

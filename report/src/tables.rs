@@ -127,7 +127,7 @@ pub(super) fn cost(result: &RunResult) -> Table {
 /// What the rings did in the phase that the run is about, and what a handshake took before it. `None` if no end counts.
 pub(super) fn rings(result: &RunResult) -> Option<Table> {
     let nothing = PhaseRings::default();
-    let (opening, echoing) = (&result.handshake.io, result.echo.as_ref().map_or(&nothing, |echo| &echo.io));
+    let (opening, echoing) = (&result.handshake.rings, result.echo.as_ref().map_or(&nothing, |echo| &echo.rings));
     let about = if result.config.mode == Mode::Echo { echoing } else { opening };
     let ends: [fn(&PhaseRings) -> Option<&EndRings>; 2] = [|io| io.client.as_ref(), |io| io.server.as_ref()];
     let threads = [Some(&result.client), result.server.as_ref()].map(|side| side.map_or(1, |side| side.threads));
@@ -217,7 +217,7 @@ pub(super) fn errors(result: &RunResult) -> Table {
     kinds.sort_by_key(|error| std::cmp::Reverse(error.count));
     let mut table = table(["Error in", "kind", "count", "the first one"]);
     for error in kinds.iter().take(ERROR_ROWS) {
-        let (phase, kind) = (one_line(&error.phase), one_line(&error.kind));
+        let (phase, kind) = (error.phase.name().to_owned(), error.kind.name().to_owned());
         table.add_row([phase, kind, count(error.count), shortened(&error.example)]);
     }
     let more = total(kinds.iter().skip(ERROR_ROWS).map(|error| error.count));

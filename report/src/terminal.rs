@@ -57,7 +57,7 @@ fn verdict(page: &mut Layout, result: &RunResult) {
     }
     page.text("NOT VALID: the figures below do not show what the server can do, because");
     for reason in &result.invalid_because {
-        page.bullet(reason);
+        page.bullet(&reason.text);
     }
     if result.invalid_because.is_empty() {
         page.bullet("(the result does not say why)");

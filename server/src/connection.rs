@@ -95,7 +95,7 @@ async fn open<E: Engine>(
                 Transport::Tls(Box::new(stream.into()))
             }
             Err((error, stream)) => {
-                let outcome = TlsFailure::from(error).kind().to_owned();
+                let outcome = TlsFailure::from(error).kind().to_string();
                 // The alert that says why is flushed before the connection goes.
                 let stream = Some(Prefixed::new(Transport::Plain(stream), Vec::new()));
                 return Err(Refused { phase: Phase::Tls, outcome, stream });
@@ -118,8 +118,8 @@ async fn open<E: Engine>(
         Err(refused) => {
             let outcome = match refused {
                 UpgradeRefused::Refused { status, .. } => status.to_string(),
-                UpgradeRefused::Io(error) => TlsFailure::from(error).kind().to_owned(),
-                other => other.kind().to_owned(),
+                UpgradeRefused::Io(error) => TlsFailure::from(error).kind().to_string(),
+                other => other.kind().to_string(),
             };
             Err(Refused { phase: Phase::Upgrade, outcome, stream: Some(stream) })
         }
@@ -314,8 +314,8 @@ async fn last_words<E: Engine>(
 /// Names a failure that nobody can be told of. A record that was tampered with is no reset: TLS knows better.
 fn failure(error: WebSocketError) -> String {
     match error {
-        WebSocketError::Io(error) => TlsFailure::from(error).kind().to_owned(),
-        other => other.kind().to_owned(),
+        WebSocketError::Io(error) => TlsFailure::from(error).kind().to_string(),
+        other => other.kind().to_string(),
     }
 }
 
@@ -337,7 +337,7 @@ async fn echo_bytes<E: Engine>(mut stream: SharedStream<Stream<E>>, shared: &Rc<
         let length = match read {
             Ok(0) => break COMPLETED.to_owned(),
             Ok(length) => length,
-            Err(error) => break TlsFailure::from(error).kind().to_owned(),
+            Err(error) => break TlsFailure::from(error).kind().to_string(),
         };
         let echoing = async {
             stream.write_all(&buffer[..length]).await?;
@@ -345,7 +345,7 @@ async fn echo_bytes<E: Engine>(mut stream: SharedStream<Stream<E>>, shared: &Rc<
         };
         match within::<E, _>(shared.limits.idle_timeout.0, echoing).await {
             Err(TimedOut) => break PEER_DOES_NOT_READ.to_owned(),
-            Ok(Err(error)) => break TlsFailure::from(error).kind().to_owned(),
+            Ok(Err(error)) => break TlsFailure::from(error).kind().to_string(),
             Ok(Ok(())) => shared.counters.echoed(length),
         }
         idle.reset();

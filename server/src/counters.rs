@@ -81,7 +81,7 @@ impl Counters {
     }
 
     /// All of it, as it stands, beside what the engine of this thread counts.
-    pub(crate) fn snapshot(&self, io: Option<RingCounters>) -> Snapshot {
+    pub(crate) fn snapshot(&self, rings: Option<RingCounters>) -> Snapshot {
         Snapshot {
             open: self.open.get(),
             messages: self.messages.get(),
@@ -91,7 +91,7 @@ impl Counters {
             busy: self.busy.borrow().clone(),
             handshakes: self.handshakes.get(),
             crypto: timed::spent(),
-            io,
+            rings,
         }
     }
 }
@@ -109,7 +109,7 @@ pub(crate) struct Snapshot {
     /// Of the worker's thread, which is the one that asks.
     pub(crate) crypto: CryptoTime,
     /// Of its ring, if the engine has one that it counts.
-    pub(crate) io: Option<RingCounters>,
+    pub(crate) rings: Option<RingCounters>,
 }
 
 impl Snapshot {
@@ -125,8 +125,8 @@ impl Snapshot {
         self.busy.merge(&other.busy);
         self.handshakes.add(&other.handshakes);
         self.crypto.add(&other.crypto);
-        if let Some(io) = &other.io {
-            self.io.get_or_insert_default().add(io);
+        if let Some(io) = &other.rings {
+            self.rings.get_or_insert_default().add(io);
         }
     }
 

@@ -81,8 +81,8 @@ fn open_connections_are_counted_while_they_are_open(engine: &str) {
 fn what_the_rings_did_is_told_if_anyone_counts_it(engine: &str) {
     let server = busy_server(engine);
     let (before, after) = (server.stats(), server.stats());
-    assert_eq!(before.io.is_some(), engine == "uring", "{:?}", before.io);
-    if let (Some(before), Some(after)) = (before.io, after.io) {
+    assert_eq!(before.rings.is_some(), engine == "uring", "{:?}", before.rings);
+    if let (Some(before), Some(after)) = (before.rings, after.rings) {
         // Nine connections, each of which was accepted and received something.
         assert!(before.completions >= 18 && before.enters > 0 && before.submissions > 0, "{before:?}");
         assert!(before.buffers_low_water <= before.buffers, "{before:?}");
@@ -146,7 +146,7 @@ fn metrics_are_prometheus_text_with_the_same_counts(engine: &str) {
     assert_eq!(sample("wssbench_connections_open"), 0.0);
     assert!(sample("wssbench_worker_cpu_seconds_total") > 0.0);
     assert!(sample("wssbench_resident_memory_bytes") > 1e6);
-    match &stats.io {
+    match &stats.rings {
         Some(io) => {
             // Between the two questions the worker went on: what it counts can only have become more.
             let counted = sample("wssbench_ring_enters_total");

@@ -30,7 +30,7 @@ pub enum TargetError {
     Scheme(String),
     /// Something is missing or too much.
     #[error("`{0}` {1}")]
-    WorkloadSpec(String, &'static str),
+    Component(String, &'static str),
     /// The name has no address.
     #[error("the name `{host}` does not resolve ({reason}): check it, or give an address")]
     Unresolved {
@@ -48,7 +48,7 @@ impl Target {
     /// If it names no stack, host or port, or something that none of the layers carries.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let url = Url::parse(text).map_err(|error| TargetError::NotAUrl(text.to_owned(), error.to_string()))?;
-        let part = |sentence| TargetError::WorkloadSpec(text.to_owned(), sentence);
+        let part = |sentence| TargetError::Component(text.to_owned(), sentence);
         let layer = match url.scheme() {
             "wss" => Layer::Wss,
             "ws" => Layer::Ws,

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::flights::{Seen, Watch};
-use crate::tls::timed::{WorkloadSpec, timed};
+use crate::tls::timed::{Primitive, timed};
 
 /// Counts the bytes of a stream in both directions, and watches its handshake.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl<S> Counted<S> {
     }
 
     /// Starts at zero and watches a TLS handshake until [`Self::unwatch`]; `timed` tells whether reading and writing
-    /// is counted as [`WorkloadSpec::Socket`].
+    /// is counted as [`Primitive::Socket`].
     pub fn watched(stream: S, timed: bool) -> Self {
         let handshake = Some(Box::new(Handshake { watch: Watch::default(), timed }));
         Self { stream, received: 0, sent: 0, handshake }
@@ -54,7 +54,7 @@ impl<S> Counted<S> {
 
 /// Does `poll`, timed if the handshake's socket calls are.
 fn polled<T>(handshake: Option<&Handshake>, poll: impl FnOnce() -> T) -> T {
-    if handshake.is_some_and(|handshake| handshake.timed) { timed(WorkloadSpec::Socket, poll) } else { poll() }
+    if handshake.is_some_and(|handshake| handshake.timed) { timed(Primitive::Socket, poll) } else { poll() }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {

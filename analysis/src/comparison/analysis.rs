@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{ArmLabel, Block, Comparison, Kind, LIMITS};
 use crate::statistics::{CONFIDENCE, Finding, Ratio, holm, median, p_value, ratio_of_logs};
 use crate::sweep_result::{Metric, metric_of};
+use crate::validity::reason;
 use wss_model::run_result::Negotiated;
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::percent_to;
+use wss_model::{Reason, ReasonCode};
 
 /// Conclusions, made of the blocks and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +43,7 @@ pub struct ComparedMetric {
     /// What the ratio says.
     pub finding: Option<Finding>,
     /// One trial of each against the other of each: what it differs from 1 by is noise. Of results that existed, a result
-    /// against the next one of the same side; null of fewer than two blocks.
+    /// against the next one of the same arm; null of fewer than two blocks.
     pub floor: Option<Ratio>,
     /// The least difference, in percent, that would have been told apart in four of five such comparisons.
     pub detectable_percent: Option<f64>,
@@ -110,8 +112,8 @@ impl Analysis {
 fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
     let logs = comparison.log_ratios(metric);
     let ratio = ratio_of_logs(&logs);
-    let of = |side: ArmLabel| {
-        let trials = comparison.used_blocks().flat_map(|block| &block.trials).filter(move |trial| trial.side == side);
+    let of = |arm: ArmLabel| {
+        let trials = comparison.used_blocks().flat_map(|block| &block.trials).filter(move |trial| trial.arm == arm);
         median(trials.filter_map(|trial| metric_of(&trial.workloads, metric)).collect())
     };
     Some(ComparedMetric {
@@ -128,9 +130,9 @@ fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
     })
 }
 
-/// Every sort of handshake that one side's trials made.
-pub(super) fn negotiated(blocks: &[Block], side: ArmLabel) -> Vec<Negotiated> {
-    let trials = blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.side == side);
+/// Every sort of handshake that one arm's trials made.
+pub(super) fn negotiated(blocks: &[Block], arm: ArmLabel) -> Vec<Negotiated> {
+    let trials = blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.arm == arm);
     let sorts: BTreeSet<&Negotiated> = trials
         .flat_map(|trial| &trial.workloads)
         .flat_map(|workload| &workload.negotiated)
@@ -140,29 +142,38 @@ pub(super) fn negotiated(blocks: &[Block], side: ArmLabel) -> Vec<Negotiated> {
 }
 
 /// Why a comparison as a whole is not valid.
-pub(super) fn reasons(comparison: &Comparison) -> Vec<String> {
+pub(super) fn reasons(comparison: &Comparison) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let (run, planned) = (comparison.blocks.iter().filter(|block| block.is_whole()).count(), comparison.blocks_planned);
     if comparison.interrupted {
-        reasons.push(format!("it was interrupted after {run} of {}: partial", pluralize(planned as u64, "block")));
+        reasons.push(reason!(
+            Interrupted,
+            "it was interrupted after {run} of {}: partial",
+            pluralize(planned as u64, "block")
+        ));
     } else if run < planned && comparison.until_width_percent.is_none() {
-        reasons.push(format!("{run} of {} were run: partial", pluralize(planned as u64, "block")));
+        reasons.push(reason!(Incomplete, "{run} of {} were run: partial", pluralize(planned as u64, "block")));
     }
     let trials = comparison.blocks.iter().flat_map(|block| &block.trials);
-    for side in [ArmLabel::A, ArmLabel::B] {
-        // What a machine disturbs is dropped with its block; what is wrong with a side is no noise.
-        let wrong = trials.clone().filter(|trial| trial.side == side).flat_map(|trial| &trial.workloads);
+    for arm in [ArmLabel::A, ArmLabel::B] {
+        // What a machine disturbs is dropped with its block; what is wrong with a arm is no noise.
+        let wrong = trials.clone().filter(|trial| trial.arm == arm).flat_map(|trial| &trial.workloads);
         let wrong: Vec<_> = wrong.filter(|workload| !workload.valid && !workload.disturbed).collect();
         if let Some(first) = wrong.first() {
-            let reason = first.invalid_because.first().map_or("it does not say why", String::as_str);
+            let reason = first.invalid_because.first().map_or("no reason given", |reason| &reason.text);
             let number = pluralize(wrong.len() as u64, "run");
-            reasons.push(format!("{number} of {side} not valid, the first because: {}: {reason}", first.kind));
+            reasons.push(reason!(
+                InvalidTrials,
+                "{number} of {arm} not valid, the first because: {}: {reason}",
+                first.kind
+            ));
         }
     }
     let dropped = comparison.blocks.iter().filter(|block| block.dropped.is_some()).count();
     let share = 100.0 * dropped as f64 / comparison.blocks.len().max(1) as f64;
     if share > LIMITS.dropped_percent {
-        reasons.push(format!(
+        reasons.push(reason!(
+            BlocksDropped,
             "{dropped} of {} were dropped ({}, limit {}): the machine is too unquiet",
             pluralize(comparison.blocks.len() as u64, "block"),
             percent_to(share, 2),
@@ -173,7 +184,7 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<String> {
         && comparison.a.options == comparison.b.options
         && comparison.a.negotiated != comparison.b.negotiated
     {
-        reasons.push("A and B were asked for the same and negotiated different things".to_owned());
+        reasons.push(reason!(MixedHandshakes, "A and B have the same options but negotiated different parameters"));
     }
     reasons
 }

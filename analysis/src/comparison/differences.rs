@@ -39,8 +39,8 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
     });
     flatten("environment", &machine, &mut fields);
     let forms = [("client", Some(&run.client)), ("server", run.server.as_ref())];
-    fields.extend(forms.into_iter().filter_map(|(end, side)| {
-        let form = side?.engine_features.clone()?;
+    fields.extend(forms.into_iter().filter_map(|(end, arm)| {
+        let form = arm?.engine_features.clone()?;
         Some((format!("{end}.engine_features"), form))
     }));
     fields.insert("tool.profile".to_owned(), run.tool.profile.clone());

@@ -1,6 +1,6 @@
 //! What tells of a block that the machine disturbed it, without a look at the ratios: of all disturbance only the generator's
 //! lateness is measured by a trial itself. A run judges it by its own median (`validity`), so that the limit is laxer for a
-//! slow side than for a fast one; the generator is late by the machine's doing, and seldom.
+//! slow arm than for a fast one; the generator is late by the machine's doing, and seldom.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,6 @@ fn reason(block: &Block, control: Option<(f64, f64)>) -> Option<String> {
         .or_else(|| {
             let mut workloads = block.trials.iter().flat_map(|trial| &trial.workloads);
             let disturbed = workloads.find(|workload| workload.disturbed)?;
-            Some(format!("{}: {}", disturbed.kind, disturbed.invalid_because.first().map_or("", String::as_str)))
+            Some(format!("{}: {}", disturbed.kind, disturbed.invalid_because.first().map_or("", |reason| &reason.text)))
         })
 }

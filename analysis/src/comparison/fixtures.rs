@@ -1,4 +1,4 @@
-//! Comparisons for tests: trials whose figures follow from the block and the side, with noise that is always the same.
+//! Comparisons for tests: trials whose figures follow from the block and the arm, with noise that is always the same.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub fn comparison(blocks: usize, factor: f64) -> Comparison {
 fn block(number: usize, factor: f64) -> Block {
     let (first, second) = if number % 2 == 1 { (ArmLabel::A, ArmLabel::B) } else { (ArmLabel::B, ArmLabel::A) };
     let order = vec![first, second, second, first];
-    let trials = order.iter().enumerate().map(|(place, side)| trial(*side, number * 4 + place, factor)).collect();
+    let trials = order.iter().enumerate().map(|(place, arm)| trial(*arm, number * 4 + place, factor)).collect();
     let disturbance = Disturbance { steal_percent: Some(0.1), memory_stall_percent: Some(0.0) };
     Block {
         number,
@@ -60,9 +60,9 @@ fn block(number: usize, factor: f64) -> Block {
     }
 }
 
-fn trial(side: ArmLabel, index: usize, factor: f64) -> Trial {
+fn trial(arm: ArmLabel, index: usize, factor: f64) -> Trial {
     let noise = |salt: usize| 1.0 + 0.01 * (((index * 7 + salt * 5) % 13) as f64 / 6.0 - 1.0);
-    let cost = if side == ArmLabel::B { factor } else { 1.0 };
+    let cost = if arm == ArmLabel::B { factor } else { 1.0 };
     let figure = |metric: Metric| {
         let usual = match metric {
             Metric::HandshakeSentBytes => return 480.0,
@@ -95,7 +95,7 @@ fn trial(side: ArmLabel, index: usize, factor: f64) -> Trial {
             .collect::<BTreeMap<_, _>>(),
     };
     Trial {
-        side,
+        arm,
         program: 0,
         run: None,
         started_at: "2026-03-01T12:00:00Z".to_owned(),

@@ -4,6 +4,7 @@ use super::fixtures::comparison;
 use super::*;
 use crate::statistics::Finding;
 use wss_model::fixtures::{echo_run, handshake_run};
+use wss_model::{Reason, ReasonCode};
 
 #[test]
 fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
@@ -35,11 +36,9 @@ fn results_that_existed_have_a_floor_of_each_side_against_itself() {
     let mut files = comparison(12, 2.0);
     files.kind = Kind::Files;
     for block in &mut files.blocks {
-        let mut sides = vec![ArmLabel::A, ArmLabel::B];
-        block
-            .trials
-            .retain(|trial| sides.iter().position(|side| *side == trial.side).map(|at| sides.remove(at)).is_some());
-        block.order = block.trials.iter().map(|trial| trial.side).collect();
+        let mut arms = vec![ArmLabel::A, ArmLabel::B];
+        block.trials.retain(|trial| arms.iter().position(|arm| *arm == trial.arm).map(|at| arms.remove(at)).is_some());
+        block.order = block.trials.iter().map(|trial| trial.arm).collect();
     }
     files.conclude();
     let figure = files.figure(Metric::ServerCpuHandshakeUs).unwrap();
@@ -77,7 +76,7 @@ fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason
     assert!(disturbed.valid);
     disturbed.blocks[7].disturbance.as_mut().unwrap().memory_stall_percent = Some(50.0);
     disturbed.conclude();
-    assert!(!disturbed.valid && disturbed.invalid_because[0].contains("25%"), "{:?}", disturbed.invalid_because);
+    assert!(!disturbed.valid && disturbed.invalid_because[0].text.contains("25%"), "{:?}", disturbed.invalid_because);
 }
 
 #[test]
@@ -85,7 +84,7 @@ fn a_block_with_a_late_generator_is_dropped_and_one_with_errors_is_not() {
     let mut late = comparison(12, 1.0);
     let workload = &mut late.blocks[3].trials[2].workloads[0];
     (workload.valid, workload.disturbed) = (false, true);
-    workload.invalid_because = vec!["the generator was late by 2 ms".to_owned()];
+    workload.invalid_because = vec![Reason::new(ReasonCode::GeneratorLate, "the generator was late by 2 ms")];
     late.conclude();
     assert!(late.blocks[3].dropped.as_ref().unwrap().contains("late by 2 ms"));
     assert!(late.valid && late.analysis.blocks_dropped == 1, "{:?}", late.invalid_because);
@@ -113,7 +112,7 @@ fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
     let mut one = comparison(12, 1.0);
     let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped.clone()).collect::<Vec<_>>();
     let before = dropped(&one);
-    for trial in one.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.side == ArmLabel::B) {
+    for trial in one.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.arm == ArmLabel::B) {
         for value in trial.workloads.iter_mut().flat_map(|workload| workload.metrics.values_mut()) {
             *value = value.map(|value| value * 7.0);
         }
@@ -125,11 +124,12 @@ fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
 #[test]
 fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
     let mut wrong = comparison(12, 1.0);
-    let workload = &mut wrong.blocks[0].trials.iter_mut().find(|trial| trial.side == ArmLabel::B).unwrap().workloads[0];
-    (workload.valid, workload.invalid_because) = (false, vec!["2 errors (limit 0)".to_owned()]);
+    let workload = &mut wrong.blocks[0].trials.iter_mut().find(|trial| trial.arm == ArmLabel::B).unwrap().workloads[0];
+    (workload.valid, workload.invalid_because) =
+        (false, vec![Reason::new(ReasonCode::GeneratorLate, "2 errors (limit 0)")]);
     wrong.conclude();
     assert!(
-        !wrong.valid && wrong.invalid_because[0].starts_with("1 run of B not valid"),
+        !wrong.valid && wrong.invalid_because[0].text.starts_with("1 run of B not valid"),
         "{:?}",
         wrong.invalid_because
     );
@@ -139,8 +139,7 @@ fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
 #[test]
 fn the_same_options_that_negotiate_different_things_are_not_compared() {
     let mut other = comparison(6, 1.0);
-    for workload in
-        other.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.side == ArmLabel::B)
+    for workload in other.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.arm == ArmLabel::B)
     {
         workload.workloads[0].negotiated[0].negotiated.group = "X25519".to_owned();
     }

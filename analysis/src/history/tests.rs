@@ -7,6 +7,7 @@ use super::fixtures::{entry, history};
 use super::*;
 use crate::comparison::Difference;
 use crate::comparison::fixtures::comparison;
+use wss_model::{Reason, ReasonCode};
 
 #[test]
 fn an_entry_has_the_ratios_of_the_comparison_with_their_intervals_and_no_times() {
@@ -35,7 +36,8 @@ fn what_is_no_comparison_of_a_candidate_with_a_reference_is_refused_with_its_rea
         Entry::of(&comparison).unwrap_err().to_string()
     };
     let sentence = refused(|one| {
-        (one.valid, one.invalid_because) = (false, vec!["7 of 12 blocks were dropped".to_owned()]);
+        (one.valid, one.invalid_because) =
+            (false, vec![Reason::new(ReasonCode::GeneratorLate, "7 of 12 blocks were dropped")]);
     });
     assert!(sentence.ends_with("a history is of those that are: 7 of 12 blocks were dropped"), "{sentence}");
     assert!(refused(|one| one.kind = Kind::Aa).contains("with its own copy"));

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Metric, Security, SweepResult, Trial, security};
 use crate::statistics::{CONFIDENCE, Finding, Place, Ratio, clusters, median, paired_ratio, places};
+use crate::validity::reason;
 use wss_model::run_result::Negotiated;
 use wss_model::text::phrases::pluralize;
+use wss_model::{Reason, ReasonCode};
 
 /// Conclusions, made of the blocks and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,20 +83,23 @@ impl Analysis {
 }
 
 /// Why a sweep as a whole is not valid.
-pub(super) fn reasons(sweep: &SweepResult) -> Vec<String> {
+pub(super) fn reasons(sweep: &SweepResult) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let whole = sweep.whole_blocks();
     if sweep.interrupted {
-        reasons.push(format!("it was interrupted after {whole} of {}: partial", counted_blocks(sweep)));
+        reasons.push(reason!(Interrupted, "it was interrupted after {whole} of {}: partial", counted_blocks(sweep)));
     } else if whole < sweep.blocks_planned {
-        reasons.push(format!("{whole} of {} were run: partial", counted_blocks(sweep)));
+        reasons.push(reason!(Incomplete, "{whole} of {} were run: partial", counted_blocks(sweep)));
     }
     let trials: Vec<&Trial> = sweep.blocks.iter().flat_map(|block| &block.trials).collect();
     let failed = trials.iter().filter(|trial| trial.workloads.iter().any(|workload| workload.failed)).count();
     let invalid = trials.iter().filter(|trial| !trial.valid).count() - failed;
-    for (number, what) in [(failed, "failed"), (invalid, "not valid")] {
+    for (code, number, what) in
+        [(ReasonCode::RunFailed, failed, "failed"), (ReasonCode::InvalidTrials, invalid, "not valid")]
+    {
         if number > 0 {
-            reasons.push(format!("{number} of {}: {what}", pluralize(trials.len() as u64, "trial")));
+            let text = format!("{number} of {}: {what}", pluralize(trials.len() as u64, "trial"));
+            reasons.push(Reason::new(code, text));
         }
     }
     reasons

@@ -7,6 +7,7 @@ use crate::sweep_result::Analysis;
 use wss_model::config::RunConfig;
 use wss_model::fixtures::echo_run;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
+use wss_model::{Reason, ReasonCode};
 
 /// A configuration of the sample: its options, what it negotiates, and how many times as costly as the first it is.
 pub struct Row {
@@ -134,8 +135,11 @@ pub fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed
     trial.valid = false;
     let workload = &mut trial.workloads[0];
     (workload.valid, workload.failed) = (false, failed);
-    workload.invalid_because =
-        vec![if failed { "the embedded server did not start" } else { "2 errors (limit 0)" }.to_owned()];
+    workload.invalid_because = vec![if failed {
+        Reason::new(ReasonCode::RunFailed, "the embedded server did not start")
+    } else {
+        Reason::new(ReasonCode::Errors, "2 errors (limit 0)")
+    }];
     if failed {
         workload.metrics.clear();
     }

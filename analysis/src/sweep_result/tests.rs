@@ -3,6 +3,7 @@
 use super::fixtures::{spoil, sweep};
 use super::*;
 use crate::statistics::Finding;
+use wss_model::{Reason, ReasonCode};
 
 fn found(sweep: &SweepResult, number: usize, metric: Metric) -> MetricSummary {
     sweep.analysis.summary(number).unwrap().metrics[&metric].clone()
@@ -66,7 +67,10 @@ fn a_trial_that_is_not_valid_is_in_no_ratio_but_its_valid_workloads_are() {
     let summary = sweep.analysis.summary(3).unwrap();
     assert_eq!((summary.trials, summary.trials_valid), (12, 10));
     assert_eq!(summary.first_reason.as_deref(), Some("handshake: 2 errors (limit 0)"));
-    assert_eq!(sweep.invalid_because, ["2 of 60 trials: failed", "1 of 60 trials: not valid"]);
+    let texts: Vec<&str> = sweep.invalid_because.iter().map(|reason| reason.text.as_str()).collect();
+    assert_eq!(texts, ["2 of 60 trials: failed", "1 of 60 trials: not valid"]);
+    let codes: Vec<ReasonCode> = sweep.invalid_because.iter().map(|reason| reason.code).collect();
+    assert_eq!(codes, [ReasonCode::RunFailed, ReasonCode::InvalidTrials]);
     assert!(!sweep.valid);
 }
 
@@ -76,7 +80,8 @@ fn a_sweep_that_was_cut_short_says_so_and_counts_the_trials_of_its_last_block() 
     sweep.blocks[7].trials.truncate(2);
     (sweep.interrupted, sweep.blocks_planned) = (true, 12);
     sweep.conclude();
-    assert_eq!(sweep.invalid_because, ["it was interrupted after 7 of 12 blocks: partial"]);
+    let interrupted = Reason::new(ReasonCode::Interrupted, "it was interrupted after 7 of 12 blocks: partial");
+    assert_eq!(sweep.invalid_because, [interrupted]);
     let trials: usize = sweep.analysis.summaries.iter().map(|summary| summary.trials).sum();
     assert_eq!(trials, 37);
 }

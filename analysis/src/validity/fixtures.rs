@@ -5,6 +5,7 @@ use wss_model::fixtures::{always, echo_run, error, latency, negotiated, short_ri
 use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
 use wss_model::run_result::RunResult;
 use wss_model::units::Rate;
+use wss_model::{ErrorKind, ErrorPhase};
 
 use super::judge;
 
@@ -18,15 +19,19 @@ pub fn invalid_run() -> RunResult {
     result.server_negotiated = None;
     result.handshake.server_busy = None;
     result.handshake.server_cpu_ns = None;
-    result.handshake.io.server = None;
+    result.handshake.rings.server = None;
     result.client.cpu_utilisation = 0.94;
     let echo = result.echo.as_mut().expect("a run of --mode echo");
-    echo.io = PhaseRings { client: Some(EndRings::of_messages(short_ring(), 94_120)), server: None };
+    echo.rings = PhaseRings { client: Some(EndRings::of_messages(short_ring(), 94_120)), server: None };
     (echo.sent, echo.received, echo.failed, echo.rate_per_s) = (95_760, 94_120, 5_880, 9_412.0);
     echo.lateness = latency(612_000.0, 94_120);
     echo.waited_for_peer = 31_044;
     echo.server_cpu_ns = None;
-    result.errors = vec![error("echo", "timeout", 1_638), error("echo", "unsent", 4_240), error("echo", "mismatch", 2)];
+    result.errors = vec![
+        error(ErrorPhase::Echo, ErrorKind::Timeout, 1_638),
+        error(ErrorPhase::Echo, ErrorKind::NotSent, 4_240),
+        error(ErrorPhase::Echo, ErrorKind::Mismatch, 2),
+    ];
     result.errors[2].example = "the echo differs from the message at byte 17: \u{1b}[31msent\u{1b}[0m 0x41, received \
         0x00; the connection from 127.0.0.1:53211 was closed and its messages in flight were dropped"
         .to_owned();
@@ -62,13 +67,13 @@ pub fn large_run() -> RunResult {
         no_buffers: u64::MAX,
         ..RingCounters::default()
     };
-    handshake.io.server = Some(EndRings::of_handshakes(most, 1));
+    handshake.rings.server = Some(EndRings::of_handshakes(most, 1));
     handshake.server_busy = Some(slow.clone());
     (handshake.ready, handshake.lateness) = (slow.clone(), slow.clone());
     let echo = result.echo.as_mut().expect("a run of --mode echo");
     (echo.planned, echo.sent, echo.received, echo.failed) = (u64::MAX, 0, u64::MAX, u64::MAX);
     (echo.response, echo.lateness) = (slow.clone(), slow);
-    result.errors.push(error("upgrade", "response-head-too-large", u64::MAX / 2));
+    result.errors.push(error(ErrorPhase::Upgrade, ErrorKind::HeadTooLarge, u64::MAX / 2));
     result.invalid_because = judge(&result);
     result
 }

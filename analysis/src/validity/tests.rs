@@ -2,8 +2,14 @@
 
 use super::*;
 use wss_model::fixtures::{always, echo_run, error, handshake_run, negotiated};
+use wss_model::{ErrorKind, ErrorPhase};
 
 /// The only sentence about `result`.
+/// The texts of the reasons, in their order.
+fn judge(result: &RunResult) -> Vec<String> {
+    super::judge(result).into_iter().map(|reason| reason.text).collect()
+}
+
 fn only_sentence(result: &RunResult) -> String {
     let sentences = judge(result);
     assert_eq!(sentences.len(), 1, "{sentences:#?}");
@@ -55,7 +61,7 @@ fn a_run_is_only_disturbed_if_nothing_but_the_machine_speaks_against_it() {
     let stolen = |r: &mut RunResult| r.environment.steal_percent = 50.0;
     assert!(is_only_disturbed(&changed(echo_run(), late)));
     assert!(is_only_disturbed(&changed(echo_run(), stolen)));
-    let wrong = changed(changed(echo_run(), late), |r| r.errors.push(error("tls", "reset", 1)));
+    let wrong = changed(changed(echo_run(), late), |r| r.errors.push(error(ErrorPhase::Tls, ErrorKind::Reset, 1)));
     assert!(!judge(&wrong).is_empty() && !is_only_disturbed(&wrong));
     assert!(!is_only_disturbed(&echo_run()), "nothing speaks against it");
 }
@@ -161,14 +167,14 @@ fn the_connect_rate_of_a_handful_of_connections_is_not_judged_but_their_number_i
 
 #[test]
 fn one_error_is_enough_and_the_three_commonest_kinds_are_named() {
-    let result = changed(echo_run(), |r| r.errors = vec![error("tls", "timeout", 1)]);
+    let result = changed(echo_run(), |r| r.errors = vec![error(ErrorPhase::Tls, ErrorKind::Timeout, 1)]);
     assert_eq!(only_sentence(&result), "1 error (limit 0): 1 × tls timeout");
     let result = changed(echo_run(), |r| {
         r.errors = vec![
-            error("connect", "refused", 2),
-            error("tls", "timeout", 1_400),
-            error("echo", "mismatch", 30),
-            error("close", "timeout", 1),
+            error(ErrorPhase::Connect, ErrorKind::Refused, 2),
+            error(ErrorPhase::Tls, ErrorKind::Timeout, 1_400),
+            error(ErrorPhase::Echo, ErrorKind::Mismatch, 30),
+            error(ErrorPhase::Close, ErrorKind::Timeout, 1),
         ];
     });
     assert_eq!(
@@ -250,8 +256,8 @@ fn a_poisson_process_is_not_condemned_by_its_own_variance() {
 fn what_failed_in_the_warm_up_is_told_as_the_warm_ups() {
     let failed = changed(echo_run(), |r| {
         r.warmup.errors = vec![wss_model::run_result::ErrorCount {
-            phase: "tls".to_owned(),
-            kind: "timeout".to_owned(),
+            phase: ErrorPhase::Tls,
+            kind: ErrorKind::Timeout,
             count: 3,
             example: "no answer".to_owned(),
         }];

@@ -19,6 +19,7 @@ use wss_benches::in_memory::Ends;
 use wss_benches::server::beside_this;
 use wss_benches::trial::SERVER_CPU;
 use wss_model::config::tls::Verify;
+use wss_model::text::phrases::describe_reasons;
 use wss_model::{EngineKind, HumanDuration, TlsOptions, store};
 use wss_wire::machine;
 
@@ -164,7 +165,7 @@ fn over_network(
             Ok(Some(Took { server_us: server / 1e3, client_us: client / 1e3, server_used: side.cpu_utilisation }))
         }
         _ => {
-            invalid.push(format!("{engine} at {rate}: {}", result.invalid_because.join("; ")));
+            invalid.push(format!("{engine} at {rate}: {}", describe_reasons(&result.invalid_because)));
             Ok(None)
         }
     }

@@ -20,6 +20,7 @@ use wss_model::config::{TimeSlice, time_slice_length};
 use wss_model::run_result::Tool;
 use wss_model::store;
 use wss_model::{HumanDuration, Mode, RunConfig};
+use wss_model::{Reason, ReasonCode};
 use wss_wire::machine;
 
 use crate::commands::run::time_slices::{Begin, NOT_BEGUN, READY};
@@ -316,7 +317,7 @@ fn result(workload: &WorkloadSpec, out: &Path, status: ExitStatus, said: &str) -
 
 /// Runs that waited in vain say so: with the reason of one that did not come to its turns.
 fn blame_whoever_was_not_ready(ended: &mut [Ended]) {
-    let waited = |one: &Ended| one.result.invalid_because.iter().any(|reason| reason.contains(NOT_BEGUN));
+    let waited = |one: &Ended| one.result.invalid_because.iter().any(|reason| reason.text.contains(NOT_BEGUN));
     let reasons = ended.iter().find(|one| one.result.failed && !waited(one));
     let Some(reasons) = reasons.map(|one| one.result.invalid_because.clone()) else { return };
     for one in ended.iter_mut().filter(|one| waited(one)) {
@@ -329,7 +330,7 @@ impl Ended {
         let result = WorkloadResult {
             kind: workload.kind,
             valid: false,
-            invalid_because: vec![reason],
+            invalid_because: vec![Reason::new(ReasonCode::RunFailed, reason)],
             failed: true,
             disturbed: false,
             negotiated: Vec::new(),

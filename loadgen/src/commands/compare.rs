@@ -88,9 +88,9 @@ pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
 /// A result that is given twice would be a pair that says nothing new, and make the interval narrower all the same.
 fn told_once(runs: &[RunResult], files: &[PathBuf]) -> anyhow::Result<()> {
     let half = runs.len() / 2;
-    for side in [0..half, half..runs.len()] {
-        for index in side.clone() {
-            let again = (side.start..index).find(|earlier| runs[*earlier].id == runs[index].id);
+    for arm in [0..half, half..runs.len()] {
+        for index in arm.clone() {
+            let again = (arm.start..index).find(|earlier| runs[*earlier].id == runs[index].id);
             let Some(again) = again else { continue };
             bail!("{} is the same run as {}: each counts once", files[index].display(), files[again].display());
         }
@@ -106,11 +106,11 @@ fn differences(runs: &[RunResult], files: &[PathBuf], vary: &[String]) -> (Vec<D
     let mut differences = comparison::between(&fields[0], &fields[half], vary);
     let mut varied = comparison::between(&fields[0], &fields[half], &[]);
     varied.retain(|difference| !differences.contains(difference));
-    for (side, begin) in [(ArmLabel::A, 0), (ArmLabel::B, half)] {
+    for (arm, begin) in [(ArmLabel::A, 0), (ArmLabel::B, half)] {
         for index in begin + 1..begin + half {
             let within = comparison::between(&fields[begin], &fields[index], &[]);
             differences.extend(within.into_iter().map(|difference| Difference {
-                field: format!("{} (within {side}, {})", difference.field, files[index].display()),
+                field: format!("{} (within {arm}, {})", difference.field, files[index].display()),
                 ..difference
             }));
         }
@@ -170,7 +170,7 @@ fn arm(runs: &[RunResult]) -> Arm {
     Arm { label, options: run_options::of(&first.config), programs: vec![program], negotiated: Vec::new() }
 }
 
-fn trial(side: ArmLabel, run: &RunResult) -> Trial {
+fn trial(arm: ArmLabel, run: &RunResult) -> Trial {
     let kinds: &[Workload] = match run.config.mode {
         Mode::Handshake => &[Workload::Handshake],
         // The connections that the messages go through were opened too.
@@ -178,5 +178,5 @@ fn trial(side: ArmLabel, run: &RunResult) -> Trial {
     };
     let workloads = kinds.iter().map(|kind| WorkloadResult::of(*kind, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());
-    Trial { side, program: 0, run: run_id, started_at, control_ns: None, workloads }
+    Trial { arm, program: 0, run: run_id, started_at, control_ns: None, workloads }
 }

@@ -15,6 +15,7 @@ use wss_model::run_result::{
     EchoResult, End, Environment, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA,
     Target as TargetResult, Warmup,
 };
+use wss_model::{ErrorKind, ErrorPhase};
 use wss_model::{Mode, Rate, RunConfig, store};
 use wss_report as report;
 
@@ -23,7 +24,7 @@ use self::setup::{Finished, Setup};
 use self::time_slices::InterleavedSlices;
 use crate::cli::RunCommand;
 use crate::generator::phase_clock::PhaseClock;
-use crate::generator::record::{Failure, Failures, Phase};
+use crate::generator::record::{Failure, Failures};
 use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
 use crate::progress::Progress;
 use crate::setup::environment::{self, CpuTime};
@@ -57,7 +58,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let Finished { config, target, verify, notes, server_ended } = setup.finish();
     let resumption = resumption(&config, &measured);
     if let Err(error) = server_ended {
-        failures.add(Failure::new(Phase::Server, "ended", format!("{error:#}")));
+        failures.add(Failure::new(ErrorPhase::Server, ErrorKind::ServerExited, format!("{error:#}")));
     }
 
     ensure_completed(&measured.handshake, &failures)?;
@@ -339,7 +340,7 @@ impl Run<'_> {
         if let Some(server) = &spent.server {
             result.server_cpu_ns = each(server.cpu, result.completed);
             result.server_busy = (server.busy.count() > 0).then(|| server.busy.summary());
-            result.io.server = server.io.clone().map(|io| EndRings::of_handshakes(io, result.completed));
+            result.rings.server = server.rings.clone().map(|io| EndRings::of_handshakes(io, result.completed));
         }
         self.split_cost(&mut result, &record.totals, &spent);
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
@@ -382,7 +383,7 @@ impl Run<'_> {
             result.server_cpu_ns = each(server.cpu, result.received);
             let aead = Duration::from_nanos(server.crypto.aead_ns);
             result.server_aead_ns = each(aead, result.received).filter(|ns| *ns > 0.0);
-            result.io.server = server.io.clone().map(|io| EndRings::of_messages(io, result.received));
+            result.rings.server = server.rings.clone().map(|io| EndRings::of_messages(io, result.received));
         }
         self.failures_of(measured).merge(std::mem::take(&mut record.failures));
         Ok((result, spent))

@@ -4,12 +4,13 @@ use std::io;
 
 use fastwebsockets::{OpCode, Payload, Role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::tls::TlsFailure;
 use wss_wire::transport::Transport;
 use wss_wire::upgrade::Prefixed;
 use wss_wire::websocket::{self, Message, Shared, WebSocketError};
 
-use super::record::{Failure, Phase};
+use super::record::Failure;
 
 /// What the halves of a connection share.
 pub(crate) type Stream<S> = Shared<Prefixed<Transport<S>>>;
@@ -85,7 +86,7 @@ pub(crate) enum SendError {
 }
 
 impl SendError {
-    pub(crate) fn failure(self, phase: Phase) -> Failure {
+    pub(crate) fn failure(self, phase: ErrorPhase) -> Failure {
         match self {
             Self::WebSocket(error) => websocket_failure(phase, error),
             Self::Io(error) => stream_failure(phase, error),
@@ -126,7 +127,7 @@ impl std::ops::Deref for MessageBytes<'_> {
 
 impl<S: Socket> Receiver<S> {
     /// What comes next. Not cancel-safe, as fastwebsockets is not.
-    pub(crate) async fn receive(&mut self, phase: Phase) -> Result<Received<'_>, Failure> {
+    pub(crate) async fn receive(&mut self, phase: ErrorPhase) -> Result<Received<'_>, Failure> {
         match self {
             Self::WebSocket(reader) => loop {
                 match reader.next().await.map_err(|error| websocket_failure(phase, error))? {
@@ -134,7 +135,7 @@ impl<S: Socket> Receiver<S> {
                     Message::Text(_) => {
                         return Err(Failure::new(
                             phase,
-                            "mismatch",
+                            ErrorKind::Mismatch,
                             "the server sent a text message where a binary one was sent: is it an echo server?",
                         ));
                     }
@@ -153,7 +154,7 @@ impl<S: Socket> Receiver<S> {
                                 "the server ended the connection after {filled} of the {} bytes of a message",
                                 buffer.len()
                             );
-                            return Err(Failure::new(phase, "truncated", sentence));
+                            return Err(Failure::new(phase, ErrorKind::Truncated, sentence));
                         }
                         Ok(length) => filled += length,
                         Err(error) => return Err(stream_failure(phase, error)),
@@ -166,34 +167,34 @@ impl<S: Socket> Receiver<S> {
 }
 
 /// A failure of the stream below messages, in words.
-pub(crate) fn stream_failure(phase: Phase, error: io::Error) -> Failure {
+pub(crate) fn stream_failure(phase: ErrorPhase, error: io::Error) -> Failure {
     let failure = TlsFailure::from(error);
     Failure::new(phase, failure.kind(), failure.to_string())
 }
 
 /// A failure of WebSocket, in words.
-pub(crate) fn websocket_failure(phase: Phase, error: WebSocketError) -> Failure {
+pub(crate) fn websocket_failure(phase: ErrorPhase, error: WebSocketError) -> Failure {
     match error {
         WebSocketError::Io(error) => stream_failure(phase, error),
         WebSocketError::Violation(violation) => {
-            Failure::new(phase, "violation", format!("the server broke RFC 6455: {violation}"))
+            Failure::new(phase, ErrorKind::Violation, format!("the server broke RFC 6455: {violation}"))
         }
         other => Failure::new(phase, other.kind(), other.to_string()),
     }
 }
 
 /// The peer closed where an echo was due.
-pub(crate) fn closed_failure(phase: Phase, close: Option<(u16, String)>) -> Failure {
+pub(crate) fn closed_failure(phase: ErrorPhase, close: Option<(u16, String)>) -> Failure {
     let sentence = match close {
         None => "the server closed the connection before the run was over".to_owned(),
         Some((code, reason)) if reason.is_empty() => format!("the server closed the connection with code {code}"),
         Some((code, reason)) => format!("the server closed the connection with code {code}: {reason}"),
     };
-    Failure::new(phase, "closed", sentence)
+    Failure::new(phase, ErrorKind::Closed, sentence)
 }
 
 /// Whether an echo is what was sent, and if not, how it differs.
-pub(crate) fn check_echo(phase: Phase, sent: &[u8], echo: &[u8]) -> Result<(), Failure> {
+pub(crate) fn check_echo(phase: ErrorPhase, sent: &[u8], echo: &[u8]) -> Result<(), Failure> {
     if sent == echo {
         return Ok(());
     }
@@ -203,5 +204,5 @@ pub(crate) fn check_echo(phase: Phase, sent: &[u8], echo: &[u8]) -> Result<(), F
     } else {
         format!("the echo has {} bytes where {} were sent: is it an echo server?", echo.len(), sent.len())
     };
-    Err(Failure::new(phase, "mismatch", sentence))
+    Err(Failure::new(phase, ErrorKind::Mismatch, sentence))
 }

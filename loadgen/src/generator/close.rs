@@ -4,10 +4,11 @@ use std::pin::pin;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Stream, stream_failure};
-use super::record::{Failure, Phase};
+use super::record::Failure;
 use super::worker::Context;
 
 /// Bytes that a server may still send after its last word.
@@ -21,21 +22,21 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
         if !server_closes {
             stream.with(|stream| E::cork(stream.get_ref().tcp()));
         }
-        sender.close().await.map_err(|error| error.failure(Phase::Close))?;
+        sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
         if server_closes {
             // Without WebSocket there is no Close frame: close_notify asks for the end without ending TCP.
             stream.with(|stream| stream.get_mut().send_close_notify());
-            stream.flush().await.map_err(|error| stream_failure(Phase::Close, error))?;
+            stream.flush().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         } else {
-            stream.shutdown().await.map_err(|error| stream_failure(Phase::Close, error))?;
+            stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         }
         loop {
-            match receiver.receive(Phase::Close).await? {
+            match receiver.receive(ErrorPhase::Close).await? {
                 Received::Closed(_) => break,
                 Received::Ping(_) => {}
                 Received::Message(_) => {
                     let sentence = "the server sent a message after the Close frame";
-                    return Err(Failure::new(Phase::Close, "unexpected", sentence));
+                    return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, sentence));
                 }
             }
         }
@@ -48,7 +49,7 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
 pub(crate) async fn finish<E: Engine>(context: &Context, mut stream: Stream<E::Stream>, deadline: Instant) {
     let closing = async {
         stream.with(|stream| E::cork(stream.get_ref().tcp()));
-        stream.shutdown().await.map_err(|error| stream_failure(Phase::Close, error))?;
+        stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         drain(&mut stream).await
     };
     settle::<E>(context, deadline, closing).await;
@@ -64,9 +65,9 @@ async fn drain<S: super::channel::Socket>(stream: &mut Stream<S>) -> Result<(), 
             Ok(length) if discarded < DISCARD_MOST => discarded += length,
             Ok(_) => {
                 let sentence = "the server goes on sending after its Close frame";
-                return Err(Failure::new(Phase::Close, "unexpected", sentence));
+                return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, sentence));
             }
-            Err(error) => return Err(stream_failure(Phase::Close, error)),
+            Err(error) => return Err(stream_failure(ErrorPhase::Close, error)),
         }
     }
 }
@@ -82,5 +83,5 @@ async fn settle<E: Engine>(context: &Context, deadline: Instant, closing: impl F
 pub(super) fn timed_out(context: &Context) -> Failure {
     let timeout = context.limits.close_timeout;
     let sentence = format!("the server did not end the connection within {timeout} (--close-timeout)");
-    Failure::new(Phase::Close, "timeout", sentence)
+    Failure::new(ErrorPhase::Close, ErrorKind::Timeout, sentence)
 }

@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use fastwebsockets::Payload;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
 use super::phase_clock::PhaseClock;
-use super::record::{Failure, Phase};
+use super::record::Failure;
 use super::schedule::Schedule;
 use super::worker::Context;
 
@@ -103,7 +104,7 @@ pub(crate) async fn exchange<E: Engine>(
         }
         // Closing is the last order: there is no other that would have to be counted.
         (Err(failure), Some(_)) => {
-            context.fail_close(Failure { phase: Phase::Close, ..failure });
+            context.fail_close(Failure { phase: ErrorPhase::Close, ..failure });
             context.order_done();
         }
         (Err(failure), None) => {
@@ -134,27 +135,27 @@ fn count_lost(context: &Context, order: EchoOrder) {
     if lost > 0 {
         let sentence = "planned for a connection that had failed before";
         context.echo.borrow_mut().planned += lost;
-        context.fail_echo_many(Failure::new(Phase::Echo, "connection_lost", sentence), lost);
+        context.fail_echo_many(Failure::new(ErrorPhase::Echo, ErrorKind::ConnectionLost, sentence), lost);
     }
 }
 
 /// Receives until the connection ends: echoes are compared and recorded, pings kept for answering.
 async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, context: &Context) -> Result<(), Failure> {
     loop {
-        match receiver.receive(Phase::Echo).await? {
+        match receiver.receive(ErrorPhase::Echo).await? {
             Received::Message(echo) => {
                 let now = Instant::now();
                 let Some(sent) = state.outstanding.borrow_mut().pop_front() else {
                     let sentence = "the server sent a message that answers none: it is no echo server";
-                    return Err(Failure::new(Phase::Echo, "unexpected", sentence));
+                    return Err(Failure::new(ErrorPhase::Echo, ErrorKind::Unexpected, sentence));
                 };
-                check_echo(Phase::Echo, context.payloads.get(sent.number), &echo)?;
+                check_echo(ErrorPhase::Echo, context.payloads.get(sent.number), &echo)?;
                 state.freed.set(Some(now));
                 context.receive_echo(now, sent.planned, sent.sent);
             }
             Received::Ping(payload) => *state.pong.borrow_mut() = Some(payload),
             Received::Closed(_) if state.closing.get().is_some() => return Ok(()),
-            Received::Closed(close) => return Err(closed_failure(Phase::Echo, close)),
+            Received::Closed(close) => return Err(closed_failure(ErrorPhase::Echo, close)),
         }
     }
 }
@@ -215,7 +216,7 @@ async fn answering<S: Socket, T>(
 async fn answer_ping<S: Socket>(sender: &mut Sender<S>, state: &State) -> Result<(), Failure> {
     let ping = state.pong.borrow_mut().take();
     match ping {
-        Some(payload) => sender.pong(payload).await.map_err(|error| error.failure(Phase::Echo)),
+        Some(payload) => sender.pong(payload).await.map_err(|error| error.failure(ErrorPhase::Echo)),
         None => Ok(()),
     }
 }
@@ -239,10 +240,10 @@ async fn close<E: Engine>(
 
 /// A Close frame; without WebSocket the end of the stream.
 async fn say_close<S: Socket>(sender: &mut Sender<S>, stream: &Stream<S>) -> Result<(), Failure> {
-    sender.close().await.map_err(|error| error.failure(Phase::Close))?;
+    sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
     if matches!(sender, Sender::Bytes(_)) {
         let mut stream = stream.clone();
-        stream.shutdown().await.map_err(|error| super::channel::stream_failure(Phase::Close, error))?;
+        stream.shutdown().await.map_err(|error| super::channel::stream_failure(ErrorPhase::Close, error))?;
     }
     Ok(())
 }
@@ -317,7 +318,7 @@ async fn send_planned<E: Engine>(
         let mut scratch = context.take_scratch();
         let sent = sender.send(context.payloads.get(number), &mut scratch).await;
         context.give_scratch(scratch);
-        sent.map_err(|error| error.failure(Phase::Echo))?;
+        sent.map_err(|error| error.failure(ErrorPhase::Echo))?;
         context.send_done();
     }
 }
@@ -342,7 +343,7 @@ fn overdue(context: &Context, order: &mut EchoOrder) -> Result<(), Failure> {
         let left = schedule.skip_until(order.end);
         context.echo.borrow_mut().planned += left;
         let sentence = "due, but not sent before the end: earlier messages of the connection had not come back";
-        context.fail_echo_many(Failure::new(Phase::Echo, "not_sent", sentence), left);
+        context.fail_echo_many(Failure::new(ErrorPhase::Echo, ErrorKind::NotSent, sentence), left);
     }
     Ok(())
 }
@@ -356,7 +357,7 @@ async fn watch<E: Engine>(state: &State, context: &Context) -> Failure {
         match oldest {
             Some(sent) if now >= sent + timeout.0 => {
                 let sentence = format!("no echo within {timeout} of its sending (--echo-timeout)");
-                return Failure::new(Phase::Echo, "timeout", sentence);
+                return Failure::new(ErrorPhase::Echo, ErrorKind::Timeout, sentence);
             }
             // Looked at again when the oldest could be too old: one timer a connection, not one a message.
             oldest => E::sleep_until(oldest.unwrap_or(now) + timeout.0).await,

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, HandshakeKind};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wss_model::TlsOptions;
+use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::poll_time::{PollTime, Spent};
 use wss_wire::target::Target;
@@ -21,7 +22,7 @@ use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
 
 use super::channel::{Channel, Received, check_echo, closed_failure, stream_failure};
 use super::payload::Payloads;
-use super::record::{Failure, FlightCounts, Phase, Timing};
+use super::record::{Failure, FlightCounts, Timing};
 use super::worker::Context;
 
 /// Where to connect and how: the same for all connections of a run.
@@ -60,7 +61,7 @@ pub(crate) struct Due {
 /// # Errors
 /// The failure of the first phase that failed. The deadline is one for all phases, from now on.
 pub(crate) async fn open<E: Engine>(context: &Context, due: Due) -> Result<(Channel<E::Stream>, Timing), Failure> {
-    let phase = Cell::new(Phase::Connect);
+    let phase = Cell::new(ErrorPhase::Connect);
     let timeout = context.limits.handshake_timeout;
     let opening = phases::<E>(context, due, &phase);
     before::<E, _>(Instant::now() + timeout.0, opening).await.unwrap_or_else(|TimedOut| {
@@ -68,21 +69,21 @@ pub(crate) async fn open<E: Engine>(context: &Context, due: Due) -> Result<(Chan
             "no answer within {timeout} (--handshake-timeout), counted from the start of connect; the phase {} was not over",
             phase.get().name()
         );
-        Err(Failure::new(phase.get(), "timeout", sentence))
+        Err(Failure::new(phase.get(), ErrorKind::Timeout, sentence))
     })
 }
 
 async fn phases<E: Engine>(
     context: &Context,
     due: Due,
-    phase: &Cell<Phase>,
+    phase: &Cell<ErrorPhase>,
 ) -> Result<(Channel<E::Stream>, Timing), Failure> {
     let destination = &context.destination;
     let start = Instant::now();
     let stream = E::connect(destination.address).await.map_err(|error| connect_failure(destination, &error))?;
     let connected = Instant::now();
 
-    phase.set(Phase::Tls);
+    phase.set(ErrorPhase::Tls);
     let websocket = destination.target.layer.has_websocket();
     let request = websocket.then(|| upgrade_request(context));
     let mut spent = Spent::default();
@@ -102,7 +103,7 @@ async fn phases<E: Engine>(
     let secured = Instant::now();
     let after_tls = (stream.seen(), stream.bytes());
 
-    phase.set(Phase::Upgrade);
+    phase.set(ErrorPhase::Upgrade);
     let mut leftover = Vec::new();
     if let Some(request) = &request {
         let (upgraded, busy) = PollTime::new(pin!(upgrade(&mut stream, request, requested))).await;
@@ -114,7 +115,7 @@ async fn phases<E: Engine>(
     let seen = stream.seen();
     stream.unwatch();
 
-    phase.set(Phase::FirstEcho);
+    phase.set(ErrorPhase::FirstEcho);
     let mut channel = Channel::new(Prefixed::new(stream, leftover), websocket, context.payloads.size());
     if due.first_echo {
         exchange_first(&mut channel, &context.payloads, context.next_number(1)).await?;
@@ -154,7 +155,7 @@ where
     let config = match &context.tls {
         Some(ClientConfigs { resuming: Some((config, _)), .. }) if due.resume => config,
         Some(ClientConfigs { full, .. }) => full,
-        None => return Err(Failure::new(Phase::Tls, "protocol", "TLS without a configuration for it")),
+        None => return Err(Failure::new(ErrorPhase::Tls, ErrorKind::Protocol, "TLS without a configuration for it")),
     };
     let fits = Cell::new(true);
     // Made inside what is timed: the key share and the ClientHello are.
@@ -170,15 +171,15 @@ where
     });
     let ((connected, asked), busy) = PollTime::new(AskedForCertificate::new(connecting)).await;
     *spent += busy;
-    let stream = connected.map_err(|error| stream_failure(Phase::Tls, error))?;
+    let stream = connected.map_err(|error| stream_failure(ErrorPhase::Tls, error))?;
     // Who resumes a session was asked in the handshake that began it.
     if tls.options.mtls && !asked && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
         let sentence = "the server did not ask for the client's certificate, as --mtls has it";
-        return Err(Failure::new(Phase::Tls, "not_as_asked", sentence));
+        return Err(Failure::new(ErrorPhase::Tls, ErrorKind::NotAsRequested, sentence));
     }
     if !fits.get() {
         let sentence = "the server's limit of early data is smaller than the upgrade request";
-        return Err(Failure::new(Phase::Tls, "early_data_refused", sentence));
+        return Err(Failure::new(ErrorPhase::Tls, ErrorKind::EarlyDataRefused, sentence));
     }
     Ok(stream)
 }
@@ -189,7 +190,7 @@ fn read_label(context: &Context, connection: &rustls::ClientConnection, resumed:
     let label = Label::of(connection, certificate, connection.is_early_data_accepted());
     match context.asked.check(&label, connection.alpn_protocol(), resumed) {
         Ok(()) => Ok(label),
-        Err((kind, sentence)) => Err(Failure::new(Phase::Tls, kind, sentence)),
+        Err((kind, sentence)) => Err(Failure::new(ErrorPhase::Tls, kind, sentence)),
     }
 }
 
@@ -219,8 +220,8 @@ where
 fn upgrade_failure(error: UpgradeError) -> Failure {
     match error {
         // With TLS 1.3 a server that refuses the client says so only now.
-        UpgradeError::Io(error) => stream_failure(Phase::Upgrade, error),
-        error => Failure::new(Phase::Upgrade, error.kind(), error.to_string()),
+        UpgradeError::Io(error) => stream_failure(ErrorPhase::Upgrade, error),
+        error => Failure::new(ErrorPhase::Upgrade, error.kind(), error.to_string()),
     }
 }
 
@@ -229,7 +230,7 @@ async fn exchange_first<S: super::channel::Socket>(
     payloads: &Payloads,
     number: u64,
 ) -> Result<(), Failure> {
-    let phase = Phase::FirstEcho;
+    let phase = ErrorPhase::FirstEcho;
     let Channel { sender, receiver, .. } = channel;
     let mut scratch = Vec::new();
     let mut received = {
@@ -264,25 +265,27 @@ async fn exchange_first<S: super::channel::Socket>(
 }
 
 fn connect_failure(destination: &Destination, error: &std::io::Error) -> Failure {
-    use std::io::ErrorKind;
+    use std::io::ErrorKind as IoErrorKind;
     let address = destination.address;
     let (kind, sentence) = match error.kind() {
-        ErrorKind::ConnectionRefused => {
-            ("refused", format!("{address} refused the connection: is a server listening there?"))
+        IoErrorKind::ConnectionRefused => {
+            (ErrorKind::Refused, format!("{address} refused the connection: is a server listening there?"))
         }
-        ErrorKind::AddrNotAvailable => (
-            "no_ports",
+        IoErrorKind::AddrNotAvailable => (
+            ErrorKind::NoPorts,
             format!("no free port is left to connect to {address} from: connections wait 60 s in TIME_WAIT"),
         ),
-        ErrorKind::ConnectionReset => ("reset", format!("{address} reset the connection while it was opened")),
-        ErrorKind::TimedOut => ("timeout", format!("{address} did not answer in the kernel's time")),
-        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
-            ("unreachable", format!("{address} cannot be reached from this machine"))
+        IoErrorKind::ConnectionReset => {
+            (ErrorKind::Reset, format!("{address} reset the connection while it was opened"))
+        }
+        IoErrorKind::TimedOut => (ErrorKind::Timeout, format!("{address} did not answer in the kernel's time")),
+        IoErrorKind::NetworkUnreachable | IoErrorKind::HostUnreachable => {
+            (ErrorKind::Unreachable, format!("{address} cannot be reached from this machine"))
         }
         _ => match TlsFailure::from(std::io::Error::from(error.kind())) {
-            TlsFailure::Io(_) => ("failed", format!("connecting to {address}: {error}")),
+            TlsFailure::Io(_) => (ErrorKind::Failed, format!("connecting to {address}: {error}")),
             other => (other.kind(), format!("connecting to {address}: {error}")),
         },
     };
-    Failure::new(Phase::Connect, kind, sentence)
+    Failure::new(ErrorPhase::Connect, kind, sentence)
 }

@@ -3,59 +3,32 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use wss_model::LatencyHistogram;
 use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
 use wss_model::run_result::{EchoResult, ErrorCount, Flights, HandshakeResult};
 use wss_model::server_stats::HandshakeTotals;
+use wss_model::{ErrorKind, ErrorPhase, LatencyHistogram};
 use wss_wire::flights::Seen;
 use wss_wire::poll_time::Spent;
 use wss_wire::tls::{Label, LabelCounts};
-
-/// A phase of a connection, as `errors` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    Connect,
-    Tls,
-    Upgrade,
-    FirstEcho,
-    Echo,
-    Close,
-    /// The server itself: it ended, or its admin endpoint did.
-    Server,
-}
-
-impl Phase {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Upgrade => "upgrade",
-            Self::FirstEcho => "first_echo",
-            Self::Echo => "echo",
-            Self::Close => "close",
-            Self::Server => "server",
-        }
-    }
-}
 
 /// Something that went wrong: where, of which kind, and in words.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{sentence}")]
 pub(crate) struct Failure {
-    pub(crate) phase: Phase,
-    pub(crate) kind: &'static str,
+    pub(crate) phase: ErrorPhase,
+    pub(crate) kind: ErrorKind,
     pub(crate) sentence: String,
 }
 
 impl Failure {
-    pub(crate) fn new(phase: Phase, kind: &'static str, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(phase: ErrorPhase, kind: ErrorKind, sentence: impl Into<String>) -> Self {
         Self { phase, kind, sentence: sentence.into() }
     }
 }
 
 /// Failures by phase and kind, each with its first example.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(BTreeMap<(Phase, &'static str), (u64, String)>);
+pub(crate) struct Failures(BTreeMap<(ErrorPhase, ErrorKind), (u64, String)>);
 
 impl Failures {
     pub(crate) fn add(&mut self, failure: Failure) {
@@ -83,8 +56,8 @@ impl Failures {
             .0
             .iter()
             .map(|((phase, kind), (count, example))| ErrorCount {
-                phase: phase.name().to_owned(),
-                kind: (*kind).to_owned(),
+                phase: *phase,
+                kind: *kind,
                 count: *count,
                 example: example.clone(),
             })
@@ -178,7 +151,7 @@ pub(crate) struct HandshakeRecord {
     pub(crate) last: Last,
     pub(crate) labels: LabelCounts,
     /// What the thread's ring did, if the engine has one that it counts.
-    pub(crate) io: Option<RingCounters>,
+    pub(crate) rings: Option<RingCounters>,
     pub(crate) failures: Failures,
 }
 
@@ -240,7 +213,7 @@ impl HandshakeRecord {
         self.early_data += other.early_data;
         self.last.merge(other.last);
         self.labels.merge(&other.labels);
-        add_io(&mut self.io, other.io.as_ref());
+        add_io(&mut self.rings, other.rings.as_ref());
         self.failures.merge(other.failures);
     }
 
@@ -269,8 +242,8 @@ impl HandshakeRecord {
             client_cost: None,
             server_cost: None,
             flights: self.flights.map(|flights| self.flights_mean(&flights)),
-            io: PhaseRings {
-                client: self.io.clone().map(|io| EndRings::of_handshakes(io, self.completed)),
+            rings: PhaseRings {
+                client: self.rings.clone().map(|io| EndRings::of_handshakes(io, self.completed)),
                 server: None,
             },
         }
@@ -306,7 +279,7 @@ pub(crate) struct EchoRecord {
     /// Time of the thread in the records' AEAD, if that is timed.
     pub(crate) aead_ns: u64,
     /// What the thread's ring did, if the engine has one that it counts.
-    pub(crate) io: Option<RingCounters>,
+    pub(crate) rings: Option<RingCounters>,
     pub(crate) failures: Failures,
 }
 
@@ -327,7 +300,7 @@ impl EchoRecord {
         self.service.merge(&other.service);
         self.lateness.merge(&other.lateness);
         self.aead_ns += other.aead_ns;
-        add_io(&mut self.io, other.io.as_ref());
+        add_io(&mut self.rings, other.rings.as_ref());
         self.failures.merge(other.failures);
     }
 
@@ -349,7 +322,10 @@ impl EchoRecord {
             bytes_per_s: self.received as f64 * size as f64 / elapsed.as_secs_f64().max(1e-9),
             client_aead_ns: (self.aead_ns > 0 && self.received > 0).then(|| self.aead_ns as f64 / self.received as f64),
             server_aead_ns: None,
-            io: PhaseRings { client: self.io.clone().map(|io| EndRings::of_messages(io, self.received)), server: None },
+            rings: PhaseRings {
+                client: self.rings.clone().map(|io| EndRings::of_messages(io, self.received)),
+                server: None,
+            },
         }
     }
 }

@@ -305,7 +305,7 @@ async fn work<E: Engine>(setup: Setup) {
                 let phase = opening::open_planned::<E>(&context, plan);
                 attend::<E>(&context, start, &mut commands, &reports, phase).await;
                 let mut record = context.take_handshakes();
-                record.io = io_since::<E>(before.as_ref());
+                record.rings = io_since::<E>(before.as_ref());
                 Report::Handshakes(Box::new(record))
             }
             Command::Echo(plan) => {
@@ -314,7 +314,7 @@ async fn work<E: Engine>(setup: Setup) {
                 attend::<E>(&context, plan.time.start(), &mut commands, &reports, phase).await;
                 let mut record = context.take_echo();
                 record.aead_ns = timed::spent().since(&before).aead_ns;
-                record.io = io_since::<E>(io_before.as_ref());
+                record.rings = io_since::<E>(io_before.as_ref());
                 Report::Echo(Box::new(record))
             }
             Command::Close => {

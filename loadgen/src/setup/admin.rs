@@ -51,7 +51,7 @@ pub(crate) struct Difference {
     pub(crate) crypto: CryptoTime,
     pub(crate) system: Duration,
     /// Of the workers' rings, if their engine has any that it counts.
-    pub(crate) io: Option<RingCounters>,
+    pub(crate) rings: Option<RingCounters>,
 }
 
 /// The difference of two looks at the same server.
@@ -79,6 +79,6 @@ pub(crate) fn difference(before: &ServerStats, after: &ServerStats) -> anyhow::R
         handshakes: after.handshakes.since(&before.handshakes),
         crypto: after.crypto.since(&before.crypto),
         system: Duration::from_nanos(after.system_ns.saturating_sub(before.system_ns)),
-        io: after.io.as_ref().zip(before.io.as_ref()).map(|(after, before)| after.since(before)),
+        rings: after.rings.as_ref().zip(before.rings.as_ref()).map(|(after, before)| after.since(before)),
     })
 }

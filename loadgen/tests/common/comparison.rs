@@ -48,9 +48,9 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
 
 fn block(number: usize, salt: usize, factor: f64) -> Block {
     let order = vec![ArmLabel::A, ArmLabel::B, ArmLabel::B, ArmLabel::A];
-    let trial = |(place, side): (usize, &ArmLabel)| {
+    let trial = |(place, arm): (usize, &ArmLabel)| {
         let noise = 1.0 + 0.002 * ((number * 7 + place * 5 + salt * 3) % 11) as f64;
-        let value = 200.0 * noise * if *side == ArmLabel::B { factor } else { 1.0 };
+        let value = 200.0 * noise * if *arm == ArmLabel::B { factor } else { 1.0 };
         let workload = WorkloadResult {
             kind: Workload::Handshake,
             valid: true,
@@ -61,7 +61,7 @@ fn block(number: usize, salt: usize, factor: f64) -> Block {
             metrics: BTreeMap::from([(Metric::ServerCpuHandshakeUs, Some(value))]),
         };
         let started_at = "2026-03-01T12:00:00Z".to_owned();
-        Trial { side: *side, program: 0, run: None, started_at, control_ns: None, workloads: vec![workload] }
+        Trial { arm: *arm, program: 0, run: None, started_at, control_ns: None, workloads: vec![workload] }
     };
     let trials = order.iter().enumerate().map(trial).collect();
     Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, trials, disturbance: None, dropped: None }

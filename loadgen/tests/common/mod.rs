@@ -232,13 +232,13 @@ pub(crate) fn assert_no_errors(result: &RunResult) {
     }
     let machine = ["was late by", "of its CPU", "were achieved", "the hypervisor kept"];
     for why in &result.invalid_because {
-        assert!(machine.iter().any(|cause| why.contains(cause)), "{why}");
+        assert!(machine.iter().any(|cause| why.text.contains(cause)), "{why}");
     }
 }
 
 /// The errors as `phase kind count`, so that they compare with what was expected at a glance.
 pub(crate) fn errors(result: &RunResult) -> Vec<(&str, &str, u64)> {
-    result.errors.iter().map(|error| (error.phase.as_str(), error.kind.as_str(), error.count)).collect()
+    result.errors.iter().map(|error| (error.phase.name(), error.kind.name(), error.count)).collect()
 }
 
 /// A test without what it needs: told, and a failure where all is to be there (`.ci/run`).

@@ -11,6 +11,7 @@ use clap::{Args, FromArgMatches, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::choices::named_choice;
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
 pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};

@@ -1,11 +1,17 @@
 //! Phrases that more than one sentence needs.
 
+use crate::Reason;
 use crate::run_result::{Environment, Negotiated, Tool};
 use crate::text::quantity::count;
 
 /// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
 pub fn pluralize(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// Reasons in one line.
+pub fn describe_reasons(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// What a handshake was: version, suite, group, certificate and kind. What a version of TLS has not is left out.

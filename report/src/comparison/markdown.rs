@@ -8,7 +8,7 @@ use wss_analysis::comparison::{Comparison, Role};
 pub fn markdown(comparison: &Comparison) -> String {
     let mut text = String::new();
     for reason in &comparison.invalid_because {
-        paragraph(&mut text, &format!("**Not valid:** {}", escaped(reason)));
+        paragraph(&mut text, &format!("**Not valid:** {}", escaped(&reason.text)));
     }
     for difference in &comparison.varied {
         paragraph(&mut text, &format!("Varied: {}", escaped(&difference.to_string())));
@@ -19,7 +19,7 @@ pub fn markdown(comparison: &Comparison) -> String {
     findings(comparison).iter().for_each(|sentence| bullet(&mut text, &escaped(sentence)));
     text.push('\n');
     for figure in noisy(comparison) {
-        paragraph(&mut text, &format!("Either side differs from itself in {figure}."));
+        paragraph(&mut text, &format!("Either arm differs from itself in {figure}."));
     }
     tables(&mut text, comparison);
     text.pop();

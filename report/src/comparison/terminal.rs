@@ -10,7 +10,7 @@ pub fn terminal(comparison: &Comparison) -> String {
     let mut page = Layout::wide();
     if !comparison.valid {
         page.text("NOT VALID: what follows says little, because");
-        comparison.invalid_because.iter().for_each(|reason| page.bullet(reason));
+        comparison.invalid_because.iter().for_each(|reason| page.bullet(&reason.text));
         page.gap();
     }
     comparison.varied.iter().for_each(|difference| page.bullet(&format!("varied: {difference}")));
@@ -23,7 +23,7 @@ pub fn terminal(comparison: &Comparison) -> String {
     let noisy = noisy(comparison);
     if !noisy.is_empty() {
         page.text(&format!(
-            "Either side differs from itself in {}: a difference of that size says nothing here.",
+            "Either arm differs from itself in {}: a difference of that size says nothing here.",
             noisy.join(" and ")
         ));
     }

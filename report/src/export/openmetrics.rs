@@ -118,7 +118,7 @@ impl Families {
             self.add(("echoes", "Messages of the measured phase"), None, MetricType::Counter, outcomes);
         }
         let errors = run.errors.iter().map(|error| {
-            (vec![("phase", error.phase.clone()), ("kind", error.kind.clone())], Value::Counter(error.count))
+            (vec![("phase", error.phase.to_string()), ("kind", error.kind.to_string())], Value::Counter(error.count))
         });
         self.add(("errors", "Whatever went wrong"), None, MetricType::Counter, errors.collect());
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use wss_analysis::comparison::fixtures::comparison;
 use wss_analysis::validity::fixtures::{invalid_run, large_run};
-use wss_model::fixtures::{closed_run, echo_run, error, handshake_run, latency};
+use wss_model::fixtures::{closed_run, echo_run, handshake_run, latency};
 
 fn options(format: Format) -> Options<'static> {
     Options { format, latency: None, better: Better::Smaller }
@@ -276,7 +276,7 @@ fn the_series_reads_like_this() {
 #[test]
 fn what_a_file_has_in_its_names_cannot_end_a_line_or_a_label() {
     let mut run = echo_run();
-    run.errors = vec![error("echo", "time\"out\n# EOF\nforged_total 1", 3)];
+    run.negotiated[0].negotiated.suite = "time\"out\n# EOF\nforged_total 1".to_owned();
     run.tool.version = "0.1\n#[Histogram log format version 9]".to_owned();
     run.id = "one\n# two".to_owned();
     let text = exported(run.clone(), Format::Openmetrics);

@@ -13,7 +13,7 @@ const RATIOS_BESIDE: usize = 6;
 pub fn markdown(sweep: &SweepResult) -> String {
     let mut text = String::new();
     for reason in &sweep.invalid_because {
-        paragraph(&mut text, &format!("**Not valid:** {}", escaped(reason)));
+        paragraph(&mut text, &format!("**Not valid:** {}", escaped(&reason.text)));
     }
     let environment = &sweep.environment;
     paragraph(
@@ -38,7 +38,7 @@ pub fn markdown(sweep: &SweepResult) -> String {
         let bad = summary.trials - summary.trials_valid;
         paragraph(
             &mut text,
-            &format!("#{}: {bad} of {} trials not valid: {}", summary.configuration, summary.trials, escaped(reason)),
+            &format!("#{}: {bad} of {} trials not valid: {}", summary.configuration, summary.trials, escaped(&reason)),
         );
     }
     for one in &sweep.impossible {

@@ -56,7 +56,7 @@ fn verdict(page: &mut Layout, sweep: &SweepResult) {
         false => "NOT VALID: what follows leaves out the trials that are not, because",
     });
     for reason in &sweep.invalid_because {
-        page.bullet(reason);
+        page.bullet(&reason.text);
     }
     page.gap();
 }

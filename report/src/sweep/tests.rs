@@ -3,6 +3,7 @@
 use super::*;
 use wss_analysis::sweep_result::fixtures::{spoil, sweep};
 use wss_analysis::sweep_result::{Impossible, Metric};
+use wss_model::{Reason, ReasonCode};
 
 #[test]
 fn a_sweep_reads_like_this() {
@@ -280,7 +281,7 @@ fn a_configuration_of_which_every_trial_failed_is_in_every_form() {
         trial.valid = false;
         for workload in &mut trial.workloads {
             (workload.valid, workload.failed) = (false, true);
-            workload.invalid_because = vec!["this CPU | cannot\nrun it".to_owned()];
+            workload.invalid_because = vec![Reason::new(ReasonCode::GeneratorLate, "this CPU | cannot\nrun it")];
             workload.metrics.clear();
             workload.negotiated.clear();
         }

@@ -5,6 +5,8 @@ use wss_analysis::validity::fixtures::{invalid_run, large_run};
 use wss_model::fixtures::{closed_run, echo_run, error, handshake_run, negotiated};
 use wss_model::ring_counters::PhaseRings;
 use wss_model::run_result::NegotiatedCount;
+use wss_model::{ErrorKind, ErrorPhase};
+use wss_model::{Reason, ReasonCode};
 
 #[test]
 fn a_good_echo_run_reads_like_this() {
@@ -216,8 +218,8 @@ fn the_report_of_a_good_run_fits_on_a_screen_of_51_lines() {
 #[test]
 fn an_engine_that_does_not_count_is_told_beside_one_that_does() {
     let mut result = echo_run();
-    result.handshake.io.client = None;
-    result.echo.as_mut().unwrap().io.client = None;
+    result.handshake.rings.client = None;
+    result.echo.as_mut().unwrap().rings.client = None;
     let report = terminal(&result);
     assert!(report.contains("enters a message               not counted        0.880\n"), "{report}");
 }
@@ -225,14 +227,14 @@ fn an_engine_that_does_not_count_is_told_beside_one_that_does() {
 #[test]
 fn without_a_ring_there_is_no_word_of_rings() {
     let mut result = echo_run();
-    result.handshake.io = PhaseRings::default();
-    result.echo.as_mut().unwrap().io = PhaseRings::default();
+    result.handshake.rings = PhaseRings::default();
+    result.echo.as_mut().unwrap().rings = PhaseRings::default();
     assert!(!terminal(&result).contains("Rings"));
     // Nor of those of a server that is not shown.
     let mut result = echo_run();
     result.server = None;
-    result.handshake.io.client = None;
-    result.echo.as_mut().unwrap().io.client = None;
+    result.handshake.rings.client = None;
+    result.echo.as_mut().unwrap().rings.client = None;
     assert!(!terminal(&result).contains("Rings"));
 }
 
@@ -240,7 +242,7 @@ fn without_a_ring_there_is_no_word_of_rings() {
 fn an_invalid_run_says_so_first_and_last_even_where_the_result_gives_no_reason() {
     let mut result = echo_run();
     result.valid = false;
-    for reasons in [vec![], vec!["the machine was taken away".to_owned()]] {
+    for reasons in [vec![], vec![Reason::new(ReasonCode::Steal, "the machine was taken away")]] {
         result.invalid_because = reasons;
         let report = terminal(&result);
         assert!(report.starts_with("NOT VALID"), "{report}");
@@ -251,7 +253,7 @@ fn an_invalid_run_says_so_first_and_last_even_where_the_result_gives_no_reason()
 #[test]
 fn a_result_that_calls_itself_valid_beside_a_reason_against_it_is_not() {
     let mut result = echo_run();
-    result.invalid_because = vec!["the generator was late".to_owned()];
+    result.invalid_because = vec![Reason::new(ReasonCode::GeneratorLate, "the generator was late")];
     assert!(terminal(&result).starts_with("NOT VALID"));
 }
 
@@ -278,7 +280,7 @@ fn a_run_in_which_nothing_succeeded_has_no_table_of_latencies() {
     let mut result = handshake_run();
     (result.handshake.completed, result.handshake.failed) = (0, 2_500);
     result.negotiated.clear();
-    result.errors = vec![error("connect", "refused", 2_500)];
+    result.errors = vec![error(ErrorPhase::Connect, ErrorKind::Refused, 2_500)];
     result.invalid_because = wss_analysis::validity::judge(&result);
     let report = terminal(&result);
     assert!(report.contains("nothing: not one TLS handshake was completed"), "{report}");
@@ -288,7 +290,7 @@ fn a_run_in_which_nothing_succeeded_has_no_table_of_latencies() {
 #[test]
 fn many_kinds_of_errors_and_many_sorts_of_handshakes_are_summed_up() {
     let mut result = echo_run();
-    result.errors = (0..20).map(|kind| error("echo", &format!("kind-{kind}"), 1)).collect();
+    result.errors = ErrorKind::ALL[..20].iter().map(|kind| error(ErrorPhase::Echo, *kind, 1)).collect();
     result.negotiated = (0..20)
         .map(|sort| {
             let mut other: NegotiatedCount = negotiated(1);

@@ -59,7 +59,7 @@ pub(super) fn render(stats: &ServerStats) -> Result<String, String> {
     registry.register_with_unit("worker_cpu", "CPU time of the workers", Unit::Seconds, ConstCounter::new(cpu_seconds));
     registry.register("connections_open", "Connections open", gauge(stats.connections_open));
     registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, gauge(stats.rss_bytes));
-    if let Some(io) = &stats.io {
+    if let Some(io) = &stats.rings {
         register_ring(&mut registry, io);
     }
     let mut text = String::new();

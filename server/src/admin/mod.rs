@@ -123,6 +123,6 @@ async fn gather(about: &About) -> Result<ServerStats, String> {
         handshakes: all.handshakes,
         crypto: all.crypto,
         system_ns: u64::try_from(system.as_nanos()).unwrap_or(u64::MAX),
-        io: all.io,
+        rings: all.rings,
     })
 }

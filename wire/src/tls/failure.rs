@@ -3,6 +3,7 @@
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
+use wss_model::ErrorKind;
 
 /// A failure of TLS.
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +39,15 @@ pub enum TlsFailure {
 
 impl TlsFailure {
     /// Name for counting.
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Certificate(_) | Self::CaAsServer => "certificate",
-            Self::Name(_) => "certificate_name",
-            Self::Alert(_) => "alert",
-            Self::NotTls(_) => "not_tls",
-            Self::Protocol(_) => "protocol",
-            Self::Truncated => "truncated",
-            Self::Io(_) => "reset",
+            Self::Certificate(_) | Self::CaAsServer => ErrorKind::Certificate,
+            Self::Name(_) => ErrorKind::CertificateName,
+            Self::Alert(_) => ErrorKind::Alert,
+            Self::NotTls(_) => ErrorKind::NotTls,
+            Self::Protocol(_) => ErrorKind::Protocol,
+            Self::Truncated => ErrorKind::Truncated,
+            Self::Io(_) => ErrorKind::Reset,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, CommonState, HandshakeKind, NamedGroup, ProtocolVersion};
+use wss_model::ErrorKind;
 use wss_model::config::tls::CertificateKind;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
 use wss_model::{TlsOptions, TlsVersion};
@@ -131,9 +132,9 @@ impl Asked {
     ///
     /// # Errors
     /// The kind of the failure and a sentence.
-    pub fn check(&self, label: &Label, alpn: Option<&[u8]>, resumed: bool) -> Result<(), (&'static str, String)> {
+    pub fn check(&self, label: &Label, alpn: Option<&[u8]>, resumed: bool) -> Result<(), (ErrorKind, String)> {
         if !self.alpn.is_empty() && !alpn.is_some_and(|alpn| self.alpn.iter().any(|asked| asked == alpn)) {
-            return Err(("not_as_asked", "the server agreed on none of the protocols of --alpn".to_owned()));
+            return Err((ErrorKind::NotAsRequested, "the server agreed on none of the protocols of --alpn".to_owned()));
         }
         let known = &self.known[usize::from(resumed)];
         if known.borrow().as_ref() == Some(label) {
@@ -147,18 +148,21 @@ impl Asked {
         };
         let got = label.negotiated();
         let failed = |what: &str, got: &str, asked: &str| {
-            Err(("not_as_asked", format!("the {what} was {got}, where {asked} was asked for")))
+            Err((ErrorKind::NotAsRequested, format!("the {what} was {got}, where {asked} was asked for")))
         };
         // A server may ask for another key share of its own accord: that handshake is full, and labelled.
         let kind_fits = label.kind == kind || (kind == Kind::Full && label.kind == Kind::FullAfterRetry);
         match (kind, label.kind) {
             _ if kind_fits => {}
             (Kind::EarlyData, Kind::Resumed) => {
-                return Err(("early_data_refused", "the session was resumed and its early data refused".to_owned()));
+                return Err((
+                    ErrorKind::EarlyDataRefused,
+                    "the session was resumed and its early data refused".to_owned(),
+                ));
             }
             (Kind::EarlyData | Kind::Resumed, _) => {
                 let sentence = format!("the handshake was {}, where a resumed one was asked for", got.kind);
-                return Err(("not_resumed", sentence));
+                return Err((ErrorKind::NotResumed, sentence));
             }
             _ => return failed("handshake", &got.kind, kind.name()),
         }

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use httparse::{EMPTY_HEADER, Header, Response, Status};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use wss_model::ErrorKind;
 
 use super::head::{self, Count, FIELDS_MAX, HeadError};
 use super::{BASE64, accept_key};
@@ -125,20 +126,20 @@ pub enum UpgradeError {
 
 impl UpgradeError {
     /// A stable snake_case name, for counting.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidRequest { .. } => "invalid_request",
-            Self::Status { .. } => "status",
-            Self::NoUpgrade => "no_upgrade",
-            Self::NoConnectionUpgrade => "no_connection_upgrade",
-            Self::BadAccept { .. } => "bad_accept",
-            Self::UnexpectedExtension { .. } => "unexpected_extension",
-            Self::UnexpectedSubprotocol { .. } => "unexpected_subprotocol",
-            Self::NoSubprotocol { .. } => "no_subprotocol",
-            Self::HeadTooLarge { .. } => "head_too_large",
-            Self::Malformed { .. } => "malformed",
-            Self::Eof => "eof",
-            Self::Io(_) => "io",
+            Self::InvalidRequest { .. } => ErrorKind::InvalidRequest,
+            Self::Status { .. } => ErrorKind::Status,
+            Self::NoUpgrade => ErrorKind::NoUpgrade,
+            Self::NoConnectionUpgrade => ErrorKind::NoConnectionUpgrade,
+            Self::BadAccept { .. } => ErrorKind::BadAccept,
+            Self::UnexpectedExtension { .. } => ErrorKind::UnexpectedExtension,
+            Self::UnexpectedSubprotocol { .. } => ErrorKind::UnexpectedSubprotocol,
+            Self::NoSubprotocol { .. } => ErrorKind::NoSubprotocol,
+            Self::HeadTooLarge { .. } => ErrorKind::HeadTooLarge,
+            Self::Malformed { .. } => ErrorKind::Malformed,
+            Self::Eof => ErrorKind::Eof,
+            Self::Io(_) => ErrorKind::Io,
         }
     }
 }

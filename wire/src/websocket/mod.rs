@@ -18,6 +18,7 @@ use std::io;
 pub use fastwebsockets::{OpCode, Payload, Role};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+use wss_model::ErrorKind;
 
 use frames::Frames;
 pub use shared::Shared;
@@ -122,13 +123,13 @@ pub enum WebSocketError {
 
 impl WebSocketError {
     /// Name for counting.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Violation(_) => "violation",
-            Self::Eof => "closed",
-            Self::Closed => "closed_here",
-            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "truncated",
-            Self::Io(_) => "reset",
+            Self::Violation(_) => ErrorKind::Violation,
+            Self::Eof => ErrorKind::Closed,
+            Self::Closed => ErrorKind::ClosedHere,
+            Self::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
+            Self::Io(_) => ErrorKind::Reset,
         }
     }
 

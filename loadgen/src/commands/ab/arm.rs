@@ -25,7 +25,7 @@ pub(super) struct Program {
 }
 
 impl Programs {
-    /// The program of the trial after so many of this side: they take turns.
+    /// The program of the trial after so many of this arm: they take turns.
     pub(super) fn after(&self, trials: usize) -> Program {
         let index = trials % self.programs.len();
         Program { index, path: self.programs[index].clone() }

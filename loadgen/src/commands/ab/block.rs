@@ -4,6 +4,7 @@ use anyhow::bail;
 use wss_analysis::comparison::{ArmLabel, Comparison, Trial};
 use wss_analysis::sweep_result::{WorkloadResult, WorkloadSpec};
 use wss_model::HumanDuration;
+use wss_model::text::phrases::describe_reasons;
 
 use super::arm::{Program, Programs};
 use super::disturbance;
@@ -30,15 +31,15 @@ impl Trials<'_> {
         order: &[ArmLabel],
     ) -> anyhow::Result<Vec<Trial>> {
         let mut trials: Vec<Trial> = Vec::with_capacity(order.len());
-        for side in order.iter().copied() {
-            self.begin(comparison, block, &format!("{side} {}", comparison.arm(side).label));
-            let program = self.program(comparison, &trials, side);
-            let mut trial = trial(side, &program);
-            let options = comparison.arm(side).options.clone();
+        for arm in order.iter().copied() {
+            self.begin(comparison, block, &format!("{arm} {}", comparison.arm(arm).label));
+            let program = self.program(comparison, &trials, arm);
+            let mut trial = trial(arm, &program);
+            let options = comparison.arm(arm).options.clone();
             for workload in comparison.workloads.clone() {
                 let ended = self.runner.run(&program.path, &workload, &options, comparison.seed)?;
                 let Some(ended) = ended else { return Ok(trials) };
-                ensure_runs(comparison, side, &workload, &ended)?;
+                ensure_runs(comparison, arm, &workload, &ended)?;
                 trial.workloads.push(took_place(comparison, &trial, ended));
             }
             self.end(&trial);
@@ -62,10 +63,10 @@ impl Trials<'_> {
         self.begin(comparison, block, &format!("A and B in time slices of {length}"));
         let mut trials: Vec<Trial> = Vec::with_capacity(order.len());
         let mut programs = Vec::with_capacity(order.len());
-        for side in order.iter().copied() {
-            let program = self.program(comparison, &trials, side);
-            trials.push(trial(side, &program));
-            programs.push((program, comparison.arm(side).options.clone()));
+        for arm in order.iter().copied() {
+            let program = self.program(comparison, &trials, arm);
+            trials.push(trial(arm, &program));
+            programs.push((program, comparison.arm(arm).options.clone()));
         }
         let runs: Vec<OneOf<'_>> = programs
             .iter()
@@ -75,7 +76,7 @@ impl Trials<'_> {
             let ended = self.runner.run_in_turns(&runs, &workload, comparison.seed, length, block)?;
             let Some(ended) = ended else { return Ok(Vec::new()) };
             for (trial, ended) in trials.iter().zip(&ended) {
-                ensure_runs(comparison, trial.side, &workload, ended)?;
+                ensure_runs(comparison, trial.arm, &workload, ended)?;
             }
             for (trial, ended) in trials.iter_mut().zip(ended) {
                 let workload = took_place(comparison, trial, ended);
@@ -86,10 +87,10 @@ impl Trials<'_> {
         Ok(trials)
     }
 
-    /// The program of the next trial of a side: they take turns.
-    fn program(&self, comparison: &Comparison, trials: &[Trial], side: ArmLabel) -> Program {
+    /// The program of the next trial of a arm: they take turns.
+    fn program(&self, comparison: &Comparison, trials: &[Trial], arm: ArmLabel) -> Program {
         let before = comparison.blocks.iter().flat_map(|block| &block.trials).chain(trials);
-        self.programs[side as usize].after(before.filter(|trial| trial.side == side).count())
+        self.programs[arm as usize].after(before.filter(|trial| trial.arm == arm).count())
     }
 
     fn begin(&self, comparison: &Comparison, block: usize, what: &str) {
@@ -98,29 +99,30 @@ impl Trials<'_> {
 
     fn end(&mut self, trial: &Trial) {
         let doubtful = trial.workloads.iter().find(|workload| !workload.valid);
-        self.progress.end_trial(doubtful.map(|workload| (trial.side.to_string(), workload.invalid_because.join("; "))));
+        self.progress
+            .end_trial(doubtful.map(|workload| (trial.arm.to_string(), describe_reasons(&workload.invalid_because))));
     }
 }
 
 /// A trial of which nothing has been run.
-fn trial(side: ArmLabel, program: &Program) -> Trial {
+fn trial(arm: ArmLabel, program: &Program) -> Trial {
     let control_ns = Some(disturbance::fixed_work_ns());
-    Trial { side, program: program.index, run: None, started_at: environment::now(), control_ns, workloads: Vec::new() }
+    Trial { arm, program: program.index, run: None, started_at: environment::now(), control_ns, workloads: Vec::new() }
 }
 
 /// What does not run at all in the first block will not run later either.
-fn ensure_runs(comparison: &Comparison, side: ArmLabel, workload: &WorkloadSpec, ended: &Ended) -> anyhow::Result<()> {
+fn ensure_runs(comparison: &Comparison, arm: ArmLabel, workload: &WorkloadSpec, ended: &Ended) -> anyhow::Result<()> {
     if ended.result.failed && !ended.waited_in_vain && comparison.blocks.is_empty() {
-        let (label, reason) = (&comparison.arm(side).label, ended.result.invalid_because.join("; "));
-        bail!("{side} ({label}): the workload {} does not run: {reason}", workload.kind);
+        let (label, reason) = (&comparison.arm(arm).label, describe_reasons(&ended.result.invalid_because));
+        bail!("{arm} ({label}): the workload {} does not run: {reason}", workload.kind);
     }
     Ok(())
 }
 
-/// What a workload has come to; who ran it is written down with its side.
+/// What a workload has come to; who ran it is written down with its arm.
 fn took_place(comparison: &mut Comparison, trial: &Trial, ended: Ended) -> WorkloadResult {
     if let Some(tool) = ended.tool {
-        comparison.arm_mut(trial.side).programs[trial.program].tool = Some(tool);
+        comparison.arm_mut(trial.arm).programs[trial.program].tool = Some(tool);
     }
     ended.result
 }

@@ -1,6 +1,6 @@
 //! Whose turn it is: [`orders`].
 //!
-//! In a block ABBA or BAAB either side comes first as often as last and follows itself once, so that what drifts steadily
+//! In a block ABBA or BAAB either arm comes first as often as last and follows itself once, so that what drifts steadily
 //! falls out of the block's ratio. Of every two blocks one is the one and one the other; which comes first is drawn.
 
 use rand::rngs::SmallRng;
@@ -19,8 +19,8 @@ pub(super) fn orders(seed: u64, blocks: usize) -> Vec<Vec<ArmLabel>> {
     orders
 }
 
-fn other(side: ArmLabel) -> ArmLabel {
-    match side {
+fn other(arm: ArmLabel) -> ArmLabel {
+    match arm {
         ArmLabel::A => ArmLabel::B,
         ArmLabel::B => ArmLabel::A,
     }

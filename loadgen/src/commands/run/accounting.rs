@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use wss_model::config::tls::CostSplit;
 use wss_model::run_result::{End, HandshakeResult};
 use wss_model::server_stats::HandshakeTotals;
+use wss_model::{ErrorKind, ErrorPhase};
 use wss_model::{Layer, ServerStats};
 use wss_wire::{engine, machine};
 
 use super::time_slices::InterleavedSlices;
 use super::{Run, cost};
-use crate::generator::record::{Failure, Phase};
+use crate::generator::record::Failure;
 use crate::setup::admin::{Difference, difference};
 use crate::setup::environment;
 
@@ -57,7 +58,11 @@ impl Run<'_> {
             Ok(stats) => Some(stats),
             Err(error) => {
                 self.setup.admin = None;
-                self.failures.add(Failure::new(Phase::Server, "lost", format!("the server is gone: {error:#}")));
+                self.failures.add(Failure::new(
+                    ErrorPhase::Server,
+                    ErrorKind::ServerLost,
+                    format!("the server is gone: {error:#}"),
+                ));
                 None
             }
         }

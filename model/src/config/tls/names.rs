@@ -1,11 +1,5 @@
 //! What the options of TLS can be, by name.
 
-use std::fmt;
-
-use clap::ValueEnum;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::super::choices::named_choice;
 
 named_choice! {

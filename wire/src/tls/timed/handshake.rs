@@ -14,7 +14,7 @@ use rustls::pki_types::{
 use rustls::sign::{Signer, SigningKey};
 use rustls::{Error, NamedGroup, ProtocolVersion, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion};
 
-use super::{WorkloadSpec, timed};
+use super::{Primitive, timed};
 
 /// Puts the clock around all of them.
 pub(super) fn wrap(crypto: &mut CryptoProvider) {
@@ -46,12 +46,12 @@ struct TimedGroup(&'static dyn SupportedKxGroup);
 
 impl SupportedKxGroup for TimedGroup {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        let started = timed(WorkloadSpec::KeyExchangeStart, || self.0.start())?;
+        let started = timed(Primitive::KeyExchangeStart, || self.0.start())?;
         Ok(Box::new(TimedExchange(started)))
     }
 
     fn start_and_complete(&self, peer_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
-        timed(WorkloadSpec::KeyExchangeComplete, || self.0.start_and_complete(peer_share))
+        timed(Primitive::KeyExchangeComplete, || self.0.start_and_complete(peer_share))
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
@@ -75,7 +75,7 @@ struct TimedExchange(Box<dyn ActiveKeyExchange>);
 
 impl ActiveKeyExchange for TimedExchange {
     fn complete(self: Box<Self>, peer_share: &[u8]) -> Result<SharedSecret, Error> {
-        timed(WorkloadSpec::KeyExchangeComplete, || self.0.complete(peer_share))
+        timed(Primitive::KeyExchangeComplete, || self.0.complete(peer_share))
     }
 
     fn complete_for_tls_version(
@@ -83,7 +83,7 @@ impl ActiveKeyExchange for TimedExchange {
         peer_share: &[u8],
         version: &SupportedProtocolVersion,
     ) -> Result<SharedSecret, Error> {
-        timed(WorkloadSpec::KeyExchangeComplete, || self.0.complete_for_tls_version(peer_share, version))
+        timed(Primitive::KeyExchangeComplete, || self.0.complete_for_tls_version(peer_share, version))
     }
 
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
@@ -91,7 +91,7 @@ impl ActiveKeyExchange for TimedExchange {
     }
 
     fn complete_hybrid_component(self: Box<Self>, peer_share: &[u8]) -> Result<SharedSecret, Error> {
-        timed(WorkloadSpec::KeyExchangeComplete, || self.0.complete_hybrid_component(peer_share))
+        timed(Primitive::KeyExchangeComplete, || self.0.complete_hybrid_component(peer_share))
     }
 
     fn pub_key(&self) -> &[u8] {
@@ -142,7 +142,7 @@ struct TimedSigner(Box<dyn Signer>);
 
 impl Signer for TimedSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        timed(WorkloadSpec::Sign, || self.0.sign(message))
+        timed(Primitive::Sign, || self.0.sign(message))
     }
 
     fn scheme(&self) -> SignatureScheme {
@@ -154,7 +154,7 @@ struct TimedVerifier(&'static dyn SignatureVerificationAlgorithm);
 
 impl SignatureVerificationAlgorithm for TimedVerifier {
     fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        timed(WorkloadSpec::Verify, || self.0.verify_signature(public_key, message, signature))
+        timed(Primitive::Verify, || self.0.verify_signature(public_key, message, signature))
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

@@ -16,7 +16,7 @@ use wss_model::server_stats::CryptoTime;
 
 /// What a timed call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkloadSpec {
+pub enum Primitive {
     /// Making a key share.
     KeyExchangeStart,
     /// From the peer's key share to the secret.
@@ -56,7 +56,7 @@ pub fn spent() -> CryptoTime {
 }
 
 /// Does `work` and counts its time as `part`, less what calls inside it have counted already.
-pub fn timed<T>(part: WorkloadSpec, work: impl FnOnce() -> T) -> T {
+pub fn timed<T>(part: Primitive, work: impl FnOnce() -> T) -> T {
     let counted_before = TOTAL_NS.get();
     let start = Instant::now();
     let done = work();
@@ -66,13 +66,13 @@ pub fn timed<T>(part: WorkloadSpec, work: impl FnOnce() -> T) -> T {
     TOTAL_NS.set(counted_before + inside + own);
     let mut spent = SPENT.get();
     let sum = match part {
-        WorkloadSpec::KeyExchangeStart => &mut spent.key_exchange_start_ns,
-        WorkloadSpec::KeyExchangeComplete => &mut spent.key_exchange_complete_ns,
-        WorkloadSpec::Sign => &mut spent.sign_ns,
-        WorkloadSpec::Verify => &mut spent.verify_ns,
-        WorkloadSpec::Aead => &mut spent.aead_ns,
-        WorkloadSpec::Hash => &mut spent.hash_ns,
-        WorkloadSpec::Socket => &mut spent.socket_ns,
+        Primitive::KeyExchangeStart => &mut spent.key_exchange_start_ns,
+        Primitive::KeyExchangeComplete => &mut spent.key_exchange_complete_ns,
+        Primitive::Sign => &mut spent.sign_ns,
+        Primitive::Verify => &mut spent.verify_ns,
+        Primitive::Aead => &mut spent.aead_ns,
+        Primitive::Hash => &mut spent.hash_ns,
+        Primitive::Socket => &mut spent.socket_ns,
     };
     *sum += own;
     spent.calls += 1;
@@ -88,7 +88,7 @@ pub fn cost_of_timing() -> f64 {
         .map(|_| {
             let start = Instant::now();
             for _ in 0..CALLS {
-                timed(WorkloadSpec::Hash, || black_box(()));
+                timed(Primitive::Hash, || black_box(()));
             }
             start.elapsed().as_nanos() as f64 / f64::from(CALLS)
         })
@@ -121,9 +121,9 @@ mod tests {
         let wait = |ms| std::thread::sleep(std::time::Duration::from_millis(ms));
         let before = spent();
         let start = Instant::now();
-        timed(WorkloadSpec::Hash, || {
+        timed(Primitive::Hash, || {
             wait(1);
-            timed(WorkloadSpec::KeyExchangeComplete, || wait(5));
+            timed(Primitive::KeyExchangeComplete, || wait(5));
         });
         let elapsed = start.elapsed().as_nanos() as u64;
         let spent = spent().since(&before);

@@ -13,7 +13,7 @@ use rustls::{
     CipherSuiteCommon, ConnectionTrafficSecrets, Error, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
-use super::{WorkloadSpec, timed};
+use super::{Primitive, timed};
 
 /// Puts the clock around all of them, in every suite.
 pub(super) fn wrap(crypto: &mut CryptoProvider) {
@@ -52,11 +52,11 @@ struct TimedAead13(&'static dyn Tls13AeadAlgorithm);
 
 impl Tls13AeadAlgorithm for TimedAead13 {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
-        Box::new(TimedEncrypter(timed(WorkloadSpec::Aead, || self.0.encrypter(key, iv))))
+        Box::new(TimedEncrypter(timed(Primitive::Aead, || self.0.encrypter(key, iv))))
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
-        Box::new(TimedDecrypter(timed(WorkloadSpec::Aead, || self.0.decrypter(key, iv))))
+        Box::new(TimedDecrypter(timed(Primitive::Aead, || self.0.decrypter(key, iv))))
     }
 
     fn key_len(&self) -> usize {
@@ -76,11 +76,11 @@ struct TimedAead12(&'static dyn Tls12AeadAlgorithm);
 
 impl Tls12AeadAlgorithm for TimedAead12 {
     fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
-        Box::new(TimedEncrypter(timed(WorkloadSpec::Aead, || self.0.encrypter(key, iv, extra))))
+        Box::new(TimedEncrypter(timed(Primitive::Aead, || self.0.encrypter(key, iv, extra))))
     }
 
     fn decrypter(&self, key: AeadKey, iv: &[u8]) -> Box<dyn MessageDecrypter> {
-        Box::new(TimedDecrypter(timed(WorkloadSpec::Aead, || self.0.decrypter(key, iv))))
+        Box::new(TimedDecrypter(timed(Primitive::Aead, || self.0.decrypter(key, iv))))
     }
 
     fn key_block_shape(&self) -> KeyBlockShape {
@@ -105,7 +105,7 @@ struct TimedEncrypter(Box<dyn MessageEncrypter>);
 
 impl MessageEncrypter for TimedEncrypter {
     fn encrypt(&mut self, message: OutboundPlainMessage<'_>, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
-        timed(WorkloadSpec::Aead, || self.0.encrypt(message, seq))
+        timed(Primitive::Aead, || self.0.encrypt(message, seq))
     }
 
     fn encrypted_payload_len(&self, payload_len: usize) -> usize {
@@ -117,7 +117,7 @@ struct TimedDecrypter(Box<dyn MessageDecrypter>);
 
 impl MessageDecrypter for TimedDecrypter {
     fn decrypt<'a>(&mut self, message: InboundOpaqueMessage<'a>, seq: u64) -> Result<InboundPlainMessage<'a>, Error> {
-        timed(WorkloadSpec::Aead, || self.0.decrypt(message, seq))
+        timed(Primitive::Aead, || self.0.decrypt(message, seq))
     }
 }
 
@@ -125,11 +125,11 @@ struct TimedHash(&'static dyn Hash);
 
 impl Hash for TimedHash {
     fn start(&self) -> Box<dyn Context> {
-        Box::new(TimedContext(timed(WorkloadSpec::Hash, || self.0.start())))
+        Box::new(TimedContext(timed(Primitive::Hash, || self.0.start())))
     }
 
     fn hash(&self, data: &[u8]) -> Output {
-        timed(WorkloadSpec::Hash, || self.0.hash(data))
+        timed(Primitive::Hash, || self.0.hash(data))
     }
 
     fn output_len(&self) -> usize {
@@ -149,19 +149,19 @@ struct TimedContext(Box<dyn Context>);
 
 impl Context for TimedContext {
     fn fork_finish(&self) -> Output {
-        timed(WorkloadSpec::Hash, || self.0.fork_finish())
+        timed(Primitive::Hash, || self.0.fork_finish())
     }
 
     fn fork(&self) -> Box<dyn Context> {
-        Box::new(Self(timed(WorkloadSpec::Hash, || self.0.fork())))
+        Box::new(Self(timed(Primitive::Hash, || self.0.fork())))
     }
 
     fn finish(self: Box<Self>) -> Output {
-        timed(WorkloadSpec::Hash, || self.0.finish())
+        timed(Primitive::Hash, || self.0.finish())
     }
 
     fn update(&mut self, data: &[u8]) {
-        timed(WorkloadSpec::Hash, || self.0.update(data));
+        timed(Primitive::Hash, || self.0.update(data));
     }
 }
 
@@ -169,11 +169,11 @@ struct TimedHkdf(&'static dyn Hkdf);
 
 impl Hkdf for TimedHkdf {
     fn extract_from_zero_ikm(&self, salt: Option<&[u8]>) -> Box<dyn HkdfExpander> {
-        Box::new(TimedExpander(timed(WorkloadSpec::Hash, || self.0.extract_from_zero_ikm(salt))))
+        Box::new(TimedExpander(timed(Primitive::Hash, || self.0.extract_from_zero_ikm(salt))))
     }
 
     fn extract_from_secret(&self, salt: Option<&[u8]>, secret: &[u8]) -> Box<dyn HkdfExpander> {
-        Box::new(TimedExpander(timed(WorkloadSpec::Hash, || self.0.extract_from_secret(salt, secret))))
+        Box::new(TimedExpander(timed(Primitive::Hash, || self.0.extract_from_secret(salt, secret))))
     }
 
     fn extract_from_kx_shared_secret(
@@ -183,16 +183,16 @@ impl Hkdf for TimedHkdf {
         peer_share: &[u8],
     ) -> Result<Box<dyn HkdfExpander>, Error> {
         // The exchange inside counts itself.
-        let expander = timed(WorkloadSpec::Hash, || self.0.extract_from_kx_shared_secret(salt, kx, peer_share))?;
+        let expander = timed(Primitive::Hash, || self.0.extract_from_kx_shared_secret(salt, kx, peer_share))?;
         Ok(Box::new(TimedExpander(expander)))
     }
 
     fn expander_for_okm(&self, okm: &OkmBlock) -> Box<dyn HkdfExpander> {
-        Box::new(TimedExpander(timed(WorkloadSpec::Hash, || self.0.expander_for_okm(okm))))
+        Box::new(TimedExpander(timed(Primitive::Hash, || self.0.expander_for_okm(okm))))
     }
 
     fn hmac_sign(&self, key: &OkmBlock, message: &[u8]) -> hmac::Tag {
-        timed(WorkloadSpec::Hash, || self.0.hmac_sign(key, message))
+        timed(Primitive::Hash, || self.0.hmac_sign(key, message))
     }
 
     fn fips(&self) -> bool {
@@ -204,11 +204,11 @@ struct TimedExpander(Box<dyn HkdfExpander>);
 
 impl HkdfExpander for TimedExpander {
     fn expand_slice(&self, info: &[&[u8]], output: &mut [u8]) -> Result<(), OutputLengthError> {
-        timed(WorkloadSpec::Hash, || self.0.expand_slice(info, output))
+        timed(Primitive::Hash, || self.0.expand_slice(info, output))
     }
 
     fn expand_block(&self, info: &[&[u8]]) -> OkmBlock {
-        timed(WorkloadSpec::Hash, || self.0.expand_block(info))
+        timed(Primitive::Hash, || self.0.expand_block(info))
     }
 
     fn hash_len(&self) -> usize {
@@ -228,11 +228,11 @@ impl Prf for TimedPrf {
         seed: &[u8],
     ) -> Result<(), Error> {
         // The exchange inside counts itself.
-        timed(WorkloadSpec::Hash, || self.0.for_key_exchange(output, kx, peer_share, label, seed))
+        timed(Primitive::Hash, || self.0.for_key_exchange(output, kx, peer_share, label, seed))
     }
 
     fn for_secret(&self, output: &mut [u8], secret: &[u8], label: &[u8], seed: &[u8]) {
-        timed(WorkloadSpec::Hash, || self.0.for_secret(output, secret, label, seed));
+        timed(Primitive::Hash, || self.0.for_secret(output, secret, label, seed));
     }
 
     fn fips(&self) -> bool {

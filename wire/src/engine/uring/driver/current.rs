@@ -67,7 +67,7 @@ fn keep(driver: Option<Driver>) {
     mem::forget(driver);
 }
 
-/// TimeSlices the ring over once: see the module. When it was done.
+/// Runs one ring iteration: see the module. When it was done.
 pub(in super::super) fn turn(wait: bool) -> Instant {
     let (now, mut wakes) = with(|driver| (driver.turn(wait), mem::take(&mut driver.wakes)));
     for waker in wakes.drain(..) {

@@ -28,12 +28,12 @@ impl Model {
         let Some(Sending::Try(_)) = self.send else { return };
         match outcome {
             Outcome::Later => return,
-            Outcome::WorkloadSpec(most) if most < self.connection.to_send().len() => {
+            Outcome::Partial(most) if most < self.connection.to_send().len() => {
                 let most = self.sent_bytes(most);
                 wake(self.connection.try_failed(i32::try_from(most).expect("a small number")));
                 self.attention = true;
             }
-            Outcome::All | Outcome::WorkloadSpec(_) => drop(self.sent_bytes(usize::MAX)),
+            Outcome::All | Outcome::Partial(_) => drop(self.sent_bytes(usize::MAX)),
             Outcome::NoRoom => {
                 wake(self.connection.try_failed(-EAGAIN));
                 self.attention = true;
@@ -87,7 +87,7 @@ impl Model {
         let Some(Sending::Wait(_)) = self.send else { return };
         let result = match outcome {
             Outcome::All => self.sent_bytes(usize::MAX).try_into().expect("a small number"),
-            Outcome::WorkloadSpec(most) => self.sent_bytes(most).try_into().expect("a small number"),
+            Outcome::Partial(most) => self.sent_bytes(most).try_into().expect("a small number"),
             Outcome::Error => -EPIPE,
             Outcome::NoRoom | Outcome::Later if self.send_cancelled => -ECANCELED,
             Outcome::NoRoom => -EINTR,

@@ -27,7 +27,7 @@ pub(super) enum Step {
     /// Sent by other means than the ring, at most so much, and then [`Self::AllSent`]: the shutdown.
     Beside(usize),
     /// The driver looks after the connection; a try ends so.
-    TimeSlice(Outcome),
+    Iterate(Outcome),
     /// A send that waits ends so.
     Send(Outcome),
     Release,
@@ -37,7 +37,7 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Outcome {
     All,
-    WorkloadSpec(usize),
+    Partial(usize),
     NoRoom,
     Error,
     /// The kernel has not taken it in this entry.
@@ -51,7 +51,7 @@ fn length() -> impl Strategy<Value = usize> {
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         6 => Just(Outcome::All),
-        4 => length().prop_map(Outcome::WorkloadSpec),
+        4 => length().prop_map(Outcome::Partial),
         4 => Just(Outcome::NoRoom),
         1 => Just(Outcome::Later),
         // Seldom: nothing happens in this direction afterwards.
@@ -72,7 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         10 => Just(Step::Flush),
         10 => Just(Step::AllSent),
         4 => length().prop_map(Step::Beside),
-        80 => outcome().prop_map(Step::TimeSlice),
+        80 => outcome().prop_map(Step::Iterate),
         30 => outcome().prop_map(Step::Send),
         1 => Just(Step::Release),
         1 => Just(Step::GiveUp),

@@ -165,7 +165,7 @@ impl Model {
                     assert_eq!(self.sent, self.written, "all is sent, it says");
                 }
             }
-            Step::TimeSlice(outcome) => self.turn(outcome),
+            Step::Iterate(outcome) => self.turn(outcome),
             Step::Send(outcome) => self.send_ends(outcome),
             Step::Release if self.held => {
                 self.held = false;
@@ -321,7 +321,7 @@ impl Model {
     /// From now on the kernel does what it is asked, and who is woken goes on.
     pub(super) fn goes_well(&mut self) {
         for _ in 0..50 {
-            self.step(&Step::TimeSlice(Outcome::All));
+            self.step(&Step::Iterate(Outcome::All));
             self.step(&Step::CancelLands);
             self.step(&Step::Send(Outcome::All));
             while self.held && !self.gone && !self.reader.waits() && !self.end_told {
@@ -343,7 +343,7 @@ impl Model {
         assert!(!self.reader.waits());
         self.step(&Step::Release);
         for _ in 0..5 {
-            self.step(&Step::TimeSlice(Outcome::All));
+            self.step(&Step::Iterate(Outcome::All));
             self.step(&Step::CancelLands);
         }
         assert!(self.gone, "a connection without a stream stays for ever");

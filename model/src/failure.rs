@@ -1,0 +1,102 @@
+//! What can go wrong with one connection, by name: [`ErrorPhase`] and [`ErrorKind`]. Both ends count with these names, and
+//! results list them.
+
+use crate::config::named_choice;
+
+named_choice! {
+    /// The phase of a connection in which something went wrong.
+    ErrorPhase {
+        /// TCP connect.
+        Connect = "connect",
+        /// The TLS handshake.
+        Tls = "tls",
+        /// The opening handshake of RFC 6455.
+        Upgrade = "upgrade",
+        /// The first message and its echo.
+        FirstEcho = "first_echo",
+        /// Messages on an open connection.
+        Echo = "echo",
+        /// The closing handshake and the end of the connection.
+        Close = "close",
+        /// The server process itself, or its admin endpoint.
+        Server = "server",
+    }
+}
+
+named_choice! {
+    /// The kind of an error. One kind can occur in several phases.
+    ErrorKind {
+        /// The peer refused the TCP connection.
+        Refused = "refused",
+        /// No local port was free to connect from.
+        NoPorts = "no_ports",
+        /// No route to the address.
+        Unreachable = "unreachable",
+        /// The peer reset the connection.
+        Reset = "reset",
+        /// A limit of time passed.
+        Timeout = "timeout",
+        /// Another error of the operating system.
+        Failed = "failed",
+        /// The server's certificate was not accepted.
+        Certificate = "certificate",
+        /// The certificate is valid for another name.
+        CertificateName = "certificate_name",
+        /// The peer sent a TLS alert.
+        Alert = "alert",
+        /// The peer does not speak TLS.
+        NotTls = "not_tls",
+        /// TLS failed: nothing in common, or a broken rule of the protocol.
+        Protocol = "protocol",
+        /// The connection ended without close_notify, or in the middle of a frame.
+        Truncated = "truncated",
+        /// Version, suite, group, certificate or ALPN protocol differ from what was requested.
+        NotAsRequested = "not_as_requested",
+        /// A handshake that was to resume a session did not.
+        NotResumed = "not_resumed",
+        /// The server refused early data, or its limit was too small.
+        EarlyDataRefused = "early_data_refused",
+        /// The upgrade request could not be composed.
+        InvalidRequest = "invalid_request",
+        /// The response status is not 101.
+        Status = "status",
+        /// `Upgrade: websocket` is missing from the response.
+        NoUpgrade = "no_upgrade",
+        /// `Connection: Upgrade` is missing from the response.
+        NoConnectionUpgrade = "no_connection_upgrade",
+        /// `Sec-WebSocket-Accept` does not match the key.
+        BadAccept = "bad_accept",
+        /// The server selected an extension that was not offered.
+        UnexpectedExtension = "unexpected_extension",
+        /// The server selected a subprotocol that was not offered.
+        UnexpectedSubprotocol = "unexpected_subprotocol",
+        /// The server selected none of the offered subprotocols.
+        NoSubprotocol = "no_subprotocol",
+        /// An HTTP head exceeds the limit.
+        HeadTooLarge = "head_too_large",
+        /// An HTTP head is malformed.
+        Malformed = "malformed",
+        /// The connection ended inside an HTTP head.
+        Eof = "eof",
+        /// Reading or writing failed.
+        Io = "io",
+        /// The peer broke RFC 6455 on an open connection.
+        Violation = "violation",
+        /// The peer closed the connection.
+        Closed = "closed",
+        /// This end had closed the connection.
+        ClosedHere = "closed_here",
+        /// The reply differs from the message.
+        Mismatch = "mismatch",
+        /// A message that answers none, or bytes after the end.
+        Unexpected = "unexpected",
+        /// Planned for a connection that had failed.
+        ConnectionLost = "connection_lost",
+        /// Due, but not sent before the phase ended.
+        NotSent = "not_sent",
+        /// The server process exited with an error.
+        ServerExited = "server_exited",
+        /// The admin endpoint of the server stopped answering.
+        ServerLost = "server_lost",
+    }
+}
