@@ -51,20 +51,18 @@ named_choice! {
         /// The hypervisor took CPU time away.
         Steal = "steal",
         /// A trial could not run, and has no result.
-        RunFailed = "run_failed",
+        NoResult = "no_result",
         /// A trial could not run because another trial of its block did not become ready.
         PeerFailed = "peer_failed",
+        /// Trials of a sweep have no result.
+        TrialsFailed = "trials_failed",
         /// Trials of a sweep or comparison are not valid.
-        InvalidTrials = "invalid_trials",
+        TrialsInvalid = "trials_invalid",
         /// Fewer blocks were run than planned.
         Incomplete = "incomplete",
-        /// Too few blocks for an interval.
-        TooFewBlocks = "too_few_blocks",
         /// Too many blocks were dropped because the machine interfered.
         BlocksDropped = "blocks_dropped",
-        /// The trials of one configuration negotiated different parameters.
-        MixedHandshakes = "mixed_handshakes",
-        /// The two arms differ in what has to be the same.
-        NotComparable = "not_comparable",
+        /// A and B have the same options and negotiated different parameters.
+        ArmsDisagree = "arms_disagree",
     }
 }

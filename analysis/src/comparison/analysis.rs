@@ -163,7 +163,7 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<Reason> {
             let reason = first.invalid_because.first().map_or("no reason given", |reason| &reason.text);
             let number = pluralize(wrong.len() as u64, "run");
             reasons.push(reason!(
-                InvalidTrials,
+                TrialsInvalid,
                 "{number} of {arm} not valid, the first because: {}: {reason}",
                 first.kind
             ));
@@ -184,7 +184,7 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<Reason> {
         && comparison.a.options == comparison.b.options
         && comparison.a.negotiated != comparison.b.negotiated
     {
-        reasons.push(reason!(MixedHandshakes, "A and B have the same options but negotiated different parameters"));
+        reasons.push(reason!(ArmsDisagree, "A and B have the same options but negotiated different parameters"));
     }
     reasons
 }

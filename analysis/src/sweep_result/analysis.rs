@@ -95,7 +95,7 @@ pub(super) fn reasons(sweep: &SweepResult) -> Vec<Reason> {
     let failed = trials.iter().filter(|trial| trial.workloads.iter().any(|workload| workload.failed)).count();
     let invalid = trials.iter().filter(|trial| !trial.valid).count() - failed;
     for (code, number, what) in
-        [(ReasonCode::RunFailed, failed, "failed"), (ReasonCode::InvalidTrials, invalid, "not valid")]
+        [(ReasonCode::TrialsFailed, failed, "failed"), (ReasonCode::TrialsInvalid, invalid, "not valid")]
     {
         if number > 0 {
             let text = format!("{number} of {}: {what}", pluralize(trials.len() as u64, "trial"));

@@ -136,7 +136,7 @@ pub fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed
     let workload = &mut trial.workloads[0];
     (workload.valid, workload.failed) = (false, failed);
     workload.invalid_because = vec![if failed {
-        Reason::new(ReasonCode::RunFailed, "the embedded server did not start")
+        Reason::new(ReasonCode::NoResult, "the embedded server did not start")
     } else {
         Reason::new(ReasonCode::Errors, "2 errors (limit 0)")
     }];

@@ -70,7 +70,7 @@ fn a_trial_that_is_not_valid_is_in_no_ratio_but_its_valid_workloads_are() {
     let texts: Vec<&str> = sweep.invalid_because.iter().map(|reason| reason.text.as_str()).collect();
     assert_eq!(texts, ["2 of 60 trials: failed", "1 of 60 trials: not valid"]);
     let codes: Vec<ReasonCode> = sweep.invalid_because.iter().map(|reason| reason.code).collect();
-    assert_eq!(codes, [ReasonCode::RunFailed, ReasonCode::InvalidTrials]);
+    assert_eq!(codes, [ReasonCode::TrialsFailed, ReasonCode::TrialsInvalid]);
     assert!(!sweep.valid);
 }
 

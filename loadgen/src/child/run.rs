@@ -330,7 +330,7 @@ impl Ended {
         let result = WorkloadResult {
             kind: workload.kind,
             valid: false,
-            invalid_because: vec![Reason::new(ReasonCode::RunFailed, reason)],
+            invalid_because: vec![Reason::new(ReasonCode::NoResult, reason)],
             failed: true,
             disturbed: false,
             negotiated: Vec::new(),
