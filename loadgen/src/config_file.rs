@@ -8,8 +8,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::Value;
 use wss_model::RunConfig;
-
-use crate::child::run_options::{self, fields};
+use wss_model::config::{arguments_of_fields, fields};
 
 /// The configuration of a file, with each option that the command line names laid over it. `command_line` is what
 /// was parsed from it, defaults included; `given` tells which of them the user wrote.
@@ -35,7 +34,7 @@ pub(crate) fn layer(path: &Path, command_line: &RunConfig, given: &ArgMatches) -
 pub(crate) fn options(path: &Path) -> anyhow::Result<Vec<String>> {
     let (_, named) = read(path)?;
     let named = serde_json::to_value(named).context("laying the file's options out")?;
-    Ok(run_options::of_fields(fields(&named)))
+    Ok(arguments_of_fields::<RunConfig>(&fields(&named)))
 }
 
 /// What a file says: understood, and as it stands there.

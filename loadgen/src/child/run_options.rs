@@ -1,14 +1,12 @@
 //! The options of `run` as text, `--option=value` each, between the verbs that start runs and the runs.
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
-use serde_json::Value;
 use wss_model::RunConfig;
-use wss_model::config::CpuList;
+use wss_model::config::{CpuList, arguments};
 
 /// `--suite=aes128` → `--suite`; nothing for a URL.
 pub(crate) fn name(argument: &str) -> &str {
@@ -67,39 +65,9 @@ pub(crate) fn parse(arguments: &[String]) -> anyhow::Result<RunConfig> {
     RunConfig::from_arg_matches(&matches).map_err(|error| anyhow!(describe(&error)))
 }
 
-/// The options of a run that are not the defaults, but for the seed: what else was asked, `--option=value` each.
+/// The options of a run that differ from the defaults, as arguments. The seed is left out: it is no choice of the load.
 pub(crate) fn of(config: &RunConfig) -> Vec<String> {
-    let fields = |config: &RunConfig| fields(&serde_json::to_value(config).unwrap_or_default());
-    let (usual, mut asked) = (fields(&RunConfig::default()), fields(config));
-    asked.retain(|name, value| name != "seed" && usual.get(name) != Some(value));
-    of_fields(asked)
-}
-
-/// The options that fields of a configuration stand for: `--size=16KiB`, `--mtls`, a URL as it is.
-pub(crate) fn of_fields(fields: BTreeMap<String, Value>) -> Vec<String> {
-    let run = run_command();
-    let argument = |name: String| run.get_arguments().find(|argument| argument.get_id() == name.as_str());
-    fields.into_iter().filter_map(|(name, value)| Some(option(argument(name)?, &value))).flatten().collect()
-}
-
-/// The fields of a configuration, those in its tables too, by their names.
-pub(crate) fn fields(config: &Value) -> BTreeMap<String, Value> {
-    let inside = |(name, value): (&String, &Value)| match value {
-        Value::Object(_) => fields(value),
-        leaf => BTreeMap::from([(name.clone(), leaf.clone())]),
-    };
-    config.as_object().into_iter().flatten().flat_map(inside).collect()
-}
-
-/// An option with its value, as often as there are values.
-fn option(argument: &Arg, value: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let Some(long) = argument.get_long() else { return vec![text(value)] };
-    match (argument.get_action(), value) {
-        (ArgAction::SetTrue, Value::Bool(true)) => vec![format!("--{long}")],
-        (_, Value::Array(values)) => values.iter().map(|value| format!("--{long}={}", text(value))).collect(),
-        (_, value) => vec![format!("--{long}={}", text(value))],
-    }
+    arguments(&RunConfig { seed: RunConfig::default().seed, ..config.clone() })
 }
 
 /// A parser's error without what is around it: the first line and what it lists.

@@ -3,6 +3,7 @@
 //! Each option is defined here and nowhere else. Defaults are clap's; the TOML form takes the same ones, so that
 //! an empty file and an empty command line mean the same run.
 
+mod arguments;
 mod choices;
 mod time_slice;
 pub mod tls;
@@ -11,6 +12,7 @@ use clap::{Args, FromArgMatches, ValueEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::arguments::{arguments, arguments_of_fields, fields};
 pub(crate) use self::choices::named_choice;
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
 pub use self::time_slice::{TimeSlice, time_slice_length};
@@ -60,12 +62,21 @@ pub struct RunConfig {
     #[arg(value_name = "URL")]
     pub url: Option<String>,
 
+    /// Command of the server to measure, e.g. "target/release/baseline-server": started for the run without a shell, and
+    /// ended after it [default: the embedded server]
+    #[arg(long, value_name = "COMMAND")]
+    pub server: Option<String>,
+
+    /// URL where --server COMMAND listens, if it prints none; without --server the same as the positional URL
+    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    pub at: Option<String>,
+
     /// What is measured
     #[arg(long, value_enum, default_value_t = Mode::Echo)]
     pub mode: Mode,
 
-    /// The stack of the embedded server [default: wss]
-    #[arg(long, value_enum, conflicts_with = "url")]
+    /// The stack of the server that is started here [default: wss, or the scheme of the URL that it prints]
+    #[arg(long, value_enum, conflicts_with_all = ["url", "at"])]
     pub layer: Option<Layer>,
 
     /// Connections to open (--mode echo)
@@ -167,7 +178,7 @@ pub struct RunConfig {
     pub server_cpus: Option<CpuList>,
 
     /// Admin endpoint of a wss-server elsewhere, for its CPU and its counts: http://127.0.0.1:9090
-    #[arg(long, value_name = "URL", requires = "url")]
+    #[arg(long, value_name = "URL")]
     pub server_stats: Option<String>,
 
     /// TLS of both ends
@@ -246,16 +257,20 @@ impl RunConfig {
         if self.limits.max_head_size.0 == 0 {
             return refuse("--max-head-size is 0: no response fits; give a size such as 16KiB");
         }
-        if self.url.is_some() {
+        if self.is_embedded() && self.server_stats.is_some() {
+            return refuse("--server-stats requires a URL or --server COMMAND; the embedded server has its own");
+        }
+        if !self.is_embedded() {
+            let elsewhere = self.server.is_none();
             for (option, given) in [
-                ("layer", self.layer.is_some()),
+                ("layer", self.layer.is_some() && self.target_url().is_some()),
                 ("server-engine", self.server_engine.is_some()),
                 ("server-provider", self.server_provider.is_some()),
                 ("key", self.tls.key.is_some()),
                 ("chain", self.tls.chain.is_some()),
                 ("server-threads", self.server_threads.is_some()),
                 ("burn-cpu", self.burn_cpu.is_some()),
-                ("server-cpus", self.server_cpus.is_some()),
+                ("server-cpus", self.server_cpus.is_some() && elsewhere),
             ] {
                 if given {
                     return refuse(&format!("--{option} is for the embedded server: leave it or the URL out"));
@@ -265,9 +280,24 @@ impl RunConfig {
         self.check_tls()
     }
 
-    /// The stack, by the URL's scheme if there is one; `None` if that is none, which others say.
+    /// The URL of the server, given as the positional argument or as `--at`.
+    pub fn target_url(&self) -> Option<&str> {
+        self.url.as_deref().or(self.at.as_deref())
+    }
+
+    /// Whether the run starts the embedded server: it names neither a URL nor a command.
+    pub fn is_embedded(&self) -> bool {
+        self.target_url().is_none() && self.server.is_none()
+    }
+
+    /// Whether the run starts its server, the embedded one or `--server COMMAND`.
+    pub fn starts_server(&self) -> bool {
+        self.is_embedded() || self.server.is_some()
+    }
+
+    /// The stack: the scheme of the URL if there is one. `None` if that scheme names no stack.
     pub fn layer(&self) -> Option<Layer> {
-        match &self.url {
+        match self.target_url() {
             None => Some(self.layer.unwrap_or(Layer::Wss)),
             Some(url) => Layer::from_str(url.split_once("://")?.0, true).ok(),
         }
@@ -300,7 +330,7 @@ impl RunConfig {
         if trust.insecure && (trust.ca.is_some() || trust.verify.is_some()) {
             return refuse("--insecure trusts everyone: leave it, or --ca and --verify, out".to_owned());
         }
-        if self.url.is_none() {
+        if self.is_embedded() {
             if trust.client_cert.is_some() {
                 return refuse(
                     "--client-cert is for a server of your own: the embedded one knows its CA only if it is made here"

@@ -186,53 +186,9 @@ impl TlsOptions {
         self.cost_split.unwrap_or(CostSplit::Handshake)
     }
 
-    /// The command line that means the same, without `--key-log`, which is one end's.
+    /// The same options as arguments, without `--key-log`, which belongs to one end.
     pub fn arguments(&self) -> Vec<String> {
-        // Taken apart without `..`, so that an option that is added does not compile until it stands here.
-        let Self {
-            tls_version,
-            suite,
-            group,
-            cert,
-            key,
-            chain,
-            mtls,
-            alpn,
-            key_log: _,
-            provider,
-            resume,
-            resume_by,
-            tickets,
-            early_data,
-            force_retry,
-            cost_split,
-        } = self;
-        let mut arguments = Vec::new();
-        let mut option = |name: &str, value: Option<String>| {
-            if let Some(value) = value {
-                arguments.push(format!("--{name}={value}"));
-            }
-        };
-        option("tls", tls_version.map(|version| version.to_string()));
-        option("suite", suite.map(|suite| suite.to_string()));
-        option("group", group.map(|group| group.to_string()));
-        option("cert", cert.as_ref().map(ToString::to_string));
-        option("key", key.as_ref().map(|key| key.display().to_string()));
-        option("chain", chain.map(|chain| chain.to_string()));
-        for name in alpn {
-            option("alpn", Some(name.clone()));
-        }
-        option("provider", provider.map(|provider| provider.to_string()));
-        option("resume", resume.map(|resume| resume.to_string()));
-        option("resume-by", resume_by.map(|by| by.to_string()));
-        option("tickets", tickets.map(|tickets| tickets.to_string()));
-        option("cost-split", cost_split.map(|split| split.to_string()));
-        for (name, given) in [("mtls", *mtls), ("early-data", *early_data), ("force-retry", *force_retry)] {
-            if given {
-                arguments.push(format!("--{name}"));
-            }
-        }
-        arguments
+        super::arguments(&Self { key_log: None, ..self.clone() })
     }
 
     /// Each option that only one version has, with that version.
