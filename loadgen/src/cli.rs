@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use wss_model::RunConfig;
+use wss_model::{ReasonCode, RunConfig};
 use wss_server::ServeOptions;
 
+use crate::child::protocol::{self, RunEvent};
 use crate::commands::compare::Compared;
 use crate::commands::{ab, compare, engines, export, gate, history, run, sweep, trace};
 use crate::config_file;
@@ -128,8 +129,8 @@ pub fn main() -> ExitCode {
                 Compared::NotComparable => ExitCode::from(EXIT_NOT_COMPARABLE),
             }),
             Some(Verb::Gate(command)) => gate::gate(&command).map(ExitCode::from),
-            Some(Verb::Run(command)) => run::run(&configure(*command, given)?).map(exit_of_run),
-            None => run::run(&configure(command.run, given)?).map(exit_of_run),
+            Some(Verb::Run(command)) => run(*command, given),
+            None => run(command.run, given),
         }
     });
     match ended {
@@ -139,6 +140,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(EXIT_ERROR)
         }
     }
+}
+
+/// `wssbench run`; a parent that asked for events learns why it failed.
+fn run(command: RunCommand, given: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let ended = configure(command, given).and_then(|command| run::run(&command));
+    ended.map(exit_of_run).inspect_err(|error| protocol::report(&RunEvent::failed(error)))
 }
 
 fn exit_of_run(valid: bool) -> ExitCode {
@@ -159,6 +166,7 @@ fn end_on_panic() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);
+        protocol::report(&RunEvent::Failed { code: ReasonCode::NoResult, text: panic.to_string().replace('\n', " ") });
         std::process::exit(i32::from(EXIT_ERROR));
     }));
 }

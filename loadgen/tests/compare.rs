@@ -164,7 +164,7 @@ fn of_runs_that_wait_for_each_other_none_is_left_waiting() {
     // The end of its standard input is an answer as well.
     let alone = wssbench(&["run", "--time-slice=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
     assert_eq!(alone.code(), Some(1), "{alone}");
-    assert!(alone.stderr.contains("did not begin"), "{alone}");
+    assert!(alone.stderr.contains("did not become ready"), "{alone}");
 }
 
 #[test]

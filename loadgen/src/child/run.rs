@@ -2,7 +2,7 @@
 //! that nobody used before. Those of several trials can go on at the same time, in turns.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -23,7 +23,7 @@ use wss_model::{HumanDuration, Mode, RunConfig};
 use wss_model::{Reason, ReasonCode};
 use wss_wire::machine;
 
-use crate::commands::run::time_slices::{Begin, NOT_BEGUN, READY};
+use super::protocol::{ParentEvent, PeerFailed, RunEvent};
 
 /// What a run may take beyond its warm-up and duration: its own deadlines, starting a server that makes RSA keys.
 const SLACK: Duration = Duration::from_secs(120);
@@ -180,9 +180,9 @@ impl Runner {
         let mut running = (1..).zip(trials).map(begin).collect::<anyhow::Result<Vec<_>>>()?;
         let doors: Vec<_> = running.iter_mut().filter_map(|one| Door::of(&mut one.child)).collect();
         if doors.iter().all(|door| self.is_ready(door)) {
-            let begin = Begin { at: machine::monotonic() + BEFORE_TURNS, seed: seed.wrapping_add(block as u64) };
+            let begin = ParentEvent::begin(machine::monotonic() + BEFORE_TURNS, seed.wrapping_add(block as u64));
             // One that has ended since says so itself.
-            doors.into_iter().for_each(|mut door| drop(writeln!(door.stdin, "{}", begin.line())));
+            doors.into_iter().for_each(|mut door| drop(begin.send(&mut door.stdin)));
         } else {
             // Those that are ready read the end of their standard input.
             drop(doors);
@@ -292,7 +292,7 @@ impl Door {
         // Until its end, since it says more than that.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if line == READY {
+                if RunEvent::parse(&line) == Some(RunEvent::Ready) {
                     let _ = tell.send(());
                 }
             }
@@ -317,7 +317,8 @@ fn result(workload: &WorkloadSpec, out: &Path, status: ExitStatus, said: &str) -
 
 /// Runs that waited in vain say so: with the reason of one that did not come to its turns.
 fn blame_whoever_was_not_ready(ended: &mut [Ended]) {
-    let waited = |one: &Ended| one.result.invalid_because.iter().any(|reason| reason.text.contains(NOT_BEGUN));
+    let waited =
+        |one: &Ended| one.result.invalid_because.iter().any(|reason| reason.text.contains(&PeerFailed.to_string()));
     let reasons = ended.iter().find(|one| one.result.failed && !waited(one));
     let Some(reasons) = reasons.map(|one| one.result.invalid_because.clone()) else { return };
     for one in ended.iter_mut().filter(|one| waited(one)) {

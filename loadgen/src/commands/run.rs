@@ -3,7 +3,7 @@
 mod accounting;
 mod cost;
 mod setup;
-pub(crate) mod time_slices;
+mod time_slices;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use wss_report as report;
 use self::accounting::{Spent, each};
 use self::setup::{Finished, Setup};
 use self::time_slices::InterleavedSlices;
+use crate::child::protocol;
 use crate::cli::RunCommand;
 use crate::generator::phase_clock::PhaseClock;
 use crate::generator::record::{Failure, Failures};
@@ -94,7 +95,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     store::write(&result, &path).with_context(|| "writing the result; --out takes another place")?;
     if command.json {
         print!("{}", store::json(&result)?);
-    } else {
+    } else if !protocol::events_requested() {
         println!("{}\nresult: {}", report::terminal(&result), path.display());
     }
     Ok(result.valid)
@@ -273,14 +274,14 @@ impl Run<'_> {
 
     /// Waits for the runs that it takes turns with, if there are any.
     fn take_turns(&mut self) -> anyhow::Result<()> {
-        self.slices = self.setup.config.time_slice.map(InterleavedSlices::when_all_are_ready).transpose()?;
+        self.slices = self.setup.config.time_slice.map(InterleavedSlices::wait_for_peers).transpose()?;
         Ok(())
     }
 
     /// The time of a phase that lasts so long and begins now, or at its next turn.
     fn phase_clock(&mut self, length: Duration) -> PhaseClock {
         match &mut self.slices {
-            Some(slices) => slices.phase(length),
+            Some(slices) => slices.next_phase(length),
             None => Generator::next_start().into(),
         }
     }
@@ -333,8 +334,8 @@ impl Run<'_> {
             end.max(record.last.begun.unwrap_or(end))
         };
         let mut result = record.result(match pace {
-            Pace::Rate { .. } => time.passed(end),
-            Pace::Closed { .. } => time.passed_with_ends(end),
+            Pace::Rate { .. } => time.elapsed(end),
+            Pace::Closed { .. } => time.elapsed_with_tails(end),
         });
         result.client_cpu_ns = each(spent.client_cpu, result.completed);
         if let Some(server) = &spent.server {
@@ -372,9 +373,9 @@ impl Run<'_> {
         let mut record = self.setup.generator.echo(&plan, &mut self.progress)?;
         let spent = self.since(&before)?;
         let elapsed = match plan.rate {
-            Some(_) if self.progress.interrupted() => time.passed(record.last.begun.unwrap_or(plan.end)),
-            Some(_) => time.passed(plan.end.max(record.last.begun.unwrap_or(plan.end))),
-            None => time.passed_with_ends(record.last.done.unwrap_or(plan.end)),
+            Some(_) if self.progress.interrupted() => time.elapsed(record.last.begun.unwrap_or(plan.end)),
+            Some(_) => time.elapsed(plan.end.max(record.last.begun.unwrap_or(plan.end))),
+            None => time.elapsed_with_tails(record.last.done.unwrap_or(plan.end)),
         };
         let size = self.setup.config.size.0;
         let mut result = record.result(elapsed, size);

@@ -286,7 +286,7 @@ async fn send_planned<E: Engine>(
         };
         let freed = answering(sender, state, free_slot(state, order.in_flight)).await?;
         let mut now = Instant::now();
-        let open = if planned.is_some() { order.time.open_to_planned(now) } else { order.time.open(now) };
+        let open = if planned.is_some() { order.time.next_allowed_late(now) } else { order.time.next_allowed(now) };
         if open > now {
             // Another run's turn.
             if !answering(sender, state, sleep_unless_stopped::<E>(open, context)).await? {
@@ -308,7 +308,7 @@ async fn send_planned<E: Engine>(
         if let Some(schedule) = &mut order.schedule {
             schedule.advance();
             // What the peer is to blame for is not the generator's lateness.
-            let possible = order.time.open_to_planned(freed.map_or(planned, |freed| freed.max(planned)));
+            let possible = order.time.next_allowed_late(freed.map_or(planned, |freed| freed.max(planned)));
             context.send_begins(now, Some(now.saturating_duration_since(possible)), freed.is_some());
         } else {
             context.send_begins(now, None, false);

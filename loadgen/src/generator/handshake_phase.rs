@@ -49,7 +49,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
                 // A limit of the generator: what it costs shows as lateness.
                 under_way.fewer_than(context.limits.max_connecting).await;
                 let now = Instant::now();
-                until::<E>(context, now, plan.time.open_to_planned(now)).await;
+                until::<E>(context, now, plan.time.next_allowed_late(now)).await;
                 begin::<E>(context, &plan, &under_way, planned);
             }
         }
@@ -60,7 +60,7 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
             loop {
                 under_way.fewer_than(most).await;
                 let now = Instant::now();
-                until::<E>(context, now, plan.time.open(now)).await;
+                until::<E>(context, now, plan.time.next_allowed(now)).await;
                 let now = Instant::now();
                 if context.stopped() || hopeless(context, most) || !more(context, &plan, done, now) {
                     break;

@@ -354,7 +354,7 @@ fn echo_order(context: &Context, plan: &EchoPlan, number: usize) -> EchoOrder {
         schedule,
         time: plan.time.clone(),
         end: plan.end,
-        overdue_end: plan.time.after(plan.end, context.limits.overdue_timeout.0),
+        overdue_end: plan.time.grace_end(plan.end, context.limits.overdue_timeout.0),
         in_flight: plan.in_flight,
     }
 }

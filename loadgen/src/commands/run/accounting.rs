@@ -93,7 +93,7 @@ impl Run<'_> {
     ) -> (End, Option<End>) {
         let stats = self.server_stats();
         let setup = &self.setup;
-        let share = self.slices.as_ref().map_or(1.0, InterleavedSlices::share);
+        let share = self.slices.as_ref().map_or(1.0, InterleavedSlices::active_share);
         let used = |cpu: Duration, spent: &Spent, threads: usize| {
             cpu.as_secs_f64() / (spent.elapsed.as_secs_f64() * share * threads.max(1) as f64).max(1e-9)
         };

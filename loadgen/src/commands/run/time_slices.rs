@@ -1,93 +1,51 @@
-//! A run that takes turns with others (`--time-slice`): it says that it is ready, and is told when the first turn begins.
+//! A run with `--time-slice`: it waits for the other runs of its block, and its phases pass in its own slices only.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use wss_model::config::TimeSlice;
 use wss_wire::machine;
 
+use crate::child::protocol::{ParentEvent, PeerFailed, RunEvent};
 use crate::generator::Generator;
 use crate::generator::phase_clock::{PhaseClock, TimeSlices};
 
-/// What it says when it is ready, in a line of its own on standard output.
-pub(crate) const READY: &str = "ready";
+/// Pause between two phases. All runs have finished their accounting by then, so that the next phase begins in the same
+/// cycle for all of them.
+const BETWEEN_PHASES: Duration = Duration::from_millis(250);
 
-/// What it says if they never begin.
-pub(crate) const NOT_BEGUN: &str =
-    "the runs that it takes turns with did not begin (--time-slice is what ab --interleave gives)";
-
-/// Between two phases: what all of the runs have done by then, so that the next phase of all begins in the same cycle.
-const BETWEEN: Duration = Duration::from_millis(250);
-
-/// When all runs have their turns, in words that one process writes and another reads.
-pub(crate) struct Begin {
-    /// When the first turn begins, by [`machine::monotonic`].
-    pub(crate) at: Duration,
-    /// Seed of the order.
-    pub(crate) seed: u64,
-}
-
-impl Begin {
-    /// A line without its end.
-    pub(crate) fn line(&self) -> String {
-        format!("{} {}", self.at.as_nanos(), self.seed)
-    }
-
-    fn parse(line: &str) -> Option<Self> {
-        let (at, seed) = line.trim().split_once(' ')?;
-        Some(Self { at: Duration::from_nanos(at.parse().ok()?), seed: seed.parse().ok()? })
-    }
-}
-
-/// The turns of the phases of a run.
+/// The slices of this run, and where its next phase may begin.
 pub(super) struct InterleavedSlices {
     slices: Arc<TimeSlices>,
-    /// Before which no phase begins.
+    /// No phase begins before this instant.
     earliest: Instant,
 }
 
 impl InterleavedSlices {
-    /// Says that this run is ready and waits until all are.
+    /// Reports that this run is ready and waits until all runs of the block are.
     ///
     /// # Errors
-    /// If nobody says when they begin.
-    pub(super) fn when_all_are_ready(turn: TimeSlice) -> anyhow::Result<Self> {
-        let mut stdout = std::io::stdout();
-        writeln!(stdout, "{READY}").and_then(|()| stdout.flush()).context("saying that this run is ready")?;
+    /// [`PeerFailed`] if standard input ends first; also if standard input or output fails.
+    pub(super) fn wait_for_peers(slice: TimeSlice) -> anyhow::Result<Self> {
+        RunEvent::Ready.send().context("reporting that this run is ready")?;
         let mut line = String::new();
-        std::io::stdin().read_line(&mut line).context("waiting for the runs that it takes turns with")?;
-        let Some(begin) = Begin::parse(&line) else {
-            bail!(NOT_BEGUN);
-        };
-        // The same clock in both forms: only one of them is another process's too.
-        let origin = Instant::now() + begin.at - machine::monotonic();
-        Ok(Self { slices: Arc::new(TimeSlices::new(turn, origin, begin.seed)), earliest: origin })
+        std::io::stdin().read_line(&mut line).context("waiting for the other runs of this block")?;
+        let ParentEvent::Begin { at_ns, seed } = ParentEvent::parse(&line).ok_or(PeerFailed)?;
+        // `Instant` reads the same clock, but its value cannot be passed between processes.
+        let origin = Instant::now() + Duration::from_nanos(at_ns) - machine::monotonic();
+        Ok(Self { slices: Arc::new(TimeSlices::new(slice, origin, seed)), earliest: origin })
     }
 
-    /// The time of the next phase, which lasts so long.
-    pub(super) fn phase(&mut self, length: Duration) -> PhaseClock {
+    /// The clock of the next phase, which has `length` of this run's own time.
+    pub(super) fn next_phase(&mut self, length: Duration) -> PhaseClock {
         let earliest = self.earliest.max(Generator::next_start());
-        self.earliest = earliest + self.slices.lasts(length) + BETWEEN;
+        self.earliest = earliest + self.slices.wall_time(length) + BETWEEN_PHASES;
         self.slices.phase(earliest)
     }
 
-    /// See [`TimeSlices::share`].
-    pub(super) fn share(&self) -> f64 {
-        self.slices.share()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_the_turns_begin_is_read_as_it_was_written_and_nothing_else_is_taken_for_it() {
-        let begin = Begin { at: Duration::from_nanos(123_456_789_012), seed: 7 };
-        let read = Begin::parse(&begin.line()).unwrap();
-        assert_eq!((read.at, read.seed), (begin.at, begin.seed));
-        assert!(["", "1", "x 1", "1 x"].iter().all(|line| Begin::parse(line).is_none()));
+    /// See [`TimeSlices::active_share`].
+    pub(super) fn active_share(&self) -> f64 {
+        self.slices.active_share()
     }
 }
