@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::MIN_PAIRS;
-use crate::sweep_result::{Metric, WorkloadResult, WorkloadSpec, metric_of};
+use crate::sweep::{Metric, WorkloadResult, WorkloadSpec, metric_of};
 use wss_model::Reason;
 use wss_model::run_result::{Environment, Negotiated, Tool};
 use wss_model::store::{self, StoreError};

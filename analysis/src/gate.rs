@@ -13,7 +13,7 @@ use wss_model::Reason;
 
 use crate::comparison::{Comparison, Difference};
 use crate::statistics::{CONFIDENCE, Interval, Ratio, holm, p_value};
-use crate::sweep_result::Metric;
+use crate::sweep::Metric;
 
 pub use self::policy::{Date, Direction, Policy, PolicyError, Rule, Severity, Statistic, Waiver};
 

@@ -2,7 +2,7 @@
 //! over time.
 //!
 //! The way of the data: [`validity`] judges one run; [`metric`] reads figures out of it; [`statistics`] turns figures
-//! of many blocks into ratios with exact intervals; [`sweep_result`], [`comparison`], [`gate`] and [`history`] draw
+//! of many blocks into ratios with exact intervals; [`sweep`], [`comparison`], [`gate`] and [`history`] draw
 //! conclusions from those. Nothing here prints or measures.
 
 pub mod comparison;
@@ -11,5 +11,5 @@ pub mod gate;
 pub mod history;
 pub mod metric;
 pub mod statistics;
-pub mod sweep_result;
+pub mod sweep;
 pub mod validity;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{BOUND, Ended, start, start_in, wssbench};
 use tempfile::TempDir;
 use wss_analysis::comparison::{self, ArmLabel, Comparison, Kind};
-use wss_analysis::sweep_result::Metric;
+use wss_analysis::sweep::Metric;
 use wss_model::HumanDuration;
 
 /// Trials that are as short as they can be.

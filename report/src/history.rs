@@ -8,7 +8,7 @@ use self::sparkline::sparkline;
 use super::layout::{Layout, WIDE, table};
 use wss_analysis::history::{Build, Entry, Fingerprint, Series, TrackedRatio, Trend, series};
 use wss_analysis::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
-use wss_analysis::sweep_result::Metric;
+use wss_analysis::sweep::Metric;
 use wss_model::text::phrases::{one_line, pluralize};
 
 /// Points of a trend that stand in a line: the last ones.

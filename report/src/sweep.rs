@@ -16,7 +16,7 @@ pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
 use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
-use wss_analysis::sweep_result::{Metric, Security, Summary, SweepResult, Workload};
+use wss_analysis::sweep::{Metric, Security, Summary, SweepResult, Workload};
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::{percent_to, significant};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ArmLabel, Block, Comparison, Kind, LIMITS};
 use crate::statistics::{CONFIDENCE, Finding, Ratio, holm, median, p_value, ratio_of_logs};
-use crate::sweep_result::{Metric, metric_of};
+use crate::sweep::{Metric, metric_of};
 use crate::validity::reason;
 use wss_model::run_result::Negotiated;
 use wss_model::text::phrases::pluralize;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::analysis::Analysis;
 use super::{Arm, ArmLabel, Block, Comparison, Disturbance, Kind, Program, SCHEMA, Trial};
-use crate::sweep_result::{Metric, Workload, WorkloadResult, WorkloadSpec};
+use crate::sweep::{Metric, Workload, WorkloadResult, WorkloadSpec};
 use wss_model::fixtures::echo_run;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::sweep_result::Metric;
+use crate::sweep::Metric;
 use wss_model::units::Percent;
 
 /// A policy.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Parser;
 use wss_analysis::statistics::paired_ratio;
-use wss_analysis::sweep_result::{self, Block, Metric};
+use wss_analysis::sweep::{self, Block, Metric};
 use wss_benches::summary;
 
 /// A figure of one configuration of a sweep over another figure, or the same one of another configuration
@@ -34,7 +34,7 @@ fn metric(name: &str) -> serde_json::Result<Metric> {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let sweep = sweep_result::read(&options.sweep)?;
+    let sweep = sweep::read(&options.sweep)?;
     let of = |block: &Block, number: usize, metric: Metric| {
         block.trials.iter().find(|trial| trial.configuration == number)?.metric(metric)
     };

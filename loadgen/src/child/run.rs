@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use wss_analysis::sweep_result::{WorkloadResult, WorkloadSpec};
+use wss_analysis::sweep::{WorkloadResult, WorkloadSpec};
 use wss_model::config::{TimeSlice, time_slice_length};
 use wss_model::run_result::Tool;
 use wss_model::store;

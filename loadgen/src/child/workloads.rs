@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wss_analysis::sweep_result::{Workload, WorkloadSpec};
+use wss_analysis::sweep::{Workload, WorkloadSpec};
 use wss_model::HumanDuration;
 
 use super::run_options::{for_run, name};

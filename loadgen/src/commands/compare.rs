@@ -7,7 +7,7 @@ use clap::Args;
 use wss_analysis::comparison::{
     self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, SCHEMA, Trial,
 };
-use wss_analysis::sweep_result::{Workload, WorkloadResult};
+use wss_analysis::sweep::{Workload, WorkloadResult};
 use wss_model::{Mode, RunResult, store};
 
 use crate::child::run_options;

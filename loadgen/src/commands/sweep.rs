@@ -13,7 +13,7 @@ mod resume;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use wss_analysis::sweep_result::{self, Block, SCHEMA, SweepResult, Trial};
+use wss_analysis::sweep::{self, Block, SCHEMA, SweepResult, Trial};
 use wss_model::HumanDuration;
 use wss_model::store;
 use wss_report::sweep as report;
@@ -51,7 +51,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
 /// Where the result goes: what was continued goes on in its own file.
 fn place(options: &SweepOptions, id: &str) -> PathBuf {
     let named = options.out.as_ref().or(options.resume_from.as_ref());
-    named.cloned().unwrap_or_else(|| sweep_result::default_path(id))
+    named.cloned().unwrap_or_else(|| sweep::default_path(id))
 }
 
 /// A sweep of which nothing has been run.
@@ -73,7 +73,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         blocks_planned: blocks,
         interleave: options.slices.interleave,
         blocks: Vec::new(),
-        analysis: sweep_result::Analysis::default(),
+        analysis: sweep::Analysis::default(),
         valid: false,
         invalid_because: Vec::new(),
         interrupted: false,
@@ -93,7 +93,7 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     let runner = Runner::new(progress.interrupted())?;
     let program = this_program()?;
     // Before the first trial as well: what cannot be written is better known at once.
-    sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
+    sweep::write(sweep, path).context("writing the result; --out takes another place")?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
         let (number, started_at) = (index + 1, environment::now());
@@ -108,7 +108,7 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
         }
         sweep.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         sweep.conclude();
-        sweep_result::write(sweep, path).context("writing the result; --out takes another place")?;
+        sweep::write(sweep, path).context("writing the result; --out takes another place")?;
         if sweep.interrupted {
             break;
         }

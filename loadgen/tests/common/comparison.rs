@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use wss_analysis::comparison::{self, Analysis, Arm, ArmLabel, Block, Comparison, Kind, Program, Trial};
-use wss_analysis::sweep_result::{Metric, Workload, WorkloadResult, WorkloadSpec};
+use wss_analysis::sweep::{Metric, Workload, WorkloadResult, WorkloadSpec};
 use wss_model::RunResult;
 
 /// Ten blocks in which B's server spends `factor` times what A's does on a handshake, measured where and with what `run`

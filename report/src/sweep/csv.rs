@@ -2,7 +2,7 @@
 
 use super::label::label;
 use wss_analysis::statistics::Finding;
-use wss_analysis::sweep_result::{MetricSummary, Summary, SweepResult};
+use wss_analysis::sweep::{MetricSummary, Summary, SweepResult};
 use wss_model::run_result::Negotiated;
 
 const HEAD: [&str; 21] = [

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use wss_analysis::sweep_result::SweepResult;
+use wss_analysis::sweep::SweepResult;
 use wss_model::run_result::Negotiated;
 use wss_model::text::phrases::one_line;
 

@@ -3,7 +3,7 @@
 use super::legend;
 use super::table::{Row, SweepTable, figures, ratios};
 use crate::markdown::{escaped, paragraph};
-use wss_analysis::sweep_result::SweepResult;
+use wss_analysis::sweep::SweepResult;
 use wss_model::text::phrases::{pluralize, program};
 
 /// Figures beside each other in a table of ratios: a page scrolls.

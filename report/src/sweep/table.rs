@@ -3,7 +3,7 @@
 
 use super::label::label;
 use super::{compared, groups, ratio_in_words, title};
-use wss_analysis::sweep_result::{Metric, Summary, SweepResult};
+use wss_analysis::sweep::{Metric, Summary, SweepResult};
 use wss_model::text::quantity::{NOT_AVAILABLE, count, rate_to};
 
 /// A table.

@@ -7,7 +7,7 @@ use super::table::{Row, SweepTable, figures, ratios};
 use super::{compared, legend, ratio_in_words, title};
 use crate::layout::{Layout, WIDE, table};
 use wss_analysis::statistics::Finding;
-use wss_analysis::sweep_result::{Metric, Order, SweepResult};
+use wss_analysis::sweep::{Metric, Order, SweepResult};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 
 /// Columns of a label up to which four ratios stand beside it.

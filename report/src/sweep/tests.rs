@@ -1,8 +1,8 @@
 //! Whole reports of a sweep as they are read, and what holds for every one.
 
 use super::*;
-use wss_analysis::sweep_result::fixtures::{spoil, sweep};
-use wss_analysis::sweep_result::{Impossible, Metric};
+use wss_analysis::sweep::fixtures::{spoil, sweep};
+use wss_analysis::sweep::{Impossible, Metric};
 use wss_model::{Reason, ReasonCode};
 
 #[test]

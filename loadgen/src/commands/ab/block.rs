@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use wss_analysis::comparison::{ArmLabel, Comparison, Trial};
-use wss_analysis::sweep_result::{WorkloadResult, WorkloadSpec};
+use wss_analysis::sweep::{WorkloadResult, WorkloadSpec};
 use wss_model::HumanDuration;
 use wss_model::text::phrases::describe_reasons;
 

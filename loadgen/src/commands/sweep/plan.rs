@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use wss_analysis::sweep_result::{Configuration, Impossible, SweepResult, WorkloadSpec};
+use wss_analysis::sweep::{Configuration, Impossible, SweepResult, WorkloadSpec};
 use wss_model::{HumanDuration, RunConfig};
 use wss_report::sweep::label_as_asked;
 
@@ -73,7 +73,7 @@ impl Plan {
     }
 }
 
-fn in_order(kinds: &[wss_analysis::sweep_result::Workload]) -> Vec<wss_analysis::sweep_result::Workload> {
+fn in_order(kinds: &[wss_analysis::sweep::Workload]) -> Vec<wss_analysis::sweep::Workload> {
     kinds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 

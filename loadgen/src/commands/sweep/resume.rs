@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use wss_analysis::sweep_result::{self, SweepResult};
+use wss_analysis::sweep::{self, SweepResult};
 
 use super::options::SweepCommand;
 use super::plan::Plan;
@@ -16,11 +16,11 @@ use crate::setup::environment;
 /// If the file is none, if the command line asks for something else than it did, or if this is another program or
 /// machine: a block has to be comparable with the others.
 pub(super) fn from(path: &Path, command: &SweepCommand) -> anyhow::Result<SweepResult> {
-    let mut sweep = sweep_result::read(path).context("reading the sweep to go on with")?;
+    let mut sweep = sweep::read(path).context("reading the sweep to go on with")?;
     ensure_same_question(&sweep, command, path)?;
     ensure_same_place(&sweep, path)?;
     let blocks = command.options.blocks.unwrap_or(sweep.blocks_planned);
-    sweep.blocks.retain(wss_analysis::sweep_result::Block::is_whole);
+    sweep.blocks.retain(wss_analysis::sweep::Block::is_whole);
     ensure!(
         blocks >= sweep.blocks.len() && blocks > 0,
         "{} has {} blocks already: --blocks can only add to them",
@@ -56,7 +56,7 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
     );
     if configured {
         let plan = Plan::new(command)?;
-        let options_of = |configurations: &[sweep_result::Configuration]| {
+        let options_of = |configurations: &[sweep::Configuration]| {
             configurations.iter().map(|one| (one.config.clone(), one.repeats)).collect::<Vec<_>>()
         };
         ensure!(options_of(&plan.configurations) == options_of(&sweep.configurations), differs("configurations"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Block, Configuration, Metric, SCHEMA, SweepResult, Trial, Workload, WorkloadResult, WorkloadSpec};
-use crate::sweep_result::Analysis;
+use crate::sweep::Analysis;
 use wss_model::config::RunConfig;
 use wss_model::fixtures::echo_run;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
