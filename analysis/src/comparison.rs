@@ -146,7 +146,7 @@ pub struct Block {
     /// What the machine did meanwhile; absent of results that existed.
     pub disturbance: Option<Disturbance>,
     /// Why it is in no figure, if it is not.
-    pub dropped: Option<String>,
+    pub dropped_because: Option<String>,
 }
 
 /// One turn of one of the two.
@@ -157,11 +157,11 @@ pub struct Trial {
     /// Index of the program in [`Arm::programs`].
     pub program: usize,
     /// Id of the run, if it existed before.
-    pub run: Option<String>,
+    pub run_id: Option<String>,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
     /// What fixed work took before it, the same for every trial, nanoseconds.
-    pub control_ns: Option<f64>,
+    pub control_loop_ns: Option<f64>,
     /// Its workloads, in their order.
     pub workloads: Vec<WorkloadResult>,
 }
@@ -171,7 +171,7 @@ impl Comparison {
     pub fn conclude(&mut self) {
         let dropped = disturbance::dropped(&self.blocks);
         for (block, reason) in self.blocks.iter_mut().zip(dropped) {
-            block.dropped = reason;
+            block.dropped_because = reason;
         }
         for arm in [ArmLabel::A, ArmLabel::B] {
             let negotiated = analysis::negotiated(&self.blocks, arm);
@@ -200,7 +200,7 @@ impl Comparison {
 
     /// Blocks of which every trial was run and nothing speaks against.
     pub fn used_blocks(&self) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().filter(|block| block.dropped.is_none() && block.is_whole())
+        self.blocks.iter().filter(|block| block.dropped_because.is_none() && block.is_whole())
     }
 
     /// The logarithm of B ÷ A in each block that has both: of the geometric means of either's trials.
@@ -211,7 +211,7 @@ impl Comparison {
     /// What is 0 but for noise. In each block: one trial of A and one of B against the other two. Of results that existed,
     /// one of each a block: a result of one arm against the next one of the same arm, in half as many pairs. It has as
     /// many trials above and below the line as [`Self::log_ratios`], and so the same noise.
-    pub fn log_floor(&self, metric: Metric) -> Vec<f64> {
+    pub fn log_noise_floor(&self, metric: Metric) -> Vec<f64> {
         if self.kind == Kind::Files {
             let blocks: Vec<&Block> = self.used_blocks().collect();
             let of = |block: &Block, arm: ArmLabel| block.trials.iter().find(|trial| trial.arm == arm)?.log(metric);

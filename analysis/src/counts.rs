@@ -24,7 +24,7 @@ pub struct Count {
     pub value: f64,
     /// The largest less the smallest of the repeats, in the same unit: what is nearer to each other says nothing. 0 if
     /// all repeats were equal.
-    pub floor: f64,
+    pub range: f64,
     /// How often it was counted.
     pub repeats: usize,
 }
@@ -48,8 +48,8 @@ impl Count {
         let value = median(repeats.to_vec()).unwrap_or(f64::NAN);
         let most = repeats.iter().copied().max_by(f64::total_cmp);
         let least = repeats.iter().copied().min_by(f64::total_cmp);
-        let floor = most.zip(least).map_or(f64::NAN, |(most, least)| most - least);
-        Self { name: name.into(), unit: unit.to_owned(), value, floor, repeats: repeats.len() }
+        let range = most.zip(least).map_or(f64::NAN, |(most, least)| most - least);
+        Self { name: name.into(), unit: unit.to_owned(), value, range, repeats: repeats.len() }
     }
 
     /// The value; a number of whole things is written whole.
@@ -60,7 +60,7 @@ impl Count {
 
     /// How much the floor is of the value, in words.
     fn floor_in_words(&self) -> String {
-        match (self.repeats, self.floor, self.value) {
+        match (self.repeats, self.range, self.value) {
             (1, ..) => "one repeat: not known".to_owned(),
             (_, 0.0, _) => "exact".to_owned(),
             (_, floor, value) => format!("{floor:.2} ({:.2}%)", 100.0 * floor / value.abs()),
@@ -136,7 +136,7 @@ pub struct Change {
 impl Change {
     fn shows(&self) -> bool {
         match (&self.before, &self.now) {
-            (Some(before), Some(now)) => (now.value - before.value).abs() > before.floor.max(now.floor),
+            (Some(before), Some(now)) => (now.value - before.value).abs() > before.range.max(now.range),
             _ => true,
         }
     }
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn the_value_is_the_median_and_the_floor_all_that_lies_between() {
         let count = Count::of("a", "b", &[10.0, 13.0, 11.0]);
-        assert_eq!((count.value, count.floor, count.repeats), (11.0, 3.0, 3));
+        assert_eq!((count.value, count.range, count.repeats), (11.0, 3.0, 3));
         assert_eq!(Count::of("a", "b", &[10.0, 13.0, 11.0, 12.0]).value, 11.5);
-        assert_eq!(Count::of("a", "b", &[7.0; 5]).floor, 0.0);
+        assert_eq!(Count::of("a", "b", &[7.0; 5]).range, 0.0);
     }
 
     #[test]

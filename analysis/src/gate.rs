@@ -48,23 +48,23 @@ pub struct Verdicts {
     /// Scenarios that the policy names and nobody ran.
     pub missing: Vec<String>,
     /// Why a scenario is not valid.
-    pub invalid: Vec<Reasons>,
+    pub invalid: Vec<InvalidScenario>,
     /// Why a scenario is not comparable.
-    pub incomparable: Vec<Incomparable>,
+    pub not_comparable: Vec<IncomparableScenario>,
 }
 
 /// Why a scenario is not valid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Reasons {
+pub struct InvalidScenario {
     /// Which.
     pub scenario: String,
     /// Sentences.
-    pub because: Vec<Reason>,
+    pub invalid_because: Vec<Reason>,
 }
 
 /// Why a scenario is not comparable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Incomparable {
+pub struct IncomparableScenario {
     /// Which.
     pub scenario: String,
     /// In what the two differ.
@@ -147,15 +147,21 @@ pub fn judge(policy: &Policy, scenarios: &[Scenario<'_>], today: Date) -> Verdic
     }
     let missing: Vec<String> =
         policy.scenarios.iter().filter(|name| scenarios.iter().all(|one| one.name != **name)).cloned().collect();
-    let invalid: Vec<Reasons> = scenarios
+    let invalid: Vec<InvalidScenario> = scenarios
         .iter()
         .filter(|scenario| !scenario.comparison.valid)
-        .map(|one| Reasons { scenario: one.name.to_owned(), because: one.comparison.invalid_because.clone() })
+        .map(|one| InvalidScenario {
+            scenario: one.name.to_owned(),
+            invalid_because: one.comparison.invalid_because.clone(),
+        })
         .collect();
-    let incomparable: Vec<Incomparable> = scenarios
+    let incomparable: Vec<IncomparableScenario> = scenarios
         .iter()
         .filter(|scenario| !scenario.comparison.differences.is_empty())
-        .map(|one| Incomparable { scenario: one.name.to_owned(), differences: one.comparison.differences.clone() })
+        .map(|one| IncomparableScenario {
+            scenario: one.name.to_owned(),
+            differences: one.comparison.differences.clone(),
+        })
         .collect();
     let gated = |verdict: Verdict| {
         rows.iter().any(|row| row.rule.severity == Severity::Gate && row.verdict == verdict && !row.waived)
@@ -171,7 +177,7 @@ pub fn judge(policy: &Policy, scenarios: &[Scenario<'_>], today: Date) -> Verdic
     } else {
         Outcome::Pass
     };
-    Verdicts { schema: SCHEMA.to_owned(), outcome, rows, missing, invalid, incomparable }
+    Verdicts { schema: SCHEMA.to_owned(), outcome, rows, missing, invalid, not_comparable: incomparable }
 }
 
 /// A figure by itself.
@@ -180,9 +186,9 @@ fn row(scenario: &Scenario<'_>, metric: Metric, rule: &Rule) -> Row {
     let limit = rule.limit();
     let verdict = match (&ratio, rule.statistic) {
         (None, _) => Verdict::Missing,
-        (Some(ratio), Statistic::Centre) => {
-            let centre = ratio.centre.ln();
-            beyond_or_within(&rule.loss((centre, centre)), limit)
+        (Some(ratio), Statistic::Center) => {
+            let center = ratio.center.ln();
+            beyond_or_within(&rule.loss((center, center)), limit)
         }
         (Some(Ratio { interval: Some(Interval { low, high, .. }), .. }), Statistic::Interval) => {
             beyond_or_within(&rule.loss((low.ln(), high.ln())), limit)

@@ -29,7 +29,7 @@ pub struct Entry {
     /// [`SCHEMA`].
     pub schema: String,
     /// Id of the comparison that it is made of: the same one is not added twice.
-    pub comparison: String,
+    pub comparison_id: String,
     /// Start of the comparison, RFC 3339, UTC.
     pub started_at: String,
     /// What was compared: B.
@@ -37,7 +37,7 @@ pub struct Entry {
     /// What it was compared with: A, the pinned one.
     pub reference: Build,
     /// What each trial was: its workloads with their options, those of the arms, and what was negotiated.
-    pub measured: String,
+    pub configuration: String,
     /// The machine.
     pub environment: Fingerprint,
     /// B ÷ A, by the metric's name.
@@ -79,8 +79,8 @@ pub struct Fingerprint {
 /// A ratio of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrackedRatio {
-    /// Hodges–Lehmann centre.
-    pub centre: f64,
+    /// Hodges–Lehmann center.
+    pub center: f64,
     /// Lower bound of its exact interval; null with too few blocks for one.
     pub low: Option<f64>,
     /// Upper bound.
@@ -143,7 +143,7 @@ impl Entry {
             let ratio = figure.ratio.as_ref()?;
             let bound = |of: fn(&crate::statistics::Interval) -> f64| ratio.interval.as_ref().map(of);
             let (low, high) = (bound(|interval| interval.low), bound(|interval| interval.high));
-            let tracked = TrackedRatio { centre: ratio.centre, low, high, blocks: ratio.pairs };
+            let tracked = TrackedRatio { center: ratio.center, low, high, blocks: ratio.pairs };
             Some((figure.metric.name().to_owned(), tracked))
         });
         let metrics: BTreeMap<String, TrackedRatio> = ratios.collect();
@@ -152,11 +152,11 @@ impl Entry {
         }
         Ok(Self {
             schema: SCHEMA.to_owned(),
-            comparison: id,
+            comparison_id: id,
             started_at: comparison.started_at.clone(),
             candidate: Build::of(&comparison.b),
             reference: Build::of(&comparison.a),
-            measured: measured(comparison),
+            configuration: configuration(comparison),
             environment: Fingerprint::of(&comparison.environment, &comparison.b),
             metrics,
         })
@@ -211,7 +211,7 @@ impl Fingerprint {
 }
 
 /// What each trial was, in one line.
-fn measured(comparison: &Comparison) -> String {
+fn configuration(comparison: &Comparison) -> String {
     let with = |name: String, options: &[String]| match options {
         [] => name,
         options => format!("{name} {}", options.join(" ")),

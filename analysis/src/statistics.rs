@@ -1,7 +1,7 @@
-//! What can be said of a difference that was measured in blocks: [`paired_ratio`], its centre and its exact interval.
+//! What can be said of a difference that was measured in blocks: [`paired_ratio`], its center and its exact interval.
 //!
 //! Two configurations ran once in every block, seconds apart, so that what changes on a machine from minute to minute
-//! is in both and falls out of their ratio. From one ratio a block come the Hodges–Lehmann centre and the interval of
+//! is in both and falls out of their ratio. From one ratio a block come the Hodges–Lehmann center and the interval of
 //! the Wilcoxon signed-rank test: neither assumes a normal distribution, and a trial that was disturbed moves both by
 //! little. Everything here is arithmetic on numbers; nothing here knows what they measure.
 //!
@@ -32,8 +32,8 @@ pub const MIN_PAIRS: usize = 6;
 pub struct Ratio {
     /// Pairs that it is made of.
     pub pairs: usize,
-    /// Hodges–Lehmann centre: exp of the median of the averages of any two log ratios (and of each with itself).
-    pub centre: f64,
+    /// Hodges–Lehmann center: exp of the median of the averages of any two log ratios (and of each with itself).
+    pub center: f64,
     /// Its exact interval; absent with fewer than [`MIN_PAIRS`] pairs, of which none exists.
     pub interval: Option<Interval>,
 }
@@ -118,27 +118,27 @@ pub fn log_ratio(over: f64, under: f64) -> Option<f64> {
 /// The ratio whose logarithm was found once in each block. `None` of no blocks.
 pub fn ratio_of_logs(logs: &[f64]) -> Option<Ratio> {
     let averages = walsh_averages(logs);
-    let centre = median_of_sorted(&averages)?.exp();
+    let center = median_of_sorted(&averages)?.exp();
     let interval = critical_value(logs.len(), CONFIDENCE).map(|critical| {
-        // The number of averages above the true centre is the test's statistic: those beyond its critical value, from
-        // either end, bound the centres that the test would not refuse.
+        // The number of averages above the true center is the test's statistic: those beyond its critical value, from
+        // either end, bound the centers that the test would not refuse.
         Interval {
             low: averages[critical].exp(),
             high: averages[averages.len() - 1 - critical].exp(),
             confidence: 1.0 - 2.0 * cumulative(logs.len(), critical),
         }
     });
-    Some(Ratio { pairs: logs.len(), centre, interval })
+    Some(Ratio { pairs: logs.len(), center, interval })
 }
 
-/// The chance of log ratios that lie as far from `centre`, on either side, as these do, if that were their true
-/// centre: the exact two-sided p-value of the signed-rank test. 1 of no blocks. Below 0.05 where, and only where,
-/// `centre` is outside of the exact interval of 95%.
-pub fn p_value(logs: &[f64], centre: f64) -> f64 {
+/// The chance of log ratios that lie as far from `center`, on either side, as these do, if that were their true
+/// center: the exact two-sided p-value of the signed-rank test. 1 of no blocks. Below 0.05 where, and only where,
+/// `center` is outside of the exact interval of 95%.
+pub fn p_value(logs: &[f64], center: f64) -> f64 {
     let averages = walsh_averages(logs);
-    let above = averages.iter().filter(|average| **average > centre).count();
-    let below = averages.iter().filter(|average| **average < centre).count();
-    // An average that is the centre speaks for either side: the smaller of the two counts, with all of those in it.
+    let above = averages.iter().filter(|average| **average > center).count();
+    let below = averages.iter().filter(|average| **average < center).count();
+    // An average that is the center speaks for either side: the smaller of the two counts, with all of those in it.
     let least = averages.len() - above.max(below);
     (2.0 * cumulative(logs.len(), least)).min(1.0)
 }

@@ -18,7 +18,7 @@ use wss_model::run_result::{Environment, NegotiatedCount, RunResult, Tool};
 use wss_model::store::{self, StoreError};
 use wss_model::units::HumanDuration;
 
-pub use self::analysis::{Analysis, MetricSummary, Order, Summary};
+pub use self::analysis::{Analysis, MetricSummary, Ranking, Summary};
 pub use self::security::{Security, security};
 pub use crate::metric::{Metric, Workload, measure};
 
@@ -49,7 +49,7 @@ pub struct SweepResult {
     /// Number of the configuration that the others are compared with.
     pub reference: usize,
     /// Combinations of what was asked that cannot be, and are not among the configurations.
-    pub impossible: Vec<Impossible>,
+    pub invalid_combinations: Vec<InvalidCombination>,
     /// Blocks that were asked for.
     pub blocks_planned: usize,
     /// How long each trial of a block sends before it waits for the others, if they were run at the same time; null if one
@@ -89,12 +89,12 @@ pub struct Configuration {
     /// The same as they are understood, with every default; what a workload sets is not in it.
     pub config: RunConfig,
     /// This is the configuration with that number once more: what differs between the two is noise.
-    pub repeats: Option<usize>,
+    pub repeat_of: Option<usize>,
 }
 
 /// A combination that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Impossible {
+pub struct InvalidCombination {
     /// What was asked.
     pub label: String,
     /// Why it cannot be.

@@ -21,7 +21,7 @@ macro_rules! reason {
 }
 pub(crate) use reason;
 
-/// CPU utilisation of the generator's threads, 0 to 1, above which an open loop is no longer trusted: with less to
+/// CPU utilization of the generator's threads, 0 to 1, above which an open loop is no longer trusted: with less to
 /// spare, waiting for the generator's own CPU is part of every latency.
 pub const MAX_GENERATOR_CPU: f64 = 0.90;
 
@@ -105,9 +105,9 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
         plural: "handshakes",
         asked: result.config.connect_rate,
         generator_cpu: if in_echo_mode {
-            result.client.cpu_utilisation_handshake
+            result.client.cpu_utilization_handshake
         } else {
-            Some(result.client.cpu_utilisation)
+            Some(result.client.cpu_utilization)
         },
         lateness: &handshake.lateness,
         whole: &handshake.ready,
@@ -122,7 +122,7 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
         noun: "echo",
         plural: "echoes",
         asked: result.config.rate,
-        generator_cpu: Some(result.client.cpu_utilisation),
+        generator_cpu: Some(result.client.cpu_utilization),
         lateness: &echo.lateness,
         whole: &echo.response,
         whole_name: "response time",

@@ -227,7 +227,7 @@ pub(crate) mod tests {
         let trials =
             trials.flat_map(|(round, (theirs, of_ours))| [trial(round, baseline, theirs), trial(round, ours, of_ours)]);
         let ratio = comparison(trials.collect()).ratio("paced", ours, |figures| Some(figures.messages_per_s)).unwrap();
-        assert!((ratio.centre - 1.1).abs() < 1e-9 && ratio.pairs == 3, "{ratio:?}");
+        assert!((ratio.center - 1.1).abs() < 1e-9 && ratio.pairs == 3, "{ratio:?}");
         assert_eq!(ratio.interval, None, "three rounds have none");
     }
 

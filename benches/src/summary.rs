@@ -51,7 +51,7 @@ pub fn render(comparison: &Comparison) -> String {
     }
     let _ = writeln!(
         text,
-        "\n÷ baseline: Hodges–Lehmann centre of the rounds' own ratios (Wilcoxon's 95% interval). Server CPU is the whole process's over all messages of a trial, \
+        "\n÷ baseline: Hodges–Lehmann center of the rounds' own ratios (Wilcoxon's 95% interval). Server CPU is the whole process's over all messages of a trial, \
          its warm-up\nand the opening and closing of its connections included, the same for all; client CPU is that of \
          the measured phase."
     );
@@ -102,9 +102,9 @@ fn describe(spread: Option<Spread>, decimals: usize) -> String {
 pub fn ratio_in_words(ratio: Option<&Ratio>) -> String {
     match ratio {
         None => "–".to_owned(),
-        Some(Ratio { centre, interval: None, .. }) => format!("{centre:.3}"),
-        Some(Ratio { centre, interval: Some(Interval { low, high, .. }), .. }) => {
-            format!("{centre:.3} ({low:.3}–{high:.3})")
+        Some(Ratio { center, interval: None, .. }) => format!("{center:.3}"),
+        Some(Ratio { center, interval: Some(Interval { low, high, .. }), .. }) => {
+            format!("{center:.3} ({low:.3}–{high:.3})")
         }
     }
 }

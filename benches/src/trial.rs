@@ -172,7 +172,7 @@ fn figures(result: &RunResult, server_cpu_ns: u64, server_threads_ended: usize) 
         messages_per_s: echo.rate_per_s,
         server_cpu_us: server_cpu_ns as f64 / messages as f64 / 1e3,
         client_cpu_us: echo.client_cpu_ns? / 1e3,
-        client_cpu_share: result.client.cpu_utilisation,
+        client_cpu_share: result.client.cpu_utilization,
         response_us_p50: us(|latency| latency.p50),
         response_us_p99: us(|latency| latency.p99),
         received: echo.received,

@@ -38,7 +38,7 @@ fn a_byte_more_on_the_wire_is_told_with_exit_code_2_and_a_byte_less_with_0() {
     let base = folder.path().join("base.json");
     let (_, said) = counts(folder.path(), None, &["--signal", "wire", "--json", "base.json"]);
     let counted = Counts::read(&base).unwrap();
-    let exact = counted.counts.iter().position(|count| count.floor == 0.0).unwrap_or_else(|| panic!("{said}"));
+    let exact = counted.counts.iter().position(|count| count.range == 0.0).unwrap_or_else(|| panic!("{said}"));
     for (by, code, sign) in [(-1.0, 2, "+"), (1.0, 0, "-")] {
         let mut other = counted.clone();
         other.counts[exact].value += by;

@@ -58,7 +58,7 @@ fn two_configurations_have_four_trials_a_block_and_the_file_holds_what_was_print
     assert!(orders == ["ABBA", "BAAB"] || orders == ["BAAB", "ABBA"], "{orders:?}");
     for block in &comparison.blocks {
         assert!(block.is_whole() && block.disturbance.is_some());
-        assert!(block.trials.iter().all(|trial| trial.control_ns.is_some_and(|ns| ns > 0.0)));
+        assert!(block.trials.iter().all(|trial| trial.control_loop_ns.is_some_and(|ns| ns > 0.0)));
     }
     for (arm, group) in [(ArmLabel::A, "X25519"), (ArmLabel::B, "secp256r1")] {
         let arm = comparison.arm(arm);
@@ -211,7 +211,9 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Files, 1));
     // Of both its handshakes and its messages, whether or not this machine let them be valid.
     let trials = &comparison.blocks[0].trials;
-    assert!(trials.iter().all(|trial| trial.run.is_some() && trial.workloads[1].metrics[&Metric::EchoP50Us].is_some()));
+    assert!(
+        trials.iter().all(|trial| trial.run_id.is_some() && trial.workloads[1].metrics[&Metric::EchoP50Us].is_some())
+    );
 
     let refused = says(&folder, 4, &["compare", text(&one), text(&other)]);
     for field in ["config.size: A \"64B\", B \"100B\"", "config.tls.group", "negotiated: "] {
@@ -294,7 +296,7 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
         found.blocks_planned = blocks;
         found.blocks = (1..=blocks).map(|number| wss_analysis::comparison::Block { number, ..block.clone() }).collect();
         for (index, trial) in found.blocks.iter_mut().flat_map(|block| &mut block.trials).enumerate() {
-            trial.control_ns = None;
+            trial.control_loop_ns = None;
             for workload in &mut trial.workloads {
                 (workload.valid, workload.disturbed) = (true, false);
                 let cost = if trial.arm == ArmLabel::B { factor } else { 1.0 };

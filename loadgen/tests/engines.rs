@@ -27,14 +27,18 @@ fn every_engine_is_named_with_the_form_that_it_takes_or_why_it_does_not_run() {
     assert_eq!(result.default, EngineKind::Uring);
     assert_eq!(result.kernel, std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim());
     for one in &result.engines {
-        assert_eq!((one.form.is_some(), one.refused_because.is_some()), (one.runs, !one.runs), "{one:?}");
+        assert_eq!(
+            (one.engine_features.is_some(), one.unavailable_because.is_some()),
+            (one.available, !one.available),
+            "{one:?}"
+        );
         for feature in &one.features {
-            assert!(!feature.name.is_empty() && !feature.since.is_empty() && !feature.why.is_empty(), "{feature:?}");
-            assert!(feature.offered || !feature.used, "used, and not offered: {feature:?}");
+            assert!(!feature.name.is_empty() && !feature.since.is_empty() && !feature.reason.is_empty(), "{feature:?}");
+            assert!(feature.supported || !feature.used, "used, and not offered: {feature:?}");
         }
     }
     let epoll = result.engines.last().unwrap();
-    assert!(epoll.engine == EngineKind::Epoll && epoll.runs, "{epoll:?}");
+    assert!(epoll.engine == EngineKind::Epoll && epoll.available, "{epoll:?}");
 }
 
 #[test]
@@ -59,10 +63,10 @@ fn the_text_says_the_same_as_the_json() {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (name, one) in ENGINES.iter().map(|name| (name, result.engines.iter().find(|one| one.engine.name() == *name))) {
         let one = one.unwrap_or_else(|| panic!("no {name}"));
-        let said = one.form.as_ref().or(one.refused_because.as_ref()).unwrap();
+        let said = one.engine_features.as_ref().or(one.unavailable_because.as_ref()).unwrap();
         assert!(words.contains(said.split_whitespace().collect::<Vec<_>>().join(" ").as_str()), "{said}\n{ended}");
         for feature in &one.features {
-            let answers = [feature.offered, feature.used].map(|yes| if yes { "yes" } else { "no" });
+            let answers = [feature.supported, feature.used].map(|yes| if yes { "yes" } else { "no" });
             let row: Vec<&str> = [&[feature.name.as_str(), feature.since.as_str()][..], &answers].concat();
             let is_row = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(&row.join(" "));
             assert!(text.lines().any(is_row), "{feature:?}\n{ended}");

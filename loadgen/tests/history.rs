@@ -48,7 +48,7 @@ fn what_is_added_is_one_line_each_in_the_usual_place_and_is_shown() {
     let file = ended.folder.path().join("results/history/history.jsonl");
     let found = read(&file).unwrap();
     let ratio = found.entries[0].metrics["server_cpu_handshake_us"];
-    assert!((ratio.centre - 1.05).abs() < 0.02 && ratio.blocks == 10, "{ratio:?}");
+    assert!((ratio.center - 1.05).abs() < 0.02 && ratio.blocks == 10, "{ratio:?}");
     let shown = wssbench(&["history", "show", "--file", &file.display().to_string()]);
     assert!(shown.code() == Some(0) && shown.stderr.is_empty(), "{shown}");
     assert!(shown.stdout.contains("server_cpu_handshake_us   ▄ ") && shown.stdout.contains("fewer of:"), "{shown}");

@@ -146,5 +146,5 @@ fn response_times_hold_the_stalls_of_the_server_as_the_schedule_has_them_and_ser
     // What waited did so for the server: the generator was not late by it.
     assert!(measured(&echo.lateness, 0.99) < 50e6, "lateness p99 {} ns", measured(&echo.lateness, 0.99));
     let backlog = SECONDS * (RATE as f64 * STALL.as_secs_f64()) as usize - SECONDS * CONNECTIONS;
-    assert!(echo.waited_for_peer as usize >= backlog * 9 / 10, "{} of {backlog} waited", echo.waited_for_peer);
+    assert!(echo.in_flight_waits as usize >= backlog * 9 / 10, "{} of {backlog} waited", echo.in_flight_waits);
 }

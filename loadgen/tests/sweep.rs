@@ -66,7 +66,7 @@ fn two_layers_are_compared_in_two_blocks() {
     assert!(file(&ended.folder).to_str().unwrap().ends_with(".sweep.json"));
 
     assert_eq!((sweep.blocks.len(), sweep.blocks_planned, sweep.reference), (2, 2, 1));
-    assert_eq!(sweep.configurations.iter().map(|one| one.repeats).collect::<Vec<_>>(), [None, None, Some(1)]);
+    assert_eq!(sweep.configurations.iter().map(|one| one.repeat_of).collect::<Vec<_>>(), [None, None, Some(1)]);
     for block in &sweep.blocks {
         let mut order = block.order.clone();
         order.sort_unstable();

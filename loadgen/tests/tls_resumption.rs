@@ -31,7 +31,10 @@ const WAYS: [(&[&str], &str, &str); 5] = [
 fn assert_all_resumed(result: &RunResult, by: &str, expected: &str) {
     assert_eq!(words(label(result)), expected);
     let resumption = result.resumption.as_ref().unwrap();
-    assert_eq!((resumption.by.as_str(), resumption.requested_percent, resumption.achieved_percent), (by, 100.0, 100.0));
+    assert_eq!(
+        (resumption.mechanism.as_str(), resumption.requested_percent, resumption.achieved_percent),
+        (by, 100.0, 100.0)
+    );
     assert_eq!(resumption.early_data_percent, if expected.ends_with("early-data") { 100.0 } else { 0.0 });
 }
 

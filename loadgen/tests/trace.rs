@@ -13,8 +13,8 @@ use std::process::{Child, Command, Stdio};
 
 use common::{Ended, wssbench};
 use wss_model::trace_result::application::Application;
-use wss_model::trace_result::handshake::Details;
-use wss_model::trace_result::{Content, Direction, Protection, TracePhase, TraceResult, What, trace_schema};
+use wss_model::trace_result::handshake::MessageDetails;
+use wss_model::trace_result::{Content, Direction, EventDetails, Protection, TracePhase, TraceResult, trace_schema};
 
 /// `wssbench trace --json` with these arguments: what it printed, which is what its schema says.
 fn traced(arguments: &[&str]) -> (TraceResult, Ended) {
@@ -40,15 +40,15 @@ fn whole(arguments: &[&str]) -> TraceResult {
 fn failed(arguments: &[&str]) -> (TracePhase, String, TraceResult) {
     let (trace, ended) = traced(arguments);
     let failure = trace.failure.clone().unwrap_or_else(|| panic!("it did not fail\n{ended}"));
-    assert_eq!(failure.sentence.lines().count(), 1, "{}", failure.sentence);
-    (failure.phase, failure.sentence, trace)
+    assert_eq!(failure.message.lines().count(), 1, "{}", failure.message);
+    (failure.phase, failure.message, trace)
 }
 
 /// All contents of a trace's records, in order. None of them may have stayed closed.
 fn contents(trace: &TraceResult) -> Vec<(Direction, &Content)> {
     let mut contents = Vec::new();
     for event in &trace.events {
-        let What::Record(record) = &event.what else { continue };
+        let EventDetails::Record(record) = &event.details else { continue };
         assert!(!matches!(record.protection, Protection::Opaque { .. }), "{record:?}");
         contents.extend(record.contents.iter().map(|content| (event.direction, content)));
     }
@@ -94,9 +94,9 @@ fn our_own_server_over_tls_1_3_from_syn_to_fin() {
     let handshake = ">ClientHello <ServerHello >dummy <dummy <EncryptedExtensions <Certificate <CertificateVerify \
                      <Finished >Finished";
     assert_eq!(story(&trace), words(&format!("{handshake} {WEBSOCKET}")));
-    assert!(matches!(trace.events[0].what, What::Syn { .. }) && trace.events[0].at_ns == 0);
-    assert!(matches!(trace.events[1].what, What::SynAck { .. }));
-    assert_eq!(trace.events.iter().filter(|event| matches!(event.what, What::Fin)).count(), 2);
+    assert!(matches!(trace.events[0].details, EventDetails::Syn { .. }) && trace.events[0].at_ns == 0);
+    assert!(matches!(trace.events[1].details, EventDetails::SynAck { .. }));
+    assert_eq!(trace.events.iter().filter(|event| matches!(event.details, EventDetails::Fin)).count(), 2);
     assert!(trace.events.windows(2).all(|pair| pair[0].at_ns <= pair[1].at_ns));
     let round_trips: Vec<u64> = trace.phases.iter().map(|total| total.round_trips).collect();
     assert_eq!(round_trips[..5], [1, 1, 1, 1, 1]);
@@ -144,8 +144,8 @@ fn every_layer_has_its_own_story() {
     assert!(story(&tls).ends_with(">Finished >bytes <bytes >close_notify <close_notify"), "{}", story(&tls));
     for (layer, says) in [("ws", "request response text text ping pong close close"), ("tcp", "bytes bytes")] {
         let trace = whole(&["--layer", layer]);
-        let segments = trace.events.iter().filter_map(|event| match &event.what {
-            What::Segment { contents, .. } => Some(contents),
+        let segments = trace.events.iter().filter_map(|event| match &event.details {
+            EventDetails::Segment { contents, .. } => Some(contents),
             _ => None,
         });
         let names: Vec<String> = segments.flatten().map(application_name).collect();
@@ -258,7 +258,7 @@ fn an_openssl_server_shows_its_chain_its_tickets_and_its_records() {
         assert!(told.contains(has) || told.contains("<NewSessionTicket"), "{told}");
         let chain = contents(&trace).into_iter().find_map(|(_, content)| match content {
             Content::Handshake(message) => match &message.details {
-                Details::Certificate { chain } => Some(chain.clone()),
+                MessageDetails::Certificate { chain } => Some(chain.clone()),
                 _ => None,
             },
             _ => None,

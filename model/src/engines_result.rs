@@ -30,11 +30,11 @@ pub struct EngineOnMachine {
     /// Which.
     pub engine: EngineKind,
     /// Whether it runs.
-    pub runs: bool,
+    pub available: bool,
     /// The form that it takes here, in words; null if it does not run.
-    pub form: Option<String>,
+    pub engine_features: Option<String>,
     /// Why it does not run, in a sentence; null if it does.
-    pub refused_because: Option<String>,
+    pub unavailable_because: Option<String>,
     /// What of the kernel it can make use of; empty where there is no choice.
     pub features: Vec<KernelFeature>,
 }
@@ -47,11 +47,11 @@ pub struct KernelFeature {
     /// The first kernel that has it.
     pub since: String,
     /// Whether this kernel has it: tried, not told from its release.
-    pub offered: bool,
+    pub supported: bool,
     /// Whether the engine makes use of it.
     pub used: bool,
     /// What it is good for, or why it is left alone.
-    pub why: String,
+    pub reason: String,
 }
 
 /// JSON Schema, draft 2020-12, of the answer; the same as the committed `results/schema/wssbench.engines-2.json`.
@@ -65,16 +65,16 @@ pub fn sample() -> EnginesResult {
     let feature = |name: &str, since: &str, offered, used, why: &str| KernelFeature {
         name: name.to_owned(),
         since: since.to_owned(),
-        offered,
+        supported: offered,
         used,
-        why: why.to_owned(),
+        reason: why.to_owned(),
     };
     let refused = "the kernel refuses io_uring (Operation not permitted): sysctl kernel.io_uring_disabled is 2";
     let engine = |engine, answer: Result<&str, &str>, features| EngineOnMachine {
         engine,
-        runs: answer.is_ok(),
-        form: answer.ok().map(str::to_owned),
-        refused_because: answer.err().map(str::to_owned),
+        available: answer.is_ok(),
+        engine_features: answer.ok().map(str::to_owned),
+        unavailable_because: answer.err().map(str::to_owned),
         features,
     };
     EnginesResult {

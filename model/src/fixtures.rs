@@ -63,7 +63,7 @@ pub fn ring(enters: u64, buffers_low_water: u64) -> RingCounters {
 }
 
 /// One end of a run.
-pub fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> End {
+pub fn side(cpu: &str, cpu_utilization: f64, rss_bytes_idle: u64) -> End {
     End {
         engine: EngineKind::Uring,
         engine_features: Some(
@@ -71,8 +71,8 @@ pub fn side(cpu: &str, cpu_utilisation: f64, rss_bytes_idle: u64) -> End {
         ),
         threads: 1,
         cpus: Some(cpu.to_owned()),
-        cpu_utilisation,
-        cpu_utilisation_handshake: Some(0.214),
+        cpu_utilization,
+        cpu_utilization_handshake: Some(0.214),
         rss_bytes_idle: Some(rss_bytes_idle),
         rss_bytes_peak: rss_bytes_idle + (4 << 20),
     }
@@ -111,7 +111,7 @@ pub fn echo_run() -> RunResult {
         response: latency(92_400.0, 100_000),
         service: latency(79_800.0, 100_000),
         lateness: latency(9_240.0, 100_000),
-        waited_for_peer: 0,
+        in_flight_waits: 0,
         client_cpu_ns: Some(18_900.0),
         server_cpu_ns: Some(21_300.0),
         bytes_per_s: 639_961.6,
@@ -188,7 +188,7 @@ pub fn handshake_run() -> RunResult {
     result.echo = None;
     result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None, errors: Vec::new() };
     for side in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
-        side.cpu_utilisation_handshake = None;
+        side.cpu_utilization_handshake = None;
         side.rss_bytes_idle = None;
     }
     result.series.truncate(1);

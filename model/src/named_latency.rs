@@ -69,7 +69,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         received: _,
         failed: _,
         rate_per_s: _,
-        waited_for_peer: _,
+        in_flight_waits: _,
         client_cpu_ns: _,
         server_cpu_ns: _,
         bytes_per_s: _,

@@ -144,7 +144,7 @@ pub struct Negotiated {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resumption {
     /// `ticket`, `stateful` or `session-id`.
-    pub by: String,
+    pub mechanism: String,
     /// Share of the handshakes that was to resume a session, in percent.
     pub requested_percent: f64,
     /// Share of the completed ones that did.
@@ -241,7 +241,7 @@ pub struct HandshakeCost {
     /// the engine.
     pub rest_ns: f64,
     /// What of the above is the timing's own: calls, times what one costs here.
-    pub timing_ns: f64,
+    pub timer_overhead_ns: f64,
     /// CPU time by the kernel's accounting, connect, accept and close included.
     pub cpu_ns: Option<f64>,
     /// Its part in the kernel: the network stack and the system calls. Sampled by the kernel at its ticks, and so
@@ -293,7 +293,7 @@ pub struct EchoResult {
     /// flight were taken, the one at which one was free again. The generator's fault alone.
     pub lateness: Latency,
     /// Messages that were due while all messages in flight of their connection were taken.
-    pub waited_for_peer: u64,
+    pub in_flight_waits: u64,
     /// CPU time of the generator's workers a received message, kernel included.
     pub client_cpu_ns: Option<f64>,
     /// CPU time of the server's workers a received message, kernel included.
@@ -337,9 +337,9 @@ pub struct End {
     pub cpus: Option<String>,
     /// CPU time of the workers over elapsed time and threads, 0 to 1, in the phase that the run is about: echo,
     /// or the handshakes of `--mode handshake`.
-    pub cpu_utilisation: f64,
+    pub cpu_utilization: f64,
     /// The same while the connections were opened (`--mode echo`).
-    pub cpu_utilisation_handshake: Option<f64>,
+    pub cpu_utilization_handshake: Option<f64>,
     /// Resident memory with all connections open and nothing sent yet.
     pub rss_bytes_idle: Option<u64>,
     /// Resident memory at its highest.

@@ -109,13 +109,13 @@ pub struct Event {
     /// nothing, and for what was made while something else was processed, whose cost holds it.
     pub cost_ns: Option<u64>,
     /// What it is.
-    pub what: What,
+    pub details: EventDetails,
 }
 
 /// What was sent or received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum What {
+pub enum EventDetails {
     /// The first segment of TCP, which the kernel sends when connect is called.
     Syn {
         /// Address and port that it went to.
@@ -194,11 +194,11 @@ pub enum Content {
     /// A handshake message that ends in this record.
     Handshake(HandshakeMessage),
     /// The beginning of one that ends in a later record.
-    HandshakePart {
+    HandshakeFragment {
         /// Bytes of it that were there when this record ended.
-        have_bytes: u64,
+        available_bytes: u64,
         /// All of its bytes, with the header of 4; null if not even that was there.
-        of_bytes: Option<u64>,
+        total_bytes: Option<u64>,
     },
     /// ChangeCipherSpec: a switch in TLS 1.2, a dummy in TLS 1.3.
     ChangeCipherSpec {
@@ -248,7 +248,7 @@ pub struct TraceFailure {
     /// The phase that was not over.
     pub phase: TracePhase,
     /// One sentence.
-    pub sentence: String,
+    pub message: String,
 }
 
 /// JSON Schema, draft 2020-12, of a trace; the same as the committed `results/schema/wssbench.trace-2.json`.

@@ -29,7 +29,7 @@ fn findings(comparison: &Comparison) -> Vec<String> {
 pub(super) fn finding(figure: &ComparedMetric) -> Option<String> {
     let ratio = figure.ratio.as_ref()?;
     Some(match ratio.finding() {
-        Finding::TooFewPairs => format!("B ÷ A {:.3}; too few blocks for an interval", ratio.centre),
+        Finding::TooFewPairs => format!("B ÷ A {:.3}; too few blocks for an interval", ratio.center),
         Finding::NoDifferenceLargerThan { percent } => format!("no difference larger than {}", percent_to(percent, 2)),
         Finding::Differs => {
             let words = if figure.is_better() { "better" } else { "worse" };
@@ -49,7 +49,7 @@ fn row(figure: &ComparedMetric) -> Vec<String> {
         rate_to(figure.a_median, 4),
         rate_to(figure.b_median, 4),
         figure.ratio.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_and_interval),
-        figure.floor.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
+        figure.noise_floor.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
         figure.detectable_percent.map_or_else(|| NOT_AVAILABLE.to_owned(), |percent| percent_to(percent, 2)),
     ]
 }
@@ -57,8 +57,8 @@ fn row(figure: &ComparedMetric) -> Vec<String> {
 /// A ratio with its interval, to the per mille: thresholds are given in percent.
 pub(super) fn ratio_and_interval(ratio: &Ratio) -> String {
     match &ratio.interval {
-        Some(Interval { low, high, .. }) => format!("{:.3} ({low:.3}–{high:.3})", ratio.centre),
-        None => format!("{:.3} ?", ratio.centre),
+        Some(Interval { low, high, .. }) => format!("{:.3} ({low:.3}–{high:.3})", ratio.center),
+        None => format!("{:.3} ?", ratio.center),
     }
 }
 
@@ -97,14 +97,14 @@ fn blocks(comparison: &Comparison) -> String {
 
 /// The dropped blocks with their reasons.
 fn dropped(comparison: &Comparison) -> impl Iterator<Item = String> {
-    let dropped = comparison.blocks.iter().filter_map(|block| Some((block.number, block.dropped.as_ref()?)));
+    let dropped = comparison.blocks.iter().filter_map(|block| Some((block.number, block.dropped_because.as_ref()?)));
     dropped.map(|(number, reason)| format!("block {number}: {reason}"))
 }
 
 /// In which figures a arm differs from itself.
 fn noisy(comparison: &Comparison) -> Vec<&'static str> {
     let differs = |figure: &&ComparedMetric| {
-        figure.role == Role::Primary && figure.floor.as_ref().is_some_and(Ratio::is_difference)
+        figure.role == Role::Primary && figure.noise_floor.as_ref().is_some_and(Ratio::is_difference)
     };
     comparison.analysis.metrics.iter().filter(differs).map(|figure| title(figure.metric)).collect()
 }
@@ -139,7 +139,7 @@ fn legend(comparison: &Comparison) -> String {
         ),
     };
     format!(
-        "Figures are medians over the trials. B ÷ A: Hodges–Lehmann centre of the blocks' ratios, with the exact Wilcoxon \
+        "Figures are medians over the trials. B ÷ A: Hodges–Lehmann center of the blocks' ratios, with the exact Wilcoxon \
          signed-rank interval of 95%; ?: too few blocks for one. ≈: 1 is in it, and no difference is larger than this. \
          Detectable: the least difference that such a comparison finds in about four of five cases.{turns}{floor}"
     )

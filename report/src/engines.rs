@@ -18,7 +18,7 @@ pub fn engines(result: &EnginesResult) -> String {
 }
 
 fn section(page: &mut Layout, found: &EngineOnMachine, result: &EnginesResult) {
-    let EngineOnMachine { engine, form, refused_because, features, .. } = found;
+    let EngineOnMachine { engine, engine_features: form, unavailable_because: refused_because, features, .. } = found;
     let default = if *engine == result.default { " (the default)" } else { "" };
     let answer = match (refused_because, form.as_deref()) {
         (Some(why), _) => format!("does not run: {why}"),
@@ -35,8 +35,8 @@ fn drawn(features: &[KernelFeature]) -> Table {
     let mut table = table(["Feature", "since", "offered", "used", "what for, or why not"]);
     table.set_width(WIDE as u16);
     let yes_or_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    for KernelFeature { name, since, offered, used, why } in features {
-        table.add_row([one_line(name), one_line(since), yes_or_no(*offered), yes_or_no(*used), one_line(why)]);
+    for KernelFeature { name, since, supported, used, reason } in features {
+        table.add_row([one_line(name), one_line(since), yes_or_no(*supported), yes_or_no(*used), one_line(reason)]);
     }
     // A name is searched for and copied: the reasons are wrapped, and nothing else is.
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn an_engine_without_a_choice_of_forms_runs() {
         let mut result = sample();
-        result.engines[2].form = Some(String::new());
+        result.engines[2].engine_features = Some(String::new());
         assert!(engines(&result).ends_with("\nepoll: runs\n"), "{}", engines(&result));
     }
 }

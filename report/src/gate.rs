@@ -41,9 +41,9 @@ fn name(verdicts: &Verdicts, row: &Row) -> String {
 fn reasons(verdicts: &Verdicts) -> Vec<String> {
     let mut reasons: Vec<String> = verdicts.missing.iter().map(|name| format!("scenario {name}: missing")).collect();
     for one in &verdicts.invalid {
-        reasons.extend(one.because.iter().map(|reason| format!("{}: not valid: {reason}", one.scenario)));
+        reasons.extend(one.invalid_because.iter().map(|reason| format!("{}: not valid: {reason}", one.scenario)));
     }
-    for one in &verdicts.incomparable {
+    for one in &verdicts.not_comparable {
         reasons.extend(one.differences.iter().map(|difference| format!("{}: {difference}", one.scenario)));
     }
     for row in verdicts.rows.iter().filter(|row| row.verdict == Verdict::Regression || row.waived) {
@@ -83,7 +83,7 @@ fn cells(verdicts: &Verdicts, scenarios: &[Scenario<'_>], row: &Row) -> Vec<Stri
         format!("{verdict}{severity}"),
         row.ratio.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_and_interval),
         format!("{sign}{threshold}"),
-        figure.and_then(|figure| figure.floor.as_ref()).map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
+        figure.and_then(|figure| figure.noise_floor.as_ref()).map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
         detectable.unwrap_or_else(|| NOT_AVAILABLE.to_owned()),
         row.p_holm.map_or_else(|| NOT_AVAILABLE.to_owned(), |p| format!("{p:.3}")),
     ]

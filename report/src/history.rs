@@ -104,7 +104,7 @@ fn head(page: &mut Layout, one: &Series<'_>, number: usize, of: usize) {
     page.text(&format!("{numbered}{} from {first} to {last}", pluralize(one.entries.len() as u64, "comparison")));
     page.fact("Reference", &build(one.reference));
     page.fact("Machine", &machine(one.environment));
-    page.fact("Measured", one.measured);
+    page.fact("Measured", one.configuration);
 }
 
 fn build(build: &Build) -> String {
@@ -134,7 +134,7 @@ fn trend_table(page: &mut Layout, trends: &[Trend<'_>]) {
     rows.set_width(WIDE as u16);
     for trend in trends {
         let line = &trend.points[trend.points.len().saturating_sub(IN_A_LINE)..];
-        let values: Vec<f64> = line.iter().map(|point| point.ratio.centre).collect();
+        let values: Vec<f64> = line.iter().map(|point| point.ratio.center).collect();
         let Some(last) = line.last() else { continue };
         let of = |pick: fn(f64, f64) -> f64| ratio(values.iter().copied().reduce(pick).unwrap_or(f64::NAN));
         rows.add_row([
@@ -142,7 +142,7 @@ fn trend_table(page: &mut Layout, trends: &[Trend<'_>]) {
             sparkline(&values),
             of(f64::min),
             of(f64::max),
-            ratio(last.ratio.centre),
+            ratio(last.ratio.center),
             interval(&last.ratio),
         ]);
     }
@@ -168,7 +168,7 @@ fn listed(page: &mut Layout, trend: &Trend<'_>) {
         rows.add_row([
             one_line(&point.entry.started_at),
             one_line(&candidate(point.entry)),
-            ratio(point.ratio.centre),
+            ratio(point.ratio.center),
             interval(&point.ratio),
             point.ratio.blocks.to_string(),
             if changed { "← change".to_owned() } else { String::new() },

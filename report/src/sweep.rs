@@ -84,17 +84,17 @@ pub(super) const fn title(metric: Metric) -> &'static str {
 pub(super) fn ratio_in_words(ratio: &Ratio) -> String {
     match (ratio.finding(), &ratio.interval) {
         (Finding::NoDifferenceLargerThan { percent }, _) => format!("≈ within {}", percent_to(percent, 2)),
-        (Finding::Differs, Some(interval)) => difference(ratio.centre, interval),
-        _ => format!("{} ?", significant(ratio.centre, 3)),
+        (Finding::Differs, Some(interval)) => difference(ratio.center, interval),
+        _ => format!("{} ?", significant(ratio.center, 3)),
     }
 }
 
 /// With as many digits as it takes to see that 1 is not in the interval.
-fn difference(centre: f64, Interval { low, high, .. }: &Interval) -> String {
+fn difference(center: f64, Interval { low, high, .. }: &Interval) -> String {
     let is_one = |value: f64, digits| significant(value, digits).parse() == Ok(1.0);
     let digits = (3..8).find(|digits| !is_one(*low, *digits) && !is_one(*high, *digits)).unwrap_or(8);
-    let [centre, low, high] = [centre, *low, *high].map(|value| significant(value, digits));
-    format!("{centre} ({low}–{high})")
+    let [center, low, high] = [center, *low, *high].map(|value| significant(value, digits));
+    format!("{center} ({low}–{high})")
 }
 
 /// Configurations of one level of security, from the cheapest on.
@@ -111,7 +111,7 @@ fn groups(sweep: &SweepResult) -> Vec<Group> {
         .iter()
         .map(|summary| {
             // The reference's repetition stands beside the reference, whatever the noise made of it.
-            let repeated = sweep.configuration(summary.configuration).and_then(|one| one.repeats);
+            let repeated = sweep.configuration(summary.configuration).and_then(|one| one.repeat_of);
             let sorted_as = repeated.and_then(|number| sweep.analysis.summary(number)).unwrap_or(summary);
             let cost = COMPARED.iter().find_map(|metric| sorted_as.metrics.get(metric)).map_or(f64::MAX, |m| m.median);
             (GroupKey::of(summary), cost, summary)
@@ -166,7 +166,7 @@ pub(super) const INTERLEAVED: &str =
 /// Sentences that whoever reads the tables needs.
 fn legend(sweep: &SweepResult) -> Vec<String> {
     let mut sentences = vec![
-        "Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann centre and \
+        "Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann center and \
          exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than \
          this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses."
             .to_owned(),

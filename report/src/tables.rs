@@ -112,9 +112,9 @@ pub(super) fn cost(result: &RunResult) -> Table {
     ];
     add("  of it encrypting and decrypting", shares.into_iter().take(sides.len()).collect());
     let in_echo_mode = result.config.mode == Mode::Echo;
-    add("CPU used, opening", each(&|side| side.cpu_utilisation_handshake.map(|share| used(share, side))));
+    add("CPU used, opening", each(&|side| side.cpu_utilization_handshake.map(|share| used(share, side))));
     let phase = if in_echo_mode { "CPU used, echoing" } else { "CPU used" };
-    add(phase, each(&|side| Some(used(side.cpu_utilisation, side))));
+    add(phase, each(&|side| Some(used(side.cpu_utilization, side))));
     add("memory, all open and idle", each(&|side| side.rss_bytes_idle.map(|bytes| memory(bytes as f64))));
     let open = handshake.completed;
     let a_connection = |side: &End| side.rss_bytes_idle.filter(|_| open > 0).map(|b| memory(b as f64 / open as f64));

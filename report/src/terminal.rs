@@ -87,7 +87,7 @@ fn negotiated(page: &mut Layout, result: &RunResult) {
         page.fact("Verification", &format!("NOT FULL ({verify}): {skipped}"));
     }
     if let Some(resumption) = &result.resumption {
-        let Resumption { by, requested_percent, achieved_percent, early_data_percent } = resumption;
+        let Resumption { mechanism: by, requested_percent, achieved_percent, early_data_percent } = resumption;
         let early = if *early_data_percent > 0.0 {
             format!(", {} with early data", percent_to(*early_data_percent, 3))
         } else {
@@ -194,11 +194,11 @@ fn echoes(page: &mut Layout, result: &RunResult, echo: &EchoResult) {
              an open loop (--rate 10k/s) shows them."
         }
     });
-    if echo.waited_for_peer > 0 && matches!(result.config.rate, Rate::PerSecond(_)) {
+    if echo.in_flight_waits > 0 && matches!(result.config.rate, Rate::PerSecond(_)) {
         page.text(&format!(
             "{} due while their connection still waited for an earlier echo: response counts that wait, service does \
              not.",
-            match echo.waited_for_peer {
+            match echo.in_flight_waits {
                 1 => "1 message was".to_owned(),
                 many => format!("{} messages were", count(many)),
             }
@@ -263,7 +263,7 @@ fn cost(page: &mut Layout, result: &RunResult) {
         let timing = [&handshake.client_cost, &handshake.server_cost]
             .into_iter()
             .flatten()
-            .map(|cost| cost.timing_ns)
+            .map(|cost| cost.timer_overhead_ns)
             .fold(0.0, f64::max);
         if timing > 0.0 {
             page.text(&format!(

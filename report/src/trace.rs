@@ -13,7 +13,7 @@ use self::timeline::{Timeline, WIDTH};
 use crate::layout;
 use wss_model::text::phrases::{describe_handshake, pluralize};
 use wss_model::text::quantity::{count, time};
-use wss_model::trace_result::{Content, Direction, Event, Protection, Record, TracePhase, TraceResult, What};
+use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, Record, TracePhase, TraceResult};
 
 /// The whole connection as text, at most 100 columns wide.
 pub fn timeline(trace: &TraceResult) -> String {
@@ -33,8 +33,8 @@ pub fn timeline(trace: &TraceResult) -> String {
             ladder.section(section(failure.phase));
         }
         ladder.gap();
-        let end = if failure.sentence.ends_with(['.', '?', '!']) { "" } else { "." };
-        ladder.text(&format!("FAILED in the phase {}: {}{end}", failure.phase.name(), failure.sentence));
+        let end = if failure.message.ends_with(['.', '?', '!']) { "" } else { "." };
+        ladder.text(&format!("FAILED in the phase {}: {}{end}", failure.phase.name(), failure.message));
     }
     ladder.section("totals");
     totals(trace, &mut ladder);
@@ -93,28 +93,28 @@ fn event(event: &Event, is_1_3: bool, ladder: &mut Timeline) {
         // All in one unit, so that they can be subtracted at a glance.
         ladder.rung(&format!("{:.3} ms", event.at_ns as f64 / 1e6), &cost, arrow, text);
     };
-    match &event.what {
-        What::Syn { to } => head(&format!("SYN to {to}")),
-        What::SynAck { local } => head(&format!("SYN/ACK to {local}: connected after one round trip")),
-        What::Record(record) => {
+    match &event.details {
+        EventDetails::Syn { to } => head(&format!("SYN to {to}")),
+        EventDetails::SynAck { local } => head(&format!("SYN/ACK to {local}: connected after one round trip")),
+        EventDetails::Record(record) => {
             head(&record_head(record));
             record_contents(record, event.direction, is_1_3, ladder);
         }
-        What::Segment { bytes, contents } => {
+        EventDetails::Segment { bytes, contents } => {
             head(&format!("{} on TCP, readable for everyone on the way", pluralize(*bytes, "byte")));
             for content in contents {
                 application::application(content, ladder);
             }
         }
-        What::NotTls { preview } => {
+        EventDetails::NotTls { preview } => {
             head("bytes that are no TLS record");
             ladder.detail(1, preview);
         }
-        What::Fin => head(match event.direction {
+        EventDetails::Fin => head(match event.direction {
             Direction::Sent => "FIN: the client sends nothing more on TCP",
             Direction::Received => "FIN: the server sends nothing more on TCP",
         }),
-        What::Reset => head("RST: TCP ends at once, in both directions"),
+        EventDetails::Reset => head("RST: TCP ends at once, in both directions"),
     }
 }
 
@@ -150,11 +150,14 @@ fn record_contents(record: &Record, direction: Direction, is_1_3: bool, ladder: 
     for content in &record.contents {
         match content {
             Content::Handshake(message) => messages::message(message, direction, is_1_3, ladder),
-            Content::HandshakePart { have_bytes, of_bytes } => {
-                let all = of_bytes.map_or_else(String::new, |all| format!(" of {}", count(all)));
+            Content::HandshakeFragment { available_bytes, total_bytes } => {
+                let all = total_bytes.map_or_else(String::new, |all| format!(" of {}", count(all)));
                 ladder.detail(
                     0,
-                    &format!("beginning of a message ({}{all} bytes) that ends in a later record", count(*have_bytes)),
+                    &format!(
+                        "beginning of a message ({}{all} bytes) that ends in a later record",
+                        count(*available_bytes)
+                    ),
                 );
             }
             Content::ChangeCipherSpec { dummy: true } => ladder.titled(

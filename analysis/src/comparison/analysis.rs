@@ -18,7 +18,7 @@ use wss_model::{Reason, ReasonCode};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// The confidence that the intervals were asked for; each says what it achieves.
-    pub confidence_asked: f64,
+    pub confidence: f64,
     /// Blocks that the figures are made of.
     pub blocks_used: usize,
     /// Blocks that were dropped.
@@ -44,7 +44,7 @@ pub struct ComparedMetric {
     pub finding: Option<Finding>,
     /// One trial of each against the other of each: what it differs from 1 by is noise. Of results that existed, a result
     /// against the next one of the same arm; null of fewer than two blocks.
-    pub floor: Option<Ratio>,
+    pub noise_floor: Option<Ratio>,
     /// The least difference, in percent, that would have been told apart in four of five such comparisons.
     pub detectable_percent: Option<f64>,
     /// Two-sided p-value of "no difference", signed-rank test; null of no blocks.
@@ -75,7 +75,7 @@ impl ComparedMetric {
 
     /// Whether B is better, if it differs.
     pub fn is_better(&self) -> bool {
-        self.ratio.as_ref().is_some_and(|ratio| (ratio.centre > 1.0) == self.metric.more_is_better())
+        self.ratio.as_ref().is_some_and(|ratio| (ratio.center > 1.0) == self.metric.more_is_better())
     }
 }
 
@@ -92,9 +92,9 @@ impl Analysis {
             figure.p_holm = adjusted.next();
         }
         Self {
-            confidence_asked: CONFIDENCE,
+            confidence: CONFIDENCE,
             blocks_used: comparison.used_blocks().count(),
-            blocks_dropped: comparison.blocks.iter().filter(|block| block.dropped.is_some()).count(),
+            blocks_dropped: comparison.blocks.iter().filter(|block| block.dropped_because.is_some()).count(),
             metrics,
         }
     }
@@ -122,7 +122,7 @@ fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
         a_median: of(ArmLabel::A)?,
         b_median: of(ArmLabel::B)?,
         finding: ratio.as_ref().map(Ratio::finding),
-        floor: ratio_of_logs(&comparison.log_floor(metric)),
+        noise_floor: ratio_of_logs(&comparison.log_noise_floor(metric)),
         detectable_percent: ratio.as_ref().and_then(Ratio::detectable_percent),
         p_value: (!logs.is_empty()).then(|| p_value(&logs, 0.0)),
         p_holm: None,
@@ -169,7 +169,7 @@ pub(super) fn reasons(comparison: &Comparison) -> Vec<Reason> {
             ));
         }
     }
-    let dropped = comparison.blocks.iter().filter(|block| block.dropped.is_some()).count();
+    let dropped = comparison.blocks.iter().filter(|block| block.dropped_because.is_some()).count();
     let share = 100.0 * dropped as f64 / comparison.blocks.len().max(1) as f64;
     if share > LIMITS.dropped_percent {
         reasons.push(reason!(

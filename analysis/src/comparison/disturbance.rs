@@ -40,14 +40,14 @@ pub const LIMITS: Limits =
 
 /// Of each block, why it is dropped, if it is.
 pub(super) fn dropped(blocks: &[Block]) -> Vec<Option<String>> {
-    let controls: Vec<Option<f64>> = blocks.iter().map(control_ns).collect();
+    let controls: Vec<Option<f64>> = blocks.iter().map(control_loop_ns).collect();
     let usual = median(controls.iter().copied().flatten().collect());
     blocks.iter().zip(controls).map(|(block, control)| reason(block, control.zip(usual))).collect()
 }
 
 /// What fixed work took at its slowest among a block's trials.
-fn control_ns(block: &Block) -> Option<f64> {
-    block.trials.iter().filter_map(|trial| trial.control_ns).max_by(f64::total_cmp)
+fn control_loop_ns(block: &Block) -> Option<f64> {
+    block.trials.iter().filter_map(|trial| trial.control_loop_ns).max_by(f64::total_cmp)
 }
 
 fn reason(block: &Block, control: Option<(f64, f64)>) -> Option<String> {

@@ -56,7 +56,7 @@ fn block(number: usize, factor: f64) -> Block {
         order,
         trials,
         disturbance: Some(disturbance),
-        dropped: None,
+        dropped_because: None,
     }
 }
 
@@ -97,9 +97,9 @@ fn trial(arm: ArmLabel, index: usize, factor: f64) -> Trial {
     Trial {
         arm,
         program: 0,
-        run: None,
+        run_id: None,
         started_at: "2026-03-01T12:00:00Z".to_owned(),
-        control_ns: Some(1e7 * noise(3)),
+        control_loop_ns: Some(1e7 * noise(3)),
         workloads: vec![workload(Workload::Handshake), workload(Workload::Echo)],
     }
 }

@@ -12,7 +12,7 @@ fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
     let figure = slower.figure(Metric::ServerCpuHandshakeUs).unwrap();
     let ratio = figure.ratio.as_ref().unwrap();
     assert_eq!(ratio.pairs, 12);
-    assert!((ratio.centre - 1.05).abs() < 0.01, "{ratio:?}");
+    assert!((ratio.center - 1.05).abs() < 0.01, "{ratio:?}");
     assert!(figure.differs() && !figure.is_better() && figure.role == Role::Primary);
     let more = slower.figure(Metric::EchoesPerS).unwrap();
     assert!(more.differs() && !more.is_better() && more.role == Role::Secondary && more.p_holm.is_none());
@@ -25,9 +25,9 @@ fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
 fn the_floor_is_one_whatever_the_difference_is() {
     let slower = comparison(12, 2.0);
     for figure in &slower.analysis.metrics {
-        let floor = figure.floor.as_ref().unwrap();
+        let floor = figure.noise_floor.as_ref().unwrap();
         assert_eq!((floor.pairs, floor.is_difference()), (12, false), "{:?}", figure.metric);
-        assert!((floor.centre - 1.0).abs() < 0.02, "{:?} {floor:?}", figure.metric);
+        assert!((floor.center - 1.0).abs() < 0.02, "{:?} {floor:?}", figure.metric);
     }
 }
 
@@ -42,10 +42,10 @@ fn results_that_existed_have_a_floor_of_each_side_against_itself() {
     }
     files.conclude();
     let figure = files.figure(Metric::ServerCpuHandshakeUs).unwrap();
-    let floor = figure.floor.as_ref().unwrap();
+    let floor = figure.noise_floor.as_ref().unwrap();
     assert_eq!((floor.pairs, floor.is_difference()), (6, false));
     assert!(
-        (floor.centre - 1.0).abs() < 0.05 && (figure.ratio.as_ref().unwrap().centre - 2.0).abs() < 0.1,
+        (floor.center - 1.0).abs() < 0.05 && (figure.ratio.as_ref().unwrap().center - 2.0).abs() < 0.1,
         "{figure:?}"
     );
 }
@@ -60,16 +60,16 @@ fn what_drifts_steadily_is_in_no_ratio() {
     }
     drifting.conclude();
     let ratio = drifting.figure(Metric::EchoP50Us).unwrap().ratio.clone().unwrap();
-    assert!((ratio.centre - 1.0).abs() < 1e-9, "{ratio:?}");
+    assert!((ratio.center - 1.0).abs() < 1e-9, "{ratio:?}");
 }
 
 #[test]
 fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason() {
     let mut disturbed = comparison(12, 1.05);
     disturbed.blocks[2].disturbance.as_mut().unwrap().steal_percent = Some(30.0);
-    disturbed.blocks[5].trials[1].control_ns = Some(2e7);
+    disturbed.blocks[5].trials[1].control_loop_ns = Some(2e7);
     disturbed.conclude();
-    let reasons: Vec<_> = disturbed.blocks.iter().filter_map(|block| block.dropped.clone()).collect();
+    let reasons: Vec<_> = disturbed.blocks.iter().filter_map(|block| block.dropped_because.clone()).collect();
     assert_eq!(disturbed.analysis.blocks_dropped, 2);
     assert!(reasons[0].contains("hypervisor kept 30%") && reasons[1].contains("fixed work"), "{reasons:?}");
     assert_eq!(disturbed.figure(Metric::EchoP50Us).unwrap().ratio.as_ref().unwrap().pairs, 10);
@@ -86,11 +86,11 @@ fn a_block_with_a_late_generator_is_dropped_and_one_with_errors_is_not() {
     (workload.valid, workload.disturbed) = (false, true);
     workload.invalid_because = vec![Reason::new(ReasonCode::GeneratorLate, "the generator was late by 2 ms")];
     late.conclude();
-    assert!(late.blocks[3].dropped.as_ref().unwrap().contains("late by 2 ms"));
+    assert!(late.blocks[3].dropped_because.as_ref().unwrap().contains("late by 2 ms"));
     assert!(late.valid && late.analysis.blocks_dropped == 1, "{:?}", late.invalid_because);
     late.blocks[3].trials[2].workloads[0].disturbed = false;
     late.conclude();
-    assert!(late.blocks[3].dropped.is_none() && !late.valid);
+    assert!(late.blocks[3].dropped_because.is_none() && !late.valid);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_comparison_ends_early_when_its_intervals_are_narrow_and_for_no_other_reason
 #[test]
 fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
     let mut one = comparison(12, 1.0);
-    let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped.clone()).collect::<Vec<_>>();
+    let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped_because.clone()).collect::<Vec<_>>();
     let before = dropped(&one);
     for trial in one.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.arm == ArmLabel::B) {
         for value in trial.workloads.iter_mut().flat_map(|workload| workload.metrics.values_mut()) {

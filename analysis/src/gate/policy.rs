@@ -53,8 +53,8 @@ pub enum Statistic {
     /// Its whole interval, which leaves room for "inconclusive".
     #[default]
     Interval,
-    /// Its centre alone: for what does not vary, or where a guess will do.
-    Centre,
+    /// Its center alone: for what does not vary, or where a guess will do.
+    Center,
 }
 
 /// What follows from a regression.

@@ -58,10 +58,10 @@ fn where_either_way_is_a_loss_a_speed_up_is_one_too() {
 
 #[test]
 fn the_centre_alone_is_never_inconclusive_unless_nobody_measured_it() {
-    let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\nstatistic = \"centre\"";
+    let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\nstatistic = \"center\"";
     assert_eq!(verdicts(policy, &comparison(12, 1.019)).outcome, Outcome::Pass);
     assert_eq!(verdicts(policy, &comparison(3, 1.04)).outcome, Outcome::Regression);
-    let missing = "[metrics.paced_p50_us]\nthreshold = \"2%\"\nstatistic = \"centre\"";
+    let missing = "[metrics.paced_p50_us]\nthreshold = \"2%\"\nstatistic = \"center\"";
     let found = verdicts(missing, &comparison(12, 1.0));
     assert_eq!((found.outcome, verdict_of(&found, Metric::PacedP50Us)), (Outcome::Inconclusive, Verdict::Missing));
 }

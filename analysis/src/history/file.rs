@@ -119,8 +119,8 @@ pub fn append(path: &Path, entry: &Entry) -> Result<Added, HistoryError> {
     let mut last = 0;
     for (number, other) in lines(&bytes) {
         last = number;
-        if other.is_ok_and(|other| other.comparison == entry.comparison) {
-            let comparison = entry.comparison.clone();
+        if other.is_ok_and(|other| other.comparison_id == entry.comparison_id) {
+            let comparison = entry.comparison_id.clone();
             return Err(HistoryError::AlreadyThere { path: path.to_owned(), comparison, line: number });
         }
     }

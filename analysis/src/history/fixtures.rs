@@ -12,14 +12,14 @@ pub fn entry(day: usize, cpu: f64, echo: f64) -> Entry {
         commit: Some(commit),
     };
     let ratio =
-        |centre: f64| TrackedRatio { centre, low: Some(centre * 0.994), high: Some(centre * 1.007), blocks: 12 };
+        |center: f64| TrackedRatio { center, low: Some(center * 0.994), high: Some(center * 1.007), blocks: 12 };
     Entry {
         schema: SCHEMA.to_owned(),
-        comparison: format!("comparison-{day}"),
+        comparison_id: format!("comparison-{day}"),
         started_at: format!("2026-03-{:02}T12:00:00Z", day + 1),
         candidate: build("head", format!("{day:04}beef0123456789")),
         reference: build("v0.1.0", "3146730".to_owned()),
-        measured: "handshake --duration=2500ms; TLSv1.3, X25519MLKEM768".to_owned(),
+        configuration: "handshake --duration=2500ms; TLSv1.3, X25519MLKEM768".to_owned(),
         environment: Fingerprint {
             cpu_model: "AMD EPYC 9R14".to_owned(),
             cores: 2,

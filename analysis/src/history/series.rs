@@ -14,7 +14,7 @@ pub struct Series<'a> {
     /// Where all were measured.
     pub environment: &'a Fingerprint,
     /// What all trials were.
-    pub measured: &'a str,
+    pub configuration: &'a str,
     /// They themselves.
     pub entries: Vec<&'a Entry>,
 }
@@ -43,17 +43,17 @@ pub struct Point<'a> {
 pub fn series(entries: &[Entry]) -> Vec<Series<'_>> {
     let mut found = BTreeMap::<_, Vec<(usize, &Entry)>>::new();
     for (index, entry) in entries.iter().enumerate() {
-        let key = (entry.reference.identity(), &entry.environment, entry.measured.as_str());
+        let key = (entry.reference.identity(), &entry.environment, entry.configuration.as_str());
         found.entry(key).or_default().push((index, entry));
     }
     let mut found: Vec<_> = found.into_iter().collect();
     found.sort_by_key(|(_, members)| members.last().map(|(index, _)| *index));
-    let series = found.into_iter().map(|((_, environment, measured), members)| {
+    let series = found.into_iter().map(|((_, environment, configuration), members)| {
         let mut entries: Vec<&Entry> = members.into_iter().map(|(_, entry)| entry).collect();
         let reference = &entries[0].reference;
         // Results may be added later than others that were measured after them.
         entries.sort_by(|one, other| one.started_at.cmp(&other.started_at));
-        Series { reference, environment, measured, entries }
+        Series { reference, environment, configuration, entries }
     });
     series.collect()
 }
@@ -65,7 +65,7 @@ impl<'a> Series<'a> {
         for entry in &self.entries {
             for (metric, ratio) in &entry.metrics {
                 // A ratio that is none has no logarithm and no place on a line.
-                if ratio.centre > 0.0 && ratio.centre.is_finite() {
+                if ratio.center > 0.0 && ratio.center.is_finite() {
                     points.entry(metric).or_default().push(Point { entry, ratio: *ratio });
                 }
             }
@@ -77,7 +77,7 @@ impl<'a> Series<'a> {
 impl<'a> Trend<'a> {
     /// Changes are sought in the logarithms, where twice and half are equally far from one.
     fn of(metric: &'a str, points: Vec<Point<'a>>) -> Self {
-        let logs: Vec<f64> = points.iter().map(|point| point.ratio.centre.ln()).collect();
+        let logs: Vec<f64> = points.iter().map(|point| point.ratio.center.ln()).collect();
         let changes = change_points(&logs).map(|changes| {
             let ratios = changes.into_iter().map(|change| ChangePoint {
                 before: change.before.exp(),

@@ -15,17 +15,17 @@ fn an_entry_has_the_ratios_of_the_comparison_with_their_intervals_and_no_times()
     let entry = Entry::of(&comparison).unwrap();
     assert_eq!((entry.candidate.label.as_str(), entry.reference.label.as_str()), ("head", "base"));
     assert_eq!(
-        (entry.comparison.as_str(), entry.candidate.commit.as_deref()),
+        (entry.comparison_id.as_str(), entry.candidate.commit.as_deref()),
         (comparison.id.as_str(), Some("3146730"))
     );
     assert_eq!(entry.metrics.len(), comparison.analysis.metrics.len());
     for figure in &comparison.analysis.metrics {
         let (ratio, tracked) = (figure.ratio.as_ref().unwrap(), entry.metrics[figure.metric.name()]);
         let interval = ratio.interval.as_ref().unwrap();
-        assert_eq!((tracked.centre, tracked.blocks), (ratio.centre, 12));
+        assert_eq!((tracked.center, tracked.blocks), (ratio.center, 12));
         assert_eq!((tracked.low, tracked.high), (Some(interval.low), Some(interval.high)));
     }
-    assert!(entry.metrics.values().all(|ratio| (0.8..1.2).contains(&ratio.centre)), "{:?}", entry.metrics);
+    assert!(entry.metrics.values().all(|ratio| (0.8..1.2).contains(&ratio.center)), "{:?}", entry.metrics);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_field_that_a_later_version_added_is_no_reason_to_refuse_a_line() {
     let path = folder.path().join("history.jsonl");
     let mut json = serde_json::to_value(entry(0, 1.0, 1.0)).unwrap();
     json["metrics"]["a_metric_of_next_year"] =
-        serde_json::json!({ "centre": 1.0, "low": null, "high": null, "blocks": 3 });
+        serde_json::json!({ "center": 1.0, "low": null, "high": null, "blocks": 3 });
     json["added_later"] = 1.into();
     fs::write(&path, json.to_string()).unwrap();
     assert_eq!(read(&path).unwrap().entries[0].metrics.len(), 3);
@@ -187,7 +187,7 @@ fn another_machine_another_reference_and_another_configuration_are_each_a_series
     let mut entries = history(12);
     entries[3].environment.kernel = "6.19.0".to_owned();
     entries[5].reference.commit = Some("0000000".to_owned());
-    entries[7].measured = "handshake --suite=chacha20".to_owned();
+    entries[7].configuration = "handshake --suite=chacha20".to_owned();
     let found = series(&entries);
     assert_eq!(found.iter().map(|one| one.entries.len()).collect::<Vec<_>>(), [1, 1, 1, 9]);
     assert!(found[3].entries.iter().all(|entry| entry.reference == entries[0].reference));
@@ -198,7 +198,7 @@ fn a_series_is_in_the_order_of_its_instants_however_it_was_added() {
     let mut entries = history(4);
     entries.reverse();
     let found = series(&entries);
-    let days: Vec<&str> = found[0].entries.iter().map(|entry| entry.comparison.as_str()).collect();
+    let days: Vec<&str> = found[0].entries.iter().map(|entry| entry.comparison_id.as_str()).collect();
     assert_eq!(days, ["comparison-0", "comparison-1", "comparison-2", "comparison-3"]);
 }
 

@@ -14,7 +14,7 @@ fn the_interval_is_between_the_averages_that_the_critical_values_name() {
     // averages begin 1, 1.5, 2, 2 and end 7, 7, 7.5, 8.
     let found = ratio(&(1..=8).map(|log| f64::from(log).exp()).collect::<Vec<_>>());
     let interval = found.interval.unwrap();
-    let logs = [found.centre.ln(), interval.low.ln(), interval.high.ln()];
+    let logs = [found.center.ln(), interval.low.ln(), interval.high.ln()];
     for (log, expected) in logs.into_iter().zip([4.5, 2.0, 7.0]) {
         assert!((log - expected).abs() < 1e-12, "{logs:?}");
     }
@@ -25,7 +25,7 @@ fn the_interval_is_between_the_averages_that_the_critical_values_name() {
 #[test]
 fn five_pairs_have_a_centre_and_no_interval() {
     let found = ratio(&[1.1, 1.2, 1.3, 1.2, 1.1]);
-    assert!((1.1..1.3).contains(&found.centre));
+    assert!((1.1..1.3).contains(&found.center));
     assert_eq!((found.interval.as_ref(), found.finding()), (None, Finding::TooFewPairs));
     assert!(ratio(&[1.1, 1.2, 1.3, 1.2, 1.1, 1.2]).is_difference());
 }
@@ -49,7 +49,7 @@ fn one_disturbed_trial_in_twelve_does_not_make_a_difference() {
     let mut ratios = vec![1.003, 0.998, 1.001, 0.997, 1.002, 0.999, 1.004, 0.996, 1.0, 1.001, 0.999];
     ratios.push(3.0);
     let found = ratio(&ratios);
-    assert!(!found.is_difference() && (found.centre - 1.0).abs() < 0.01, "{found:?}");
+    assert!(!found.is_difference() && (found.center - 1.0).abs() < 0.01, "{found:?}");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn the_interval_covers_the_truth_as_often_as_it_says() {
 
 #[test]
 fn the_p_value_is_the_one_of_the_tables_and_agrees_with_the_interval() {
-    // Eight pairs all above: T = 0, 2 · 1/256; with the centre at their middle nothing speaks against it.
+    // Eight pairs all above: T = 0, 2 · 1/256; with the center at their middle nothing speaks against it.
     let logs: Vec<f64> = (1..=8).map(f64::from).collect();
     assert!((p_value(&logs, 0.0) - 2.0 / 256.0).abs() < 1e-15);
     assert!((p_value(&logs, 4.5) - 1.0).abs() < 1e-15);
@@ -122,7 +122,7 @@ proptest! {
     fn swapping_the_two_turns_the_ratio_over(pairs in prop::collection::vec((0.1f64..10.0, 0.1f64..10.0), 1..20)) {
         let one = paired_ratio(pairs.iter().copied()).unwrap();
         let other = paired_ratio(pairs.iter().map(|(over, under)| (*under, *over))).unwrap();
-        prop_assert!((one.centre * other.centre - 1.0).abs() < 1e-9);
+        prop_assert!((one.center * other.center - 1.0).abs() < 1e-9);
         if let (Some(one), Some(other)) = (one.interval, other.interval) {
             prop_assert!((one.low * other.high - 1.0).abs() < 1e-9 && (one.high * other.low - 1.0).abs() < 1e-9);
         }
@@ -134,7 +134,7 @@ proptest! {
     ) {
         let (one, other) = (ratio(&ratios), ratio(&ratios.iter().map(|ratio| ratio * factor).collect::<Vec<_>>()));
         let (of_one, of_other) = (one.interval.unwrap(), other.interval.unwrap());
-        for (one, other) in [(one.centre, other.centre), (of_one.low, of_other.low), (of_one.high, of_other.high)] {
+        for (one, other) in [(one.center, other.center), (of_one.low, of_other.low), (of_one.high, of_other.high)] {
             prop_assert!((other / (one * factor) - 1.0).abs() < 1e-9);
         }
     }
@@ -144,7 +144,7 @@ proptest! {
         let found = ratio(&ratios);
         let interval = found.interval.unwrap();
         let (least, most) = ratios.iter().fold((f64::MAX, f64::MIN), |(least, most), r| (least.min(*r), most.max(*r)));
-        let order = [least, interval.low, found.centre, interval.high, most];
+        let order = [least, interval.low, found.center, interval.high, most];
         prop_assert!(order.windows(2).all(|pair| pair[0] <= pair[1] * (1.0 + 1e-12)), "{order:?}");
         prop_assert!(interval.confidence >= CONFIDENCE);
     }

@@ -18,11 +18,11 @@ use wss_model::{Reason, ReasonCode};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// The confidence that the intervals were asked for; each says what it achieves.
-    pub confidence_asked: f64,
+    pub confidence: f64,
     /// One for each configuration, in their order.
     pub summaries: Vec<Summary>,
     /// Of each metric that was measured, the configurations from the best to the worst.
-    pub orders: Vec<Order>,
+    pub rankings: Vec<Ranking>,
 }
 
 /// What is known of a configuration.
@@ -61,7 +61,7 @@ pub struct MetricSummary {
 
 /// Configurations from the best to the worst.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Order {
+pub struct Ranking {
     /// By which figure.
     pub metric: Metric,
     /// Their numbers; those that stand together are tied: the noise does not separate each of them from the others.
@@ -72,8 +72,8 @@ impl Analysis {
     /// What follows from the blocks of `sweep`.
     pub(super) fn of(sweep: &SweepResult) -> Self {
         let mut summaries: Vec<Summary> = sweep.configurations.iter().map(|one| summary(sweep, one.number)).collect();
-        let orders = Metric::ALL.into_iter().filter_map(|metric| rank(sweep, metric, &mut summaries)).collect();
-        Self { confidence_asked: CONFIDENCE, summaries, orders }
+        let rankings = Metric::ALL.into_iter().filter_map(|metric| rank(sweep, metric, &mut summaries)).collect();
+        Self { confidence: CONFIDENCE, summaries, rankings }
     }
 
     /// What is known of the configuration with a number.
@@ -150,11 +150,11 @@ fn ratio(sweep: &SweepResult, metric: Metric, over: usize, under: usize) -> Opti
 }
 
 /// Fills in the places by a metric and says who comes after whom; `None` if fewer than two have it.
-fn rank(sweep: &SweepResult, metric: Metric, summaries: &mut [Summary]) -> Option<Order> {
-    let repeats = |number| sweep.configuration(number).is_some_and(|one| one.repeats.is_some());
+fn rank(sweep: &SweepResult, metric: Metric, summaries: &mut [Summary]) -> Option<Ranking> {
+    let repeat_of = |number| sweep.configuration(number).is_some_and(|one| one.repeat_of.is_some());
     let numbers: Vec<usize> = summaries
         .iter()
-        .filter(|summary| summary.metrics.contains_key(&metric) && !repeats(summary.configuration))
+        .filter(|summary| summary.metrics.contains_key(&metric) && !repeat_of(summary.configuration))
         .map(|summary| summary.configuration)
         .collect();
     if numbers.len() < 2 {
@@ -181,11 +181,11 @@ fn rank(sweep: &SweepResult, metric: Metric, summaries: &mut [Summary]) -> Optio
     let sorted: Vec<usize> = sorted.into_iter().map(|(index, _)| index).collect();
     let tied = clusters(&sorted, |one, other| beats[one][other] || beats[other][one]);
     let clusters = tied.into_iter().map(|tied| tied.into_iter().map(|index| numbers[index]).collect()).collect();
-    Some(Order { metric, clusters })
+    Some(Ranking { metric, clusters })
 }
 
 fn is_better(metric: Metric, ratio: &Ratio) -> bool {
-    ratio.is_difference() && (ratio.centre > 1.0) == metric.more_is_better()
+    ratio.is_difference() && (ratio.center > 1.0) == metric.more_is_better()
 }
 
 /// A figure in multiples of the reference's: by its ratio, or by the medians if no block has both.
@@ -196,6 +196,6 @@ fn relative(sweep: &SweepResult, summaries: &[Summary], number: usize, metric: M
         if number == sweep.reference {
             return 1.0;
         }
-        found.ratio.as_ref().map_or(found.median / reference, |ratio| ratio.centre)
+        found.ratio.as_ref().map_or(found.median / reference, |ratio| ratio.center)
     })
 }

@@ -50,10 +50,10 @@ pub fn sweep(blocks: usize) -> SweepResult {
             label: row.options.join(" "),
             options: row.options.iter().map(ToString::to_string).collect(),
             config: RunConfig::default(),
-            repeats: None,
+            repeat_of: None,
         })
         .collect();
-    let again = Configuration { number: ROWS.len() + 1, repeats: Some(1), ..configurations[0].clone() };
+    let again = Configuration { number: ROWS.len() + 1, repeat_of: Some(1), ..configurations[0].clone() };
     configurations.push(again);
     let workloads = [Workload::Handshake, Workload::Bulk];
     let mut sweep = SweepResult {
@@ -67,7 +67,7 @@ pub fn sweep(blocks: usize) -> SweepResult {
         workloads: workloads.map(|kind| WorkloadSpec { kind, options: vec!["--duration=1s".to_owned()] }).to_vec(),
         configurations,
         reference: 1,
-        impossible: Vec::new(),
+        invalid_combinations: Vec::new(),
         blocks_planned: blocks,
         interleave: None,
         blocks: (1..=blocks).map(block).collect(),

@@ -30,7 +30,7 @@ fn a_threefold_cost_is_found_and_two_per_mille_are_not() {
 #[test]
 fn what_the_noise_does_not_separate_is_tied_and_the_repetition_takes_no_place() {
     let sweep = sweep(12);
-    let order = |metric| sweep.analysis.orders.iter().find(|order| order.metric == metric).unwrap().clusters.clone();
+    let order = |metric| sweep.analysis.rankings.iter().find(|order| order.metric == metric).unwrap().clusters.clone();
     let sets = |clusters: Vec<Vec<usize>>| {
         clusters
             .into_iter()
@@ -51,7 +51,7 @@ fn what_the_noise_does_not_separate_is_tied_and_the_repetition_takes_no_place() 
 fn with_five_blocks_nothing_is_told_apart() {
     let sweep = sweep(5);
     assert_eq!(found(&sweep, 3, Metric::ServerCpuHandshakeUs).finding, Some(Finding::TooFewPairs));
-    assert!(sweep.analysis.orders.iter().all(|order| order.clusters.len() == 1));
+    assert!(sweep.analysis.rankings.iter().all(|order| order.clusters.len() == 1));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_sweep_that_was_cut_short_says_so_and_counts_the_trials_of_its_last_block() 
 #[test]
 fn a_sweep_without_a_block_concludes_nothing() {
     let sweep = sweep(0);
-    assert!(sweep.analysis.orders.is_empty());
+    assert!(sweep.analysis.rankings.is_empty());
     assert!(sweep.analysis.summaries.iter().all(|summary| summary.metrics.is_empty() && summary.trials == 0));
 }
 

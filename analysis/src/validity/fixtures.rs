@@ -20,12 +20,12 @@ pub fn invalid_run() -> RunResult {
     result.handshake.server_busy = None;
     result.handshake.server_cpu_ns = None;
     result.handshake.rings.server = None;
-    result.client.cpu_utilisation = 0.94;
+    result.client.cpu_utilization = 0.94;
     let echo = result.echo.as_mut().expect("a run of --mode echo");
     echo.rings = PhaseRings { client: Some(EndRings::of_messages(short_ring(), 94_120)), server: None };
     (echo.sent, echo.received, echo.failed, echo.rate_per_s) = (95_760, 94_120, 5_880, 9_412.0);
     echo.lateness = latency(612_000.0, 94_120);
-    echo.waited_for_peer = 31_044;
+    echo.in_flight_waits = 31_044;
     echo.server_cpu_ns = None;
     result.errors = vec![
         error(ErrorPhase::Echo, ErrorKind::Timeout, 1_638),
@@ -50,7 +50,7 @@ pub fn large_run() -> RunResult {
     result.target.url = format!("wss://{}.example:65535/{}", "long".repeat(15), "path/".repeat(20));
     result.server = Some(side("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", 1.0, 999 << 30));
     result.client.threads = 128;
-    result.client.cpu_utilisation = 0.99999;
+    result.client.cpu_utilization = 0.99999;
     result.negotiated[0].count = 1_000_000_000;
     result.negotiated[0].negotiated.suite = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256".to_owned();
     result.server_negotiated = Some(vec![negotiated(999_999_999)]);

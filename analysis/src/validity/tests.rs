@@ -29,28 +29,28 @@ fn a_good_run_of_either_mode_is_valid() {
 
 #[test]
 fn a_generator_over_its_limit_of_cpu_makes_an_open_loop_invalid() {
-    let result = changed(echo_run(), |r| r.client.cpu_utilisation = 0.94);
+    let result = changed(echo_run(), |r| r.client.cpu_utilization = 0.94);
     assert_eq!(
         only_sentence(&result),
         "echoes: the generator used 94.0% of its CPU (limit 90.0%): it, not the server, set the pace"
     );
-    let result = changed(echo_run(), |r| r.client.cpu_utilisation_handshake = Some(0.9002));
+    let result = changed(echo_run(), |r| r.client.cpu_utilization_handshake = Some(0.9002));
     assert!(only_sentence(&result).starts_with("handshakes: the generator used 90.02% of its CPU (limit 90.00%)"));
-    let result = changed(handshake_run(), |r| r.client.cpu_utilisation = 0.94);
+    let result = changed(handshake_run(), |r| r.client.cpu_utilization = 0.94);
     assert!(only_sentence(&result).starts_with("handshakes: the generator used 94.0%"));
 }
 
 #[test]
 fn a_generator_at_its_limit_of_cpu_or_in_a_closed_loop_is_valid() {
     let at_the_limit = |r: &mut RunResult| {
-        r.client.cpu_utilisation = 0.90;
-        r.client.cpu_utilisation_handshake = Some(0.90);
+        r.client.cpu_utilization = 0.90;
+        r.client.cpu_utilization_handshake = Some(0.90);
     };
     assert_eq!(judge(&changed(echo_run(), at_the_limit)), Vec::<String>::new());
     let closed = |r: &mut RunResult| {
         (r.config.rate, r.config.connect_rate) = (Rate::Max, Rate::Max);
-        r.client.cpu_utilisation = 1.0;
-        r.client.cpu_utilisation_handshake = Some(1.0);
+        r.client.cpu_utilization = 1.0;
+        r.client.cpu_utilization_handshake = Some(1.0);
     };
     assert_eq!(judge(&changed(echo_run(), closed)), Vec::<String>::new());
 }

@@ -162,7 +162,7 @@ fn over_network(
     let handshake = &result.handshake;
     match (handshake.server_cpu_ns, handshake.client_cpu_ns, &result.server) {
         (Some(server), Some(client), Some(side)) if result.valid => {
-            Ok(Some(Took { server_us: server / 1e3, client_us: client / 1e3, server_used: side.cpu_utilisation }))
+            Ok(Some(Took { server_us: server / 1e3, client_us: client / 1e3, server_used: side.cpu_utilization }))
         }
         _ => {
             invalid.push(format!("{engine} at {rate}: {}", describe_reasons(&result.invalid_because)));
@@ -175,9 +175,9 @@ fn over_network(
 fn ratio(took: &[(Took, Took)], figure: fn(&Took) -> f64) -> String {
     match paired_ratio(took.iter().map(|(network, memory)| (figure(network), figure(memory)))) {
         None => "—".to_owned(),
-        Some(Ratio { centre, interval: None, .. }) => format!("{centre:.2}"),
-        Some(Ratio { centre, interval: Some(Interval { low, high, .. }), .. }) => {
-            format!("{centre:.2} ({low:.2}–{high:.2})")
+        Some(Ratio { center, interval: None, .. }) => format!("{center:.2}"),
+        Some(Ratio { center, interval: Some(Interval { low, high, .. }), .. }) => {
+            format!("{center:.2} ({low:.2}–{high:.2})")
         }
     }
 }

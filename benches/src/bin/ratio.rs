@@ -11,7 +11,7 @@ use wss_benches::summary;
 
 /// A figure of one configuration of a sweep over another figure, or the same one of another configuration
 ///
-/// Hodges–Lehmann centre and exact Wilcoxon signed-rank interval of the blocks that have both.
+/// Hodges–Lehmann center and exact Wilcoxon signed-rank interval of the blocks that have both.
 #[derive(Debug, Parser)]
 struct Options {
     /// What `wssbench sweep` wrote

@@ -101,7 +101,8 @@ fn run_blocks(comparison: &mut Comparison, programs: &[Programs; 2], path: &Path
             None => trials.in_order(comparison, number, &order)?,
             Some(length) => trials.in_turns(comparison, number, &order, length)?,
         };
-        let block = Block { number, started_at, order, trials: run, disturbance: Some(watch.end()), dropped: None };
+        let block =
+            Block { number, started_at, order, trials: run, disturbance: Some(watch.end()), dropped_because: None };
         comparison.interrupted = !block.is_whole();
         comparison.blocks.push(block);
         comparison.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);

@@ -131,7 +131,7 @@ fn comparison(
         order: vec![ArmLabel::A, ArmLabel::B],
         trials: vec![trial(ArmLabel::A, a), trial(ArmLabel::B, b)],
         disturbance: None,
-        dropped: None,
+        dropped_because: None,
     });
     let mut comparison = Comparison {
         schema: SCHEMA.to_owned(),
@@ -178,5 +178,5 @@ fn trial(arm: ArmLabel, run: &RunResult) -> Trial {
     };
     let workloads = kinds.iter().map(|kind| WorkloadResult::of(*kind, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());
-    Trial { arm, program: 0, run: run_id, started_at, control_ns: None, workloads }
+    Trial { arm, program: 0, run_id, started_at, control_loop_ns: None, workloads }
 }

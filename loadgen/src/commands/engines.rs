@@ -41,9 +41,21 @@ fn on_machine(Capabilities { engine, form, features }: Capabilities) -> EngineOn
         Err(error) => (None, Some(error.to_string())),
     };
     let features = features.into_iter().map(feature).collect();
-    EngineOnMachine { engine, runs: form.is_some(), form, refused_because, features }
+    EngineOnMachine {
+        engine,
+        available: form.is_some(),
+        engine_features: form,
+        unavailable_because: refused_because,
+        features,
+    }
 }
 
 fn feature(Feature { name, since, offered, taken, why }: Feature) -> KernelFeature {
-    KernelFeature { name: name.to_owned(), since: since.to_owned(), offered, used: taken, why: why.to_owned() }
+    KernelFeature {
+        name: name.to_owned(),
+        since: since.to_owned(),
+        supported: offered,
+        used: taken,
+        reason: why.to_owned(),
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) struct GateCommand {
     /// What may become worse by how much: TOML
     ///
     /// threshold = "2%" and a table [metrics.NAME] of each figure, with threshold, direction ("lower", "higher" or
-    /// "either" is better), statistic ("interval" or "centre"), severity ("gate", "warn" or "info") and
+    /// "either" is better), statistic ("interval" or "center"), severity ("gate", "warn" or "info") and
     /// waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the results that have to be there.
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     policy: PathBuf,

@@ -102,17 +102,17 @@ fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<
         .collect::<anyhow::Result<Vec<Entry>>>()?;
     let known = if path.is_file() { history::read(path)?.entries } else { Vec::new() };
     for (index, entry) in entries.iter().enumerate() {
-        let again = known.iter().chain(&entries[..index]).any(|other| other.comparison == entry.comparison);
-        ensure!(!again, "{shown}: {} is there already, or is given twice", entry.comparison);
+        let again = known.iter().chain(&entries[..index]).any(|other| other.comparison_id == entry.comparison_id);
+        ensure!(!again, "{shown}: {} is there already, or is given twice", entry.comparison_id);
     }
     for entry in &entries {
         let Added { line, after_torn } = history::append(path, entry)?;
         if after_torn {
             eprintln!("note: {shown}: line {} was torn; it is kept, and the next line begins after it", line - 1);
         }
-        println!("{shown}: line {line}: {}", entry.comparison);
+        println!("{shown}: line {line}: {}", entry.comparison_id);
     }
-    Ok(entries.into_iter().map(|entry| entry.comparison).collect())
+    Ok(entries.into_iter().map(|entry| entry.comparison_id).collect())
 }
 
 /// The lines that can be read; of the others it is told why not.

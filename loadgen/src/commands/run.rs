@@ -110,7 +110,7 @@ fn resumption(config: &RunConfig, measured: &Measured) -> Option<Resumption> {
     }
     let percent = |count: u64| 100.0 * count as f64 / measured.handshake.completed.max(1) as f64;
     Some(Resumption {
-        by: tls.resume_by().to_string(),
+        mechanism: tls.resume_by().to_string(),
         requested_percent: 100.0 * tls.resume_share(),
         achieved_percent: percent(measured.resumed),
         early_data_percent: percent(measured.early_data),

@@ -57,7 +57,7 @@ fn place(options: &SweepOptions, id: &str) -> PathBuf {
 /// A sweep of which nothing has been run.
 fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
     let (id, started_at) = environment::identify();
-    let Plan { preset, blocks, workloads, configurations, reference, impossible } = plan;
+    let Plan { preset, blocks, workloads, configurations, reference, invalid_combinations } = plan;
     let mut sweep = SweepResult {
         schema: SCHEMA.to_owned(),
         id,
@@ -69,7 +69,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         workloads,
         configurations,
         reference,
-        impossible,
+        invalid_combinations,
         blocks_planned: blocks,
         interleave: options.slices.interleave,
         blocks: Vec::new(),
@@ -120,7 +120,7 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
 /// A configuration on the line that shows progress.
 fn named(sweep: &SweepResult, number: usize) -> String {
     let label = sweep.configuration(number).map_or("", |configuration| configuration.label.as_str());
-    let again = sweep.configuration(number).is_some_and(|configuration| configuration.repeats.is_some());
+    let again = sweep.configuration(number).is_some_and(|configuration| configuration.repeat_of.is_some());
     format!("#{number} {label}{}", if again { " (again)" } else { "" })
 }
 

@@ -181,7 +181,7 @@ fn begin_session(
 ) -> anyhow::Result<()> {
     match connect(plan, address, tls, timeout).failure {
         None => Ok(()),
-        Some(failure) => anyhow::bail!("the connection that was to begin a session failed: {}", failure.sentence),
+        Some(failure) => anyhow::bail!("the connection that was to begin a session failed: {}", failure.message),
     }
 }
 
@@ -193,7 +193,7 @@ fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeo
         Ok(socket) => socket,
         Err(error) => {
             let sentence = connect_sentence(address, timeout, &error);
-            let failure = Some(TraceFailure { phase: TracePhase::Connect, sentence });
+            let failure = Some(TraceFailure { phase: TracePhase::Connect, message: sentence });
             return Traced { tape: tape.taped, negotiated: None, failure };
         }
     };
@@ -209,7 +209,7 @@ fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeo
             tape: std::mem::take(&mut connection.tape.taped),
             failure: lived
                 .err()
-                .map(|failure| TraceFailure { phase, sentence: sentence(failure, phase, timeout, tls.is_some()) }),
+                .map(|failure| TraceFailure { phase, message: sentence(failure, phase, timeout, tls.is_some()) }),
         }
     })
 }

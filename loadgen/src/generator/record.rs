@@ -271,7 +271,7 @@ pub(crate) struct EchoRecord {
     pub(crate) planned: u64,
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    pub(crate) waited_for_peer: u64,
+    pub(crate) in_flight_waits: u64,
     pub(crate) last: Last,
     response: LatencyHistogram,
     service: LatencyHistogram,
@@ -294,7 +294,7 @@ impl EchoRecord {
         self.planned += other.planned;
         self.sent += other.sent;
         self.received += other.received;
-        self.waited_for_peer += other.waited_for_peer;
+        self.in_flight_waits += other.in_flight_waits;
         self.last.merge(other.last);
         self.response.merge(&other.response);
         self.service.merge(&other.service);
@@ -316,7 +316,7 @@ impl EchoRecord {
             response: self.response.summary(),
             service: self.service.summary(),
             lateness: self.lateness.summary(),
-            waited_for_peer: self.waited_for_peer,
+            in_flight_waits: self.in_flight_waits,
             client_cpu_ns: None,
             server_cpu_ns: None,
             bytes_per_s: self.received as f64 * size as f64 / elapsed.as_secs_f64().max(1e-9),

@@ -170,7 +170,7 @@ impl Context {
     pub(crate) fn send_begins(&self, now: Instant, lateness: Option<Duration>, waited: bool) {
         let mut echo = self.echo.borrow_mut();
         echo.planned += 1;
-        echo.waited_for_peer += u64::from(waited);
+        echo.in_flight_waits += u64::from(waited);
         echo.last.begun = Some(now);
         if let Some(lateness) = lateness {
             echo.lateness.record(lateness);

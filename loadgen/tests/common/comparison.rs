@@ -61,10 +61,17 @@ fn block(number: usize, salt: usize, factor: f64) -> Block {
             metrics: BTreeMap::from([(Metric::ServerCpuHandshakeUs, Some(value))]),
         };
         let started_at = "2026-03-01T12:00:00Z".to_owned();
-        Trial { arm: *arm, program: 0, run: None, started_at, control_ns: None, workloads: vec![workload] }
+        Trial { arm: *arm, program: 0, run_id: None, started_at, control_loop_ns: None, workloads: vec![workload] }
     };
     let trials = order.iter().enumerate().map(trial).collect();
-    Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, trials, disturbance: None, dropped: None }
+    Block {
+        number,
+        started_at: "2026-03-01T12:00:00Z".to_owned(),
+        order,
+        trials,
+        disturbance: None,
+        dropped_because: None,
+    }
 }
 
 /// Writes it to a folder and returns its path.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tokio_tungstenite::tungstenite::WebSocket;
-use wss_model::trace_result::{Content, Direction, TracePhase, What};
+use wss_model::trace_result::{Content, Direction, EventDetails, TracePhase};
 
 use super::common::peer::{self, Authority};
 use super::common::{self, wssbench};
@@ -83,7 +83,7 @@ fn a_peer_on_the_tls_port_that_does_what_it_must_not() {
         let (phase, sentence, trace) = failed(&[&url, "--insecure"]);
         assert_eq!(phase, TracePhase::Tls);
         assert!(sentence.contains("does not speak TLS"), "{sentence}");
-        assert!(trace.events.iter().any(|event| matches!(event.what, What::NotTls { .. })));
+        assert!(trace.events.iter().any(|event| matches!(event.details, EventDetails::NotTls { .. })));
     }
 }
 

@@ -27,9 +27,9 @@ pub enum Application {
         preview: String,
     },
     /// The beginning of something that ends in a later record or segment.
-    WorkloadSpec {
+    Fragment {
         /// Bytes of it that were there.
-        have_bytes: u64,
+        available_bytes: u64,
     },
     /// What is no WebSocket frame although one had to be there.
     Unreadable {

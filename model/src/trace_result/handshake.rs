@@ -13,13 +13,13 @@ pub struct HandshakeMessage {
     /// Its bytes without the header of 4.
     pub bytes: u64,
     /// What it says.
-    pub details: Details,
+    pub details: MessageDetails,
 }
 
 /// What a handshake message says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "message", rename_all = "snake_case")]
-pub enum Details {
+pub enum MessageDetails {
     /// What the client offers.
     ClientHello(Box<ClientHello>),
     /// What the server chose.

@@ -29,9 +29,9 @@ pub(super) fn comparison(comparison: &Comparison) -> Result<String, ExportError>
         if let Some(ratio) = &figure.ratio {
             let value = match &ratio.interval {
                 Some(interval) => {
-                    json!({ "value": ratio.centre, "lower_value": interval.low, "upper_value": interval.high })
+                    json!({ "value": ratio.center, "lower_value": interval.low, "upper_value": interval.high })
                 }
-                None => json!({ "value": ratio.centre }),
+                None => json!({ "value": ratio.center }),
             };
             measures.insert(format!("{name}-ratio"), value);
         }

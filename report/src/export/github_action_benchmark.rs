@@ -42,7 +42,7 @@ pub(super) fn comparison(
     notes.extend(others);
     let extra = format!("{}\n{}, {}", figure::compared(comparison), program(&comparison.tool), comparison.started_at);
     let entry = |(figure, ratio): &(&ComparedMetric, &Ratio)| {
-        let mut entry = json!({ "name": figure.metric.name(), "unit": "ratio", "value": ratio.centre, "extra": extra });
+        let mut entry = json!({ "name": figure.metric.name(), "unit": "ratio", "value": ratio.center, "extra": extra });
         if let Some(interval) = &ratio.interval {
             entry["range"] = format!("{:.4} to {:.4}", interval.low, interval.high).into();
         }

@@ -100,7 +100,7 @@ fn bmf_of_a_run_has_its_figures_and_of_a_comparison_the_ratios_with_their_interv
     assert!(name.starts_with("ratio to base: TLSv1.3, "), "{name}");
     let close = |found: &Value, expected: f64| (found.as_f64().unwrap() - expected).abs() < 1e-12;
     let found = &measures["server-cpu-handshake-us-ratio"];
-    assert!(close(&found["value"], ratio.centre), "{found}");
+    assert!(close(&found["value"], ratio.center), "{found}");
     assert!(close(&found["lower_value"], interval.low) && close(&found["upper_value"], interval.high), "{found}");
     assert!(measures["server-cpu-handshake-us"]["value"].as_f64().unwrap() > 205.0);
     // Three blocks have no interval, and none is made up.

@@ -9,7 +9,7 @@ const HEAD: [&str; 21] = [
     "number",
     "configuration",
     "options",
-    "repeats",
+    "repeat_of",
     "version",
     "suite",
     "group",
@@ -67,7 +67,7 @@ fn about(sweep: &SweepResult, summary: &Summary) -> Vec<String> {
         summary.configuration.to_string(),
         label(sweep, summary.configuration),
         configuration.map_or_else(String::new, |one| one.options.join(" ")),
-        configuration.and_then(|one| one.repeats).map_or_else(String::new, |number| number.to_string()),
+        configuration.and_then(|one| one.repeat_of).map_or_else(String::new, |number| number.to_string()),
         of(|sort| &sort.version),
         of(|sort| &sort.suite),
         of(|sort| &sort.group),
@@ -94,7 +94,7 @@ fn comparison(found: &MetricSummary) -> [String; 6] {
         false => format!("{}-{}", place.best, place.worst),
     });
     [
-        number(ratio.map(|ratio| ratio.centre)),
+        number(ratio.map(|ratio| ratio.center)),
         number(interval.map(|interval| interval.low)),
         number(interval.map(|interval| interval.high)),
         number(interval.map(|interval| interval.confidence)),

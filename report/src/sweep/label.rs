@@ -13,7 +13,7 @@ pub(super) fn label(sweep: &SweepResult, number: usize) -> String {
     let negotiated = sweep.analysis.summary(number).map_or(&[][..], |summary| &summary.negotiated);
     let all: Vec<&[String]> = sweep.configurations.iter().map(|one| one.options.as_slice()).collect();
     let label = of_options(&configuration.options, &all, negotiated, several_versions(sweep));
-    let again = if configuration.repeats.is_some() { " (again)" } else { "" };
+    let again = if configuration.repeat_of.is_some() { " (again)" } else { "" };
     one_line(&format!("{label}{again}"))
 }
 

@@ -41,7 +41,7 @@ pub fn markdown(sweep: &SweepResult) -> String {
             &format!("#{}: {bad} of {} trials not valid: {}", summary.configuration, summary.trials, escaped(&reason)),
         );
     }
-    for one in &sweep.impossible {
+    for one in &sweep.invalid_combinations {
         paragraph(&mut text, &format!("Not possible: {}: {}", escaped(&one.label), escaped(&one.reason)));
     }
     paragraph(&mut text, &legend(sweep).join(" "));

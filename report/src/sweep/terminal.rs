@@ -7,7 +7,7 @@ use super::table::{Row, SweepTable, figures, ratios};
 use super::{compared, legend, ratio_in_words, title};
 use crate::layout::{Layout, WIDE, table};
 use wss_analysis::statistics::Finding;
-use wss_analysis::sweep::{Metric, Order, SweepResult};
+use wss_analysis::sweep::{Metric, Ranking, SweepResult};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 
 /// Columns of a label up to which four ratios stand beside it.
@@ -62,7 +62,7 @@ fn verdict(page: &mut Layout, sweep: &SweepResult) {
 }
 
 fn what_was_run(page: &mut Layout, sweep: &SweepResult) {
-    let compared = sweep.configurations.iter().filter(|one| one.repeats.is_none()).count();
+    let compared = sweep.configurations.iter().filter(|one| one.repeat_of.is_none()).count();
     let preset = sweep.preset.as_ref().map_or_else(String::new, |preset| format!(" ({preset})"));
     page.fact(
         "Compared",
@@ -119,7 +119,7 @@ fn has_intervals(sweep: &SweepResult) -> bool {
 /// One line a figure: the configurations' numbers from the best to the worst.
 fn orders(page: &mut Layout, sweep: &SweepResult) {
     let metrics = compared(sweep);
-    let mut orders = sweep.analysis.orders.iter().filter(|order| metrics.contains(&order.metric)).peekable();
+    let mut orders = sweep.analysis.rankings.iter().filter(|order| metrics.contains(&order.metric)).peekable();
     if orders.peek().is_some() {
         page.text("From the best to the worst; what stands between ≈ is tied, since the noise does not separate it:");
     }
@@ -128,7 +128,7 @@ fn orders(page: &mut Layout, sweep: &SweepResult) {
     }
 }
 
-fn in_order(order: &Order) -> String {
+fn in_order(order: &Ranking) -> String {
     let tied = |cluster: &Vec<usize>| cluster.iter().map(|number| format!("#{number}")).collect::<Vec<_>>().join(" ≈ ");
     let disturbance = if order.metric.more_is_better() { " > " } else { " < " };
     order.clusters.iter().map(tied).collect::<Vec<_>>().join(disturbance)
@@ -136,7 +136,7 @@ fn in_order(order: &Order) -> String {
 
 /// What the reference against itself shows.
 fn noise(page: &mut Layout, sweep: &SweepResult) {
-    let again = sweep.configurations.iter().find(|one| one.repeats == Some(sweep.reference));
+    let again = sweep.configurations.iter().find(|one| one.repeat_of == Some(sweep.reference));
     let Some(summary) = again.and_then(|again| sweep.analysis.summary(again.number)) else { return };
     let ratios: Vec<(Metric, _)> = compared(sweep)
         .into_iter()
@@ -166,7 +166,7 @@ fn negotiated(page: &mut Layout, sweep: &SweepResult) {
     page.text("Negotiated:");
     for summary in &sweep.analysis.summaries {
         let number = summary.configuration;
-        if sweep.configuration(number).is_some_and(|one| one.repeats.is_some()) {
+        if sweep.configuration(number).is_some_and(|one| one.repeat_of.is_some()) {
             continue;
         }
         let told = match summary.negotiated.as_slice() {
@@ -193,11 +193,11 @@ fn doubtful_trials(page: &mut Layout, sweep: &SweepResult) {
 }
 
 fn impossible(page: &mut Layout, sweep: &SweepResult) {
-    if !sweep.impossible.is_empty() {
+    if !sweep.invalid_combinations.is_empty() {
         page.gap();
         page.text("Not possible, and left out:");
     }
-    for one in &sweep.impossible {
+    for one in &sweep.invalid_combinations {
         page.bullet(&format!("{}: {}", one.label, one.reason));
     }
 }

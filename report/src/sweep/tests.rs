@@ -2,7 +2,7 @@
 
 use super::*;
 use wss_analysis::sweep::fixtures::{spoil, sweep};
-use wss_analysis::sweep::{Impossible, Metric};
+use wss_analysis::sweep::{InvalidCombination, Metric};
 use wss_model::{Reason, ReasonCode};
 
 #[test]
@@ -83,7 +83,7 @@ fn a_sweep_reads_like_this() {
       - #4: no TLS
 
     Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann
-    centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no
+    center and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no
     difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of
     twenty, one misses.
     With 12 blocks the intervals have a confidence of 95.8%.
@@ -102,7 +102,7 @@ fn a_partial_sweep_with_trials_that_are_not_valid_reads_like_this() {
     let mut sweep = sweep(5);
     spoil(&mut sweep, 1, 2, false);
     spoil(&mut sweep, 2, 2, true);
-    sweep.impossible.push(Impossible {
+    sweep.invalid_combinations.push(InvalidCombination {
         label: "TLS13_AES_128_GCM_SHA256 tls 1.2".to_owned(),
         reason: "a suite of TLS 1.3 under --tls 1.2".to_owned(),
     });
@@ -184,7 +184,7 @@ fn a_partial_sweep_with_trials_that_are_not_valid_reads_like_this() {
       - TLS13_AES_128_GCM_SHA256 tls 1.2: a suite of TLS 1.3 under --tls 1.2
 
     Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann
-    centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no
+    center and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no
     difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of
     twenty, one misses.
     No intervals: an exact one of 95% needs 6 blocks, and there are 5; nothing can be told apart.
@@ -242,7 +242,7 @@ fn a_sweep_as_markdown_reads_like_this() {
     | 5 | 1.3 AES-128-GCM ecdsa-p256 (again) | ≈ within 1.2% | ≈ within 1.2% | ≈ within 1.2% | ≈ within 1.2% | ≈ within 1.2% |
     | 2 | 1.3 AES-256-GCM ecdsa-p256 | ≈ within 1.6% | ≈ within 1.6% | ≈ within 1.6% | ≈ within 1.6% | ≈ within 1.6% |
 
-    Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann centre and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses. With 6 blocks the intervals have a confidence of 96.9%. µs a handshake: CPU time of that end by the kernel's accounting, connect, accept and close included; a core: 1 s over the server's. Bytes: TCP payload to the server + back. Bulk: payload in each direction; a byte is received once and sent once by each end. Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by their category). Post-quantum: the key exchange is.
+    Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann center and exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses. With 6 blocks the intervals have a confidence of 96.9%. µs a handshake: CPU time of that end by the kernel's accounting, connect, accept and close included; a core: 1 s over the server's. Bytes: TCP payload to the server + back. Bulk: payload in each direction; a byte is received once and sent once by each end. Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by their category). Post-quantum: the key exchange is.
     ");
 }
 
@@ -319,9 +319,9 @@ fn no_line_of_the_text_is_wider_than_a_hundred_columns() {
 #[test]
 fn a_small_difference_is_shown_with_enough_digits_to_see_it() {
     let ratio =
-        |centre, low, high| Ratio { pairs: 12, centre, interval: Some(Interval { low, high, confidence: 0.957 }) };
+        |center, low, high| Ratio { pairs: 12, center, interval: Some(Interval { low, high, confidence: 0.957 }) };
     assert_eq!(ratio_in_words(&ratio(3.1, 3.05, 3.155)), "3.10 (3.05–3.15)");
     assert_eq!(ratio_in_words(&ratio(1.0041, 1.0022, 1.0061)), "1.004 (1.002–1.006)");
     assert_eq!(ratio_in_words(&ratio(1.001, 0.981, 1.012)), "≈ within 1.9%");
-    assert_eq!(ratio_in_words(&Ratio { pairs: 3, centre: 1.5, interval: None }), "1.50 ?");
+    assert_eq!(ratio_in_words(&Ratio { pairs: 3, center: 1.5, interval: None }), "1.50 ?");
 }

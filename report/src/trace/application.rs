@@ -26,8 +26,9 @@ pub(super) fn application(application: &Application, ladder: &mut Timeline) {
         Application::Bytes { bytes, preview } => {
             ladder.detail(0, &format!("data, {}: {preview}", pluralize(*bytes, "byte")));
         }
-        Application::WorkloadSpec { have_bytes } => {
-            ladder.detail(0, &format!("beginning ({}) of what ends further below", pluralize(*have_bytes, "byte")));
+        Application::Fragment { available_bytes } => {
+            ladder
+                .detail(0, &format!("beginning ({}) of what ends further below", pluralize(*available_bytes, "byte")));
         }
         Application::Unreadable { because } => ladder.detail(0, &format!("no WebSocket frame: {because}")),
     }

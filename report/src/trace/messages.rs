@@ -4,20 +4,20 @@ use super::timeline::Timeline;
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::count;
 use wss_model::trace_result::handshake::{
-    Certificate, ClientHello, Details, Extension, HandshakeMessage, KeyShare, ServerHello,
+    Certificate, ClientHello, Extension, HandshakeMessage, KeyShare, MessageDetails, ServerHello,
 };
-use wss_model::trace_result::{Content, Direction, Event, What};
+use wss_model::trace_result::{Content, Direction, Event, EventDetails};
 
 /// Whether TLS 1.3 was chosen: some messages mean something else then.
 pub(super) fn is_1_3(events: &[Event]) -> bool {
-    let records = events.iter().filter_map(|event| match &event.what {
-        What::Record(record) => Some(record),
+    let records = events.iter().filter_map(|event| match &event.details {
+        EventDetails::Record(record) => Some(record),
         _ => None,
     });
     records.flat_map(|record| &record.contents).any(|content| match content {
         Content::Handshake(message) => match &message.details {
-            Details::ServerHello(hello) => hello.version == "TLSv1.3",
-            Details::HelloRetryRequest { .. } => true,
+            MessageDetails::ServerHello(hello) => hello.version == "TLSv1.3",
+            MessageDetails::HelloRetryRequest { .. } => true,
             _ => false,
         },
         _ => false,
@@ -29,9 +29,9 @@ pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: 
     let name = format!("{}, {}", message.name, pluralize(message.bytes, "byte"));
     ladder.titled(&name, is_for(&message.details, direction, is_1_3));
     match &message.details {
-        Details::ClientHello(hello) => client_hello(hello, ladder),
-        Details::ServerHello(hello) => server_hello(hello, ladder),
-        Details::HelloRetryRequest { version, suite, group, cookie_bytes, extensions } => {
+        MessageDetails::ClientHello(hello) => client_hello(hello, ladder),
+        MessageDetails::ServerHello(hello) => server_hello(hello, ladder),
+        MessageDetails::HelloRetryRequest { version, suite, group, cookie_bytes, extensions } => {
             ladder.fact("version", version);
             ladder.fact("suite", suite);
             ladder
@@ -39,7 +39,7 @@ pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: 
             ladder.fact("cookie", &cookie_bytes.map_or_else(String::new, |bytes| pluralize(bytes, "byte")));
             listed(extensions, ladder);
         }
-        Details::EncryptedExtensions { alpn, early_data, extensions } => {
+        MessageDetails::EncryptedExtensions { alpn, early_data, extensions } => {
             ladder.fact("ALPN", alpn.as_deref().unwrap_or_default());
             ladder.fact("early data", if *early_data { "accepted" } else { "" });
             if extensions.is_empty() {
@@ -47,7 +47,7 @@ pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: 
             }
             listed(extensions, ladder);
         }
-        Details::Certificate { chain } => {
+        MessageDetails::Certificate { chain } => {
             if chain.is_empty() {
                 ladder.detail(1, "no certificate");
             }
@@ -55,71 +55,76 @@ pub(super) fn message(message: &HandshakeMessage, direction: Direction, is_1_3: 
                 certificate(index, shown, ladder);
             }
         }
-        Details::CertificateRequest { signature_schemes, authorities } => {
+        MessageDetails::CertificateRequest { signature_schemes, authorities } => {
             ladder.fact("signatures", &signature_schemes.join(", "));
             ladder.fact("issued by", &authorities.join("; "));
         }
-        Details::CertificateVerify { scheme, signature_bytes } => {
+        MessageDetails::CertificateVerify { scheme, signature_bytes } => {
             ladder.fact("signature", &format!("{scheme}, {}", pluralize(*signature_bytes, "byte")));
         }
-        Details::CertificateStatus { response_bytes } => {
+        MessageDetails::CertificateStatus { response_bytes } => {
             ladder.fact("OCSP", &format!("{} of response", pluralize(*response_bytes, "byte")));
         }
-        Details::ServerKeyExchange { group, public_key_bytes, scheme, signature_bytes } => {
+        MessageDetails::ServerKeyExchange { group, public_key_bytes, scheme, signature_bytes } => {
             ladder.fact("public key", &format!("{group}, {}", pluralize(*public_key_bytes, "byte")));
             ladder.fact("signature", &format!("{scheme}, {}", pluralize(*signature_bytes, "byte")));
         }
-        Details::ClientKeyExchange { public_key_bytes } => {
+        MessageDetails::ClientKeyExchange { public_key_bytes } => {
             ladder.fact("public key", &pluralize(*public_key_bytes, "byte"));
         }
-        Details::Finished { verify_data_bytes } => ladder.fact("MAC", &pluralize(*verify_data_bytes, "byte")),
-        Details::NewSessionTicket { lifetime_s, ticket_bytes, max_early_data_bytes } => {
+        MessageDetails::Finished { verify_data_bytes } => ladder.fact("MAC", &pluralize(*verify_data_bytes, "byte")),
+        MessageDetails::NewSessionTicket { lifetime_s, ticket_bytes, max_early_data_bytes } => {
             ladder.fact("ticket", &pluralize(*ticket_bytes, "byte"));
             ladder.fact("valid for", &format!("{} s", count(*lifetime_s)));
             let early = |bytes| format!("up to {} when it is used", pluralize(bytes, "byte"));
             ladder.fact("early data", &max_early_data_bytes.map_or_else(String::new, early));
         }
-        Details::KeyUpdate { requested } => {
+        MessageDetails::KeyUpdate { requested } => {
             ladder.fact("and you?", if *requested { "the other end shall change its keys as well" } else { "" });
         }
-        Details::Unreadable { because } => ladder.detail(1, &format!("cannot be read: {because}")),
-        Details::ServerHelloDone | Details::EndOfEarlyData | Details::HelloRequest | Details::Other => {}
+        MessageDetails::Unreadable { because } => ladder.detail(1, &format!("cannot be read: {because}")),
+        MessageDetails::ServerHelloDone
+        | MessageDetails::EndOfEarlyData
+        | MessageDetails::HelloRequest
+        | MessageDetails::Other => {}
     }
 }
 
 /// What a message is for, in one clause.
-fn is_for(details: &Details, direction: Direction, is_1_3: bool) -> &'static str {
+fn is_for(details: &MessageDetails, direction: Direction, is_1_3: bool) -> &'static str {
     let client = direction == Direction::Sent;
     match details {
-        Details::ClientHello(hello) if hello.key_shares.is_empty() => "what the client offers",
-        Details::ClientHello(_) => "what it offers, with its half of the key exchange",
-        Details::ServerHello(_) if is_1_3 => {
+        MessageDetails::ClientHello(hello) if hello.key_shares.is_empty() => "what the client offers",
+        MessageDetails::ClientHello(_) => "what it offers, with its half of the key exchange",
+        MessageDetails::ServerHello(_) if is_1_3 => {
             "what it chose, with its half of the key exchange; what follows is encrypted"
         }
-        Details::ServerHello(_) => "what the server chose",
-        Details::HelloRetryRequest { .. } => {
+        MessageDetails::ServerHello(_) => "what the server chose",
+        MessageDetails::HelloRetryRequest { .. } => {
             "a ServerHello with a random that says so: the client shall ask again, which costs a round trip"
         }
-        Details::EncryptedExtensions { .. } => "answers to the ClientHello for which there had to be keys first",
-        Details::Certificate { .. } if client => "who the client is, leaf first",
-        Details::Certificate { .. } => "who the server is, leaf first",
-        Details::CertificateRequest { .. } => "the client shall show a certificate too (mutual TLS)",
-        Details::CertificateVerify { .. } => {
+        MessageDetails::EncryptedExtensions { .. } => "answers to the ClientHello for which there had to be keys first",
+        MessageDetails::Certificate { .. } if client => "who the client is, leaf first",
+        MessageDetails::Certificate { .. } => "who the server is, leaf first",
+        MessageDetails::CertificateRequest { .. } => "the client shall show a certificate too (mutual TLS)",
+        MessageDetails::CertificateVerify { .. } => {
             "a signature over all messages so far: its maker has the key of the certificate"
         }
-        Details::CertificateStatus { .. } => "proof that the certificate was not revoked (OCSP stapling)",
-        Details::ServerKeyExchange { .. } => {
+        MessageDetails::CertificateStatus { .. } => "proof that the certificate was not revoked (OCSP stapling)",
+        MessageDetails::ServerKeyExchange { .. } => {
             "the server's half of the key exchange, signed with the key of the certificate"
         }
-        Details::ServerHelloDone => "it is the client's turn",
-        Details::ClientKeyExchange { .. } => "the client's half of the key exchange: now both can make the keys",
-        Details::Finished { .. } => "a MAC over all messages so far: nobody changed one on the way",
-        Details::NewSessionTicket { .. } => "with it a later connection can resume, without certificate and signature",
-        Details::KeyUpdate { .. } => "what this end sends next is under new keys",
-        Details::EndOfEarlyData => "what follows is under the keys of this handshake",
-        Details::HelloRequest => "the server wants a new handshake",
-        Details::Other => "not taken apart here",
-        Details::Unreadable { .. } => "",
+        MessageDetails::ServerHelloDone => "it is the client's turn",
+        MessageDetails::ClientKeyExchange { .. } => "the client's half of the key exchange: now both can make the keys",
+        MessageDetails::Finished { .. } => "a MAC over all messages so far: nobody changed one on the way",
+        MessageDetails::NewSessionTicket { .. } => {
+            "with it a later connection can resume, without certificate and signature"
+        }
+        MessageDetails::KeyUpdate { .. } => "what this end sends next is under new keys",
+        MessageDetails::EndOfEarlyData => "what follows is under the keys of this handshake",
+        MessageDetails::HelloRequest => "the server wants a new handshake",
+        MessageDetails::Other => "not taken apart here",
+        MessageDetails::Unreadable { .. } => "",
     }
 }
 

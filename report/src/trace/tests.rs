@@ -6,16 +6,16 @@ use super::timeline;
 use wss_model::run_result::{Negotiated, Tool};
 use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
 use wss_model::trace_result::handshake::{
-    Certificate, ClientHello, Details, Extension, HandshakeMessage, KeyShare, ServerHello,
+    Certificate, ClientHello, Extension, HandshakeMessage, KeyShare, MessageDetails, ServerHello,
 };
 use wss_model::trace_result::{
-    Content, Direction, Event, PhaseTotal, Protection, Record, SCHEMA, TraceFailure, TracePhase, TraceResult,
-    TraceTarget, What, trace_schema,
+    Content, Direction, Event, EventDetails, PhaseTotal, Protection, Record, SCHEMA, TraceFailure, TracePhase,
+    TraceResult, TraceTarget, trace_schema,
 };
 
-fn record(content_type: &str, length: u64, protection: Protection, contents: Vec<Content>) -> What {
+fn record(content_type: &str, length: u64, protection: Protection, contents: Vec<Content>) -> EventDetails {
     let version = "0x0303".to_owned();
-    What::Record(Record { content_type: content_type.to_owned(), version, length, protection, contents })
+    EventDetails::Record(Record { content_type: content_type.to_owned(), version, length, protection, contents })
 }
 
 fn opened(secret: &str, content_type: &str, content_bytes: u64) -> Protection {
@@ -23,12 +23,12 @@ fn opened(secret: &str, content_type: &str, content_bytes: u64) -> Protection {
     Protection::Decrypted { secret, sequence: 0, content_type, content_bytes, padding_bytes: 0 }
 }
 
-fn message(name: &str, bytes: u64, details: Details) -> Content {
+fn message(name: &str, bytes: u64, details: MessageDetails) -> Content {
     Content::Handshake(HandshakeMessage { name: name.to_owned(), number: 0, bytes, details })
 }
 
-fn event(at_ns: u64, phase: TracePhase, direction: Direction, cost_ns: Option<u64>, what: What) -> Event {
-    Event { at_ns, phase, direction, cost_ns, what }
+fn event(at_ns: u64, phase: TracePhase, direction: Direction, cost_ns: Option<u64>, what: EventDetails) -> Event {
+    Event { at_ns, phase, direction, cost_ns, details: what }
 }
 
 fn trace(url: &str, events: Vec<Event>) -> TraceResult {
@@ -98,8 +98,14 @@ fn secure() -> TraceResult {
     let dummy =
         || record("change_cipher_spec", 1, Protection::Plaintext, vec![Content::ChangeCipherSpec { dummy: true }]);
     let events = vec![
-        event(0, TracePhase::Connect, Sent, None, What::Syn { to: "192.0.2.1:443".to_owned() }),
-        event(20_000_000, TracePhase::Connect, Received, None, What::SynAck { local: "192.0.2.2:50000".to_owned() }),
+        event(0, TracePhase::Connect, Sent, None, EventDetails::Syn { to: "192.0.2.1:443".to_owned() }),
+        event(
+            20_000_000,
+            TracePhase::Connect,
+            Received,
+            None,
+            EventDetails::SynAck { local: "192.0.2.2:50000".to_owned() },
+        ),
         event(
             20_100_000,
             TracePhase::Tls,
@@ -109,7 +115,7 @@ fn secure() -> TraceResult {
                 "handshake",
                 200,
                 Protection::Plaintext,
-                vec![message("ClientHello", 196, Details::ClientHello(Box::new(hello)))],
+                vec![message("ClientHello", 196, MessageDetails::ClientHello(Box::new(hello)))],
             ),
         ),
         event(
@@ -121,7 +127,7 @@ fn secure() -> TraceResult {
                 "handshake",
                 122,
                 Protection::Plaintext,
-                vec![message("ServerHello", 118, Details::ServerHello(Box::new(chosen)))],
+                vec![message("ServerHello", 118, MessageDetails::ServerHello(Box::new(chosen)))],
             ),
         ),
         event(41_100_000, TracePhase::Tls, Sent, None, dummy()),
@@ -136,8 +142,8 @@ fn secure() -> TraceResult {
                 400,
                 opened("SERVER_HANDSHAKE_TRAFFIC_SECRET", "handshake", 383),
                 vec![
-                    message("Certificate", 310, Details::Certificate { chain: vec![leaf] }),
-                    Content::HandshakePart { have_bytes: 69, of_bytes: Some(80) },
+                    message("Certificate", 310, MessageDetails::Certificate { chain: vec![leaf] }),
+                    Content::HandshakeFragment { available_bytes: 69, total_bytes: Some(80) },
                 ],
             ),
         ),
@@ -175,7 +181,7 @@ fn plain() -> TraceResult {
         preview: "\"Hello\"".to_owned(),
         close_code: None,
     };
-    let segment = |contents| What::Segment { bytes: 99, contents: vec![contents] };
+    let segment = |contents| EventDetails::Segment { bytes: 99, contents: vec![contents] };
     let head = lines(&["HTTP/1.1 101 Switching Protocols", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
     trace(
         "ws://example.org/",
@@ -307,7 +313,7 @@ fn an_upgrade_shows_how_the_accept_value_follows_and_a_frame_its_mask() {
 fn a_failure_ends_the_ladder_with_its_sentence() {
     let mut failed = secure();
     failed.events.truncate(3);
-    failed.failure = Some(TraceFailure { phase: TracePhase::Tls, sentence: "the server sent nothing".to_owned() });
+    failed.failure = Some(TraceFailure { phase: TracePhase::Tls, message: "the server sent nothing".to_owned() });
     let text = timeline(&failed);
     assert!(text.contains("\nFAILED in the phase TLS: the server sent nothing.\n"), "{text}");
 }
@@ -315,11 +321,11 @@ fn a_failure_ends_the_ladder_with_its_sentence() {
 #[test]
 fn nothing_is_wider_than_100_columns_or_moves_the_cursor() {
     let mut hostile = secure();
-    if let What::Record(record) = &mut hostile.events[6].what {
+    if let EventDetails::Record(record) = &mut hostile.events[6].details {
         let subject = format!("CN=\u{1b}[2J{}", "x".repeat(500));
         let names = vec!["\u{7}".repeat(40), "a name of many words ".repeat(40)];
         let certificate = Certificate { subject, names, ..Certificate::default() };
-        record.contents = vec![message("Certificate", 1, Details::Certificate { chain: vec![certificate] })];
+        record.contents = vec![message("Certificate", 1, MessageDetails::Certificate { chain: vec![certificate] })];
     }
     for text in [timeline(&hostile), timeline(&plain())] {
         for line in text.lines() {

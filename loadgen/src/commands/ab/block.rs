@@ -106,8 +106,15 @@ impl Trials<'_> {
 
 /// A trial of which nothing has been run.
 fn trial(arm: ArmLabel, program: &Program) -> Trial {
-    let control_ns = Some(disturbance::fixed_work_ns());
-    Trial { arm, program: program.index, run: None, started_at: environment::now(), control_ns, workloads: Vec::new() }
+    let control_loop_ns = Some(disturbance::fixed_work_ns());
+    Trial {
+        arm,
+        program: program.index,
+        run_id: None,
+        started_at: environment::now(),
+        control_loop_ns,
+        workloads: Vec::new(),
+    }
 }
 
 /// What does not run at all in the first block will not run later either.

@@ -103,8 +103,8 @@ impl Run<'_> {
             engine_features: engine::form(setup.client_engine),
             threads: setup.threads,
             cpus: Some(setup.client_cpus.to_string()),
-            cpu_utilisation: spent.map_or(0.0, client_used),
-            cpu_utilisation_handshake: handshake.map(client_used),
+            cpu_utilization: spent.map_or(0.0, client_used),
+            cpu_utilization_handshake: handshake.map(client_used),
             rss_bytes_idle: idle.map(|idle| idle.1),
             rss_bytes_peak: environment::memory().1,
         };
@@ -116,8 +116,8 @@ impl Run<'_> {
             engine_features: stats.engine_features.clone(),
             threads: stats.workers,
             cpus: setup.embedded.as_ref().map(|_| setup.server_cpus.to_string()),
-            cpu_utilisation: spent.map_or(0.0, server_used),
-            cpu_utilisation_handshake: handshake.map(server_used),
+            cpu_utilization: spent.map_or(0.0, server_used),
+            cpu_utilization_handshake: handshake.map(server_used),
             rss_bytes_idle: idle.and_then(|idle| idle.0.as_ref()).map(|stats| stats.rss_bytes),
             rss_bytes_peak: stats.rss_bytes_peak,
         };

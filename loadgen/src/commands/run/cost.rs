@@ -50,7 +50,7 @@ pub(super) fn cost(
         hash_ns: timed_of_all(hash_ns),
         socket_ns: timed(socket_ns),
         rest_ns: busy_ns - mean(totals.crypto.primitives_ns()) - socket,
-        timing_ns: mean(calls) * timing_ns,
+        timer_overhead_ns: mean(calls) * timing_ns,
         cpu_ns: cpu,
         system_ns: system,
         unexplained_ns: cpu.zip(system).map(|(all, system)| all - (busy_ns - socket) - system),
@@ -88,7 +88,7 @@ mod tests {
         ];
         assert_eq!(parts.into_iter().flatten().sum::<f64>(), cost.busy_ns);
         assert_eq!(cost.cpu_ns, Some(30_000.0 - 4_000.0 + 60_000_000.0 + cost.unexplained_ns.unwrap()));
-        assert_eq!(cost.timing_ns, 500.0);
+        assert_eq!(cost.timer_overhead_ns, 500.0);
         let short =
             super::cost(&totals, Some((Duration::from_millis(900), Duration::ZERO)), CostSplit::All, 0.0).unwrap();
         assert_eq!((short.system_ns, short.unexplained_ns), (None, None), "too few ticks to tell");

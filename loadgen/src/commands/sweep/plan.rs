@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use wss_analysis::sweep::{Configuration, Impossible, SweepResult, WorkloadSpec};
+use wss_analysis::sweep::{Configuration, InvalidCombination, SweepResult, WorkloadSpec};
 use wss_model::{HumanDuration, RunConfig};
 use wss_report::sweep::label_as_asked;
 
@@ -27,7 +27,7 @@ pub(super) struct Plan {
     /// The last one is the reference once more.
     pub(super) configurations: Vec<Configuration>,
     pub(super) reference: usize,
-    pub(super) impossible: Vec<Impossible>,
+    pub(super) invalid_combinations: Vec<InvalidCombination>,
 }
 
 impl Plan {
@@ -62,14 +62,14 @@ impl Plan {
         let (usual, asked) =
             definition.as_ref().map_or((workloads::TRIAL, &[][..]), |preset| (preset.trial, preset.asked.as_slice()));
         let workloads = workloads::workloads(&kinds, trial_time(options, usual)?, options.trial_handshakes, asked);
-        let (mut configurations, impossible) = possible(suited(product(bases, axes)?), &workloads)?;
+        let (mut configurations, invalid_combinations) = possible(suited(product(bases, axes)?), &workloads)?;
         let reference = reference(options.reference.as_deref(), &configurations)?;
         let again = again(&configurations, reference);
         configurations.extend(again);
         let blocks = options.blocks.unwrap_or(definition.map_or(BLOCKS, |definition| definition.blocks));
         ensure!(blocks > 0, "--blocks is 0: give at least 1, and at least 6 for intervals");
         let preset = preset.map(|preset| preset.name().to_owned());
-        Ok(Self { preset, blocks, workloads, configurations, reference, impossible })
+        Ok(Self { preset, blocks, workloads, configurations, reference, invalid_combinations })
     }
 }
 
@@ -109,10 +109,10 @@ fn suited(combinations: Vec<Vec<String>>) -> Vec<Vec<String>> {
 fn possible(
     combinations: Vec<Vec<String>>,
     workloads: &[WorkloadSpec],
-) -> anyhow::Result<(Vec<Configuration>, Vec<Impossible>)> {
+) -> anyhow::Result<(Vec<Configuration>, Vec<InvalidCombination>)> {
     let all: Vec<&[String]> = combinations.iter().map(Vec::as_slice).collect();
     let mut configurations: Vec<Configuration> = Vec::new();
-    let mut impossible = Vec::new();
+    let mut invalid = Vec::new();
     for options in &combinations {
         let label = label_as_asked(options, &all);
         match understood(options, workloads) {
@@ -120,21 +120,21 @@ fn possible(
             Ok(config) if configurations.iter().any(|other| other.config == config) => {}
             Ok(config) => {
                 let number = configurations.len() + 1;
-                configurations.push(Configuration { number, label, options: options.clone(), config, repeats: None });
+                configurations.push(Configuration { number, label, options: options.clone(), config, repeat_of: None });
             }
-            Err(error) => impossible.push(Impossible { label, reason: format!("{error:#}") }),
+            Err(error) => invalid.push(InvalidCombination { label, reason: format!("{error:#}") }),
         }
     }
-    let reasons: BTreeSet<&str> = impossible.iter().map(|one| one.reason.as_str()).collect();
+    let reasons: BTreeSet<&str> = invalid.iter().map(|one| one.reason.as_str()).collect();
     let reasons = reasons.into_iter().collect::<Vec<_>>().join("; ");
-    match (configurations.len(), impossible.len()) {
+    match (configurations.len(), invalid.len()) {
         (0, _) => bail!("{reasons}"),
         (1, 0) => bail!(
             "one configuration is nothing to compare: give an option several values, as in --suite aes128,chacha20, or \
              take a --preset"
         ),
         (1, _) => bail!("only one of the configurations can be, which is nothing to compare; of the others: {reasons}"),
-        _ => Ok((configurations, impossible)),
+        _ => Ok((configurations, invalid)),
     }
 }
 
@@ -191,7 +191,7 @@ fn labels(configurations: &[Configuration]) -> String {
 /// The reference once more.
 fn again(configurations: &[Configuration], reference: usize) -> Option<Configuration> {
     let one = configurations.iter().find(|one| one.number == reference)?;
-    Some(Configuration { number: configurations.len() + 1, repeats: Some(reference), ..one.clone() })
+    Some(Configuration { number: configurations.len() + 1, repeat_of: Some(reference), ..one.clone() })
 }
 
 /// About how long so many trials take.
@@ -203,15 +203,15 @@ pub(super) fn estimate(sweep: &SweepResult, trials: usize) -> Duration {
 /// What would be run, in words.
 pub(super) fn list(sweep: &SweepResult) -> String {
     let mut text = String::new();
-    for Configuration { number, label, options, repeats, .. } in &sweep.configurations {
-        let marks = match repeats {
+    for Configuration { number, label, options, repeat_of, .. } in &sweep.configurations {
+        let marks = match repeat_of {
             Some(_) => " (the reference again)",
             None if *number == sweep.reference => " (the reference)",
             None => "",
         };
         let _ = writeln!(text, "{number:>3}  {label}{marks}\n     {}", options.join(" "));
     }
-    for Impossible { label, reason } in &sweep.impossible {
+    for InvalidCombination { label, reason } in &sweep.invalid_combinations {
         let _ = writeln!(text, "  –  {label}: not possible: {}", reason.replace('\n', " "));
     }
     for workload in &sweep.workloads {

@@ -57,7 +57,7 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
     if configured {
         let plan = Plan::new(command)?;
         let options_of = |configurations: &[sweep::Configuration]| {
-            configurations.iter().map(|one| (one.config.clone(), one.repeats)).collect::<Vec<_>>()
+            configurations.iter().map(|one| (one.config.clone(), one.repeat_of)).collect::<Vec<_>>()
         };
         ensure!(options_of(&plan.configurations) == options_of(&sweep.configurations), differs("configurations"));
         ensure!(!parted || plan.workloads == sweep.workloads, differs("workloads (--workloads, --trial)"));

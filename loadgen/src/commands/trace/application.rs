@@ -69,7 +69,7 @@ impl Conversation {
                         continue;
                     }
                     None => {
-                        told.push(Application::WorkloadSpec { have_bytes: stream.rest.len() as u64 });
+                        told.push(Application::Fragment { available_bytes: stream.rest.len() as u64 });
                         break;
                     }
                     Some(head) => {
@@ -79,7 +79,7 @@ impl Conversation {
                 },
                 State::Frames => match frame(&stream.rest) {
                     Ok(None) => {
-                        told.push(Application::WorkloadSpec { have_bytes: stream.rest.len() as u64 });
+                        told.push(Application::Fragment { available_bytes: stream.rest.len() as u64 });
                         break;
                     }
                     Ok(Some((frame, took))) => (Application::Frame(frame), took),
@@ -263,7 +263,7 @@ mod tests {
         let bytes = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
         let mut conversation = open();
         for byte in &bytes[..10] {
-            assert!(matches!(only(&mut conversation, Direction::Sent, &[*byte]), Application::WorkloadSpec { .. }));
+            assert!(matches!(only(&mut conversation, Direction::Sent, &[*byte]), Application::Fragment { .. }));
         }
         let told = only(&mut conversation, Direction::Sent, &bytes[10..]);
         let Application::Frame(frame) = told else { panic!("{told:?}") };

@@ -13,7 +13,7 @@ use tls_parser::nom::multi::{length_data, many0};
 use tls_parser::nom::number::complete::{be_u8, be_u16, be_u24, be_u32};
 use tls_parser::nom::sequence::pair;
 use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake};
-use wss_model::trace_result::handshake::{Details, HandshakeMessage};
+use wss_model::trace_result::handshake::{HandshakeMessage, MessageDetails};
 use x509_parser::prelude::{FromDer, X509Name};
 
 use super::certificate::certificate;
@@ -38,15 +38,15 @@ pub(super) fn message(bytes: &[u8], facts: &mut Facts) -> HandshakeMessage {
         11 if is_1_3 => read(body, certificate_1_3),
         13 if is_1_3 => read(body, certificate_request_1_3),
         15 => read(body, certificate_verify),
-        5 => Some(Details::EndOfEarlyData),
-        24 => read(body, map(be_u8, |requested| Details::KeyUpdate { requested: requested == 1 })),
-        20 => Some(Details::Finished { verify_data_bytes: body.len() as u64 }),
+        5 => Some(MessageDetails::EndOfEarlyData),
+        24 => read(body, map(be_u8, |requested| MessageDetails::KeyUpdate { requested: requested == 1 })),
+        20 => Some(MessageDetails::Finished { verify_data_bytes: body.len() as u64 }),
         _ => of_library(bytes, is_1_3),
     };
-    let broken = || Details::Unreadable { because: "its lengths do not fit together".to_owned() };
+    let broken = || MessageDetails::Unreadable { because: "its lengths do not fit together".to_owned() };
     HandshakeMessage {
         name: match &details {
-            Some(Details::HelloRetryRequest { .. }) => "HelloRetryRequest".to_owned(),
+            Some(MessageDetails::HelloRetryRequest { .. }) => "HelloRetryRequest".to_owned(),
             _ => names::handshake(number),
         },
         number,
@@ -56,55 +56,58 @@ pub(super) fn message(bytes: &[u8], facts: &mut Facts) -> HandshakeMessage {
 }
 
 /// What a parser makes of a body.
-fn read<'a>(body: &'a [u8], parse: impl FnOnce(&'a [u8]) -> IResult<&'a [u8], Details>) -> Option<Details> {
+fn read<'a>(
+    body: &'a [u8],
+    parse: impl FnOnce(&'a [u8]) -> IResult<&'a [u8], MessageDetails>,
+) -> Option<MessageDetails> {
     parse(body).ok().map(|(_, details)| details)
 }
 
 /// The messages that tls-parser knows by itself.
-fn of_library(bytes: &[u8], is_1_3: bool) -> Option<Details> {
+fn of_library(bytes: &[u8], is_1_3: bool) -> Option<MessageDetails> {
     let known = [0, 4, 11, 12, 13, 14, 16, 22];
     if is_1_3 || !bytes.first().is_some_and(|number| known.contains(number)) {
-        return Some(Details::Other);
+        return Some(MessageDetails::Other);
     }
     let Ok((_, TlsMessage::Handshake(message))) = tls_parser::parse_tls_message_handshake(bytes) else { return None };
     Some(match message {
-        TlsMessageHandshake::HelloRequest => Details::HelloRequest,
-        TlsMessageHandshake::Certificate(contents) => Details::Certificate {
+        TlsMessageHandshake::HelloRequest => MessageDetails::HelloRequest,
+        TlsMessageHandshake::Certificate(contents) => MessageDetails::Certificate {
             chain: contents.cert_chain.iter().take(CHAIN_MOST).map(|entry| certificate(entry.data)).collect(),
         },
-        TlsMessageHandshake::CertificateRequest(contents) => Details::CertificateRequest {
+        TlsMessageHandshake::CertificateRequest(contents) => MessageDetails::CertificateRequest {
             signature_schemes: schemes(contents.sig_hash_algs.unwrap_or_default()),
             authorities: contents.unparsed_ca.iter().take(CHAIN_MOST).map(|name| distinguished_name(name)).collect(),
         },
         TlsMessageHandshake::ServerKeyExchange(contents) => server_key_exchange(contents.parameters)?,
-        TlsMessageHandshake::ServerDone(_) => Details::ServerHelloDone,
+        TlsMessageHandshake::ServerDone(_) => MessageDetails::ServerHelloDone,
         TlsMessageHandshake::ClientKeyExchange(_) => {
             // The library leaves it unread, since its form depends on the suite: a client of rustls has ECDHE alone.
             let (_, point) = length_data::<_, _, tls_parser::nom::error::Error<_>, _>(be_u8)(bytes.get(4..)?).ok()?;
-            Details::ClientKeyExchange { public_key_bytes: point.len() as u64 }
+            MessageDetails::ClientKeyExchange { public_key_bytes: point.len() as u64 }
         }
         TlsMessageHandshake::CertificateStatus(contents) => {
-            Details::CertificateStatus { response_bytes: contents.blob.len() as u64 }
+            MessageDetails::CertificateStatus { response_bytes: contents.blob.len() as u64 }
         }
-        TlsMessageHandshake::NewSessionTicket(contents) => Details::NewSessionTicket {
+        TlsMessageHandshake::NewSessionTicket(contents) => MessageDetails::NewSessionTicket {
             lifetime_s: u64::from(contents.ticket_lifetime_hint),
             // The library counts the ticket's own two bytes of length to it (RFC 5077 section 3.3).
             ticket_bytes: contents.ticket.len().saturating_sub(2) as u64,
             max_early_data_bytes: None,
         },
-        _ => Details::Other,
+        _ => MessageDetails::Other,
     })
 }
 
 /// The parameters of an ECDHE key exchange and their signature (RFC 8422 section 5.4).
-fn server_key_exchange(parameters: &[u8]) -> Option<Details> {
+fn server_key_exchange(parameters: &[u8]) -> Option<MessageDetails> {
     let (rest, ecdh) = tls_parser::parse_ecdh_params(parameters).ok()?;
     let group = match ecdh.curve_params.params_content {
         tls_parser::ECParametersContent::NamedGroup(group) => names::group(group.0),
         tls_parser::ECParametersContent::ExplicitPrime(_) => "an explicit curve".to_owned(),
     };
     let (_, (scheme, signature)) = signature(rest).ok()?;
-    Some(Details::ServerKeyExchange {
+    Some(MessageDetails::ServerKeyExchange {
         group,
         public_key_bytes: ecdh.public.point.len() as u64,
         scheme,
@@ -117,23 +120,24 @@ fn signature(i: &[u8]) -> IResult<&[u8], (String, &[u8])> {
     pair(map(be_u16, names::signature_scheme), length_data(be_u16))(i)
 }
 
-fn certificate_verify(i: &[u8]) -> IResult<&[u8], Details> {
-    map(signature, |(scheme, signature)| Details::CertificateVerify { scheme, signature_bytes: signature.len() as u64 })(
-        i,
-    )
+fn certificate_verify(i: &[u8]) -> IResult<&[u8], MessageDetails> {
+    map(signature, |(scheme, signature)| MessageDetails::CertificateVerify {
+        scheme,
+        signature_bytes: signature.len() as u64,
+    })(i)
 }
 
 /// RFC 8446 section 4.4.2: a context, then certificates, each with extensions of its own.
-fn certificate_1_3(i: &[u8]) -> IResult<&[u8], Details> {
+fn certificate_1_3(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     let (i, _context) = length_data(be_u8)(i)?;
     let (i, list) = length_data(be_u24)(i)?;
     let (_, entries) = many0(complete(pair(length_data(be_u24), length_data(be_u16))))(list)?;
     let chain = entries.iter().take(CHAIN_MOST).map(|(der, _): &(&[u8], &[u8])| certificate(der)).collect();
-    Ok((i, Details::Certificate { chain }))
+    Ok((i, MessageDetails::Certificate { chain }))
 }
 
 /// RFC 8446 section 4.3.2: a context, then extensions.
-fn certificate_request_1_3(i: &[u8]) -> IResult<&[u8], Details> {
+fn certificate_request_1_3(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     let (i, _context) = length_data(be_u8)(i)?;
     let (i, extensions) = length_data(be_u16)(i)?;
     let (mut signature_schemes, mut authorities) = (Vec::new(), Vec::new());
@@ -149,11 +153,11 @@ fn certificate_request_1_3(i: &[u8]) -> IResult<&[u8], Details> {
             _ => {}
         }
     }
-    Ok((i, Details::CertificateRequest { signature_schemes, authorities }))
+    Ok((i, MessageDetails::CertificateRequest { signature_schemes, authorities }))
 }
 
 /// RFC 8446 section 4.6.1.
-fn ticket_1_3(i: &[u8]) -> IResult<&[u8], Details> {
+fn ticket_1_3(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     let (i, lifetime) = be_u32(i)?;
     let (i, _age_add) = take(4usize)(i)?;
     let (i, _nonce) = length_data(be_u8)(i)?;
@@ -164,7 +168,7 @@ fn ticket_1_3(i: &[u8]) -> IResult<&[u8], Details> {
         _ => None,
     });
     let ticket_bytes = ticket.len() as u64;
-    Ok((i, Details::NewSessionTicket { lifetime_s: u64::from(lifetime), ticket_bytes, max_early_data_bytes }))
+    Ok((i, MessageDetails::NewSessionTicket { lifetime_s: u64::from(lifetime), ticket_bytes, max_early_data_bytes }))
 }
 
 /// The names of signature schemes.

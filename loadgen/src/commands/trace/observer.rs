@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::SupportedCipherSuite;
-use wss_model::trace_result::{Content, Direction, Event, Protection, Record, What};
+use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, Record};
 
 use super::application::{Conversation, excerpt};
 use super::capture::{Captured, Raw};
@@ -59,22 +59,22 @@ impl Observer {
     fn event(&mut self, taped: Captured) -> Event {
         let Captured { at_ns, phase, direction, cost_ns, raw } = taped;
         let what = match raw {
-            Raw::Syn(to) => What::Syn { to },
-            Raw::SynAck(local) => What::SynAck { local },
-            Raw::Record(header, body) => What::Record(self.record(direction, header, &body)),
-            Raw::CutRecord(header, have) => What::Record(Record {
+            Raw::Syn(to) => EventDetails::Syn { to },
+            Raw::SynAck(local) => EventDetails::SynAck { local },
+            Raw::Record(header, body) => EventDetails::Record(self.record(direction, header, &body)),
+            Raw::CutRecord(header, have) => EventDetails::Record(Record {
                 protection: Protection::Opaque { because: format!("TCP ended after {have} of its bytes") },
                 contents: Vec::new(),
                 ..outside(header)
             }),
-            Raw::NotTls(bytes) => What::NotTls { preview: excerpt(&bytes, FOREIGN_MOST) },
+            Raw::NotTls(bytes) => EventDetails::NotTls { preview: excerpt(&bytes, FOREIGN_MOST) },
             Raw::Segment(bytes) => {
-                What::Segment { bytes: bytes.len() as u64, contents: self.conversation.told(direction, &bytes) }
+                EventDetails::Segment { bytes: bytes.len() as u64, contents: self.conversation.told(direction, &bytes) }
             }
-            Raw::Fin => What::Fin,
-            Raw::Reset => What::Reset,
+            Raw::Fin => EventDetails::Fin,
+            Raw::Reset => EventDetails::Reset,
         };
-        Event { at_ns, phase, direction, cost_ns, what }
+        Event { at_ns, phase, direction, cost_ns, details: what }
     }
 
     fn record(&mut self, direction: Direction, header: [u8; 5], body: &[u8]) -> Record {
@@ -155,14 +155,17 @@ fn messages(bytes: &mut Vec<u8>, facts: &mut Facts) -> Vec<Content> {
     while let Some(&[_, high, middle, low]) = bytes.first_chunk::<MESSAGE_HEADER>() {
         let length = MESSAGE_HEADER + usize::from(high) * 0x1_0000 + usize::from(middle) * 0x100 + usize::from(low);
         if bytes.len() < length {
-            contents.push(Content::HandshakePart { have_bytes: bytes.len() as u64, of_bytes: Some(length as u64) });
+            contents.push(Content::HandshakeFragment {
+                available_bytes: bytes.len() as u64,
+                total_bytes: Some(length as u64),
+            });
             return contents;
         }
         let message: Vec<u8> = bytes.drain(..length).collect();
         contents.push(Content::Handshake(handshake::message(&message, facts)));
     }
     if !bytes.is_empty() {
-        contents.push(Content::HandshakePart { have_bytes: bytes.len() as u64, of_bytes: None });
+        contents.push(Content::HandshakeFragment { available_bytes: bytes.len() as u64, total_bytes: None });
     }
     contents
 }

@@ -1,7 +1,7 @@
 //! What the events add up to: the phases' totals, and what a reader should know.
 
-use wss_model::trace_result::handshake::Details;
-use wss_model::trace_result::{Content, Direction, Event, PhaseTotal, Protection, TracePhase, What};
+use wss_model::trace_result::handshake::MessageDetails;
+use wss_model::trace_result::{Content, Direction, Event, EventDetails, PhaseTotal, Protection, TracePhase};
 
 /// The five bytes in front of each record.
 const RECORD_HEADER: u64 = 5;
@@ -23,9 +23,9 @@ pub(super) fn phases(events: &[Event]) -> Vec<PhaseTotal> {
 fn total(phase: TracePhase, events: &[&Event], time_ns: u64) -> PhaseTotal {
     let count = |direction| {
         let way = events.iter().filter(move |event| event.direction == direction);
-        way.fold((0, 0), |(bytes, records), event| match &event.what {
-            What::Record(record) => (bytes + RECORD_HEADER + record.length, records + 1),
-            What::Segment { bytes: more, .. } => (bytes + more, records),
+        way.fold((0, 0), |(bytes, records), event| match &event.details {
+            EventDetails::Record(record) => (bytes + RECORD_HEADER + record.length, records + 1),
+            EventDetails::Segment { bytes: more, .. } => (bytes + more, records),
             _ => (bytes, records),
         })
     };
@@ -50,15 +50,15 @@ fn total(phase: TracePhase, events: &[&Event], time_ns: u64) -> PhaseTotal {
 }
 
 fn is_dummy(event: &Event) -> bool {
-    matches!(&event.what, What::Record(record) if matches!(record.contents[..], [Content::ChangeCipherSpec { dummy: true }]))
+    matches!(&event.details, EventDetails::Record(record) if matches!(record.contents[..], [Content::ChangeCipherSpec { dummy: true }]))
 }
 
 /// What a reader should know of these events.
 pub(super) fn notes(events: &[Event], failed: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let records = || {
-        events.iter().filter_map(|event| match &event.what {
-            What::Record(record) => Some((event.direction, record)),
+        events.iter().filter_map(|event| match &event.details {
+            EventDetails::Record(record) => Some((event.direction, record)),
             _ => None,
         })
     };
@@ -69,7 +69,7 @@ pub(super) fn notes(events: &[Event], failed: bool) -> Vec<String> {
     }
     let early_data = records().flat_map(|(_, record)| &record.contents).any(|content| {
         let Content::Handshake(message) = content else { return false };
-        matches!(&message.details, Details::ClientHello(hello) if hello.early_data)
+        matches!(&message.details, MessageDetails::ClientHello(hello) if hello.early_data)
     });
     if early_data {
         notes.push(

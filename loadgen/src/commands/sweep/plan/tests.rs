@@ -25,7 +25,7 @@ fn axes_make_every_combination_and_the_reference_comes_again() {
     assert_eq!(plan.configurations.len(), 2 * engines + 1);
     assert_eq!(plan.configurations[0].options, ["--layer=tls", "--engine=uring"]);
     let again = plan.configurations.last().unwrap();
-    assert_eq!((again.repeats, &again.options), (Some(1), &plan.configurations[0].options));
+    assert_eq!((again.repeat_of, &again.options), (Some(1), &plan.configurations[0].options));
     assert_eq!(plan.workloads.iter().map(|workload| workload.kind.name()).collect::<Vec<_>>(), ["handshake", "echo"]);
     assert_eq!((plan.blocks, plan.preset), (12, None));
 }
@@ -35,8 +35,12 @@ fn what_does_not_go_together_is_left_out_with_its_reason() {
     let plan = plan(&["--suite", "aes128,ecdsa-aes128,rsa-aes128", "--cert", "ecdsa-p256,rsa-2048"]).unwrap();
     // TLS 1.3's suite with both, each of 1.2's with its own.
     assert_eq!(plan.configurations.len(), 4 + 1);
-    assert_eq!(plan.impossible.len(), 2);
-    assert!(plan.impossible.iter().all(|one| one.reason.contains("--cert")), "{:?}", plan.impossible);
+    assert_eq!(plan.invalid_combinations.len(), 2);
+    assert!(
+        plan.invalid_combinations.iter().all(|one| one.reason.contains("--cert")),
+        "{:?}",
+        plan.invalid_combinations
+    );
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn one_configuration_is_nothing_to_compare() {
 fn without_a_word_it_is_the_tour() {
     let plan = plan(&[]).unwrap();
     assert_eq!((plan.preset.as_deref(), plan.blocks), (Some("tour"), 8));
-    assert!(plan.impossible.is_empty(), "{:?}", plan.impossible);
+    assert!(plan.invalid_combinations.is_empty(), "{:?}", plan.invalid_combinations);
     assert_eq!(plan.configurations[0].label, "ws");
 }
 
@@ -101,7 +105,7 @@ fn every_preset_can_be_run_but_for_what_this_cpu_has_not() {
     for preset in ["tour", "suites", "groups", "certs", "providers", "engines", "layers"] {
         let plan = plan(&["--preset", preset]).unwrap();
         assert!(labels_of(&plan).len() > 2, "{preset}");
-        for Impossible { reason, .. } in &plan.impossible {
+        for InvalidCombination { reason, .. } in &plan.invalid_combinations {
             assert!(preset == "providers" || preset == "groups", "{preset}: {reason}");
         }
     }

@@ -9,7 +9,7 @@ use tls_parser::{
     TlsExtension, parse_tls_extension, parse_tls_extension_unknown, parse_tls_handshake_client_hello,
     parse_tls_handshake_server_hello,
 };
-use wss_model::trace_result::handshake::{ClientHello, Details, Extension, KeyShare, ServerHello};
+use wss_model::trace_result::handshake::{ClientHello, Extension, KeyShare, MessageDetails, ServerHello};
 
 use super::super::names;
 use super::super::secrets::Facts;
@@ -22,7 +22,7 @@ const RETRY: [u8; 32] = [
 ];
 
 /// A ClientHello.
-pub(super) fn client(body: &[u8], facts: &mut Facts) -> Option<Details> {
+pub(super) fn client(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
     let (_, contents) = parse_tls_handshake_client_hello(body).ok()?;
     facts.client_random = contents.random.to_vec();
     let extension_bytes = contents.ext.unwrap_or(&[]);
@@ -63,11 +63,11 @@ pub(super) fn client(body: &[u8], facts: &mut Facts) -> Option<Details> {
         // Before TLS 1.3 the old place said the highest version, and whatever was below it was meant as well.
         hello.versions = vec![hello.legacy_version.clone()];
     }
-    Some(Details::ClientHello(Box::new(hello)))
+    Some(MessageDetails::ClientHello(Box::new(hello)))
 }
 
 /// A ServerHello, or a HelloRetryRequest, which has its form.
-pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<Details> {
+pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
     let (_, contents) = parse_tls_handshake_server_hello(body).ok()?;
     let extension_bytes = contents.ext.unwrap_or(&[]);
     let mut version = contents.version.0;
@@ -99,14 +99,14 @@ pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<Details> {
     facts.suite = Some(contents.cipher.0);
     if contents.random == RETRY {
         let ServerHello { version, suite, extensions, .. } = hello;
-        return Some(Details::HelloRetryRequest { version, suite, group, cookie_bytes, extensions });
+        return Some(MessageDetails::HelloRetryRequest { version, suite, group, cookie_bytes, extensions });
     }
     facts.server_random = contents.random.to_vec();
-    Some(Details::ServerHello(Box::new(hello)))
+    Some(MessageDetails::ServerHello(Box::new(hello)))
 }
 
 /// EncryptedExtensions (RFC 8446 section 4.3.1), which the library has not.
-pub(super) fn encrypted_extensions(i: &[u8]) -> IResult<&[u8], Details> {
+pub(super) fn encrypted_extensions(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     let (i, bytes) = length_data(be_u16)(i)?;
     let (mut alpn, mut early_data) = (None, false);
     for extension in extensions(bytes) {
@@ -116,7 +116,7 @@ pub(super) fn encrypted_extensions(i: &[u8]) -> IResult<&[u8], Details> {
             _ => {}
         }
     }
-    Ok((i, Details::EncryptedExtensions { alpn, early_data, extensions: told(bytes) }))
+    Ok((i, MessageDetails::EncryptedExtensions { alpn, early_data, extensions: told(bytes) }))
 }
 
 /// One extension of a list.

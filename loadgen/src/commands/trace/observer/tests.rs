@@ -8,8 +8,8 @@ use rustls::{ClientConfig, ClientConnection, NoKeyLog, ServerConnection};
 use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateKind, TlsVersion};
 use wss_model::trace_result::application::Application;
-use wss_model::trace_result::handshake::Details;
-use wss_model::trace_result::{Content, Direction, Event, Protection, TracePhase, What};
+use wss_model::trace_result::handshake::MessageDetails;
+use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, TracePhase};
 use wss_wire::tls::{Identity, Role, ServerExtras, Trust, client_config, server_config};
 
 use super::super::capture::{Captured, Raw};
@@ -75,8 +75,8 @@ fn taped(direction: Direction, raw: Raw) -> Captured {
 
 /// All that was in the records, with the secret that opened each.
 fn contents(events: &[Event]) -> Vec<(Option<&str>, &Content)> {
-    let records = events.iter().filter_map(|event| match &event.what {
-        What::Record(record) => Some(record),
+    let records = events.iter().filter_map(|event| match &event.details {
+        EventDetails::Record(record) => Some(record),
         _ => None,
     });
     records
@@ -135,7 +135,7 @@ fn keys_that_change_in_the_middle_are_followed_in_both_directions() {
     let events = observe(pair.tape, Some(&pair.means), false);
     let told = contents(&events);
     let updates = told.iter().filter(|(_, content)| {
-        matches!(content, Content::Handshake(message) if matches!(message.details, Details::KeyUpdate { .. }))
+        matches!(content, Content::Handshake(message) if matches!(message.details, MessageDetails::KeyUpdate { .. }))
     });
     assert_eq!(updates.count(), 6);
     let data = told.iter().filter_map(|(secret, content)| match content {
@@ -156,7 +156,7 @@ fn a_record_that_was_changed_on_the_way_is_told_as_not_opened() {
         body[0] ^= 1;
     }
     let events = observe(pair.tape, Some(&pair.means), false);
-    let Some(What::Record(last)) = events.last().map(|event| &event.what) else { panic!("{events:?}") };
+    let Some(EventDetails::Record(last)) = events.last().map(|event| &event.details) else { panic!("{events:?}") };
     assert!(matches!(&last.protection, Protection::Opaque { because } if because.contains("tag")), "{last:?}");
 }
 
@@ -173,8 +173,8 @@ fn a_message_in_pieces_is_told_where_it_ends() {
     let told = contents(&events);
     let (last, before) = told.split_last().unwrap();
     assert!(matches!(last.1, Content::Handshake(message) if message.name == "ClientHello"));
-    assert!(before.iter().all(|(_, content)| matches!(content, Content::HandshakePart { .. })));
-    assert!(matches!(before[0].1, Content::HandshakePart { have_bytes: 3, of_bytes: None }));
+    assert!(before.iter().all(|(_, content)| matches!(content, Content::HandshakeFragment { .. })));
+    assert!(matches!(before[0].1, Content::HandshakeFragment { available_bytes: 3, total_bytes: None }));
 }
 
 proptest! {
