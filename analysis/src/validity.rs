@@ -219,7 +219,7 @@ fn interrupted(result: &RunResult) -> Option<Reason> {
                 Interrupted,
                 "it was interrupted after {} of the {} phase: partial",
                 time(point.second * 1e9),
-                one_line(&point.phase)
+                point.phase
             )
         }
         None => reason!(Interrupted, "it was interrupted after less than a second: partial"),

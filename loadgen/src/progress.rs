@@ -10,15 +10,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use wss_model::run_result::SeriesPoint;
 
+use crate::generator::plan::RunPhase;
 use crate::generator::{Second, Watch};
 
 /// Shows progress, keeps the series, and knows whether the user wants the run to end.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     interrupted: Arc<AtomicBool>,
-    phase: &'static str,
-    /// Whether the phase belongs to the series: warm-up and closing do not.
-    measured: bool,
+    /// `None` before the first phase.
+    phase: Option<RunPhase>,
     phase_start: Instant,
     run_start: Instant,
     errors: u64,
@@ -56,22 +56,13 @@ impl Progress {
     pub(crate) fn new() -> std::io::Result<Self> {
         let (interrupted, bar) = (interruption()?, line());
         let now = Instant::now();
-        Ok(Self {
-            bar,
-            interrupted,
-            phase: "starting",
-            measured: false,
-            phase_start: now,
-            run_start: now,
-            errors: 0,
-            series: Vec::new(),
-        })
+        Ok(Self { bar, interrupted, phase: None, phase_start: now, run_start: now, errors: 0, series: Vec::new() })
     }
 
     /// A phase begins.
-    pub(crate) fn begin(&mut self, phase: &'static str, measured: bool, start: Instant) {
-        (self.phase, self.measured, self.phase_start) = (phase, measured, start);
-        self.say(&format!("{phase:<9} begins"));
+    pub(crate) fn begin(&mut self, phase: RunPhase, start: Instant) {
+        (self.phase, self.phase_start) = (Some(phase), start);
+        self.say(&format!("{:<9} begins", phase.name()));
     }
 
     /// The seconds of the measured phases; nothing is shown any more.
@@ -97,7 +88,8 @@ impl Watch for Progress {
 
     fn second(&mut self, second: &Second) {
         self.errors += second.errors;
-        if second.completed + second.errors == 0 && !self.measured {
+        let measured = self.phase.and_then(RunPhase::measured);
+        if second.completed + second.errors == 0 && measured.is_none() {
             return;
         }
         // Not a summary: that would compress the histogram, milliseconds on the generator's CPU.
@@ -113,16 +105,16 @@ impl Watch for Progress {
         let rate = second.completed as f64 / length;
         self.say(&format!(
             "{:<9} {:>3.0}s {:>6} open {rate:>7.0}/s  p50 {:>9}  p99 {:>9} {:>5} errors",
-            self.phase,
+            self.phase.map_or("starting", RunPhase::name),
             self.run_start.elapsed().as_secs_f64(),
             second.connections,
             shown(p50),
             shown(p99),
             self.errors,
         ));
-        if self.measured {
+        if let Some(phase) = measured {
             self.series.push(SeriesPoint {
-                phase: self.phase.to_owned(),
+                phase,
                 second: f64::from(second.tick - 1) + length,
                 connections: second.connections,
                 completed: second.completed,

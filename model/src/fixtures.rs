@@ -7,8 +7,8 @@ use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::{Latency, LatencyHistogram};
 use crate::ring_counters::{EndRings, PhaseRings, RingCounters};
 use crate::run_result::{
-    EchoResult, End, Environment, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult, SCHEMA,
-    SeriesPoint, Target, Tool, Warmup,
+    EchoResult, End, Environment, ErrorCount, HandshakeResult, MeasuredPhase, Negotiated, NegotiatedCount, RunResult,
+    SCHEMA, SeriesPoint, Target, Tool, Warmup,
 };
 use crate::units::Rate;
 
@@ -121,8 +121,8 @@ pub fn echo_run() -> RunResult {
         },
         ..EchoResult::default()
     };
-    let point = |phase: &str, second: f64| SeriesPoint {
-        phase: phase.to_owned(),
+    let point = |phase, second: f64| SeriesPoint {
+        phase,
         second,
         connections: 1_000,
         completed: 10_000,
@@ -168,7 +168,11 @@ pub fn echo_run() -> RunResult {
         warmup: Warmup { handshake: None, echo: Some(EchoResult::default()), errors: Vec::new() },
         server: Some(side("0", 0.243, 71 << 20)),
         client: side("1", 0.219, 64 << 20),
-        series: vec![point("handshake", 1.0), point("echo", 1.0), point("echo", 2.0)],
+        series: vec![
+            point(MeasuredPhase::Handshake, 1.0),
+            point(MeasuredPhase::Echo, 1.0),
+            point(MeasuredPhase::Echo, 2.0),
+        ],
         errors: vec![],
         valid: true,
         invalid_because: vec![],

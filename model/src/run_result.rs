@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EngineKind, RunConfig};
+use crate::config::{EngineKind, RunConfig, named_choice};
 use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::Latency;
 use crate::ring_counters::PhaseRings;
@@ -346,11 +346,21 @@ pub struct End {
     pub rss_bytes_peak: u64,
 }
 
+named_choice! {
+    /// A measured phase of a run.
+    MeasuredPhase {
+        /// The handshakes.
+        Handshake = "handshake",
+        /// The messages and their echoes.
+        Echo = "echo",
+    }
+}
+
 /// One second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesPoint {
-    /// `handshake` or `echo`.
-    pub phase: String,
+    /// The phase that this second belongs to.
+    pub phase: MeasuredPhase,
     /// Seconds since the phase began, at the end of this one.
     pub second: f64,
     /// Connections open at its end.

@@ -25,8 +25,9 @@ use self::time_slices::InterleavedSlices;
 use crate::child::protocol;
 use crate::cli::RunCommand;
 use crate::generator::phase_clock::PhaseClock;
+use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, Until};
 use crate::generator::record::{Failure, Failures};
-use crate::generator::{Afterwards, EchoPlan, Generator, HandshakePlan, Pace, Until, Watch};
+use crate::generator::{Generator, Watch};
 use crate::progress::Progress;
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
@@ -175,19 +176,19 @@ impl Run<'_> {
             self.ensure_any(&warmup)?;
         }
         let Handshakes { result: handshake, negotiated, resumed, early_data, spent: handshake_spent } =
-            self.handshake_phase("handshake", true, Until::Count(config.connections), Afterwards::Keep)?;
+            self.handshake_phase(self.paced(RunPhase::Handshake, Until::Count(config.connections), Afterwards::Keep))?;
         let idle = (self.server_stats(), environment::memory().0);
         self.take_turns()?;
         if !config.warmup.0.is_zero() && !self.progress.interrupted() {
-            warmup.echo = Some(self.echo_phase("warm-up", false, config.warmup.0)?.0);
+            warmup.echo = Some(self.echo_phase(RunPhase::WarmUp, config.warmup.0)?.0);
         }
         let (echo, spent) = if self.progress.interrupted() {
             (EchoResult::default(), None)
         } else {
-            let (echo, spent) = self.echo_phase("echo", true, config.duration.0)?;
+            let (echo, spent) = self.echo_phase(RunPhase::Echo, config.duration.0)?;
             (echo, Some(spent))
         };
-        self.close_all(true)?;
+        self.close_all(RunPhase::Closing)?;
         let (client, server) = self.sides(spent.as_ref(), Some(&handshake_spent), Some(&idle));
         Ok(Measured {
             negotiated,
@@ -207,10 +208,14 @@ impl Run<'_> {
     /// milliseconds, and they would be told as the handshake's.
     fn open_once(&mut self) -> anyhow::Result<HandshakeResult> {
         let config = &self.setup.config;
-        let pace = Pace::Closed { concurrency: config.connect_concurrency };
-        let until = Until::Count(config.connections);
-        let opened = self.handshake_phase_at("warm-up", false, pace, until, Afterwards::Keep, true)?;
-        self.close_all(false)?;
+        let opened = self.handshake_phase(PhaseSpec {
+            phase: RunPhase::WarmUp,
+            pace: Pace::Closed { concurrency: config.connect_concurrency },
+            until: Until::Count(config.connections),
+            afterwards: Afterwards::Keep,
+            may_resume: true,
+        })?;
+        self.close_all(RunPhase::WarmUp)?;
         Ok(opened.result)
     }
 
@@ -221,9 +226,13 @@ impl Run<'_> {
         if count == 0 {
             return Ok(());
         }
-        let pace = Pace::Closed { concurrency: self.setup.config.connect_concurrency };
-        let afterwards = Afterwards::Close { server_closes: false };
-        let made = self.handshake_phase_at("sessions", false, pace, Until::Count(count), afterwards, false)?;
+        let made = self.handshake_phase(PhaseSpec {
+            phase: RunPhase::Sessions,
+            pace: Pace::Closed { concurrency: self.setup.config.connect_concurrency },
+            until: Until::Count(count),
+            afterwards: Afterwards::Close { server_closes: false },
+            may_resume: false,
+        })?;
         ensure_completed(&made.result, &self.warmup_failures)
     }
 
@@ -245,15 +254,19 @@ impl Run<'_> {
         self.take_turns()?;
         if !config.warmup.0.is_zero() {
             let until = Until::Elapsed(config.warmup.0);
-            warmup.handshake = Some(self.handshake_phase("warm-up", false, until, afterwards)?.result);
+            warmup.handshake = Some(self.handshake_phase(self.paced(RunPhase::WarmUp, until, afterwards))?.result);
             self.ensure_any(&warmup)?;
         }
         let measured = if self.progress.interrupted() {
             None
         } else {
-            Some(self.handshake_phase("handshake", true, Until::Elapsed(config.duration.0), afterwards)?)
+            Some(self.handshake_phase(self.paced(
+                RunPhase::Handshake,
+                Until::Elapsed(config.duration.0),
+                afterwards,
+            ))?)
         };
-        self.close_all(true)?;
+        self.close_all(RunPhase::Closing)?;
         let (client, server) = self.sides(measured.as_ref().map(|measured| &measured.spent), None, None);
         let (resumed, early_data) =
             measured.as_ref().map_or((0, 0), |measured| (measured.resumed, measured.early_data));
@@ -286,30 +299,18 @@ impl Run<'_> {
         }
     }
 
-    fn handshake_phase(
-        &mut self,
-        name: &'static str,
-        measured: bool,
-        until: Until,
-        afterwards: Afterwards,
-    ) -> anyhow::Result<Handshakes> {
+    /// A phase at the pace that the options request.
+    fn paced(&self, phase: RunPhase, until: Until, afterwards: Afterwards) -> PhaseSpec {
         let config = &self.setup.config;
         let pace = match config.connect_rate {
             Rate::PerSecond(rate) => Pace::Rate { rate, arrivals: config.arrivals },
             Rate::Max => Pace::Closed { concurrency: config.connect_concurrency },
         };
-        self.handshake_phase_at(name, measured, pace, until, afterwards, true)
+        PhaseSpec { phase, pace, until, afterwards, may_resume: true }
     }
 
-    fn handshake_phase_at(
-        &mut self,
-        name: &'static str,
-        measured: bool,
-        pace: Pace,
-        until: Until,
-        afterwards: Afterwards,
-        may_resume: bool,
-    ) -> anyhow::Result<Handshakes> {
+    fn handshake_phase(&mut self, spec: PhaseSpec) -> anyhow::Result<Handshakes> {
+        let PhaseSpec { pace, until, .. } = spec;
         let before = self.look();
         let time = match until {
             // These are before the turns begin.
@@ -318,8 +319,8 @@ impl Run<'_> {
         };
         let config = &self.setup.config;
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
-        let plan = HandshakePlan { time: time.clone(), pace, until, afterwards, first_echo, may_resume };
-        self.progress.begin(name, measured, time.start());
+        let plan = HandshakePlan { spec, clock: time.clone(), first_echo };
+        self.progress.begin(spec.phase, time.start());
         let mut record = self.setup.generator.handshakes(&plan, &mut self.progress)?;
         let spent = self.since(&before)?;
         let end = match (pace, until) {
@@ -344,22 +345,17 @@ impl Run<'_> {
             result.rings.server = server.rings.clone().map(|io| EndRings::of_handshakes(io, result.completed));
         }
         self.split_cost(&mut result, &record.totals, &spent);
-        self.failures_of(measured).merge(std::mem::take(&mut record.failures));
+        self.failures_of(spec.phase).merge(std::mem::take(&mut record.failures));
         let (resumed, early_data) = (record.resumed, record.early_data);
         Ok(Handshakes { result, negotiated: record.labels.describe(), resumed, early_data, spent })
     }
 
-    fn echo_phase(
-        &mut self,
-        name: &'static str,
-        measured: bool,
-        duration: Duration,
-    ) -> anyhow::Result<(EchoResult, Spent)> {
+    fn echo_phase(&mut self, phase: RunPhase, duration: Duration) -> anyhow::Result<(EchoResult, Spent)> {
         let before = self.look();
         let time = self.phase_clock(duration);
         let config = &self.setup.config;
         let plan = EchoPlan {
-            time: time.clone(),
+            clock: time.clone(),
             end: time.end(duration),
             rate: match config.rate {
                 Rate::PerSecond(rate) => Some(rate),
@@ -369,7 +365,7 @@ impl Run<'_> {
             in_flight: config.in_flight,
             connections: config.connections,
         };
-        self.progress.begin(name, measured, time.start());
+        self.progress.begin(phase, time.start());
         let mut record = self.setup.generator.echo(&plan, &mut self.progress)?;
         let spent = self.since(&before)?;
         let elapsed = match plan.rate {
@@ -386,19 +382,23 @@ impl Run<'_> {
             result.server_aead_ns = each(aead, result.received).filter(|ns| *ns > 0.0);
             result.rings.server = server.rings.clone().map(|io| EndRings::of_messages(io, result.received));
         }
-        self.failures_of(measured).merge(std::mem::take(&mut record.failures));
+        self.failures_of(phase).merge(std::mem::take(&mut record.failures));
         Ok((result, spent))
     }
 
     /// Where what goes wrong is written down: the warm-up's is told apart.
-    fn failures_of(&mut self, measured: bool) -> &mut Failures {
-        if measured { &mut self.failures } else { &mut self.warmup_failures }
+    fn failures_of(&mut self, phase: RunPhase) -> &mut Failures {
+        match phase {
+            RunPhase::Sessions | RunPhase::WarmUp => &mut self.warmup_failures,
+            RunPhase::Handshake | RunPhase::Echo | RunPhase::Closing => &mut self.failures,
+        }
     }
 
-    fn close_all(&mut self, measured: bool) -> anyhow::Result<()> {
-        self.progress.begin("closing", false, Instant::now());
+    /// Closes all connections, at the end of the warm-up or of the run; failures count with `phase`.
+    fn close_all(&mut self, phase: RunPhase) -> anyhow::Result<()> {
+        self.progress.begin(RunPhase::Closing, Instant::now());
         let failures = self.setup.generator.close(&mut self.progress)?;
-        self.failures_of(measured).merge(failures);
+        self.failures_of(phase).merge(failures);
         Ok(())
     }
 }

@@ -21,33 +21,12 @@ use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure};
-use super::phase_clock::PhaseClock;
+use super::plan::{EchoOrder, Order};
 use super::record::Failure;
-use super::schedule::Schedule;
 use super::worker::Context;
 
 /// How long an interruption may go unnoticed by a connection whose next message is far off.
 const LOOK_UP: Duration = Duration::from_millis(500);
-
-/// What the task of a connection is told.
-pub(crate) enum Order {
-    /// Exchange messages.
-    Echo(EchoOrder),
-    /// Close.
-    Close,
-}
-
-/// One phase of messages on one connection.
-#[derive(Clone)]
-pub(crate) struct EchoOrder {
-    /// Open loop: when messages are due; closed loop: `None`.
-    pub(crate) schedule: Option<Schedule>,
-    pub(crate) time: PhaseClock,
-    pub(crate) end: Instant,
-    /// Until when messages that are overdue are still sent.
-    pub(crate) overdue_end: Instant,
-    pub(crate) in_flight: usize,
-}
 
 /// A message whose echo is awaited.
 struct Outstanding {
@@ -269,7 +248,7 @@ async fn send_planned<E: Engine>(
     context: &Context,
     order: &mut EchoOrder,
 ) -> Result<(), Failure> {
-    E::sleep_until(order.time.start()).await;
+    E::sleep_until(order.clock.start()).await;
     loop {
         let planned = match &order.schedule {
             Some(schedule) => {
@@ -286,7 +265,7 @@ async fn send_planned<E: Engine>(
         };
         let freed = answering(sender, state, free_slot(state, order.in_flight)).await?;
         let mut now = Instant::now();
-        let open = if planned.is_some() { order.time.next_allowed_late(now) } else { order.time.next_allowed(now) };
+        let open = if planned.is_some() { order.clock.next_allowed_late(now) } else { order.clock.next_allowed(now) };
         if open > now {
             // Another run's turn.
             if !answering(sender, state, sleep_unless_stopped::<E>(open, context)).await? {
@@ -297,7 +276,7 @@ async fn send_planned<E: Engine>(
         if order.schedule.is_none() && (now >= order.end || context.stopped()) {
             return Ok(());
         }
-        if now >= order.overdue_end {
+        if now >= order.grace_end {
             // What is left of the schedule counts as planned and not sent.
             return overdue(context, order);
         }
@@ -308,7 +287,7 @@ async fn send_planned<E: Engine>(
         if let Some(schedule) = &mut order.schedule {
             schedule.advance();
             // What the peer is to blame for is not the generator's lateness.
-            let possible = order.time.next_allowed_late(freed.map_or(planned, |freed| freed.max(planned)));
+            let possible = order.clock.next_allowed_late(freed.map_or(planned, |freed| freed.max(planned)));
             context.send_begins(now, Some(now.saturating_duration_since(possible)), freed.is_some());
         } else {
             context.send_begins(now, None, false);

@@ -10,9 +10,9 @@ use wss_wire::engine::Engine;
 use super::close::close;
 use super::connection::exchange;
 use super::handshake::{Due, open};
+use super::plan::{Afterwards, HandshakePlan, Pace, Until};
 use super::schedule::Schedule;
 use super::worker::Context;
-use super::{Afterwards, HandshakePlan, Pace, Until};
 
 /// Handshakes under way on this thread.
 #[derive(Default)]
@@ -32,10 +32,10 @@ impl UnderWay {
 /// Does this thread's share of the handshakes of a plan, and waits for all of them.
 pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: HandshakePlan) {
     let under_way = Rc::new(UnderWay::default());
-    match plan.pace {
+    match plan.spec.pace {
         Pace::Rate { rate, arrivals } => {
             let mut schedule =
-                Schedule::new(plan.time.clone(), rate, context.number, context.threads, arrivals, context.seed);
+                Schedule::new(plan.clock.clone(), rate, context.number, context.threads, arrivals, context.seed);
             let mut done = 0;
             while more(context, &plan, done, schedule.peek()) {
                 let planned = schedule.peek();
@@ -49,18 +49,18 @@ pub(crate) async fn open_planned<E: Engine>(context: &Rc<Context>, plan: Handsha
                 // A limit of the generator: what it costs shows as lateness.
                 under_way.fewer_than(context.limits.max_connecting).await;
                 let now = Instant::now();
-                until::<E>(context, now, plan.time.next_allowed_late(now)).await;
+                until::<E>(context, now, plan.clock.next_allowed_late(now)).await;
                 begin::<E>(context, &plan, &under_way, planned);
             }
         }
         Pace::Closed { concurrency } => {
-            E::sleep_until(plan.time.start()).await;
+            E::sleep_until(plan.clock.start()).await;
             let most = share(concurrency, context).max(1);
             let mut done = 0;
             loop {
                 under_way.fewer_than(most).await;
                 let now = Instant::now();
-                until::<E>(context, now, plan.time.next_allowed(now)).await;
+                until::<E>(context, now, plan.clock.next_allowed(now)).await;
                 let now = Instant::now();
                 if context.stopped() || hopeless(context, most) || !more(context, &plan, done, now) {
                     break;
@@ -97,9 +97,9 @@ pub(super) fn share(total: usize, context: &Context) -> usize {
 }
 
 fn more(context: &Context, plan: &HandshakePlan, done: usize, next: Instant) -> bool {
-    match plan.until {
+    match plan.spec.until {
         Until::Count(count) => done < share(count, context),
-        Until::Elapsed(time) => next < plan.time.end(time),
+        Until::Elapsed(time) => next < plan.clock.end(time),
     }
 }
 
@@ -108,9 +108,9 @@ fn begin<E: Engine>(context: &Rc<Context>, plan: &HandshakePlan, under_way: &Rc<
     context.handshakes.borrow_mut().planned += 1;
     under_way.count.set(under_way.count.get() + 1);
     let (context, under_way) = (Rc::clone(context), Rc::clone(under_way));
-    let (afterwards, first_echo) = (plan.afterwards, plan.first_echo);
-    let resume = plan.may_resume && context.resumes_next();
-    let closed_loop = matches!(plan.pace, Pace::Closed { .. });
+    let (afterwards, first_echo) = (plan.spec.afterwards, plan.first_echo);
+    let resume = plan.spec.may_resume && context.resumes_next();
+    let closed_loop = matches!(plan.spec.pace, Pace::Closed { .. });
     E::spawn(async move {
         let now = Instant::now();
         {

@@ -10,6 +10,7 @@ pub(crate) mod handshake;
 mod handshake_phase;
 mod payload;
 pub(crate) mod phase_clock;
+pub(crate) mod plan;
 pub(crate) mod record;
 mod schedule;
 mod worker;
@@ -21,11 +22,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use wss_model::config::LimitOptions;
-use wss_model::{Arrivals, EngineKind, LatencyHistogram};
+use wss_model::{EngineKind, LatencyHistogram};
 use wss_wire::with_engine;
 
 use self::handshake::Destination;
-use self::phase_clock::PhaseClock;
+use self::plan::{EchoPlan, HandshakePlan};
 use self::record::{EchoRecord, Failures, HandshakeRecord, Interval};
 use self::worker::{Command, Report, Setup};
 
@@ -36,59 +37,6 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// Intervals that each thread has in reserve, for when this thread is slow to give one back.
 const SPARES: usize = 2;
-
-/// When handshakes are due.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Pace {
-    /// Open loop, this many a second over all threads.
-    Rate { rate: f64, arrivals: Arrivals },
-    /// Closed loop, this many at a time over all threads.
-    Closed { concurrency: usize },
-}
-
-/// When a phase of handshakes ends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Until {
-    /// After so many, over all threads.
-    Count(usize),
-    /// So long after its start.
-    Elapsed(Duration),
-}
-
-/// What becomes of a connection once it is open.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Afterwards {
-    /// It waits for messages.
-    Keep,
-    Close {
-        server_closes: bool,
-    },
-}
-
-/// A phase of handshakes.
-#[derive(Debug, Clone)]
-pub(crate) struct HandshakePlan {
-    pub(crate) time: PhaseClock,
-    pub(crate) pace: Pace,
-    pub(crate) until: Until,
-    pub(crate) afterwards: Afterwards,
-    pub(crate) first_echo: bool,
-    /// Whether its share of the handshakes resumes sessions; those that make the sessions do not.
-    pub(crate) may_resume: bool,
-}
-
-/// A phase of messages on the connections that are open.
-#[derive(Debug, Clone)]
-pub(crate) struct EchoPlan {
-    pub(crate) time: PhaseClock,
-    pub(crate) end: Instant,
-    /// Open loop: messages a second over all connections.
-    pub(crate) rate: Option<f64>,
-    pub(crate) arrivals: Arrivals,
-    pub(crate) in_flight: usize,
-    /// Connections over all threads.
-    pub(crate) connections: usize,
-}
 
 /// How the generator is set up.
 pub(crate) struct Options {

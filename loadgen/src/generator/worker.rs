@@ -16,12 +16,12 @@ use wss_model::ring_counters::RingCounters;
 use wss_wire::engine::{Engine, EngineError};
 use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs, timed};
 
-use super::connection::{EchoOrder, Order};
 use super::handshake::Destination;
+use super::handshake_phase as opening;
 use super::payload::Payloads;
+use super::plan::{EchoOrder, EchoPlan, HandshakePlan, Order};
 use super::record::{EchoRecord, Failure, Failures, HandshakeRecord, Interval};
 use super::schedule::Schedule;
-use super::{EchoPlan, HandshakePlan, handshake_phase as opening};
 
 /// How often a thread reports while a phase runs.
 const TICK: Duration = Duration::from_secs(1);
@@ -301,7 +301,7 @@ async fn work<E: Engine>(setup: Setup) {
                 continue;
             }
             Command::Handshakes(plan) => {
-                let (start, before) = (plan.time.start(), E::io());
+                let (start, before) = (plan.clock.start(), E::io());
                 let phase = opening::open_planned::<E>(&context, plan);
                 attend::<E>(&context, start, &mut commands, &reports, phase).await;
                 let mut record = context.take_handshakes();
@@ -311,7 +311,7 @@ async fn work<E: Engine>(setup: Setup) {
             Command::Echo(plan) => {
                 let (before, io_before) = (timed::spent(), E::io());
                 let phase = context.order_all(|number| Order::Echo(echo_order(&context, &plan, number)));
-                attend::<E>(&context, plan.time.start(), &mut commands, &reports, phase).await;
+                attend::<E>(&context, plan.clock.start(), &mut commands, &reports, phase).await;
                 let mut record = context.take_echo();
                 record.aead_ns = timed::spent().since(&before).aead_ns;
                 record.rings = io_since::<E>(io_before.as_ref());
@@ -349,12 +349,12 @@ fn echo_order(context: &Context, plan: &EchoPlan, number: usize) -> EchoOrder {
     let stream = (number * context.threads + context.number).min(plan.connections.saturating_sub(1));
     let schedule = plan
         .rate
-        .map(|rate| Schedule::new(plan.time.clone(), rate, stream, plan.connections, plan.arrivals, context.seed));
+        .map(|rate| Schedule::new(plan.clock.clone(), rate, stream, plan.connections, plan.arrivals, context.seed));
     EchoOrder {
         schedule,
-        time: plan.time.clone(),
+        clock: plan.clock.clone(),
         end: plan.end,
-        overdue_end: plan.time.grace_end(plan.end, context.limits.overdue_timeout.0),
+        grace_end: plan.clock.grace_end(plan.end, context.limits.overdue_timeout.0),
         in_flight: plan.in_flight,
     }
 }

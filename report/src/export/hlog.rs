@@ -12,7 +12,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use super::{ExportError, Format};
-use wss_model::run_result::RunResult;
+use wss_model::run_result::{MeasuredPhase, RunResult};
 use wss_model::text::phrases::{one_line, program};
 
 const VERSION: &str = "[Histogram log format version 1.3]";
@@ -57,8 +57,8 @@ pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
 fn length(run: &RunResult, name: &str) -> Duration {
     let (phase, asked) = match name.split('.').next() {
         Some("warmup") => return run.config.warmup.0,
-        Some("echo") => ("echo", run.config.duration.0),
-        _ => ("handshake", run.config.duration.0),
+        Some("echo") => (MeasuredPhase::Echo, run.config.duration.0),
+        _ => (MeasuredPhase::Handshake, run.config.duration.0),
     };
     let seconds = run.series.iter().filter(|point| point.phase == phase).map(|point| point.second).fold(0.0, f64::max);
     Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero()).unwrap_or(asked)

@@ -16,7 +16,7 @@ pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
     writer.write_record(HEAD).map_err(|error| unwritable(error.to_string()))?;
     for SeriesPoint { phase, second, connections, completed, errors, p50, p99 } in &run.series {
         let numbers = [second.to_string(), connections.to_string(), completed.to_string(), errors.to_string()];
-        let line = [&[phase.clone()][..], &numbers, &[told(*p50), told(*p99)]].concat();
+        let line = [&[phase.to_string()][..], &numbers, &[told(*p50), told(*p99)]].concat();
         writer.write_record(line).map_err(|error| unwritable(error.to_string()))?;
     }
     let bytes = writer.into_inner().map_err(|error| unwritable(error.to_string()))?;
