@@ -245,7 +245,7 @@ fn wssbench_serve_is_the_server_that_wssbench_run_measures() {
         assert_no_errors(&result);
         assert_eq!(result.server_negotiated.as_ref(), Some(&result.negotiated), "both ends counted the same");
         let side = result.server.unwrap();
-        assert_eq!((side.engine, side.threads), (ready.engine, ready.workers));
+        assert_eq!((side.engine, side.threads), (Some(ready.engine), ready.workers));
         assert!(side.cpu_utilization > 0.0);
     }
     assert!(server.end().success());

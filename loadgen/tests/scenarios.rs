@@ -110,9 +110,9 @@ impl Scenario {
         self.assert_counts(&result);
         self.assert_negotiated(&result);
         let [client, server] = self.expect.engines.clone().unwrap_or_else(|| ["uring", "uring"].map(str::to_owned));
-        assert_eq!(result.client.engine.name(), client);
+        assert_eq!(result.client.engine_name(), client);
         if let Some(side) = result.server.as_ref().filter(|_| self.serve.is_none()) {
-            assert_eq!(side.engine.name(), server);
+            assert_eq!(side.engine_name(), server);
         }
     }
 

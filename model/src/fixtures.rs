@@ -65,7 +65,7 @@ pub fn ring(enters: u64, buffers_low_water: u64) -> RingCounters {
 /// One end of a run.
 pub fn side(cpu: &str, cpu_utilization: f64, rss_bytes_idle: u64) -> End {
     End {
-        engine: EngineKind::Uring,
+        engine: Some(EngineKind::Uring),
         engine_features: Some(
             "DEFER_TASKRUN, multishot accept, multishot receive, sends without completion".to_owned(),
         ),
@@ -157,6 +157,7 @@ pub fn echo_run() -> RunResult {
             url: "wss://localhost:40123/".to_owned(),
             address: "127.0.0.1:40123".to_owned(),
             embedded: true,
+            command: None,
         },
         negotiated: vec![negotiated(1_000)],
         server_negotiated: Some(vec![negotiated(1_000)]),

@@ -120,8 +120,12 @@ pub struct Target {
     pub url: String,
     /// Address it resolved to.
     pub address: String,
-    /// Started by this run as a child process.
+    /// Whether the server was the embedded one, started by this run.
     pub embedded: bool,
+    /// The command with which this run started the server (`--server`); null for the embedded server, and for one that
+    /// was not started here.
+    #[serde(default)]
+    pub command: Option<String>,
 }
 
 /// What one handshake was, as each end sees it.
@@ -326,8 +330,9 @@ pub struct Warmup {
 /// One end: engine, CPU, memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
-    /// Engine.
-    pub engine: EngineKind,
+    /// Engine; null for a server that is not wss-server.
+    #[serde(default)]
+    pub engine: Option<EngineKind>,
     /// The form that it took, as `wssbench engines` tells it: an older kernel brings about another. Null of older results.
     #[serde(default)]
     pub engine_features: Option<String>,
@@ -344,6 +349,13 @@ pub struct End {
     pub rss_bytes_idle: Option<u64>,
     /// Resident memory at its highest.
     pub rss_bytes_peak: u64,
+}
+
+impl End {
+    /// The name of the engine, or `unknown engine`.
+    pub fn engine_name(&self) -> &'static str {
+        self.engine.map_or("unknown engine", EngineKind::name)
+    }
 }
 
 named_choice! {

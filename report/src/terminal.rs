@@ -100,7 +100,11 @@ fn negotiated(page: &mut Layout, result: &RunResult) {
 
 fn what_was_run(page: &mut Layout, result: &RunResult) {
     let target = &result.target;
-    let whose = if target.embedded { "embedded server" } else { "external server" };
+    let whose = match (&target.command, target.embedded) {
+        (Some(command), _) => format!("started with `{command}`"),
+        (None, true) => "embedded server".to_owned(),
+        (None, false) => "external server".to_owned(),
+    };
     page.fact("Server", &format!("{} at {} ({whose})", target.url, target.address));
     let server = result.server.as_ref().map_or_else(|| "not known".to_owned(), engine);
     page.fact("Engines", &format!("client {}; server {server}", engine(&result.client)));
@@ -140,7 +144,7 @@ fn engine(side: &End) -> String {
         .cpus
         .as_ref()
         .map_or_else(String::new, |cpus| format!(" on CPU{} {cpus}", if cpus.contains(',') { "s" } else { "" }));
-    format!("{}, {}{cpus}", side.engine, pluralize(side.threads as u64, "thread"))
+    format!("{}, {}{cpus}", side.engine_name(), pluralize(side.threads as u64, "thread"))
 }
 
 fn handshake(page: &mut Layout, result: &RunResult) {

@@ -1,8 +1,12 @@
-//! Processes that wssbench starts: servers under test, and runs that are one trial of a comparison.
+//! Processes that wssbench starts: servers under test, and runs as trials of a comparison or sweep.
 
+mod announcement;
+pub(crate) mod embedded;
+pub(crate) mod probe;
 pub(crate) mod progress;
 pub(crate) mod protocol;
 pub(crate) mod run;
 pub(crate) mod run_options;
 pub(crate) mod server;
+mod threads;
 pub(crate) mod workloads;

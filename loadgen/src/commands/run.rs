@@ -177,7 +177,7 @@ impl Run<'_> {
         }
         let Handshakes { result: handshake, negotiated, resumed, early_data, spent: handshake_spent } =
             self.handshake_phase(self.paced(RunPhase::Handshake, Until::Count(config.connections), Afterwards::Keep))?;
-        let idle = (self.server_stats(), environment::memory().0);
+        let idle = (self.server_sample(), environment::memory().0);
         self.take_turns()?;
         if !config.warmup.0.is_zero() && !self.progress.interrupted() {
             warmup.echo = Some(self.echo_phase(RunPhase::WarmUp, config.warmup.0)?.0);
@@ -192,7 +192,7 @@ impl Run<'_> {
         let (client, server) = self.sides(spent.as_ref(), Some(&handshake_spent), Some(&idle));
         Ok(Measured {
             negotiated,
-            server_negotiated: handshake_spent.server.map(|server| server.negotiated),
+            server_negotiated: handshake_spent.server.and_then(|server| server.negotiated),
             resumed,
             early_data,
             handshake,
@@ -274,7 +274,7 @@ impl Run<'_> {
             .map_or_else(Default::default, |measured| (measured.result, measured.negotiated, Some(measured.spent)));
         Ok(Measured {
             negotiated,
-            server_negotiated: spent.and_then(|spent| spent.server).map(|server| server.negotiated),
+            server_negotiated: spent.and_then(|spent| spent.server).and_then(|server| server.negotiated),
             resumed,
             early_data,
             handshake,
@@ -405,5 +405,10 @@ impl Run<'_> {
 
 /// Where the load went, for the result.
 fn target_result(config: &RunConfig, url: &str, address: std::net::SocketAddr) -> TargetResult {
-    TargetResult { url: url.to_owned(), address: address.to_string(), embedded: config.url.is_none() }
+    TargetResult {
+        url: url.to_owned(),
+        address: address.to_string(),
+        embedded: config.is_embedded(),
+        command: config.server.clone(),
+    }
 }

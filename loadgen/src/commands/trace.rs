@@ -36,7 +36,7 @@ use wss_wire::websocket::Shared;
 use self::capture::Captured;
 use self::connection::Connection;
 use self::session::{Failure, Plan};
-use crate::child::server::Embedded;
+use crate::child::server::Server;
 use crate::setup::{client_tls as client_side, environment};
 
 /// The longest message: one frame, one record, one page.
@@ -102,11 +102,11 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     };
     let target = match (target, &embedded) {
         (Some(target), _) => target,
-        (None, Some(embedded)) => Target::parse(&embedded.ready.url)?,
+        (None, Some(embedded)) => Target::parse(embedded.url())?,
         (None, None) => unreachable!("embedded if there is no target"),
     };
     let address = address.map_or_else(|| target.resolve(), Ok)?;
-    let ca = embedded.as_ref().and_then(Embedded::ca_pem);
+    let ca = embedded.as_ref().and_then(Server::ca_pem);
     let tls = layer.has_tls().then(|| client::tls(command, &target, ca, identity.as_ref())).transpose()?;
 
     // Before the connection: the first random number of a library takes it milliseconds.

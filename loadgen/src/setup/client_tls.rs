@@ -38,7 +38,7 @@ pub(crate) fn identity(config: &RunConfig) -> anyhow::Result<Option<Identity>> {
     if let (Some(certificate), Some(key)) = (&config.trust.client_cert, &config.trust.client_key) {
         return Identity::read(certificate, key).map(Some);
     }
-    if !config.tls.mtls || config.url.is_some() {
+    if !config.tls.mtls || !config.is_embedded() {
         return Ok(None);
     }
     let kind = config.tls.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);

@@ -6,7 +6,7 @@
 use wss_analysis::comparison::Comparison;
 use wss_model::config::Mode;
 use wss_model::named_latency;
-use wss_model::run_result::RunResult;
+use wss_model::run_result::{End, RunResult};
 use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
 use wss_model::units::Rate;
 
@@ -90,7 +90,7 @@ pub(super) fn of_run(run: &RunResult) -> Vec<Figure> {
 pub(super) fn scenario(run: &RunResult) -> String {
     let config = &run.config;
     let layer = run.target.url.split(':').next().unwrap_or_default();
-    let server = run.server.as_ref().map_or("unknown", |server| server.engine.name());
+    let server = run.server.as_ref().map_or("unknown", End::engine_name);
     let load = match config.mode {
         Mode::Handshake => format!("handshakes at {}", config.connect_rate),
         Mode::Echo => format!(
@@ -105,7 +105,7 @@ pub(super) fn scenario(run: &RunResult) -> String {
         [one] => format!(", {}", describe_handshake(&one.negotiated)),
         several => format!(", {} sorts of handshake", several.len()),
     };
-    format!("{layer}, {load}, {} to {server}{sort}", run.client.engine.name())
+    format!("{layer}, {load}, {} to {server}{sort}", run.client.engine_name())
 }
 
 /// What was compared with what: a ratio is one to its reference, and of its configuration.

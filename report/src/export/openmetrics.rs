@@ -12,7 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::{ExportError, Format};
 use wss_model::latency::{Latency, LatencyHistogram};
 use wss_model::named_latency;
-use wss_model::run_result::RunResult;
+use wss_model::run_result::{End, RunResult};
 
 /// Upper bounds of the histogram's buckets, seconds: 1, 2 and 5 of every power of ten, from 1 µs to the 60 s up to which
 /// latencies are recorded.
@@ -85,8 +85,8 @@ impl Families {
             ("version", run.tool.version.clone()),
             ("commit", run.tool.git_commit.clone().unwrap_or_default()),
             ("layer", run.target.url.split(':').next().unwrap_or_default().to_owned()),
-            ("client_engine", run.client.engine.name().to_owned()),
-            ("server_engine", run.server.as_ref().map_or("", |server| server.engine.name()).to_owned()),
+            ("client_engine", run.client.engine_name().to_owned()),
+            ("server_engine", run.server.as_ref().map_or("", End::engine_name).to_owned()),
             ("verify", run.verify.clone().unwrap_or_default()),
         ];
         let help = ("about", "What measured, and how");

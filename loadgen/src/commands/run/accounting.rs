@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use wss_model::Layer;
 use wss_model::config::tls::CostSplit;
 use wss_model::run_result::{End, HandshakeResult};
 use wss_model::server_stats::HandshakeTotals;
 use wss_model::{ErrorKind, ErrorPhase};
-use wss_model::{Layer, ServerStats};
 use wss_wire::{engine, machine};
 
 use super::time_slices::InterleavedSlices;
 use super::{Run, cost};
+use crate::child::probe::{ServerSample, ServerUsage};
 use crate::generator::record::Failure;
-use crate::setup::admin::{Difference, difference};
 use crate::setup::environment;
 
 /// How long the server may take to have counted what the generator has seen the end of.
@@ -23,7 +23,7 @@ pub(super) struct Look {
     pub(super) instant: Instant,
     pub(super) client_cpu: Duration,
     pub(super) client_system: Duration,
-    pub(super) server: Option<ServerStats>,
+    pub(super) server: Option<ServerSample>,
 }
 
 /// What both sides spent in a phase.
@@ -31,7 +31,7 @@ pub(super) struct Spent {
     pub(super) elapsed: Duration,
     pub(super) client_cpu: Duration,
     pub(super) client_system: Duration,
-    pub(super) server: Option<Difference>,
+    pub(super) server: Option<ServerUsage>,
 }
 
 impl Run<'_> {
@@ -53,11 +53,11 @@ impl Run<'_> {
     }
 
     /// The server's counts. A server that is lost in mid-run costs its side of the result, not the result.
-    pub(super) fn server_stats(&mut self) -> Option<ServerStats> {
-        match self.setup.admin.as_ref()?.stats() {
-            Ok(stats) => Some(stats),
+    pub(super) fn server_sample(&mut self) -> Option<ServerSample> {
+        match self.setup.probe.as_ref()?.sample() {
+            Ok(sample) => Some(sample),
             Err(error) => {
-                self.setup.admin = None;
+                self.setup.probe = None;
                 self.failures.add(Failure::new(
                     ErrorPhase::Server,
                     ErrorKind::ServerLost,
@@ -70,7 +70,7 @@ impl Run<'_> {
 
     pub(super) fn look(&mut self) -> Look {
         std::thread::sleep(SETTLE);
-        let server = self.server_stats();
+        let server = self.server_sample();
         Look { instant: Instant::now(), client_cpu: generator_cpu(), client_system: generator_system(), server }
     }
 
@@ -80,7 +80,7 @@ impl Run<'_> {
         let client_system = generator_system().saturating_sub(before.client_system);
         let after = self.look();
         let server = before.server.as_ref().zip(after.server.as_ref());
-        let server = server.map(|(before, after)| difference(before, after)).transpose()?;
+        let server = server.map(|(before, after)| after.since(before)).transpose()?;
         Ok(Spent { elapsed, client_cpu, client_system, server })
     }
 
@@ -89,9 +89,9 @@ impl Run<'_> {
         &mut self,
         spent: Option<&Spent>,
         handshake: Option<&Spent>,
-        idle: Option<&(Option<ServerStats>, u64)>,
+        idle: Option<&(Option<ServerSample>, u64)>,
     ) -> (End, Option<End>) {
-        let stats = self.server_stats();
+        let sample = self.server_sample();
         let setup = &self.setup;
         let share = self.slices.as_ref().map_or(1.0, InterleavedSlices::active_share);
         let used = |cpu: Duration, spent: &Spent, threads: usize| {
@@ -99,7 +99,7 @@ impl Run<'_> {
         };
         let client_used = |spent: &Spent| used(spent.client_cpu, spent, setup.threads);
         let client = End {
-            engine: setup.client_engine,
+            engine: Some(setup.client_engine),
             engine_features: engine::form(setup.client_engine),
             threads: setup.threads,
             cpus: Some(setup.client_cpus.to_string()),
@@ -108,18 +108,23 @@ impl Run<'_> {
             rss_bytes_idle: idle.map(|idle| idle.1),
             rss_bytes_peak: environment::memory().1,
         };
-        let Some(stats) = stats else { return (client, None) };
+        let Some(sample) = sample else { return (client, None) };
+        // More threads than CPUs cannot all run.
+        let busy_threads = match setup.server.as_ref() {
+            Some(_) => sample.threads().min(setup.server_cpus.0.len()),
+            None => sample.threads(),
+        };
         let server_used =
-            |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, stats.workers));
+            |spent: &Spent| spent.server.as_ref().map_or(0.0, |server| used(server.cpu, spent, busy_threads));
         let server = End {
-            engine: stats.engine,
-            engine_features: stats.engine_features.clone(),
-            threads: stats.workers,
-            cpus: setup.embedded.as_ref().map(|_| setup.server_cpus.to_string()),
+            engine: sample.engine(),
+            engine_features: sample.engine_features(),
+            threads: sample.threads(),
+            cpus: setup.server.as_ref().map(|_| setup.server_cpus.to_string()),
             cpu_utilization: spent.map_or(0.0, server_used),
             cpu_utilization_handshake: handshake.map(server_used),
-            rss_bytes_idle: idle.and_then(|idle| idle.0.as_ref()).map(|stats| stats.rss_bytes),
-            rss_bytes_peak: stats.rss_bytes_peak,
+            rss_bytes_idle: idle.and_then(|idle| idle.0.as_ref()).map(ServerSample::rss_bytes),
+            rss_bytes_peak: sample.rss_bytes_peak(),
         };
         (client, Some(server))
     }

@@ -12,7 +12,9 @@ use wss_wire::target::Target;
 use wss_wire::tls::{self, Identity, ServerExtras, Trust, client_config, server_config};
 
 use super::target_result;
-use crate::child::server::{self as embedded, Embedded};
+use crate::child::embedded::EmbeddedOptions;
+use crate::child::probe::ServerProbe;
+use crate::child::server::Server;
 use crate::generator::handshake::{Destination, TlsDestination};
 use crate::generator::{self, Generator};
 use crate::setup::admin::Admin;
@@ -23,8 +25,9 @@ use crate::setup::preflight;
 pub(super) struct Setup {
     /// With every default filled in.
     pub(super) config: RunConfig,
-    pub(super) embedded: Option<Embedded>,
-    pub(super) admin: Option<Admin>,
+    /// The server that this run started.
+    pub(super) server: Option<Server>,
+    pub(super) probe: Option<ServerProbe>,
     pub(super) generator: Generator,
     pub(super) threads: usize,
     pub(super) client_engine: EngineKind,
@@ -63,7 +66,9 @@ impl Setup {
         let environment = crate::setup::environment::environment();
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
         let client_cpus = config.client_cpus.clone().context("filled in above")?;
-        let target = asked.url.as_deref().map(Target::parse).transpose()?;
+        let command = config.server.clone().map(|command| start_command(&command, &mut config)).transpose()?;
+        let url = command.as_ref().map(Server::url).or(asked.target_url());
+        let target = url.map(Target::parse).transpose()?;
         let layer = target.as_ref().map_or(config.layer.unwrap_or(Layer::Wss), |target| target.layer);
         ensure!(
             !(config.server_closes && layer == Layer::Tcp),
@@ -95,29 +100,34 @@ impl Setup {
         // This thread too: what it shows and asks must not disturb the server.
         machine::pin_thread(&client_cpus.0)
             .with_context(|| format!("pinning the generator to the CPUs {client_cpus}"))?;
-        let embedded = match &target {
-            Some(_) => None,
-            None => Some(Embedded::start(&embedded::Options {
-                config: &config,
-                layer,
-                engine: config.server_engine.unwrap_or(config.engine),
-                threads: config.server_threads.unwrap_or(1),
-                cpus: &server_cpus,
-                // What is closing still counts.
-                connections: connections.saturating_mul(2).saturating_add(64),
-                sessions: sessions_of_server(&config, sessions),
-                client_ca: client_identity.as_ref().and_then(|identity| identity.ca_pem.as_deref()),
-            })?),
+        let server = match &target {
+            Some(_) => command,
+            None => {
+                let options = EmbeddedOptions {
+                    config: &config,
+                    layer,
+                    engine: config.server_engine.unwrap_or(config.engine),
+                    threads: config.server_threads.unwrap_or(1),
+                    cpus: &server_cpus,
+                    // Connections that are closing count as well.
+                    connections: connections.saturating_mul(2).saturating_add(64),
+                    sessions: sessions_of_server(&config, sessions),
+                    client_ca: client_identity.as_ref().and_then(|identity| identity.ca_pem.as_deref()),
+                };
+                Some(options.start()?)
+            }
         };
-        let target = match (target, &embedded) {
+        let target = match (target, &server) {
             (Some(target), _) => target,
-            (None, Some(embedded)) => Target::parse(&embedded.ready.url)?,
-            (None, None) => unreachable!("embedded if there is no target"),
+            (None, Some(server)) => Target::parse(server.url())?,
+            (None, None) => unreachable!("the embedded server is started if there is no target"),
         };
         let address = address.map_or_else(|| target.resolve(), Ok)?;
-        let admin_url = embedded.as_ref().map(|embedded| embedded.ready.admin.clone()).or(config.server_stats.clone());
+        let admin = config.server_stats.as_deref().or(server.as_ref().and_then(Server::admin)).map(Admin::new);
+        let process = server.as_ref().map(Server::pid);
+        let probe = admin.map(ServerProbe::Admin).or(process.map(ServerProbe::Process));
         let trust =
-            layer.has_tls().then(|| trust(&config.trust, embedded.as_ref().and_then(Embedded::ca_pem))).transpose()?;
+            layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
         let identity = client_identity.as_ref();
         let destination = destination(&config, &target, address, trust.as_ref(), identity, sessions.div_ceil(threads))?;
@@ -134,12 +144,12 @@ impl Setup {
         machine::stand_back().context("lowering the priority of the directing thread")?;
         let setup = Self {
             target: target_result(asked, &target.url(), address),
-            admin: admin_url.as_deref().map(Admin::new),
+            probe,
             verify: trust.map(|trust| trust.verify()),
             sessions,
             timing_ns: tls::timed::cost_of_timing(),
             config,
-            embedded,
+            server,
             generator,
             threads,
             client_engine,
@@ -148,9 +158,9 @@ impl Setup {
             notes,
             environment,
         };
-        if let Some(admin) = &setup.admin {
-            // Asked once before the first phase, so that a wrong address is told before anything is measured.
-            admin.stats()?;
+        if let Some(probe) = &setup.probe {
+            // Read once before the first phase, so that a wrong address is reported before anything is measured.
+            probe.sample()?;
         }
         Ok(setup)
     }
@@ -170,21 +180,43 @@ impl Setup {
     pub(super) fn finish(self) -> Finished {
         self.generator.end();
         let Self { config, target, verify, notes, .. } = self;
-        Finished { config, target, verify, notes, server_ended: self.embedded.map_or(Ok(()), Embedded::end) }
+        Finished { config, target, verify, notes, server_ended: self.server.map_or(Ok(()), Server::end) }
     }
+}
+
+/// Starts `--server COMMAND`. The scheme of the URL that it prints becomes the layer.
+fn start_command(command: &str, config: &mut RunConfig) -> anyhow::Result<Server> {
+    // The server inherits the limit.
+    machine::raise_file_limit().context("raising the limit of open files")?;
+    let cpus = config.server_cpus.as_ref().context("filled in above")?;
+    let server = Server::start_command(command, config.target_url(), cpus)?;
+    let layer = Target::parse(server.url())?.layer;
+    ensure!(
+        config.layer.is_none_or(|given| given == layer),
+        "the server listens at {}, but --layer is {}; leave --layer out",
+        server.url(),
+        config.layer.unwrap_or(layer)
+    );
+    if config.target_url().is_none() {
+        config.layer = Some(layer);
+    }
+    config.check()?;
+    Ok(server)
 }
 
 /// Fills in what depends on the machine: engines, threads, CPUs. Says what a reader should know of it.
 fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let allowed = machine::allowed_cpus().context("asking for the CPUs of this process")?;
     let mut notes = Vec::new();
-    let embedded = config.url.is_none();
+    let starts_server = config.starts_server();
     config.client_engine.get_or_insert(config.engine);
     // Who gives the client a certificate wants it shown.
     config.tls.mtls |= config.trust.client_cert.is_some();
-    if embedded {
+    if config.is_embedded() {
         config.layer.get_or_insert(Layer::Wss);
         config.server_engine.get_or_insert(config.engine);
+    }
+    if starts_server {
         let all: Vec<usize> = allowed.iter().copied().collect();
         let half = (all.len() / 2).max(1);
         let free = |taken: &Option<CpuList>| {
@@ -206,7 +238,9 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
             config.client_cpus = Some(free(&config.server_cpus));
         }
         let server = config.server_cpus.clone().context("filled in above")?.0;
-        config.server_threads.get_or_insert(server.len());
+        if config.is_embedded() {
+            config.server_threads.get_or_insert(server.len());
+        }
         if config.client_cpus.as_ref().is_some_and(|client| client.0.iter().any(|cpu| server.contains(cpu))) {
             notes.push(
                 "server and generator share CPUs: each is slower for the other, and latencies hold both".to_owned(),
@@ -221,7 +255,7 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
             anyhow::bail!("CPU {cpu} is none of those that this process may use: {}", CpuList(allowed));
         }
     }
-    let threads = if embedded { client.len() } else { allowed.len().div_ceil(2) };
+    let threads = if starts_server { client.len() } else { allowed.len().div_ceil(2) };
     config.threads.get_or_insert(threads);
     if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
         notes.push("over tcp:// without a first echo a handshake is a connect and a close".to_owned());
@@ -235,8 +269,8 @@ fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
 /// Tries a certificate of the user's that the embedded server is to show, with a handshake in memory: one sentence now
 /// instead of a thousand errors later.
 fn try_certificate(config: &RunConfig, client: Option<&Identity>) -> anyhow::Result<()> {
-    let (Some(CertificateChoice::File(certificate)), Some(key), None) =
-        (&config.tls.cert, &config.tls.key, &config.url)
+    let (Some(CertificateChoice::File(certificate)), Some(key), true) =
+        (&config.tls.cert, &config.tls.key, config.is_embedded())
     else {
         return Ok(());
     };

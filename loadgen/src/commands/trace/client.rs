@@ -15,7 +15,8 @@ use wss_wire::tls::{ClientConfigs, Identity, Trust, client_config};
 use super::TraceCommand;
 use super::observer::Means;
 use super::secrets::Secrets;
-use crate::child::server::{self as embedded, Embedded};
+use crate::child::embedded::EmbeddedOptions;
+use crate::child::server::Server;
 use crate::setup::client_tls as client_side;
 
 /// Sessions that are kept to resume one: a server may send several tickets.
@@ -50,9 +51,9 @@ pub(super) fn as_run(command: &TraceCommand) -> RunConfig {
 ///
 /// # Errors
 /// If it does not start.
-pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyhow::Result<Embedded> {
+pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyhow::Result<Server> {
     let cpus = CpuList(machine::allowed_cpus().context("asking for the CPUs of this process")?);
-    Embedded::start(&embedded::Options {
+    let options = EmbeddedOptions {
         config,
         layer: config.layer.unwrap_or(Layer::Wss),
         engine: config.server_engine.unwrap_or(config.engine),
@@ -61,7 +62,8 @@ pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyho
         connections: 16,
         sessions: SESSIONS,
         client_ca: identity.and_then(|identity| identity.ca_pem.as_deref()),
-    })
+    };
+    options.start()
 }
 
 /// TLS of the client, with every secret told.

@@ -1,0 +1,142 @@
+//! The server's end of a phase: what it has used and counted before and after it, and the difference.
+//!
+//! A server with our admin endpoint reports all of it. Of any other process that was started here, `/proc` tells CPU time
+//! and memory.
+
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use wss_model::ring_counters::RingCounters;
+use wss_model::run_result::NegotiatedCount;
+use wss_model::server_stats::{CryptoTime, HandshakeTotals};
+use wss_model::{EngineKind, LatencyHistogram, ServerStats};
+
+use super::threads::ProcessUsage;
+use crate::setup::admin::Admin;
+
+/// The source of what is known about the server.
+pub(crate) enum ServerProbe {
+    Admin(Admin),
+    /// A process on this machine, by its ID.
+    Process(u32),
+}
+
+/// One reading.
+pub(crate) enum ServerSample {
+    Stats(Box<ServerStats>),
+    Process(ProcessUsage),
+}
+
+/// What a server did between two readings.
+pub(crate) struct ServerUsage {
+    pub(crate) cpu: Duration,
+    /// The part of it in the kernel; zero if it is not known.
+    pub(crate) system: Duration,
+    /// Of completed handshakes; empty without an admin endpoint.
+    pub(crate) busy: LatencyHistogram,
+    pub(crate) handshakes: HandshakeTotals,
+    pub(crate) crypto: CryptoTime,
+    /// `None` without an admin endpoint.
+    pub(crate) negotiated: Option<Vec<NegotiatedCount>>,
+    /// Of the workers' rings, if their engine counts them.
+    pub(crate) rings: Option<RingCounters>,
+}
+
+impl ServerProbe {
+    /// Reads what the server has used and counted until now.
+    ///
+    /// # Errors
+    /// If the server has ended, or its admin endpoint does not answer.
+    pub(crate) fn sample(&self) -> anyhow::Result<ServerSample> {
+        Ok(match self {
+            Self::Admin(admin) => ServerSample::Stats(Box::new(admin.stats()?)),
+            Self::Process(pid) => ServerSample::Process(ProcessUsage::of(*pid)?),
+        })
+    }
+}
+
+impl ServerSample {
+    pub(crate) fn engine(&self) -> Option<EngineKind> {
+        match self {
+            Self::Stats(stats) => Some(stats.engine),
+            Self::Process(_) => None,
+        }
+    }
+
+    pub(crate) fn engine_features(&self) -> Option<String> {
+        match self {
+            Self::Stats(stats) => stats.engine_features.clone(),
+            Self::Process(_) => None,
+        }
+    }
+
+    /// Worker threads of our server, all threads of any other.
+    pub(crate) fn threads(&self) -> usize {
+        match self {
+            Self::Stats(stats) => stats.workers,
+            Self::Process(usage) => usage.threads(),
+        }
+    }
+
+    /// Resident memory now, bytes.
+    pub(crate) fn rss_bytes(&self) -> u64 {
+        match self {
+            Self::Stats(stats) => stats.rss_bytes,
+            Self::Process(usage) => usage.rss_bytes,
+        }
+    }
+
+    /// Resident memory at its highest, bytes.
+    pub(crate) fn rss_bytes_peak(&self) -> u64 {
+        match self {
+            Self::Stats(stats) => stats.rss_bytes_peak,
+            Self::Process(usage) => usage.rss_bytes_peak,
+        }
+    }
+
+    /// What the server did since `earlier`.
+    ///
+    /// # Errors
+    /// If it was restarted in between.
+    pub(crate) fn since(&self, earlier: &Self) -> anyhow::Result<ServerUsage> {
+        match (earlier, self) {
+            (Self::Stats(earlier), Self::Stats(later)) => between(earlier, later),
+            (Self::Process(earlier), Self::Process(later)) => Ok(ServerUsage {
+                cpu: later.cpu_since(earlier),
+                system: Duration::ZERO,
+                busy: LatencyHistogram::default(),
+                handshakes: HandshakeTotals::default(),
+                crypto: CryptoTime::default(),
+                negotiated: None,
+                rings: None,
+            }),
+            _ => bail!("the two readings are of different servers"),
+        }
+    }
+}
+
+/// The difference of two answers of an admin endpoint.
+fn between(before: &ServerStats, after: &ServerStats) -> anyhow::Result<ServerUsage> {
+    ensure!(
+        before.pid == after.pid,
+        "the server was restarted during the run: process {} became {}",
+        before.pid,
+        after.pid
+    );
+    let busy = after.handshake_busy.decode()?.since(&before.handshake_busy.decode()?)?;
+    let mut negotiated = after.negotiated.clone();
+    for entry in &mut negotiated {
+        let earlier = before.negotiated.iter().find(|earlier| earlier.negotiated == entry.negotiated);
+        entry.count -= earlier.map_or(0, |earlier| earlier.count).min(entry.count);
+    }
+    negotiated.retain(|entry| entry.count > 0);
+    Ok(ServerUsage {
+        cpu: Duration::from_nanos(after.cpu_ns.saturating_sub(before.cpu_ns)),
+        system: Duration::from_nanos(after.system_ns.saturating_sub(before.system_ns)),
+        busy,
+        handshakes: after.handshakes.since(&before.handshakes),
+        crypto: after.crypto.since(&before.crypto),
+        negotiated: Some(negotiated),
+        rings: after.rings.as_ref().zip(before.rings.as_ref()).map(|(after, before)| after.since(before)),
+    })
+}
