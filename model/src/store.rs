@@ -7,10 +7,11 @@
 mod digest;
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,12 @@ use self::digest::Sealed;
 use crate::latency::HistogramError;
 use crate::named_latency;
 use crate::run_result::{RunResult, SCHEMA};
+
+/// The first bytes of a gzip file (RFC 1952 section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The largest file that is read, before and after decompression.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Why a result could not be written or read: one sentence that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -179,13 +186,29 @@ pub fn read_as<T: DeserializeOwned>(schema: &'static str, path: &Path) -> Result
     Ok(result)
 }
 
+/// The text of a result file, decompressed if it is a gzip file.
+///
+/// # Errors
+/// [`StoreError::Io`] if it cannot be read, decompressed, or is larger than 1 GiB.
+pub fn read_text(path: &Path) -> Result<String, StoreError> {
+    let failed = |source| StoreError::Io { path: path.to_owned(), action: "reading", source };
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.starts_with(&GZIP) {
+        let mut text = Vec::new();
+        MultiGzDecoder::new(bytes.as_slice()).take(MAX_BYTES).read_to_end(&mut text).map_err(failed)?;
+        bytes = text;
+    }
+    if bytes.len() as u64 == MAX_BYTES {
+        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 GiB")));
+    }
+    String::from_utf8(bytes).map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))
+}
+
 /// The text of a file and the schema that it names.
 fn read_named(schema: &'static str, path: &Path) -> Result<(String, String), StoreError> {
-    let text = fs::read_to_string(path).map_err(|source| StoreError::Io {
-        path: path.to_owned(),
-        action: "reading",
-        source,
-    })?;
+    let text = read_text(path)?;
     let Named { schema: found } = serde_json::from_str(&text).map_err(|source| malformed(schema, path, source))?;
     Ok((text, found))
 }
@@ -233,6 +256,19 @@ mod tests {
             write(&result, &path).unwrap();
             assert_eq!(read(&path).unwrap(), result);
         }
+    }
+
+    #[test]
+    fn reads_a_compressed_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json.gz");
+        let mut file = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+        file.write_all(json(&echo_run()).unwrap().as_bytes()).unwrap();
+        file.finish().unwrap();
+        assert_eq!(read(&path).unwrap(), echo_run());
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(matches!(read(&path).unwrap_err(), StoreError::Io { .. }));
     }
 
     #[test]
