@@ -9,13 +9,13 @@ use wss_server::ServeOptions;
 
 use crate::child::protocol::{self, RunEvent};
 use crate::commands::compare::Compared;
-use crate::commands::{ab, compare, engines, export, gate, history, run, sweep, trace};
+use crate::commands::{ab, compare, engines, export, gate, history, run, show, sweep, trace};
 use crate::config_file;
 
 /// Could not run.
 const EXIT_ERROR: u8 = 1;
 /// Ran, and the result is not valid.
-const EXIT_INVALID: u8 = 3;
+pub(crate) const EXIT_INVALID: u8 = 3;
 /// What was to be compared cannot be.
 const EXIT_NOT_COMPARABLE: u8 = 4;
 
@@ -76,6 +76,11 @@ enum Verb {
     /// What a form has no place for is named on standard error.
     /// Exit code: 0 also of a result that is not valid, 1 if there is nothing to write.
     Export(export::ExportCommand),
+    /// Print a result file again: of run, sweep, ab, compare, trace, engines or gate
+    ///
+    /// `wssbench show results/runs/ID.json --verbose` prints every table of a run.
+    /// Exit code: that of the command which wrote the file, or 1 if it cannot be read.
+    Show(show::ShowCommand),
     /// Remember comparisons with a pinned reference, and show the trend and where it changed
     ///
     /// What was measured on another machine, against another reference or otherwise configured is a series of its own.
@@ -97,6 +102,10 @@ pub(crate) struct RunCommand {
     /// Print the result as JSON instead of a table
     #[arg(long, help_heading = "Input and output")]
     pub(crate) json: bool,
+
+    /// Print every table instead of a summary
+    #[arg(long, conflicts_with = "json", help_heading = "Input and output")]
+    pub(crate) verbose: bool,
 
     /// Where to write the result [default: results/runs/ID.json]
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
@@ -121,6 +130,7 @@ pub fn main() -> ExitCode {
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
             Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
+            Some(Verb::Show(command)) => show::show(&command).map(ExitCode::from),
             Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
             Some(Verb::Ab(command)) => ab::ab(&command).map(exit_of_run),

@@ -1,5 +1,5 @@
-//! What is shown while a run goes on: one line that changes on a terminal, plain lines elsewhere. On standard error,
-//! so that standard output is the result alone.
+//! Progress of a run on standard error: one line that is redrawn on a terminal, plain lines elsewhere. Standard output has
+//! the result alone.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use wss_model::run_result::SeriesPoint;
+use wss_model::text::quantity::{count, time_or_dash};
+use wss_model::{Mode, Rate, RunConfig};
 
 use crate::generator::plan::RunPhase;
 use crate::generator::{Second, Watch};
+use crate::output;
 
-/// Shows progress, keeps the series, and knows whether the user wants the run to end.
+/// Prints progress, keeps the series, and knows whether the run was interrupted.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     interrupted: Arc<AtomicBool>,
@@ -21,6 +24,8 @@ pub(crate) struct Progress {
     phase: Option<RunPhase>,
     phase_start: Instant,
     run_start: Instant,
+    /// How long the whole run takes.
+    expected: Duration,
     errors: u64,
     series: Vec<SeriesPoint>,
 }
@@ -39,13 +44,21 @@ pub(crate) fn interruption() -> std::io::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-/// One line that changes; `None` where standard output or standard error is no terminal.
+/// One line that is redrawn and cut at the width of the terminal; `None` if standard error is not a terminal.
 pub(crate) fn line() -> Option<ProgressBar> {
-    let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-    terminal.then(|| {
+    std::io::stderr().is_terminal().then(|| {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.with_style(ProgressStyle::with_template("{spinner} {msg}").expect("a constant template"))
+        bar.with_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("a constant template"))
     })
+}
+
+/// How long a run takes by its options. A closed loop opens its connections as fast as it can, which is not counted.
+fn expected(config: &RunConfig) -> Duration {
+    let opening = match (config.mode, config.connect_rate) {
+        (Mode::Echo, Rate::PerSecond(rate)) => Duration::try_from_secs_f64(config.connections as f64 / rate),
+        _ => Ok(Duration::ZERO),
+    };
+    opening.unwrap_or(Duration::MAX).saturating_add(config.warmup.0).saturating_add(config.duration.0)
 }
 
 impl Progress {
@@ -53,19 +66,21 @@ impl Progress {
     ///
     /// # Errors
     /// If the signals cannot be registered.
-    pub(crate) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new(config: &RunConfig) -> std::io::Result<Self> {
         let (interrupted, bar) = (interruption()?, line());
         let now = Instant::now();
-        Ok(Self { bar, interrupted, phase: None, phase_start: now, run_start: now, errors: 0, series: Vec::new() })
+        let expected = expected(config);
+        let series = Vec::new();
+        Ok(Self { bar, interrupted, phase: None, phase_start: now, run_start: now, expected, errors: 0, series })
     }
 
-    /// A phase begins.
+    /// Begins a phase.
     pub(crate) fn begin(&mut self, phase: RunPhase, start: Instant) {
         (self.phase, self.phase_start) = (Some(phase), start);
-        self.say(&format!("{:<9} begins", phase.name()));
+        self.print(&format!("{:<9} begins", phase.name()));
     }
 
-    /// The seconds of the measured phases; nothing is shown any more.
+    /// Clears the line and returns the series of the measured phases.
     pub(crate) fn end(self) -> Vec<SeriesPoint> {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -73,10 +88,10 @@ impl Progress {
         self.series
     }
 
-    fn say(&self, line: &str) {
+    fn print(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(line.to_owned()),
-            None => eprintln!("{line}"),
+            None => output::note(line),
         }
     }
 }
@@ -96,21 +111,24 @@ impl Watch for Progress {
         let percentile = |quantile| second.latency.percentile(quantile);
         let (p50, p99) = (percentile(0.5), percentile(0.99));
         let since_start = self.phase_start.elapsed();
-        // The last one of a phase ends with it.
+        // The last second of a phase ends with the phase.
         let length = (since_start.as_secs_f64() - f64::from(second.tick - 1)).clamp(0.001, 1.0);
-        let shown = |value: Option<u64>| {
-            value.map_or_else(|| "—".to_owned(), |ns| format!("{:.3} ms", Duration::from_nanos(ns).as_secs_f64() * 1e3))
-        };
         #[allow(clippy::cast_precision_loss)]
         let rate = second.completed as f64 / length;
-        self.say(&format!(
-            "{:<9} {:>3.0}s {:>6} open {rate:>7.0}/s  p50 {:>9}  p99 {:>9} {:>5} errors",
+        let elapsed = self.run_start.elapsed();
+        let errors = match self.errors {
+            0 => String::new(),
+            errors => format!("  {} errors", count(errors)),
+        };
+        self.print(&format!(
+            "{:<9} {}/{} s, {} s left  {} open  {rate:.0}/s  p50 {}  p99 {}{errors}",
             self.phase.map_or("starting", RunPhase::name),
-            self.run_start.elapsed().as_secs_f64(),
-            second.connections,
-            shown(p50),
-            shown(p99),
-            self.errors,
+            elapsed.as_secs(),
+            self.expected.max(elapsed).as_secs(),
+            self.expected.saturating_sub(elapsed).as_secs(),
+            count(second.connections),
+            time_or_dash(p50),
+            time_or_dash(p99),
         ));
         if let Some(phase) = measured {
             self.series.push(SeriesPoint {

@@ -56,9 +56,9 @@ fn the_text_says_the_same_as_the_json() {
     let ended = wssbench(&["engines"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
     let (result, text) = (as_json(), &ended.stdout);
-    assert_eq!(*text, wss_report::engines(&result), "the text is made from the JSON alone");
+    assert_eq!(*text, wss_report::engines(&result, wss_report::Style::default()), "the text is made from the JSON alone");
     assert!(text.starts_with(&format!("Linux {}\n", result.kernel)), "{ended}");
-    assert!(text.lines().all(|line| line.chars().count() <= 100), "{ended}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{ended}");
     // However it is wrapped.
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (name, one) in ENGINES.iter().map(|name| (name, result.engines.iter().find(|one| one.engine.name() == *name))) {

@@ -151,7 +151,7 @@ fn a_file_that_is_no_whole_result_is_refused_and_what_stood_at_the_out_is_left_a
     let whole = serde_json::to_string(result()).unwrap();
     let files = [
         (whole[..whole.len() / 2].to_owned(), "cut short"),
-        (whole.replace("wssbench.run/2", "wssbench.run/2"), "this wssbench reads wssbench.run/2 and"),
+        (whole.replace("wssbench.run/2", "wssbench.run/1"), "this wssbench reads wssbench.run/2 and"),
         ("{}".to_owned(), "missing field `schema`"),
     ];
     for (text, says) in files {

@@ -96,7 +96,7 @@ fn what_the_rings_did_is_told_of_each_end_and_phase_that_has_one() {
             let arguments = ["--connections", "4", "--mode", mode, "--engine", engine];
             let result = sound(&[&CLOSED[..], &arguments].concat());
             assert_rings_are_told(&result);
-            assert_eq!(wss_report::terminal(&result).contains("\nRings "), engine == "uring");
+            assert_eq!(wss_report::terminal(&result, wss_report::Style { verbose: true, ..Default::default() }).contains("\nRings "), engine == "uring");
         }
     }
 }
@@ -222,7 +222,7 @@ fn the_table_names_the_file_and_has_no_line_over_80_columns() {
         assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
         let (table, file) = ended.stdout.rsplit_once("\nresult: ").unwrap_or_else(|| panic!("{ended}"));
         let result = wss_model::store::read(&ended.folder.path().join(file.trim_end())).unwrap();
-        assert_eq!(table, wss_report::terminal(&result), "the report is made from the file alone");
+        assert_eq!(table, wss_report::terminal(&result, wss_report::Style::default()), "the report is made from the file alone");
         assert!(table.contains("Handshakes:") && table.contains("VALID"), "{table}");
         for line in table.lines() {
             assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());

@@ -1,33 +1,35 @@
-//! How a gate's verdict reads: [`terminal`], and [`markdown`] for a pull request. Both begin with the verdict.
+//! The verdict of a gate: [`terminal`], which ends with it, and [`markdown`] for a pull request, which begins with it.
 
 use super::comparison::{ratio_and_interval, tables};
-use super::layout::{self, Layout, WIDE, numbers_right};
+use super::layout::Layout;
 use super::markdown::{bullet, escaped, folded, paragraph, table};
-use super::sweep::{ratio_in_words, title};
+use super::style::{Style, Tone};
+use super::sweep::{describe_ratio, title};
+use super::table::Table;
 use wss_analysis::gate::{Direction, Outcome, Row, Scenario, Severity, Verdict, Verdicts};
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::{NOT_AVAILABLE, percent_to};
 
-/// The verdict in one sentence.
+/// The verdict in one sentence, which begins with a word in capitals and a colon.
 fn verdict(verdicts: &Verdicts) -> String {
     let of = |verdict: Verdict| {
         let gated = verdicts.rows.iter().filter(|row| row.rule.severity == Severity::Gate && !row.waived);
         gated.filter(|row| row.verdict == verdict).map(|row| name(verdicts, row)).collect::<Vec<_>>()
     };
     let regressions = of(Verdict::Regression);
-    let told = [(of(Verdict::Inconclusive), "more blocks would tell"), (of(Verdict::Missing), "not measured")];
-    let open: Vec<String> = told
+    let undecided = [(of(Verdict::Inconclusive), "more blocks are needed"), (of(Verdict::Missing), "not measured")];
+    let undecided: Vec<String> = undecided
         .into_iter()
-        .filter(|(of, _)| !of.is_empty())
-        .map(|(of, why)| format!("{}: {why}", of.join("; ")))
+        .filter(|(names, _)| !names.is_empty())
+        .map(|(names, why)| format!("{}: {why}", names.join("; ")))
         .collect();
     match verdicts.outcome {
-        Outcome::Pass => "PASS: no gated figure is worse than allowed.".to_owned(),
+        Outcome::Pass => "PASS: no gated figure is worse than its threshold.".to_owned(),
         Outcome::Regression => format!("REGRESSION: {}.", regressions.join("; ")),
-        Outcome::Inconclusive if open.is_empty() => "INCONCLUSIVE: a scenario is missing.".to_owned(),
-        Outcome::Inconclusive => format!("INCONCLUSIVE: {}.", open.join("; ")),
-        Outcome::Invalid => "INVALID: a comparison is not valid, so that nothing is said of it.".to_owned(),
-        Outcome::NotComparable => "NOT COMPARABLE: the two differ in what has to be the same.".to_owned(),
+        Outcome::Inconclusive if undecided.is_empty() => "INCONCLUSIVE: a scenario is missing.".to_owned(),
+        Outcome::Inconclusive => format!("INCONCLUSIVE: {}.", undecided.join("; ")),
+        Outcome::Invalid => "INVALID: a comparison is not valid, so there is no verdict on it.".to_owned(),
+        Outcome::NotComparable => "NOT COMPARABLE: A and B differ in a setting that must be equal.".to_owned(),
     }
 }
 
@@ -37,18 +39,18 @@ fn name(verdicts: &Verdicts, row: &Row) -> String {
     if several { format!("{}: {figure}", row.scenario) } else { figure.to_owned() }
 }
 
-/// What makes it so, sentence by sentence.
+/// The reasons for the verdict, one sentence each.
 fn reasons(verdicts: &Verdicts) -> Vec<String> {
-    let mut reasons: Vec<String> = verdicts.missing.iter().map(|name| format!("scenario {name}: missing")).collect();
+    let mut reasons: Vec<String> = verdicts.missing.iter().map(|name| format!("scenario {name}: no result")).collect();
     for one in &verdicts.invalid {
-        reasons.extend(one.invalid_because.iter().map(|reason| format!("{}: not valid: {reason}", one.scenario)));
+        reasons.extend(one.invalid_because.iter().map(|reason| format!("{}: invalid: {reason}", one.scenario)));
     }
     for one in &verdicts.not_comparable {
         reasons.extend(one.differences.iter().map(|difference| format!("{}: {difference}", one.scenario)));
     }
     for row in verdicts.rows.iter().filter(|row| row.verdict == Verdict::Regression || row.waived) {
         let Some(waiver) = &row.rule.waiver else { continue };
-        let word = if row.waived { "waived until" } else { "the waiver ended with" };
+        let word = if row.waived { "waived until" } else { "the waiver expired after" };
         reasons.push(format!("{}: {word} {}: {}", name(verdicts, row), waiver.until, waiver.reason));
     }
     reasons
@@ -75,7 +77,7 @@ fn cells(verdicts: &Verdicts, scenarios: &[Scenario<'_>], row: &Row) -> Vec<Stri
     let severity = match row.rule.severity {
         Severity::Gate => "",
         Severity::Warn => " (warning)",
-        Severity::Info => " (shown only)",
+        Severity::Info => " (info)",
     };
     let detectable = figure.and_then(|figure| figure.detectable_percent).map(|percent| percent_to(percent, 2));
     vec![
@@ -83,35 +85,36 @@ fn cells(verdicts: &Verdicts, scenarios: &[Scenario<'_>], row: &Row) -> Vec<Stri
         format!("{verdict}{severity}"),
         row.ratio.as_ref().map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_and_interval),
         format!("{sign}{threshold}"),
-        figure.and_then(|figure| figure.noise_floor.as_ref()).map_or_else(|| NOT_AVAILABLE.to_owned(), ratio_in_words),
+        figure.and_then(|figure| figure.noise_floor.as_ref()).map_or_else(|| NOT_AVAILABLE.to_owned(), describe_ratio),
         detectable.unwrap_or_else(|| NOT_AVAILABLE.to_owned()),
         row.p_holm.map_or_else(|| NOT_AVAILABLE.to_owned(), |p| format!("{p:.3}")),
     ]
 }
 
-/// Sentences that whoever reads the table needs.
-const LEGEND: &str = "A figure is a regression if the whole interval of B ÷ A lies beyond the threshold, and Holm's test over \
-    all gated figures agrees; it passes if the whole interval lies within; else it is inconclusive. A/A floor: one trial of each \
-    side against the other one of each, in the same blocks. Detectable: the least difference found in about four of five such \
-    comparisons.";
+/// How to read the table.
+const LEGEND: &str = "A figure is a regression if the whole interval of B ÷ A lies beyond the threshold and Holm's test over \
+    all gated figures agrees. It passes if the whole interval lies within the threshold; otherwise it is inconclusive. A/A \
+    floor: the trials of one arm against each other, within the same blocks. Detectable: the smallest difference that about \
+    four of five such comparisons would find.";
 
-/// `verdicts` as text: at most 100 columns wide, ending with a newline.
-pub fn terminal(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
-    let mut page = Layout::wide();
-    page.text(&verdict(verdicts));
-    reasons(verdicts).iter().for_each(|reason| page.bullet(reason));
-    page.gap();
-    let mut drawn = layout::table(HEAD);
-    drawn.set_width(WIDE as u16);
-    drawn.add_rows(verdicts.rows.iter().map(|row| cells(verdicts, scenarios, row)));
-    numbers_right(&mut drawn);
-    page.table(&drawn);
-    page.gap();
-    page.text(LEGEND);
-    page.finish()
+/// `verdicts` as text in the given style, ending with a newline. `scenarios` may be empty: their columns are then blank.
+pub fn terminal(verdicts: &Verdicts, scenarios: &[Scenario<'_>], style: Style) -> String {
+    let mut layout = Layout::new(style);
+    let mut table = Table::new(HEAD).with_text(&[0, 1]);
+    verdicts.rows.iter().for_each(|row| table.row(cells(verdicts, scenarios, row)));
+    layout.table(&table);
+    layout.gap();
+    layout.secondary(LEGEND);
+    layout.gap();
+    let sentence = verdict(verdicts);
+    let (word, rest) = sentence.split_at(sentence.find(':').unwrap_or(0));
+    let tone = if verdicts.outcome == Outcome::Pass { Tone::Good } else { Tone::Bad };
+    layout.verdict(tone, word, rest);
+    reasons(verdicts).iter().for_each(|reason| layout.bullet(reason));
+    layout.finish()
 }
 
-/// `verdicts` as Markdown, ending with a newline: the verdict, what is gated, and the rest folded.
+/// `verdicts` as Markdown, ending with a newline: the verdict, the gated figures, and the rest folded.
 pub fn markdown(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
     let mut text = String::new();
     paragraph(&mut text, &format!("### wssbench: {}", escaped(&verdict(verdicts))));
@@ -129,7 +132,7 @@ pub fn markdown(verdicts: &Verdicts, scenarios: &[Scenario<'_>]) -> String {
     if !others.is_empty() {
         let mut inner = String::new();
         table(&mut inner, &HEAD, &others);
-        folded(&mut text, &format!("{} beside them", pluralize(others.len() as u64, "figure")), &inner);
+        folded(&mut text, &format!("{} not gated", pluralize(others.len() as u64, "figure")), &inner);
     }
     paragraph(&mut text, LEGEND);
     for scenario in scenarios {

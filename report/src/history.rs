@@ -1,59 +1,59 @@
-//! A history as text: the trend of every metric ([`show`]) and where it changed ([`changes`]), each series by itself.
+//! A history as text: the trend of every metric ([`show`]) and where it changed ([`changes`]), series by series.
 
 mod sparkline;
 
-use comfy_table::CellAlignment;
-
 use self::sparkline::sparkline;
-use super::layout::{Layout, WIDE, table};
+use super::layout::Layout;
+use super::style::Style;
+use super::table::Table;
 use wss_analysis::history::{Build, Entry, Fingerprint, Series, TrackedRatio, Trend, series};
 use wss_analysis::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
 use wss_analysis::sweep::Metric;
-use wss_model::text::phrases::{one_line, pluralize};
+use wss_model::text::phrases::pluralize;
 
-/// Points of a trend that stand in a line: the last ones.
-const IN_A_LINE: usize = 24;
+/// Points in the line of a trend: the latest ones.
+const LINE_POINTS: usize = 24;
 
-/// Entries that are listed of a single metric: the last ones.
+/// Entries listed for a single metric: the latest ones.
 const LISTED: usize = 20;
 
-/// A metric of which no entry has a ratio.
+/// No entry has a ratio for the requested metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no entry has a metric {metric}: they have {has}")]
+#[error("no entry has the metric {metric}; available: {has}")]
 pub struct NoSuchMetric {
-    /// What was asked for.
+    /// The requested name.
     pub metric: String,
-    /// What could be.
+    /// The available names.
     pub has: String,
 }
 
-/// The trend of every metric, or of one with its last entries: at most 100 columns wide, without colours.
+/// The trend of every metric, or of one metric with its latest entries.
 ///
 /// # Errors
 /// If no entry has that metric.
-pub fn show(entries: &[Entry], metric: Option<&str>) -> Result<String, NoSuchMetric> {
+pub fn show(entries: &[Entry], metric: Option<&str>, style: Style) -> Result<String, NoSuchMetric> {
     check(entries, metric)?;
-    let mut page = Layout::wide();
-    each_series(&mut page, entries, metric, |page, trends| {
-        trend_table(page, trends);
+    let mut layout = Layout::new(style);
+    each_series(&mut layout, entries, metric, |layout, trends| {
+        trend_table(layout, trends);
         if metric.is_some() {
-            trends.iter().for_each(|trend| listed(page, trend));
+            trends.iter().for_each(|trend| listed(layout, trend));
         }
-        page.text("Ratios to the reference; the line is drawn from the least to the most of its points.");
-        changes_of(page, trends);
+        layout.text("Ratios to the reference. Each line is scaled from its smallest to its largest point.");
+        changes_of(layout, trends);
     });
-    Ok(page.finish())
+    Ok(layout.finish())
 }
 
-/// Where each metric changed: advisory, since one series in twenty has a change by chance.
+/// Where each metric changed. Advisory: by chance one series in twenty has a change.
 ///
 /// # Errors
 /// If no entry has that metric.
-pub fn changes(entries: &[Entry], metric: Option<&str>) -> Result<String, NoSuchMetric> {
+pub fn changes(entries: &[Entry], metric: Option<&str>, style: Style) -> Result<String, NoSuchMetric> {
     check(entries, metric)?;
-    let mut page = Layout::wide();
-    each_series(&mut page, entries, metric, changes_of);
-    Ok(page.finish())
+    let mut layout = Layout::new(style);
+    each_series(&mut layout, entries, metric, changes_of);
+    Ok(layout.finish())
 }
 
 fn check(entries: &[Entry], metric: Option<&str>) -> Result<(), NoSuchMetric> {
@@ -68,43 +68,47 @@ fn check(entries: &[Entry], metric: Option<&str>) -> Result<(), NoSuchMetric> {
     Err(NoSuchMetric { metric: metric.to_owned(), has })
 }
 
-fn each_series(page: &mut Layout, entries: &[Entry], metric: Option<&str>, tell: impl Fn(&mut Layout, &[Trend<'_>])) {
+fn each_series(
+    layout: &mut Layout,
+    entries: &[Entry],
+    metric: Option<&str>,
+    print: impl Fn(&mut Layout, &[Trend<'_>]),
+) {
     let all = series(entries);
     if all.is_empty() {
-        page.text("No entry can be read.");
+        layout.text("The history has no readable entry.");
     }
     if all.len() > 1 {
-        page.text(&format!(
-            "{} series that are not to be put on one line: the machine, the reference or what was measured differs. \
-             Each is looked at by itself.",
+        layout.text(&format!(
+            "{} series, because the machine, the reference or the measurement differs. Each is analyzed separately.",
             all.len()
         ));
-        page.gap();
+        layout.gap();
     }
     for (index, one) in all.iter().enumerate() {
         let trends: Vec<Trend<'_>> =
             one.trends().into_iter().filter(|trend| metric.is_none_or(|metric| trend.metric == metric)).collect();
         if index > 0 {
-            page.gap();
+            layout.gap();
         }
-        head(page, one, index + 1, all.len());
+        head(layout, one, index + 1, all.len());
         if trends.is_empty() {
-            page.text("It has no such metric.");
+            layout.text("This series does not have the metric.");
         } else {
-            tell(page, &trends);
+            print(layout, &trends);
         }
     }
 }
 
-/// What makes it a series.
-fn head(page: &mut Layout, one: &Series<'_>, number: usize, of: usize) {
+/// What all entries of a series have in common.
+fn head(layout: &mut Layout, one: &Series<'_>, number: usize, of: usize) {
     let day = |entry: Option<&&Entry>| entry.map_or_else(String::new, |entry| day(&entry.started_at));
     let (first, last) = (day(one.entries.first()), day(one.entries.last()));
     let numbered = if of > 1 { format!("Series {number} of {of}: ") } else { String::new() };
-    page.text(&format!("{numbered}{} from {first} to {last}", pluralize(one.entries.len() as u64, "comparison")));
-    page.fact("Reference", &build(one.reference));
-    page.fact("Machine", &machine(one.environment));
-    page.fact("Measured", one.configuration);
+    layout.text(&format!("{numbered}{} from {first} to {last}", pluralize(one.entries.len() as u64, "comparison")));
+    layout.fact("Reference", &build(one.reference));
+    layout.fact("Machine", &machine(one.environment));
+    layout.fact("Measured", one.configuration);
 }
 
 fn build(build: &Build) -> String {
@@ -129,16 +133,15 @@ fn machine(machine: &Fingerprint) -> String {
     parts.join(", ")
 }
 
-fn trend_table(page: &mut Layout, trends: &[Trend<'_>]) {
-    let mut rows = table(["Metric", "trend", "least", "most", "last", "95% interval"]);
-    rows.set_width(WIDE as u16);
+fn trend_table(layout: &mut Layout, trends: &[Trend<'_>]) {
+    let mut rows = Table::new(["Metric", "trend", "min", "max", "latest", "95% interval"]).with_text(&[0, 1]);
     for trend in trends {
-        let line = &trend.points[trend.points.len().saturating_sub(IN_A_LINE)..];
+        let line = &trend.points[trend.points.len().saturating_sub(LINE_POINTS)..];
         let values: Vec<f64> = line.iter().map(|point| point.ratio.center).collect();
         let Some(last) = line.last() else { continue };
         let of = |pick: fn(f64, f64) -> f64| ratio(values.iter().copied().reduce(pick).unwrap_or(f64::NAN));
-        rows.add_row([
-            one_line(trend.metric),
+        rows.row([
+            trend.metric.to_owned(),
             sparkline(&values),
             of(f64::min),
             of(f64::max),
@@ -146,60 +149,48 @@ fn trend_table(page: &mut Layout, trends: &[Trend<'_>]) {
             interval(&last.ratio),
         ]);
     }
-    for (index, column) in rows.column_iter_mut().enumerate() {
-        if index > 1 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    if let Some(first) = rows.column_mut(0) {
-        first.set_padding((0, 1));
-    }
-    page.gap();
-    page.table(&rows);
+    layout.gap();
+    layout.table(&rows);
 }
 
-/// The last entries of one metric.
-fn listed(page: &mut Layout, trend: &Trend<'_>) {
-    let mut rows = table(["When", "candidate", "ratio", "95% interval", "blocks", ""]);
-    rows.set_width(WIDE as u16);
+/// The latest entries of one metric.
+fn listed(layout: &mut Layout, trend: &Trend<'_>) {
+    let mut rows = Table::new(["When", "candidate", "ratio", "95% interval", "blocks", ""]).with_text(&[0, 1, 5]);
     let first = trend.points.len().saturating_sub(LISTED);
     for (index, point) in trend.points.iter().enumerate().skip(first) {
         let changed = trend.changes.iter().flatten().any(|change| change.index == index);
-        rows.add_row([
-            one_line(&point.entry.started_at),
-            one_line(&candidate(point.entry)),
+        rows.row([
+            point.entry.started_at.clone(),
+            candidate(point.entry),
             ratio(point.ratio.center),
             interval(&point.ratio),
             point.ratio.blocks.to_string(),
             if changed { "← change".to_owned() } else { String::new() },
         ]);
     }
-    if let Some(first) = rows.column_mut(0) {
-        first.set_padding((0, 1));
-    }
-    page.gap();
-    page.table(&rows);
+    layout.gap();
+    layout.table(&rows);
 }
 
-fn changes_of(page: &mut Layout, trends: &[Trend<'_>]) {
-    page.gap();
+fn changes_of(layout: &mut Layout, trends: &[Trend<'_>]) {
+    layout.gap();
     let (mut too_few, mut without): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for trend in trends {
         match &trend.changes {
             Err(few) => too_few.push(format!("{} ({})", trend.metric, few.points)),
             Ok(changes) if changes.is_empty() => without.push(trend.metric.to_owned()),
-            Ok(changes) => changes.iter().for_each(|change| page.bullet(&sentence(trend, change))),
+            Ok(changes) => changes.iter().for_each(|change| layout.bullet(&sentence(trend, change))),
         }
     }
     if trends.iter().any(|trend| trend.changes.as_ref().is_ok_and(|changes| !changes.is_empty())) {
-        page.text("A hint and no verdict: of twenty metrics without any change one has one by chance.");
+        layout.text("A hint, not a verdict: of twenty metrics without a change, one shows a change by chance.");
     }
     if !without.is_empty() {
-        page.text(&format!("No change: {}.", without.join(", ")));
+        layout.text(&format!("No change: {}.", without.join(", ")));
     }
     if !too_few.is_empty() {
-        page.text(&format!(
-            "Changes are sought from {MIN_POINTS} points on, and with {MIN_SEGMENT} on either side. There are fewer of: {}.",
+        layout.text(&format!(
+            "Too few points to look for changes ({MIN_POINTS} needed, {MIN_SEGMENT} on either side): {}.",
             too_few.join(", ")
         ));
     }
@@ -226,13 +217,13 @@ fn candidate(entry: &Entry) -> String {
     candidate.commit.as_ref().map_or_else(|| candidate.label.clone(), |commit| short(commit))
 }
 
-/// A commit to twelve digits, and that there were changes to it whole.
+/// A commit shortened to twelve digits; a suffix for uncommitted changes is kept.
 fn short(commit: &str) -> String {
     let (hash, changes) = commit.split_at(commit.find('+').unwrap_or(commit.len()));
     format!("{hash:.12}{changes}")
 }
 
-/// The day of an instant in RFC 3339.
+/// The date of an RFC 3339 timestamp.
 fn day(instant: &str) -> String {
     instant.chars().take(10).collect()
 }

@@ -1,97 +1,150 @@
-//! A page of 80 columns, or of 100: lines, labelled facts and tables, one below the other.
-
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+//! The lines of a text report: sentences, labelled facts, lists and tables, one below the other.
 
 use wss_model::text::phrases::one_line;
 
-/// Columns of the page: what a terminal shows, and what a mail and a commit message keep unbroken.
-pub(super) const WIDTH: usize = 80;
-
-/// Columns of a page for those who compare many things.
-pub(super) const WIDE: usize = 100;
+use crate::style::{Style, Tone};
+use crate::table::Table;
+use crate::wrap::wrap;
 
 /// Columns of a fact's label.
 const LABEL: usize = 13;
 
-/// The text so far.
-pub(super) struct Layout {
+/// A report under construction.
+pub(crate) struct Layout {
     text: String,
-    width: usize,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Self { text: String::new(), width: WIDTH }
-    }
+    style: Style,
 }
 
 impl Layout {
-    /// A page of [`WIDE`] columns.
-    pub(super) fn wide() -> Self {
-        Self { text: String::new(), width: WIDE }
+    pub(crate) fn new(style: Style) -> Self {
+        let width = style.width.clamp(Style::MIN_WIDTH, Style::MAX_WIDTH);
+        Self { text: String::new(), style: Style { width, ..style } }
+    }
+
+    /// Columns of every line.
+    pub(crate) const fn width(&self) -> usize {
+        self.style.width
+    }
+
+    /// Whether everything is wanted.
+    pub(crate) const fn is_verbose(&self) -> bool {
+        self.style.verbose
+    }
+
+    /// Whether this was written.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.text.contains(text)
     }
 
     /// An empty line between two sections.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         self.text.push('\n');
     }
 
-    /// A sentence or more, wrapped; like all text of a page without control characters.
-    pub(super) fn text(&mut self, text: &str) {
+    /// A line that already has the right width.
+    pub(crate) fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    /// One or more sentences, wrapped. Like all text of a layout they lose their control characters.
+    pub(crate) fn text(&mut self, text: &str) {
         self.wrapped("", "", text);
     }
 
-    /// An entry of a list, wrapped beside its bullet.
-    pub(super) fn bullet(&mut self, text: &str) {
-        self.wrapped("  - ", "    ", text);
-    }
-
-    /// What is told beside its name; an empty label goes on with the one above.
-    pub(super) fn fact(&mut self, label: &str, text: &str) {
-        self.wrapped(&format!("{label:<LABEL$}"), &" ".repeat(LABEL), text);
-    }
-
-    /// A table, without the blanks at the ends of its lines.
-    pub(super) fn table(&mut self, table: &Table) {
-        self.text.push_str(&table.trim_fmt());
-        self.text.push('\n');
-    }
-
-    fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
-        // A name such as ecdsa-p256 is searched for and copied: it is not broken at its hyphen.
-        let options = textwrap::Options::new(self.width)
-            .initial_indent(first)
-            .subsequent_indent(rest)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        for line in textwrap::wrap(&one_line(text), options) {
-            self.text.push_str(line.trim_end());
-            self.text.push('\n');
+    /// [`Layout::text`] in the given tone.
+    pub(crate) fn toned(&mut self, tone: Tone, text: &str) {
+        for line in self.lines("", "", text) {
+            let line = self.paint(tone, &line);
+            self.line(&line);
         }
     }
 
+    /// An explanation or other text that a second look can leave out.
+    pub(crate) fn secondary(&mut self, text: &str) {
+        self.toned(Tone::Secondary, text);
+    }
+
+    /// A paragraph that begins with a word in the given tone, such as a verdict.
+    pub(crate) fn verdict(&mut self, tone: Tone, word: &str, rest: &str) {
+        let lines = self.lines("", "", &format!("{word}{rest}"));
+        for (index, line) in lines.iter().enumerate() {
+            match line.strip_prefix(word).filter(|_| index == 0) {
+                Some(rest) => self.line(&format!("{}{rest}", self.paint(tone, word))),
+                None => self.line(line),
+            }
+        }
+    }
+
+    /// An entry of a list, wrapped beside its bullet.
+    pub(crate) fn bullet(&mut self, text: &str) {
+        self.wrapped("  - ", "    ", text);
+    }
+
+    /// A text beside its label. An empty label continues the fact above.
+    pub(crate) fn fact(&mut self, label: &str, text: &str) {
+        self.wrapped(&format!("{label:<LABEL$}"), &" ".repeat(LABEL), text);
+    }
+
+    /// A table, split where it is wider than the report.
+    pub(crate) fn table(&mut self, table: &Table) {
+        for (index, part) in table.fitting(self.width()).iter().enumerate() {
+            if index > 0 {
+                self.gap();
+            }
+            for (index, line) in part.lines(self.width()).iter().enumerate() {
+                let is_rule = index == part.head_height();
+                let line = if is_rule { self.paint(Tone::Secondary, line) } else { self.alarmed(line) };
+                self.line(&line);
+            }
+        }
+    }
+
+    /// `text` wrapped, with `first` before its first line and `rest` before the others.
+    pub(crate) fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
+        for line in self.lines(first, rest, text) {
+            self.line(&line);
+        }
+    }
+
+    fn lines(&self, first: &str, rest: &str, text: &str) -> Vec<String> {
+        wrap(&one_line(text), self.width(), first, rest)
+    }
+
+    fn paint(&self, tone: Tone, text: &str) -> String {
+        if self.style.color { tone.paint(text) } else { text.to_owned() }
+    }
+
+    /// A table's line with its alarms in color.
+    fn alarmed(&self, line: &str) -> String {
+        line.replace("REGRESSION", &self.paint(Tone::Bad, "REGRESSION"))
+    }
+
     /// The whole text; its last line ends with a newline.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 }
 
-/// A table of the house: a rule below the header and no other line; `header` of the first column may be empty.
-pub(super) fn table<S: ToString>(header: impl IntoIterator<Item = S>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH as u16)
-        .set_header(header.into_iter().map(|cell| cell.to_string()).collect::<Vec<_>>());
-    table
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Sets the columns of numbers, all but the first, flush right.
-pub(super) fn numbers_right(table: &mut Table) {
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    #[test]
+    fn uses_80_to_120_columns() {
+        let width = |width| Layout::new(Style { width, ..Style::default() }).width();
+        assert_eq!([width(20), width(80), width(100), width(300)], [80, 80, 100, 120]);
     }
-    if let Some(first) = table.column_mut(0) {
-        first.set_padding((0, 1));
+
+    #[test]
+    fn colors_only_when_asked_to() {
+        let verdict = |color| {
+            let mut layout = Layout::new(Style { color, ..Style::default() });
+            layout.verdict(Tone::Good, "VALID", ": fine");
+            layout.finish()
+        };
+        assert_eq!(verdict(false), "VALID: fine\n");
+        let colored = verdict(true);
+        assert!(colored.starts_with('\u{1b}') && colored.ends_with(": fine\n"), "{colored:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! How a result reads: [`terminal()`], the text at the end of a run, and the tables, pages and exports of the rest.
+//! Results as text: [`terminal()`] for a run, and one module for each other kind of result; [`export`] for other programs.
 //!
-//! A report is made from a [`RunResult`](wss_model::RunResult) and nothing else. It returns text and prints nothing, so
-//! the same result gives the same report a year later.
+//! A report is made from a result and nothing else, so the same file gives the same report a year later. It returns text
+//! and prints nothing.
 
 pub mod comparison;
 mod engines;
@@ -10,10 +10,15 @@ pub mod gate;
 pub mod history;
 mod layout;
 mod markdown;
+mod style;
 pub mod sweep;
+mod table;
 mod tables;
 mod terminal;
 pub mod trace;
+mod verdict;
+mod wrap;
 
 pub use engines::engines;
+pub use style::Style;
 pub use terminal::terminal;

@@ -1,8 +1,7 @@
-//! How a sweep reads: [`terminal`], text of at most 100 columns; [`markdown`], the same tables to paste; [`csv`], a
-//! line for each figure of each configuration.
+//! A sweep: [`terminal`], text; [`markdown`], the same tables to paste; [`csv`], a line per figure and configuration.
 //!
-//! What is shown of a configuration is what it negotiated, not what it was asked for. A difference that the noise does
-//! not separate is shown as none, and nothing is put before another on account of it.
+//! A configuration is labelled by what it negotiated, not by what was requested. Configurations that noise does not
+//! separate share a rank.
 
 mod csv;
 mod label;
@@ -11,7 +10,7 @@ mod table;
 mod terminal;
 
 pub use self::csv::csv;
-pub use self::label::label_as_asked;
+pub use self::label::label_as_requested;
 pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
@@ -20,8 +19,8 @@ use wss_analysis::sweep::{Metric, Security, Summary, SweepResult, Workload};
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::{percent_to, significant};
 
-/// The figures that are compared in words and tables: of two that say the same (handshakes a core and time a
-/// handshake) one. The others are in the overview, and all of them in JSON and CSV.
+/// The figures whose ratios and ranks are printed. Of two that say the same, such as handshakes per core and CPU per
+/// handshake, only one is. The others are in the overview, and all of them in JSON and CSV.
 const COMPARED: [Metric; 14] = [
     Metric::ServerCpuHandshakeUs,
     Metric::ClientCpuHandshakeUs,
@@ -39,18 +38,18 @@ const COMPARED: [Metric; 14] = [
     Metric::PacedClientCpuMessageUs,
 ];
 
-/// Those of [`COMPARED`] that the sweep has.
+/// The figures of [`COMPARED`] that the sweep has.
 fn compared(sweep: &SweepResult) -> Vec<Metric> {
     let has = |metric: &Metric| sweep.analysis.summaries.iter().any(|summary| summary.metrics.contains_key(metric));
     COMPARED.into_iter().filter(has).collect()
 }
 
-/// A figure's name in a sentence and above its column: what of what.
+/// The name of a figure in a sentence and above its column.
 pub(super) const fn title(metric: Metric) -> &'static str {
     match metric {
-        Metric::ServerCpuHandshakeUs => "server µs a handshake",
-        Metric::ClientCpuHandshakeUs => "client µs a handshake",
-        Metric::HandshakesPerSPerCore => "handshakes/s a core",
+        Metric::ServerCpuHandshakeUs => "server µs per handshake",
+        Metric::ClientCpuHandshakeUs => "client µs per handshake",
+        Metric::HandshakesPerSPerCore => "handshakes/s per core",
         Metric::HandshakesPerS => "handshakes/s",
         Metric::HandshakeP50Us => "handshake p50 µs",
         Metric::HandshakeP90Us => "handshake p90 µs",
@@ -62,26 +61,26 @@ pub(super) const fn title(metric: Metric) -> &'static str {
         Metric::EchoP99Us => "echo p99 µs",
         Metric::EchoesPerS => "echoes/s",
         Metric::EchoServerRssBytes => "server RSS, bytes",
-        Metric::ServerCpuMessageUs => "server µs a message",
-        Metric::ClientCpuMessageUs => "client µs a message",
+        Metric::ServerCpuMessageUs => "server µs per message",
+        Metric::ClientCpuMessageUs => "client µs per message",
         Metric::CrowdP50Us => "crowd p50 µs",
         Metric::CrowdEchoesPerS => "crowd echoes/s",
-        Metric::CrowdServerCpuMessageUs => "crowd server µs a message",
-        Metric::CrowdClientCpuMessageUs => "crowd client µs a message",
+        Metric::CrowdServerCpuMessageUs => "crowd server µs per message",
+        Metric::CrowdClientCpuMessageUs => "crowd client µs per message",
         Metric::BulkGbPerS => "bulk GB/s",
-        Metric::BulkServerNsPerByte => "bulk server ns a byte",
-        Metric::BulkClientNsPerByte => "bulk client ns a byte",
-        Metric::BulkServerAeadNsPerByte => "bulk server AEAD ns a byte",
+        Metric::BulkServerNsPerByte => "bulk server ns per byte",
+        Metric::BulkClientNsPerByte => "bulk client ns per byte",
+        Metric::BulkServerAeadNsPerByte => "bulk server AEAD ns per byte",
         Metric::PacedP50Us => "paced p50 µs",
         Metric::PacedP99Us => "paced p99 µs",
-        Metric::PacedServerCpuMessageUs => "paced server µs a message",
-        Metric::PacedClientCpuMessageUs => "paced client µs a message",
+        Metric::PacedServerCpuMessageUs => "paced server µs per message",
+        Metric::PacedClientCpuMessageUs => "paced client µs per message",
     }
 }
 
-/// A ratio as it is shown: with its interval if it is a difference, as none larger than so much if it is not, and with
-/// a question mark if there is no telling.
-pub(super) fn ratio_in_words(ratio: &Ratio) -> String {
+/// A ratio with its interval if it is a difference, the largest difference that is possible if it is not, and a question
+/// mark if there are too few blocks.
+pub(super) fn describe_ratio(ratio: &Ratio) -> String {
     match (ratio.finding(), &ratio.interval) {
         (Finding::NoDifferenceLargerThan { percent }, _) => format!("≈ within {}", percent_to(percent, 2)),
         (Finding::Differs, Some(interval)) => difference(ratio.center, interval),
@@ -89,7 +88,7 @@ pub(super) fn ratio_in_words(ratio: &Ratio) -> String {
     }
 }
 
-/// With as many digits as it takes to see that 1 is not in the interval.
+/// With enough digits to see that 1 is not in the interval.
 fn difference(center: f64, Interval { low, high, .. }: &Interval) -> String {
     let is_one = |value: f64, digits| significant(value, digits).parse() == Ok(1.0);
     let digits = (3..8).find(|digits| !is_one(*low, *digits) && !is_one(*high, *digits)).unwrap_or(8);
@@ -97,20 +96,20 @@ fn difference(center: f64, Interval { low, high, .. }: &Interval) -> String {
     format!("{center} ({low}–{high})")
 }
 
-/// Configurations of one level of security, from the cheapest on.
+/// The configurations of one security level, the cheapest first.
 struct Group {
     title: String,
     numbers: Vec<usize>,
 }
 
-/// The configurations by their level of security: without TLS first, then from the weakest to the strongest.
+/// The configurations by security level: without TLS first, then from the weakest to the strongest.
 fn groups(sweep: &SweepResult) -> Vec<Group> {
     let mut rows: Vec<(GroupKey, f64, &Summary)> = sweep
         .analysis
         .summaries
         .iter()
         .map(|summary| {
-            // The reference's repetition stands beside the reference, whatever the noise made of it.
+            // The reference's repetition is listed next to the reference, whatever its figures.
             let repeated = sweep.configuration(summary.configuration).and_then(|one| one.repeat_of);
             let sorted_as = repeated.and_then(|number| sweep.analysis.summary(number)).unwrap_or(summary);
             let cost = COMPARED.iter().find_map(|metric| sorted_as.metrics.get(metric)).map_or(f64::MAX, |m| m.median);
@@ -159,16 +158,16 @@ impl GroupKey {
     }
 }
 
-/// What whoever reads figures of trials in turns needs to know.
-pub(super) const INTERLEAVED: &str =
-    "In turns a rate in a closed loop is lower for the pauses, and every turn begins with the caches of another.";
+/// How time slices affect the figures.
+pub(super) const INTERLEAVED: &str = "With --interleave the pauses between time slices lower the rate of a closed loop, and \
+     every slice begins with cold caches.";
 
-/// Sentences that whoever reads the tables needs.
+/// How to read the tables.
 fn legend(sweep: &SweepResult) -> Vec<String> {
     let mut sentences = vec![
         "Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann center and \
-         exact Wilcoxon signed-rank interval; ≈: the interval contains 1, so that there is no difference larger than \
-         this; ?: too few blocks for an interval. Each interval is one of many: of twenty, one misses."
+         exact Wilcoxon signed-rank interval. ≈: the interval contains 1, so any difference is at most this large; ?: too \
+         few blocks for an interval. Of twenty such intervals, one misses the true ratio."
             .to_owned(),
     ];
     let pairs = sweep.whole_blocks();
@@ -177,19 +176,19 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
     sentences.push(match widest.and_then(|ratio| Some((ratio.pairs, ratio.interval.as_ref()?.confidence))) {
         Some((pairs, confidence)) => {
             let blocks = pluralize(pairs as u64, "block");
-            format!("With {blocks} the intervals have a confidence of {}.", percent_to(confidence * 100.0, 3))
+            format!("With {blocks} the confidence of the intervals is {}.", percent_to(confidence * 100.0, 3))
         }
         None => format!(
-            "No intervals: an exact one of 95% needs {MIN_PAIRS} blocks, and there are {pairs}; nothing can be told \
-             apart."
+            "No intervals: an exact 95% interval needs {MIN_PAIRS} blocks, and there are {pairs}, so no configuration can \
+             be distinguished from another."
         ),
     });
     sentences.extend(sweep.interleave.map(|_| INTERLEAVED.to_owned()));
     let has = |kind| sweep.workloads.iter().any(|workload| workload.kind == kind);
     if has(Workload::Handshake) {
         sentences.push(
-            "µs a handshake: CPU time of that end by the kernel's accounting, connect, accept and close included; a \
-             core: 1 s over the server's. Bytes: TCP payload to the server + back."
+            "µs per handshake: CPU time of that end as the kernel accounts it, including connect, accept and close. Per \
+             core: 1 s divided by the server's CPU per handshake. Bytes: TCP payload sent + received by the client."
                 .to_owned(),
         );
     }
@@ -197,12 +196,11 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
         sentences.push("Crowd: small messages on many connections, in a closed loop.".to_owned());
     }
     if has(Workload::Bulk) {
-        sentences
-            .push("Bulk: payload in each direction; a byte is received once and sent once by each end.".to_owned());
+        sentences.push("Bulk: payload in each direction; each end receives and sends every byte once.".to_owned());
     }
     sentences.push(
-        "Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by their \
-         category). Post-quantum: the key exchange is."
+        "Bits: the weakest of key exchange, cipher and certificate (NIST SP 800-57; ML-KEM and ML-DSA by their category). \
+         Post-quantum refers to the key exchange."
             .to_owned(),
     );
     sentences

@@ -1,7 +1,7 @@
-//! How a trace reads: [`timeline`], a ladder of what was sent and received, with what each thing is for.
+//! The text of a trace: [`timeline`], what was sent and received in order, with the purpose of each message.
 //!
-//! It is what someone who learns wss reads first: names are those of the RFCs, each comes with one clause of
-//! explanation, and nothing is wider than 100 columns.
+//! It is written for readers who are new to wss: names are those of the RFCs, and each comes with one clause of
+//! explanation.
 
 mod application;
 mod messages;
@@ -9,112 +9,114 @@ mod messages;
 mod tests;
 mod timeline;
 
-use self::timeline::{Timeline, WIDTH};
-use crate::layout;
+use self::timeline::Timeline;
+use crate::style::{Style, Tone};
+use crate::table::Table;
 use wss_model::text::phrases::{describe_handshake, pluralize};
 use wss_model::text::quantity::{count, time};
 use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, Record, TracePhase, TraceResult};
 
-/// The whole connection as text, at most 100 columns wide.
-pub fn timeline(trace: &TraceResult) -> String {
-    let mut ladder = Timeline::default();
+/// The whole connection as text in the given style, ending with a newline.
+pub fn timeline(trace: &TraceResult, style: Style) -> String {
+    let mut timeline = Timeline::new(style);
     let is_1_3 = messages::is_1_3(&trace.events);
-    heading(trace, is_1_3, &mut ladder);
+    heading(trace, is_1_3, &mut timeline);
     let mut phase = None;
     for event in &trace.events {
         if phase != Some(event.phase) {
             phase = Some(event.phase);
-            ladder.section(section(event.phase));
+            timeline.section(section(event.phase));
         }
-        self::event(event, is_1_3, &mut ladder);
+        self::event(event, is_1_3, &mut timeline);
     }
     if let Some(failure) = &trace.failure {
         if phase != Some(failure.phase) {
-            ladder.section(section(failure.phase));
+            timeline.section(section(failure.phase));
         }
-        ladder.gap();
+        timeline.layout.gap();
         let end = if failure.message.ends_with(['.', '?', '!']) { "" } else { "." };
-        ladder.text(&format!("FAILED in the phase {}: {}{end}", failure.phase.name(), failure.message));
+        let rest = format!(" in the phase {}: {}{end}", failure.phase.name(), failure.message);
+        timeline.layout.verdict(Tone::Bad, "FAILED", &rest);
     }
-    ladder.section("totals");
-    totals(trace, &mut ladder);
+    timeline.section("totals");
+    totals(trace, &mut timeline);
     for note in &trace.notes {
-        ladder.text(&format!("Note: {note}."));
+        timeline.layout.text(&format!("Note: {note}."));
     }
-    ladder.finish()
+    timeline.layout.finish()
 }
 
-fn heading(trace: &TraceResult, is_1_3: bool, ladder: &mut Timeline) {
+fn heading(trace: &TraceResult, is_1_3: bool, timeline: &mut Timeline) {
     let embedded = if trace.target.embedded { " (embedded server)" } else { "" };
-    ladder.text(&format!("{} at {}{embedded}", trace.target.url, trace.target.address));
+    timeline.layout.text(&format!("{} at {}{embedded}", trace.target.url, trace.target.address));
     if let Some(negotiated) = &trace.negotiated {
-        ladder.text(&format!("negotiated: {}", describe_handshake(negotiated)));
+        timeline.layout.text(&format!("negotiated: {}", describe_handshake(negotiated)));
     }
-    ladder.gap();
-    ladder.text(
-        "→ the client sent it, ← the server did. First column: time since the SYN, until the kernel had it from the \
-         client or the client had read its last byte.",
+    timeline.layout.gap();
+    timeline.layout.text(
+        "→ sent by the client, ← sent by the server. First column: time since the SYN, when the kernel took the data from \
+         the client or when the client had read its last byte.",
     );
     if trace.verify.is_some() {
-        ladder.text(
-            "Second column: what TLS in the client took to make it or to process it, a single reading; an answer that \
-             was made on the way is in the cost of what it answers.",
+        timeline.layout.text(
+            "Second column: the time that the client's TLS took to make or process it, measured once; an answer made \
+             while processing a record is included in that record's time.",
         );
-        ladder.text(if is_1_3 {
-            "Records are told as their header tells them: in TLS 1.3 the version there is a constant, and whatever is \
-             encrypted is called application_data. \"Inside\" is what was found when it was opened with the session's \
-             own secrets, named as in SSLKEYLOGFILE."
+        timeline.layout.text(if is_1_3 {
+            "A record is described by its header: in TLS 1.3 the version there is constant, and everything encrypted is \
+             called application_data. \"Inside\" describes the content after decryption with the session's own secrets, \
+             named as in SSLKEYLOGFILE."
         } else {
-            "Records are told as their header tells them. \"Inside\" is what was found when one was opened with the \
-             session's own secret."
+            "A record is described by its header. \"Inside\" describes the content after decryption with the session's \
+             own secret."
         });
     }
 }
 
-/// The title of a phase: what it is for.
+/// The title of a phase with its purpose.
 const fn section(phase: TracePhase) -> &'static str {
     match phase {
-        TracePhase::Connect => "TCP connect: a way for bytes, in order",
-        TracePhase::Tls => "TLS: who the server is, and keys that only the two know",
+        TracePhase::Connect => "TCP connect: a reliable, ordered stream of bytes",
+        TracePhase::Tls => "TLS: proof of who the server is, and keys that only both ends know",
         TracePhase::Upgrade => "upgrade: from HTTP to WebSocket",
-        TracePhase::Echo => "echo: one message there and back",
+        TracePhase::Echo => "echo: one message and its echo",
         TracePhase::Ping => "ping: is the other end alive?",
-        TracePhase::Close => "close: each layer says goodbye",
+        TracePhase::Close => "close: each layer ends in turn",
     }
 }
 
-fn event(event: &Event, is_1_3: bool, ladder: &mut Timeline) {
+fn event(event: &Event, is_1_3: bool, timeline: &mut Timeline) {
     let arrow = match event.direction {
         Direction::Sent => '→',
         Direction::Received => '←',
     };
     let mut head = |text: &str| {
         let cost = event.cost_ns.map_or_else(String::new, |cost| time(cost as f64));
-        // All in one unit, so that they can be subtracted at a glance.
-        ladder.rung(&format!("{:.3} ms", event.at_ns as f64 / 1e6), &cost, arrow, text);
+        // All in one unit: differences are easy to read.
+        timeline.step(&format!("{:.3} ms", event.at_ns as f64 / 1e6), &cost, arrow, text);
     };
     match &event.details {
         EventDetails::Syn { to } => head(&format!("SYN to {to}")),
         EventDetails::SynAck { local } => head(&format!("SYN/ACK to {local}: connected after one round trip")),
         EventDetails::Record(record) => {
             head(&record_head(record));
-            record_contents(record, event.direction, is_1_3, ladder);
+            record_contents(record, event.direction, is_1_3, timeline);
         }
         EventDetails::Segment { bytes, contents } => {
-            head(&format!("{} on TCP, readable for everyone on the way", pluralize(*bytes, "byte")));
+            head(&format!("{} on TCP, readable by anyone on the path", pluralize(*bytes, "byte")));
             for content in contents {
-                application::application(content, ladder);
+                application::application(content, timeline);
             }
         }
         EventDetails::NotTls { preview } => {
-            head("bytes that are no TLS record");
-            ladder.detail(1, preview);
+            head("bytes that are not a TLS record");
+            timeline.detail(1, preview);
         }
         EventDetails::Fin => head(match event.direction {
-            Direction::Sent => "FIN: the client sends nothing more on TCP",
-            Direction::Received => "FIN: the server sends nothing more on TCP",
+            Direction::Sent => "FIN: the client will send nothing more on TCP",
+            Direction::Received => "FIN: the server will send nothing more on TCP",
         }),
-        EventDetails::Reset => head("RST: TCP ends at once, in both directions"),
+        EventDetails::Reset => head("RST: TCP ends at once in both directions"),
     }
 }
 
@@ -134,57 +136,53 @@ fn record_head(record: &Record) -> String {
             };
             format!("{outside}; inside: {inside}{}{padding}", pluralize(*content_bytes, "byte"))
         }
-        Protection::Opaque { .. } => format!("{outside}, not opened"),
+        Protection::Opaque { .. } => format!("{outside}, not decrypted"),
     }
 }
 
-fn record_contents(record: &Record, direction: Direction, is_1_3: bool, ladder: &mut Timeline) {
+fn record_contents(record: &Record, direction: Direction, is_1_3: bool, timeline: &mut Timeline) {
     match &record.protection {
         Protection::Decrypted { secret, sequence, .. } => {
             let secret = if secret == "CLIENT_RANDOM" { "the master secret" } else { secret };
-            ladder.detail(0, &format!("opened with {secret}, sequence number {sequence}"));
+            timeline.detail(0, &format!("decrypted with {secret}, sequence number {sequence}"));
         }
-        Protection::Opaque { because } => ladder.detail(0, &format!("its content is not known: {because}")),
+        Protection::Opaque { because } => timeline.detail(0, &format!("content unknown: {because}")),
         Protection::Plaintext => {}
     }
     for content in &record.contents {
         match content {
-            Content::Handshake(message) => messages::message(message, direction, is_1_3, ladder),
+            Content::Handshake(message) => messages::message(message, direction, is_1_3, timeline),
             Content::HandshakeFragment { available_bytes, total_bytes } => {
                 let all = total_bytes.map_or_else(String::new, |all| format!(" of {}", count(all)));
-                ladder.detail(
+                timeline.detail(
                     0,
-                    &format!(
-                        "beginning of a message ({}{all} bytes) that ends in a later record",
-                        count(*available_bytes)
-                    ),
+                    &format!("start of a message ({}{all} bytes) that ends in a later record", count(*available_bytes)),
                 );
             }
-            Content::ChangeCipherSpec { dummy: true } => ladder.titled(
+            Content::ChangeCipherSpec { dummy: true } => timeline.titled(
                 "ChangeCipherSpec",
-                "means nothing in TLS 1.3: a dummy, so that middleboxes take this for a resumed TLS 1.2",
+                "has no meaning in TLS 1.3: sent so that middleboxes see a resumed TLS 1.2 session",
             ),
             Content::ChangeCipherSpec { dummy: false } => {
-                ladder.titled("ChangeCipherSpec", "all that this end sends from here on is encrypted");
+                timeline.titled("ChangeCipherSpec", "everything that this end sends from here on is encrypted");
             }
             Content::Alert { level, description } => {
-                ladder.titled(&format!("alert {description} ({level})"), messages::alert_is_for(description));
+                timeline.titled(&format!("alert {description} ({level})"), messages::alert_meaning(description));
             }
-            Content::Application(content) => application::application(content, ladder),
-            Content::Unreadable { because } => ladder.detail(0, &format!("cannot be read: {because}")),
+            Content::Application(content) => application::application(content, timeline),
+            Content::Unreadable { because } => timeline.detail(0, &format!("unreadable: {because}")),
         }
     }
 }
 
-/// A row a phase, and the sum.
-fn totals(trace: &TraceResult, ladder: &mut Timeline) {
+/// A row per phase, and the sum.
+fn totals(trace: &TraceResult, timeline: &mut Timeline) {
     let tls = trace.verify.is_some();
     let mut header = vec!["", "time", "round trips", "bytes →", "bytes ←"];
     if tls {
         header.extend(["records →", "records ←", "TLS cost"]);
     }
-    let mut table = layout::table(header);
-    table.set_width(WIDTH as u16);
+    let mut table = Table::new(header);
     let row = |name: &str, figures: [u64; 7]| {
         let [time_ns, cost_ns, round_trips, sent, received, sent_records, received_records] = figures;
         let mut row = vec![name.to_owned(), time(time_ns as f64), count(round_trips), count(sent), count(received)];
@@ -206,9 +204,8 @@ fn totals(trace: &TraceResult, ladder: &mut Timeline) {
             total.received_records,
         ];
         sum.iter_mut().zip(figures).for_each(|(sum, figure)| *sum = sum.saturating_add(figure));
-        table.add_row(row(total.phase.name(), figures));
+        table.row(row(total.phase.name(), figures));
     }
-    table.add_row(row("all", sum));
-    layout::numbers_right(&mut table);
-    ladder.table(&table);
+    table.row(row("all", sum));
+    timeline.layout.table(&table);
 }

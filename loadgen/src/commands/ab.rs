@@ -24,6 +24,7 @@ use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
 use crate::child::progress::Progress;
 use crate::child::run::{Runner, check_interleave};
+use crate::output;
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
 
@@ -47,11 +48,11 @@ pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
 /// If it cannot be made into JSON.
 pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) -> anyhow::Result<bool> {
     if json {
-        print!("{}", store::json(comparison)?);
+        output::print(&store::json(comparison)?)?;
     } else if md {
-        print!("{}", report::markdown(comparison));
+        output::print(&report::markdown(comparison))?;
     } else {
-        println!("{}\nresult: {}", report::terminal(comparison), path.display());
+        output::print(&format!("{}\nresult: {}\n", report::terminal(comparison, output::style(false)), path.display()))?;
     }
     Ok(comparison.valid)
 }

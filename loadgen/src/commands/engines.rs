@@ -8,6 +8,8 @@ use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature, S
 use wss_report as report;
 use wss_wire::engine::{Capabilities, Feature, offers};
 
+use crate::output;
+
 /// `wssbench engines`.
 #[derive(Debug, Args)]
 pub(crate) struct EnginesCommand {
@@ -28,11 +30,10 @@ pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
         engines: offers().into_iter().map(on_machine).collect(),
     };
     if command.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        output::print(&(serde_json::to_string_pretty(&result)? + "\n"))
     } else {
-        print!("{}", report::engines(&result));
+        output::print(&report::engines(&result, output::style(false)))
     }
-    Ok(())
 }
 
 fn on_machine(Capabilities { engine, form, features }: Capabilities) -> EngineOnMachine {

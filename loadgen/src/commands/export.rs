@@ -2,7 +2,6 @@
 //!
 //! The file goes to standard output and what there is to say about it to standard error, so that it can be piped.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -10,6 +9,7 @@ use clap::Args;
 use wss_model::store;
 use wss_report::export::{self, Better, Format, Options, Source};
 
+use crate::output;
 use crate::setup::preflight;
 
 /// `wssbench export`.
@@ -50,10 +50,10 @@ pub(crate) fn export(command: &ExportCommand) -> anyhow::Result<()> {
     let exported =
         export::export(&source, &options).with_context(|| format!("exporting {}", command.result.display()))?;
     for note in &exported.notes {
-        eprintln!("note: {note}");
+        output::note(&format!("note: {note}"));
     }
     match &command.out {
         Some(path) => Ok(store::write_text(&exported.text, path)?),
-        None => std::io::stdout().write_all(exported.text.as_bytes()).context("writing to standard output"),
+        None => output::print(&exported.text),
     }
 }

@@ -8,6 +8,7 @@ use wss_analysis::comparison::{self, Comparison};
 use wss_analysis::gate::{Date, Outcome, Policy, Scenario, judge};
 use wss_report::gate as report;
 
+use crate::output;
 use crate::setup::environment;
 
 /// `wssbench gate`.
@@ -55,11 +56,11 @@ pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
     }
     let verdicts = judge(&policy, &scenarios, today()?);
     if command.json {
-        println!("{}", serde_json::to_string_pretty(&verdicts)?);
+        output::print(&(serde_json::to_string_pretty(&verdicts)? + "\n"))?;
     } else if command.md {
-        print!("{}", report::markdown(&verdicts, &scenarios));
+        output::print(&report::markdown(&verdicts, &scenarios))?;
     } else {
-        print!("{}", report::terminal(&verdicts, &scenarios));
+        output::print(&report::terminal(&verdicts, &scenarios, output::style(false)))?;
     }
     Ok(match verdicts.outcome {
         Outcome::Inconclusive | Outcome::Invalid if command.allow_inconclusive => 0,

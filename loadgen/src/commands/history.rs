@@ -12,6 +12,7 @@ use wss_analysis::comparison;
 use wss_analysis::history::{self, Added, BadLine, Entry};
 
 use self::branch::Branch;
+use crate::output;
 
 /// `wssbench history`.
 #[derive(Debug, Args)]
@@ -84,12 +85,10 @@ pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
             branch.map_or(Ok(()), |branch| branch.commit(&format!("history: {}", added.join(", "))))
         }
         Action::Show { metric, .. } => {
-            print!("{}", wss_report::history::show(&entries(&path, &shown)?, metric.as_deref())?);
-            Ok(())
+            output::print(&wss_report::history::show(&entries(&path, &shown)?, metric.as_deref(), output::style(false))?)
         }
         Action::Changes { metric, .. } => {
-            print!("{}", wss_report::history::changes(&entries(&path, &shown)?, metric.as_deref())?);
-            Ok(())
+            output::print(&wss_report::history::changes(&entries(&path, &shown)?, metric.as_deref(), output::style(false))?)
         }
     }
 }
@@ -110,7 +109,7 @@ fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<
         if after_torn {
             eprintln!("note: {shown}: line {} was torn; it is kept, and the next line begins after it", line - 1);
         }
-        println!("{shown}: line {line}: {}", entry.comparison_id);
+        output::print(&format!("{shown}: line {line}: {}\n", entry.comparison_id))?;
     }
     Ok(entries.into_iter().map(|entry| entry.comparison_id).collect())
 }

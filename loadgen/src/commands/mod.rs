@@ -7,5 +7,6 @@ pub(crate) mod export;
 pub(crate) mod gate;
 pub(crate) mod history;
 pub(crate) mod run;
+pub(crate) mod show;
 pub(crate) mod sweep;
 pub(crate) mod trace;

@@ -28,6 +28,7 @@ use crate::generator::phase_clock::PhaseClock;
 use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, Until};
 use crate::generator::record::{Failure, Failures};
 use crate::generator::{Generator, Watch};
+use crate::output;
 use crate::progress::Progress;
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
@@ -43,7 +44,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     preflight::check_place(&path)?;
     let cpu_time = CpuTime::now();
     let mut run = Run {
-        progress: Progress::new()?,
+        progress: Progress::new(&setup.config)?,
         setup: &mut setup,
         slices: None,
         failures: Failures::default(),
@@ -95,9 +96,10 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
 
     store::write(&result, &path).with_context(|| "writing the result; --out takes another place")?;
     if command.json {
-        print!("{}", store::json(&result)?);
+        output::print(&store::json(&result)?)?;
     } else if !protocol::events_requested() {
-        println!("{}\nresult: {}", report::terminal(&result), path.display());
+        let style = output::style(command.verbose);
+        output::print(&format!("{}\nresult: {}\n", report::terminal(&result, style), path.display()))?;
     }
     Ok(result.valid)
 }

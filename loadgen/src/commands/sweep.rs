@@ -23,6 +23,7 @@ use self::options::SweepOptions;
 use self::plan::Plan;
 use crate::child::progress::Progress;
 use crate::child::run::{OneOf, Runner, check_interleave, this_program};
+use crate::output;
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
 
@@ -37,7 +38,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
         None => begin(Plan::new(command)?, options),
     };
     if options.list {
-        print!("{}", plan::list(&sweep));
+        output::print(&plan::list(&sweep))?;
         return Ok(true);
     }
     check_interleave(sweep.interleave, &sweep.workloads)?;
@@ -189,13 +190,12 @@ fn options_of(sweep: &SweepResult, number: usize) -> anyhow::Result<&[String]> {
 
 fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
     if options.json {
-        print!("{}", store::json(sweep)?);
+        output::print(&store::json(sweep)?)
     } else if options.csv {
-        print!("{}", report::csv(sweep).context("writing CSV")?);
+        output::print(&report::csv(sweep).context("writing CSV")?)
     } else if options.md {
-        print!("{}", report::markdown(sweep));
+        output::print(&report::markdown(sweep))
     } else {
-        println!("{}\nresult: {}", report::terminal(sweep), path.display());
+        output::print(&format!("{}\nresult: {}\n", report::terminal(sweep, output::style(false)), path.display()))
     }
-    Ok(())
 }

@@ -37,6 +37,7 @@ use self::capture::Captured;
 use self::connection::Connection;
 use self::session::{Failure, Plan};
 use crate::child::server::Server;
+use crate::output;
 use crate::setup::{client_tls as client_side, environment};
 
 /// The longest message: one frame, one record, one page.
@@ -152,9 +153,9 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
         failure: traced.failure,
     };
     if command.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        output::print(&(serde_json::to_string_pretty(&result)? + "\n"))?;
     } else {
-        print!("{}", report::trace::timeline(&result));
+        output::print(&report::trace::timeline(&result, output::style(false)))?;
     }
     Ok(result.failure.is_none())
 }

@@ -1,4 +1,4 @@
-//! A comparison as Markdown: what was found first, the primary figures, the rest folded.
+//! A comparison as Markdown: the findings, the primary figures, and the rest folded.
 
 use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
 use crate::markdown::{bullet, escaped, folded, paragraph, table};
@@ -8,25 +8,25 @@ use wss_analysis::comparison::{Comparison, Role};
 pub fn markdown(comparison: &Comparison) -> String {
     let mut text = String::new();
     for reason in &comparison.invalid_because {
-        paragraph(&mut text, &format!("**Not valid:** {}", escaped(&reason.text)));
+        paragraph(&mut text, &format!("**Invalid:** {}", escaped(&reason.text)));
     }
     for difference in &comparison.varied {
         paragraph(&mut text, &format!("Varied: {}", escaped(&difference.to_string())));
     }
     for difference in &comparison.differences {
-        paragraph(&mut text, &format!("**Forced**, though {}", escaped(&difference.to_string())));
+        paragraph(&mut text, &format!("**Forced**, although they differ: {}", escaped(&difference.to_string())));
     }
     findings(comparison).iter().for_each(|sentence| bullet(&mut text, &escaped(sentence)));
     text.push('\n');
     for figure in noisy(comparison) {
-        paragraph(&mut text, &format!("Either arm differs from itself in {figure}."));
+        paragraph(&mut text, &format!("An arm differs from itself in {figure}."));
     }
     tables(&mut text, comparison);
     text.pop();
     text
 }
 
-/// The tables and what stands beside them, without the findings.
+/// The tables and how they were measured, without the findings.
 pub(crate) fn tables(text: &mut String, comparison: &Comparison) {
     let rows = |role: Role| -> Vec<Vec<String>> {
         comparison.analysis.metrics.iter().filter(|figure| figure.role == role).map(row).collect()
@@ -41,7 +41,7 @@ pub(crate) fn tables(text: &mut String, comparison: &Comparison) {
     }
     bullet(&mut rest, &escaped(&blocks(comparison)));
     dropped(comparison).for_each(|reason| bullet(&mut rest, &format!("dropped: {}", escaped(&reason))));
-    negotiated(comparison).iter().for_each(|sort| bullet(&mut rest, &format!("negotiated: {}", escaped(sort))));
+    negotiated(comparison).iter().for_each(|kind| bullet(&mut rest, &format!("negotiated: {}", escaped(kind))));
     let environment = &comparison.environment;
     bullet(
         &mut rest,

@@ -1,4 +1,4 @@
-//! How a verdict on a comparison with known ratios reads.
+//! The verdict on a comparison with known ratios.
 
 use wss_analysis::comparison::fixtures::comparison;
 use wss_analysis::gate::{Date, judge};
@@ -10,7 +10,7 @@ fn today() -> Date {
 }
 
 #[test]
-fn a_verdict_reads_the_same_as_ever() {
+fn a_regression_with_a_waiver_and_a_missing_scenario() {
     let waived = "
         scenarios = [\"usual\", \"large\"]
         threshold = \"2%\"
@@ -25,6 +25,6 @@ fn a_verdict_reads_the_same_as_ever() {
     let comparison = comparison(12, 1.06);
     let scenarios = [Scenario { name: "usual", comparison: &comparison }];
     let verdicts = judge(&waived.parse().unwrap(), &scenarios, today());
-    insta::assert_snapshot!("terminal", terminal(&verdicts, &scenarios));
+    insta::assert_snapshot!("terminal", terminal(&verdicts, &scenarios, Style::default()));
     insta::assert_snapshot!("markdown", markdown(&verdicts, &scenarios));
 }

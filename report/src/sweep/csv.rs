@@ -1,4 +1,4 @@
-//! A sweep as CSV (RFC 4180): a line for each figure of each configuration, so that every column has one meaning.
+//! A sweep as CSV (RFC 4180): a line per figure and configuration, so that every column has one meaning.
 
 use super::label::label;
 use wss_analysis::statistics::Finding;
@@ -29,17 +29,17 @@ const HEAD: [&str; 21] = [
     "place",
 ];
 
-/// `sweep` as CSV with a line of names; what is missing is empty.
+/// `sweep` as CSV with a header line; missing values are empty.
 ///
 /// # Errors
-/// None that could come of a sweep: a line is written to memory.
+/// Those of the CSV writer; a sweep causes none, since the lines are written to memory.
 pub fn csv(sweep: &SweepResult) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(HEAD)?;
     for summary in &sweep.analysis.summaries {
-        let mut known = about(sweep, summary);
+        let mut known = identity(sweep, summary);
         if summary.metrics.is_empty() {
-            // A configuration of which nothing could be measured is not missing without a word.
+            // A configuration without figures still has a line.
             known.resize(HEAD.len(), String::new());
             writer.write_record(&known)?;
             continue;
@@ -55,11 +55,11 @@ pub fn csv(sweep: &SweepResult) -> Result<String, csv::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn about(sweep: &SweepResult, summary: &Summary) -> Vec<String> {
+fn identity(sweep: &SweepResult, summary: &Summary) -> Vec<String> {
     let configuration = sweep.configuration(summary.configuration);
-    // Several sorts, as of full and resumed handshakes, stand in one cell.
+    // Several kinds of handshake, such as full and resumed, share a cell.
     let of = |field: fn(&Negotiated) -> &String| {
-        let mut names: Vec<&str> = summary.negotiated.iter().map(|sort| field(sort).as_str()).collect();
+        let mut names: Vec<&str> = summary.negotiated.iter().map(|kind| field(kind).as_str()).collect();
         names.dedup();
         names.join(" ")
     };
@@ -68,11 +68,11 @@ fn about(sweep: &SweepResult, summary: &Summary) -> Vec<String> {
         label(sweep, summary.configuration),
         configuration.map_or_else(String::new, |one| one.options.join(" ")),
         configuration.and_then(|one| one.repeat_of).map_or_else(String::new, |number| number.to_string()),
-        of(|sort| &sort.version),
-        of(|sort| &sort.suite),
-        of(|sort| &sort.group),
-        of(|sort| &sort.certificate),
-        of(|sort| &sort.kind),
+        of(|kind| &kind.version),
+        of(|kind| &kind.suite),
+        of(|kind| &kind.group),
+        of(|kind| &kind.certificate),
+        of(|kind| &kind.kind),
         summary.security.map_or_else(String::new, |security| security.bits.to_string()),
         summary.security.map_or_else(String::new, |security| security.post_quantum.to_string()),
         summary.trials.to_string(),

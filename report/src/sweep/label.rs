@@ -1,5 +1,5 @@
-//! What tells a configuration from the others, in as few words as possible: each option that not all of them have, and
-//! of TLS's options what was negotiated rather than what was asked.
+//! Short labels that distinguish configurations: the options that not all of them share, with TLS options replaced by
+//! what was negotiated.
 
 use std::collections::BTreeSet;
 
@@ -17,17 +17,17 @@ pub(super) fn label(sweep: &SweepResult, number: usize) -> String {
     one_line(&format!("{label}{again}"))
 }
 
-/// What tells a configuration with these options from `all`, before anything was negotiated.
-pub fn label_as_asked(options: &[String], all: &[&[String]]) -> String {
+/// The label of a configuration among `all`, before anything was negotiated.
+pub fn label_as_requested(options: &[String], all: &[&[String]]) -> String {
     one_line(&of_options(options, all, &[], false))
 }
 
 fn of_options(options: &[String], all: &[&[String]], negotiated: &[Negotiated], several_versions: bool) -> String {
     let own = options.iter().filter(|option| !all.iter().all(|other| other.contains(option)));
-    let workloads: Vec<String> = own.map(|option| describe(option, negotiated, several_versions)).collect();
-    match (workloads.is_empty(), options.is_empty()) {
-        (false, _) => workloads.join(" "),
-        // No option beyond those that all have.
+    let parts: Vec<String> = own.map(|option| describe(option, negotiated, several_versions)).collect();
+    match (parts.is_empty(), options.is_empty()) {
+        (false, _) => parts.join(" "),
+        // All configurations have the same options.
         (true, false) => options.join(" "),
         (true, true) => "defaults".to_owned(),
     }
@@ -45,7 +45,7 @@ fn describe(option: &str, negotiated: &[Negotiated], several_versions: bool) -> 
         let seen: BTreeSet<String> = negotiated.iter().map(of).filter(|name| !name.is_empty()).collect();
         (!seen.is_empty()).then(|| seen.into_iter().collect::<Vec<_>>().join("/"))
     };
-    let told = match name {
+    let known = match name {
         "--tls" => seen(|negotiated| version(&negotiated.version)).or_else(|| Some(value.to_owned())),
         "--suite" if several_versions => {
             seen(|negotiated| format!("{} {}", version(&negotiated.version), suite(&negotiated.suite)))
@@ -55,10 +55,10 @@ fn describe(option: &str, negotiated: &[Negotiated], several_versions: bool) -> 
         "--cert" => seen(|negotiated| negotiated.certificate.clone()),
         _ => None,
     };
-    match (told, name.strip_prefix("--")) {
-        (Some(told), _) => told,
+    match (known, name.strip_prefix("--")) {
+        (Some(known), _) => known,
         (None, Some("suite")) => suite(value),
-        // What these can be speaks for itself.
+        // The values of these options need no name.
         (None, Some("layer" | "engine" | "provider" | "group" | "cert")) => value.to_owned(),
         (None, Some(name)) => format!("{name} {value}").trim_end().to_owned(),
         // A URL.
@@ -71,7 +71,7 @@ fn version(version: &str) -> String {
     version.trim_start_matches("TLSv").to_owned()
 }
 
-/// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` → `AES-128-GCM`: the version and the certificate stand beside it.
+/// `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` → `AES-128-GCM`: the label has version and certificate already.
 fn suite(suite: &str) -> String {
     let cipher = suite.split_once("_WITH_").map_or_else(|| suite.trim_start_matches("TLS13_"), |(_, cipher)| cipher);
     let cipher = cipher.trim_end_matches("_SHA256").trim_end_matches("_SHA384");
@@ -84,13 +84,13 @@ mod tests {
     use wss_model::config::tls::Suite;
 
     #[test]
-    fn a_suite_is_told_by_its_cipher() {
+    fn shortens_a_suite_to_its_cipher() {
         let short: BTreeSet<String> = Suite::ALL.iter().map(|name| suite(name.name())).collect();
         assert_eq!(short.into_iter().collect::<Vec<_>>(), ["AES-128-GCM", "AES-256-GCM", "ChaCha20"]);
     }
 
     #[test]
-    fn what_was_negotiated_wins_over_what_was_asked() {
+    fn prefers_what_was_negotiated() {
         let negotiated = Negotiated {
             version: "TLSv1.2".to_owned(),
             suite: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384".to_owned(),
@@ -98,12 +98,12 @@ mod tests {
             certificate: "ecdsa-p384".to_owned(),
             kind: "full".to_owned(),
         };
-        let told = |option| describe(option, std::slice::from_ref(&negotiated), true);
-        assert_eq!(told("--suite=TLS13_AES_128_GCM_SHA256"), "1.2 AES-256-GCM");
-        assert_eq!(told("--cert=some/file.pem"), "ecdsa-p384");
-        assert_eq!(told("--tls=1.3"), "1.2");
+        let described = |option| describe(option, std::slice::from_ref(&negotiated), true);
+        assert_eq!(described("--suite=TLS13_AES_128_GCM_SHA256"), "1.2 AES-256-GCM");
+        assert_eq!(described("--cert=some/file.pem"), "ecdsa-p384");
+        assert_eq!(described("--tls=1.3"), "1.2");
         assert_eq!(describe("--cert=rsa-2048", &[], false), "rsa-2048");
-        assert_eq!((told("--size=16KiB"), told("--mtls")), ("size 16KiB".to_owned(), "mtls".to_owned()));
-        assert_eq!(told("wss://host:1/"), "wss://host:1/");
+        assert_eq!((described("--size=16KiB"), described("--mtls")), ("size 16KiB".to_owned(), "mtls".to_owned()));
+        assert_eq!(described("wss://host:1/"), "wss://host:1/");
     }
 }

@@ -1,19 +1,17 @@
 //! The tables of a sweep as Markdown, to be pasted into an issue or a README.
 
 use super::legend;
-use super::table::{Row, SweepTable, figures, ratios};
+use super::table::{TitledTable, figures, ratios};
 use crate::markdown::{escaped, paragraph};
+use crate::table::Row;
 use wss_analysis::sweep::SweepResult;
 use wss_model::text::phrases::{pluralize, program};
-
-/// Figures beside each other in a table of ratios: a page scrolls.
-const RATIOS_BESIDE: usize = 6;
 
 /// `sweep` as Markdown, ending with a newline.
 pub fn markdown(sweep: &SweepResult) -> String {
     let mut text = String::new();
     for reason in &sweep.invalid_because {
-        paragraph(&mut text, &format!("**Not valid:** {}", escaped(&reason.text)));
+        paragraph(&mut text, &format!("**Invalid:** {}", escaped(&reason.text)));
     }
     let environment = &sweep.environment;
     paragraph(
@@ -30,15 +28,15 @@ pub fn markdown(sweep: &SweepResult) -> String {
             sweep.started_at,
         ),
     );
-    for sheet in figures(sweep).iter().chain(&ratios(sweep, RATIOS_BESIDE)) {
-        table(&mut text, sheet);
+    for titled in figures(sweep).iter().chain(&ratios(sweep)) {
+        table(&mut text, titled);
     }
     for summary in sweep.analysis.summaries.iter().filter(|summary| summary.trials_valid < summary.trials) {
-        let reason = summary.first_reason.as_deref().unwrap_or("it does not say why");
+        let reason = summary.first_reason.as_deref().unwrap_or("no reason is given");
         let bad = summary.trials - summary.trials_valid;
         paragraph(
             &mut text,
-            &format!("#{}: {bad} of {} trials not valid: {}", summary.configuration, summary.trials, escaped(&reason)),
+            &format!("#{}: {bad} of {} trials invalid: {}", summary.configuration, summary.trials, escaped(&reason)),
         );
     }
     for one in &sweep.invalid_combinations {
@@ -50,15 +48,15 @@ pub fn markdown(sweep: &SweepResult) -> String {
     text
 }
 
-fn table(text: &mut String, sheet: &SweepTable) {
-    paragraph(text, &format!("**{}**", escaped(&sheet.title)));
+fn table(text: &mut String, titled: &TitledTable) {
+    paragraph(text, &format!("**{}**", escaped(&titled.title)));
     let mut line = |cells: Vec<String>| {
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
     };
-    line(sheet.head.iter().map(|head| escaped(&head.replace('\n', " "))).collect());
-    let numbers = sheet.head.len().saturating_sub(2);
+    line(titled.table.head.iter().map(|head| escaped(&head.replace('\n', " "))).collect());
+    let numbers = titled.table.head.len().saturating_sub(2);
     line(["---:", "---"].into_iter().chain(std::iter::repeat_n("---:", numbers)).map(str::to_owned).collect());
-    for row in &sheet.rows {
+    for row in &titled.table.rows {
         line(match row {
             Row::Group(title) => {
                 let title = [String::new(), format!("**{}**", escaped(title))].into_iter();

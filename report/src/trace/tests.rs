@@ -1,8 +1,9 @@
-//! Timelines of connections made up for it: how each thing reads.
+//! Timelines of constructed connections.
 
 use insta::assert_snapshot;
 
 use super::timeline;
+use crate::style::Style;
 use wss_model::run_result::{Negotiated, Tool};
 use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
 use wss_model::trace_result::handshake::{
@@ -206,26 +207,26 @@ fn plain() -> TraceResult {
 }
 
 #[test]
-fn a_handshake_reads_as_a_ladder() {
-    assert_snapshot!(timeline(&secure()), @r#"
+fn a_handshake_is_a_list_of_steps() {
+    assert_snapshot!(timeline(&secure(), Style { width: 100, ..Style::default() }), @r#"
     wss://example.org/ at 192.0.2.1:443
     negotiated: TLSv1.3, TLS13_AES_128_GCM_SHA256, X25519, ed25519 certificate, full
 
-    → the client sent it, ← the server did. First column: time since the SYN, until the kernel had it
-    from the client or the client had read its last byte.
-    Second column: what TLS in the client took to make it or to process it, a single reading; an answer
-    that was made on the way is in the cost of what it answers.
-    Records are told as their header tells them: in TLS 1.3 the version there is a constant, and
-    whatever is encrypted is called application_data. "Inside" is what was found when it was opened with
-    the session's own secrets, named as in SSLKEYLOGFILE.
+    → sent by the client, ← sent by the server. First column: time since the SYN, when the kernel took
+    the data from the client or when the client had read its last byte.
+    Second column: the time that the client's TLS took to make or process it, measured once; an answer
+    made while processing a record is included in that record's time.
+    A record is described by its header: in TLS 1.3 the version there is constant, and everything
+    encrypted is called application_data. "Inside" describes the content after decryption with the
+    session's own secrets, named as in SSLKEYLOGFILE.
 
-    ── TCP connect: a way for bytes, in order ──────────────────────────────────────────────────────────
+    ── TCP connect: a reliable, ordered stream of bytes ────────────────────────────────────────────────
       0.000 ms            →  SYN to 192.0.2.1:443
      20.000 ms            ←  SYN/ACK to 192.0.2.2:50000: connected after one round trip
 
-    ── TLS: who the server is, and keys that only the two know ─────────────────────────────────────────
+    ── TLS: proof of who the server is, and keys that only both ends know ──────────────────────────────
      20.100 ms   61.0 µs  →  handshake record, 0x0303, 200 bytes, not encrypted
-                             ClientHello, 196 bytes: what it offers, with its half of the key exchange
+                             ClientHello, 196 bytes: what it offers, with its share of the key exchange
                                versions      TLSv1.3
                                suites        TLS_AES_128_GCM_SHA256
                                groups        X25519
@@ -233,93 +234,93 @@ fn a_handshake_reads_as_a_ladder() {
                                signatures    ed25519
                                server name   example.org
                                ALPN          none
-                               resumption    not asked for: a full handshake
+                               resumption    not requested: a full handshake
                                early data    none
-                               session ID    32 bytes without a use, so that it looks like TLS 1.2
+                               session ID    32 bytes, unused: it makes the message look like TLS 1.2
                                random        00ff
                                extensions    key_share
      41.000 ms   90.0 µs  ←  handshake record, 0x0303, 122 bytes, not encrypted
-                             ServerHello, 118 bytes: what it chose, with its half of the key exchange;
-                                 what follows is encrypted
+                             ServerHello, 118 bytes: what it chose, with its share of the key exchange;
+                                 everything after it is encrypted
                                version       TLSv1.3
                                suite         TLS_AES_128_GCM_SHA256
                                key share     X25519, 32 bytes
                                session ID    none
      41.100 ms            →  change_cipher_spec record, 0x0303, 1 byte, not encrypted
-                             ChangeCipherSpec: means nothing in TLS 1.3: a dummy, so that middleboxes
-                                 take this for a resumed TLS 1.2
+                             ChangeCipherSpec: has no meaning in TLS 1.3: sent so that middleboxes see a
+                                 resumed TLS 1.2 session
      41.110 ms    500 ns  ←  change_cipher_spec record, 0x0303, 1 byte, not encrypted
                              ChangeCipherSpec
      41.200 ms    200 µs  ←  application_data record, 0x0303, 400 bytes; inside: handshake, 383 bytes
-                             opened with SERVER_HANDSHAKE_TRAFFIC_SECRET, sequence number 0
+                             decrypted with SERVER_HANDSHAKE_TRAFFIC_SECRET, sequence number 0
                              Certificate, 310 bytes: who the server is, leaf first
                                1. CN=example.org, 300 bytes of DER
                                  issued by     CN=A CA
                                  key           ed25519; the certificate is signed with ed25519
                                  valid         2026-01-01T00:00:00Z to 2027-01-01T00:00:00Z
                                  for           example.org
-                             beginning of a message (69 of 80 bytes) that ends in a later record
+                             start of a message (69 of 80 bytes) that ends in a later record
 
     ── totals ──────────────────────────────────────────────────────────────────────────────────────────
                      time   round trips   bytes →   bytes ←   records →   records ←   TLS cost
-    ───────────────────────────────────────────────────────────────────────────────────────────
+    ──────────────────────────────────────────────────────────────────────────────────────────
     TCP connect   20.0 ms             1         0         0           0           0
     all           20.0 ms             1         0         0           0           0
     "#);
 }
 
 #[test]
-fn an_upgrade_shows_how_the_accept_value_follows_and_a_frame_its_mask() {
-    assert_snapshot!(timeline(&plain()), @r#"
+fn an_upgrade_and_a_masked_frame_are_explained() {
+    assert_snapshot!(timeline(&plain(), Style { width: 100, ..Style::default() }), @r#"
     ws://example.org/ at 192.0.2.1:443
 
-    → the client sent it, ← the server did. First column: time since the SYN, until the kernel had it
-    from the client or the client had read its last byte.
+    → sent by the client, ← sent by the server. First column: time since the SYN, when the kernel took
+    the data from the client or when the client had read its last byte.
 
     ── upgrade: from HTTP to WebSocket ─────────────────────────────────────────────────────────────────
-      0.001 ms            →  99 bytes on TCP, readable for everyone on the way
-                             HTTP request, 99 bytes: asks to make a WebSocket of this connection
+      0.001 ms            →  99 bytes on TCP, readable by anyone on the path
+                             HTTP request, 99 bytes: asks to turn this connection into a WebSocket
                                GET / HTTP/1.1
                                Host: example.org
-      0.002 ms            ←  99 bytes on TCP, readable for everyone on the way
-                             HTTP response, 99 bytes: agreed: what follows are frames
+      0.002 ms            ←  99 bytes on TCP, readable by anyone on the path
+                             HTTP response, 99 bytes: accepted: WebSocket frames follow
                                HTTP/1.1 101 Switching Protocols
                                Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
-                             The accept value shows that the server understood this request: it is made
-                                 from the key and a constant.
+                             The accept value proves that the server understood the request: it is
+                                 derived from the key and a constant.
                                key           dGhlIHNhbXBsZSBub25jZQ==
                                + constant    258EAFA5-E914-47DA-95CA-C5AB0DC85B11
                                SHA-1         b37a4f2cc0624f1690f64606cf385945b2bec4ea
-                               in base64     s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, as it was received
+                               in base64     s3pPLMBiTxaQ9kYGzzhZRbK+xOo=, as received
 
-    ── echo: one message there and back ────────────────────────────────────────────────────────────────
-      0.003 ms            →  99 bytes on TCP, readable for everyone on the way
+    ── echo: one message and its echo ──────────────────────────────────────────────────────────────────
+      0.003 ms            →  99 bytes on TCP, readable by anyone on the path
                              WebSocket text frame, FIN 1, MASK 1, 6 bytes of header and 5 of payload
                                header        81 (FIN, opcode text), 85 (MASK, length 5)
-                               masking key   37fa213d, new for each frame; a client masks so that no
-                                             proxy on the way takes what it sends for HTTP
+                               masking key   37fa213d, new for each frame; clients mask their frames so
+                                             that no proxy on the path mistakes them for HTTP
                                sent as       7f9f4d5158
                                payload       "Hello"
 
     ── totals ──────────────────────────────────────────────────────────────────────────────────────────
                      time   round trips   bytes →   bytes ←
-    ────────────────────────────────────────────────────────
+    ───────────────────────────────────────────────────────
     TCP connect   20.0 ms             1         0         0
     all           20.0 ms             1         0         0
     "#);
 }
 
 #[test]
-fn a_failure_ends_the_ladder_with_its_sentence() {
+fn a_failure_is_the_last_step() {
     let mut failed = secure();
     failed.events.truncate(3);
     failed.failure = Some(TraceFailure { phase: TracePhase::Tls, message: "the server sent nothing".to_owned() });
-    let text = timeline(&failed);
+    let text = timeline(&failed, Style::default());
     assert!(text.contains("\nFAILED in the phase TLS: the server sent nothing.\n"), "{text}");
 }
 
 #[test]
-fn nothing_is_wider_than_100_columns_or_moves_the_cursor() {
+fn no_line_is_too_wide_or_moves_the_cursor() {
     let mut hostile = secure();
     if let EventDetails::Record(record) = &mut hostile.events[6].details {
         let subject = format!("CN=\u{1b}[2J{}", "x".repeat(500));
@@ -327,16 +328,16 @@ fn nothing_is_wider_than_100_columns_or_moves_the_cursor() {
         let certificate = Certificate { subject, names, ..Certificate::default() };
         record.contents = vec![message("Certificate", 1, MessageDetails::Certificate { chain: vec![certificate] })];
     }
-    for text in [timeline(&hostile), timeline(&plain())] {
-        for line in text.lines() {
-            assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+    for (trace, width) in [(&hostile, 80), (&hostile, 100), (&hostile, 120), (&plain(), 80)] {
+        for line in timeline(trace, Style { width, ..Style::default() }).lines() {
+            assert!(line.chars().count() <= width, "{} columns: {line}", line.chars().count());
             assert!(!line.chars().any(char::is_control), "{line:?}");
         }
     }
 }
 
 #[test]
-fn a_trace_is_what_its_schema_says_and_reads_back() {
+fn a_trace_matches_its_schema_and_reads_back() {
     let validator = jsonschema::validator_for(&trace_schema()).unwrap();
     for trace in [secure(), plain()] {
         let value = serde_json::to_value(&trace).unwrap();
@@ -347,6 +348,6 @@ fn a_trace_is_what_its_schema_says_and_reads_back() {
 }
 
 #[test]
-fn the_committed_schema_of_a_trace_is_the_one_of_the_types() {
+fn the_committed_schema_is_up_to_date() {
     wss_model::schema::assert_committed("wssbench.trace-2.json", &trace_schema());
 }

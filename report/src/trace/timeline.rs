@@ -1,63 +1,51 @@
-//! The page of a timeline: 100 columns, with the times on the left and everything else beside them.
+//! The layout of a timeline: times on the left, everything else beside them.
 
-use comfy_table::Table;
+use crate::layout::Layout;
+use crate::style::Style;
 
-use wss_model::text::phrases::one_line;
-
-/// Columns of the page.
-pub(super) const WIDTH: usize = 100;
 /// Columns of time, cost and arrow.
 const MARGIN: usize = 25;
-/// Columns that a step of depth takes.
-const STEP: usize = 2;
+/// Columns per level of depth.
+const INDENT: usize = 2;
 /// Columns of a fact's name.
 const NAME: usize = 14;
 
-/// The text so far.
-#[derive(Default)]
+/// A timeline under construction.
 pub(super) struct Timeline {
-    text: String,
-    /// The explanations that were given: once is enough.
+    pub(super) layout: Layout,
+    /// The explanations so far: each is given once.
     explained: Vec<&'static str>,
 }
 
 impl Timeline {
-    /// An empty line.
-    pub(super) fn gap(&mut self) {
-        self.text.push('\n');
-    }
-
-    /// A sentence or more over the whole width.
-    pub(super) fn text(&mut self, text: &str) {
-        self.wrapped("", 0, text);
+    pub(super) fn new(style: Style) -> Self {
+        Self { layout: Layout::new(style), explained: Vec::new() }
     }
 
     /// A rule with a title in it.
     pub(super) fn section(&mut self, title: &str) {
         let title = format!("── {title} ");
-        let rest = WIDTH.saturating_sub(title.chars().count());
-        self.text.push('\n');
-        self.text.push_str(&title);
-        self.text.push_str(&"─".repeat(rest));
-        self.text.push('\n');
+        let rest = self.layout.width().saturating_sub(title.chars().count());
+        self.layout.gap();
+        self.layout.line(&format!("{title}{}", "─".repeat(rest)));
     }
 
-    /// One step of the ladder.
-    pub(super) fn rung(&mut self, time: &str, cost: &str, arrow: char, text: &str) {
-        self.wrapped(&format!("{time:>10}  {cost:>8}  {arrow}  "), MARGIN, text);
+    /// One step of the timeline.
+    pub(super) fn step(&mut self, time: &str, cost: &str, arrow: char, text: &str) {
+        self.layout.wrapped(&format!("{time:>10}  {cost:>8}  {arrow}  "), &" ".repeat(MARGIN), text);
     }
 
-    /// A line that belongs to the step above, `depth` deep.
+    /// A line that belongs to the step above, `depth` levels deep.
     pub(super) fn detail(&mut self, depth: usize, text: &str) {
-        let indent = MARGIN + depth * STEP;
-        // Deeper than what belongs to it, so that it is not taken for that.
-        self.wrapped(&" ".repeat(indent), indent + 2 * STEP, text);
+        let indent = MARGIN + depth * INDENT;
+        // Continuation lines are indented further than the details of this detail.
+        self.layout.wrapped(&" ".repeat(indent), &" ".repeat(indent + 2 * INDENT), text);
     }
 
-    /// The name of a thing inside the step above, and what it is for.
-    pub(super) fn titled(&mut self, name: &str, is_for: &'static str) {
-        let is_for = self.once(is_for);
-        self.detail(0, &if is_for.is_empty() { name.to_owned() } else { format!("{name}: {is_for}") });
+    /// The name of something inside the step above, and its purpose.
+    pub(super) fn titled(&mut self, name: &str, purpose: &'static str) {
+        let purpose = self.once(purpose);
+        self.detail(0, &if purpose.is_empty() { name.to_owned() } else { format!("{name}: {purpose}") });
     }
 
     /// An explanation, or nothing if it was given before.
@@ -69,41 +57,16 @@ impl Timeline {
         explanation
     }
 
-    /// What is told beside its name, one deep. Nothing is told of nothing.
+    /// A text beside its name, one level deep; nothing if the text is empty.
     pub(super) fn fact(&mut self, name: &str, text: &str) {
         self.fact_at(1, name, text);
     }
 
-    /// The same at another depth.
+    /// [`Timeline::fact`] at another depth.
     pub(super) fn fact_at(&mut self, depth: usize, name: &str, text: &str) {
         if !text.is_empty() {
-            let indent = " ".repeat(MARGIN + depth * STEP);
-            self.wrapped(&format!("{indent}{name:<NAME$}"), MARGIN + depth * STEP + NAME, text);
+            let indent = " ".repeat(MARGIN + depth * INDENT);
+            self.layout.wrapped(&format!("{indent}{name:<NAME$}"), &format!("{indent}{}", " ".repeat(NAME)), text);
         }
-    }
-
-    /// A table, without the blanks at the ends of its lines.
-    pub(super) fn table(&mut self, table: &Table) {
-        self.text.push_str(&table.trim_fmt());
-        self.text.push('\n');
-    }
-
-    /// Text of a peer is among it: it does not get to move the reader's cursor.
-    fn wrapped(&mut self, first: &str, rest: usize, text: &str) {
-        let rest = " ".repeat(rest);
-        let options = textwrap::Options::new(WIDTH)
-            .initial_indent(first)
-            .subsequent_indent(&rest)
-            .word_separator(textwrap::WordSeparator::AsciiSpace)
-            .word_splitter(textwrap::WordSplitter::NoHyphenation);
-        for line in textwrap::wrap(&one_line(text), options) {
-            self.text.push_str(line.trim_end());
-            self.text.push('\n');
-        }
-    }
-
-    /// The whole text.
-    pub(super) fn finish(self) -> String {
-        self.text
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use wss_analysis::sweep::{Configuration, InvalidCombination, SweepResult, WorkloadSpec};
 use wss_model::{HumanDuration, RunConfig};
-use wss_report::sweep::label_as_asked;
+use wss_report::sweep::label_as_requested;
 
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
@@ -114,7 +114,7 @@ fn possible(
     let mut configurations: Vec<Configuration> = Vec::new();
     let mut invalid = Vec::new();
     for options in &combinations {
-        let label = label_as_asked(options, &all);
+        let label = label_as_requested(options, &all);
         match understood(options, workloads) {
             // Two names of one thing are one configuration.
             Ok(config) if configurations.iter().any(|other| other.config == config) => {}
