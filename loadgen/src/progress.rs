@@ -13,7 +13,7 @@ use wss_model::text::quantity::{count, time_or_dash};
 use wss_model::{Mode, Rate, RunConfig};
 
 use crate::generator::plan::RunPhase;
-use crate::generator::{Second, Watch};
+use crate::generator::seconds::{PhaseObserver, Second};
 use crate::output;
 
 /// Prints progress, keeps the series, and knows whether the run was interrupted.
@@ -96,7 +96,7 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
+impl PhaseObserver for Progress {
     fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }

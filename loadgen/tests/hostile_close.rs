@@ -1,4 +1,4 @@
-//! Servers that turn hostile when they are asked to close: the run ends, and nothing that went wrong is lost.
+//! Servers that misbehave while a connection closes: the run ends, and every failure is counted.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -12,22 +12,26 @@ use common::peer::{self, Authority};
 use common::{ENGINES, assert_adds_up, errors, run};
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
-/// Two connections over which all messages come back, and which fail to close in this way.
-fn fails_to_close(url: &str, extra: &[&str], kind: &str, says: &str) {
+/// Asserts that two connections receive all echoes and fail to close with this error, whose text contains `part`.
+fn assert_close_fails(url: &str, extra: &[&str], kind: &str, part: &str) {
     for engine in ENGINES {
-        let always = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
-        let waits = ["--duration", "300ms", "--close-timeout", "1s", "--engine", engine];
-        let result = run(&[&[url], &always[..], &waits, extra].concat()).result();
+        let load = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
+        let timeouts = ["--duration", "300ms", "--close-timeout", "1s", "--engine", engine];
+        let result = run(&[&[url], &load[..], &timeouts, extra].concat()).result();
         assert_adds_up(&result);
         assert_eq!(errors(&result), [("close", kind, 2)], "{engine}: {:?}", result.errors);
-        assert!(result.errors[0].example.contains(says), "`{says}` is not in: {}", result.errors[0].example);
-        assert!(result.invalid_because.iter().any(|why| why.text.contains("2 errors")), "{:?}", result.invalid_because);
+        assert!(result.errors[0].example.contains(part), "`{part}` is not in: {}", result.errors[0].example);
+        assert!(
+            result.invalid_because.iter().any(|reason| reason.text.contains("2 errors")),
+            "{:?}",
+            result.invalid_because
+        );
         let echo = result.echo.unwrap();
         assert_eq!((echo.planned, echo.received), (60, 60));
     }
 }
 
-/// A `ws://` server that echoes, and does `then` when the Close frame has come.
+/// A `ws://` server that echoes, and calls `then` when the Close frame has arrived.
 fn on_close(then: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
     let address = peer::websocket(move |mut socket| {
         while let Some(message) = next_binary(&mut socket) {
@@ -35,13 +39,13 @@ fn on_close(then: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
                 return;
             }
         }
-        // tungstenite answers the Close frame with the next call: it gets none.
+        // tungstenite would answer the Close frame in its next call; there is none.
         then(socket.into_inner());
     });
     format!("ws://{address}/")
 }
 
-/// Keeps the connection after the other end's FIN, for longer than any run here waits.
+/// Keeps the connection open after the peer's FIN, for longer than any run here waits.
 fn never_end(stream: TcpStream) {
     std::thread::sleep(std::time::Duration::from_secs(10));
     drop(stream);
@@ -52,50 +56,50 @@ fn next_binary(socket: &mut WebSocket<TcpStream>) -> Option<Message> {
 }
 
 #[test]
-fn it_never_answers_the_close_frame() {
+fn never_answers_the_close_frame() {
     let server = on_close(peer::stay_silent);
-    fails_to_close(&server, &[], "timeout", "did not end the connection within 1s (--close-timeout)");
+    assert_close_fails(&server, &[], "timeout", "did not close the connection within 1s (--close-timeout)");
 }
 
 #[test]
-fn it_answers_the_close_frame_and_never_ends_the_connection() {
+fn never_ends_the_connection() {
     let server = on_close(|mut stream| {
         let _ = stream.write_all(&peer::frame(8, &1000_u16.to_be_bytes(), false));
         never_end(stream);
     });
-    fails_to_close(&server, &[], "timeout", "did not end the connection within 1s (--close-timeout)");
+    assert_close_fails(&server, &[], "timeout", "did not close the connection within 1s (--close-timeout)");
 }
 
 #[test]
-fn it_resets_where_a_close_frame_was_due() {
-    fails_to_close(&on_close(peer::reset), &[], "reset", "the connection broke");
+fn resets_instead_of_a_close_frame() {
+    assert_close_fails(&on_close(peer::reset), &[], "reset", "the connection broke");
 }
 
 #[test]
-fn it_ends_without_a_close_frame() {
-    fails_to_close(&on_close(drop), &[], "closed", "ended without a Close frame");
+fn ends_without_a_close_frame() {
+    assert_close_fails(&on_close(drop), &[], "closed", "ended without a Close frame");
 }
 
 #[test]
-fn it_breaks_the_protocol_where_a_close_frame_was_due() {
+fn sends_an_invalid_close_frame() {
     let server = on_close(|mut stream| {
         let _ = stream.write_all(&peer::frame(8, b"x", false));
         peer::stay_silent(stream);
     });
-    fails_to_close(&server, &[], "violation", "a Close frame has a payload of one byte");
+    assert_close_fails(&server, &[], "violation", "a Close frame has a payload of one byte");
 }
 
 #[test]
-fn it_goes_on_sending_after_its_close_frame() {
+fn keeps_sending_after_its_close_frame() {
     let server = on_close(|mut stream| {
         let _ = stream.write_all(&peer::frame(8, &1000_u16.to_be_bytes(), false));
         while stream.write_all(&[0; 4096]).is_ok() {}
     });
-    fails_to_close(&server, &[], "unexpected", "goes on sending after its Close frame");
+    assert_close_fails(&server, &[], "unexpected", "kept sending after its Close frame");
 }
 
 #[test]
-fn it_never_ends_a_stream_of_bytes() {
+fn never_ends_a_plain_stream() {
     let server = peer::tcp(|mut stream| {
         let mut message = [0; 64];
         while stream.read_exact(&mut message).is_ok() {
@@ -103,11 +107,11 @@ fn it_never_ends_a_stream_of_bytes() {
         }
         never_end(stream);
     });
-    fails_to_close(&format!("tcp://{server}"), &[], "timeout", "within 1s (--close-timeout)");
+    assert_close_fails(&format!("tcp://{server}"), &[], "timeout", "within 1s (--close-timeout)");
 }
 
 #[test]
-fn it_ends_tls_without_close_notify_after_the_close_frames() {
+fn ends_tls_without_close_notify_after_the_close_frames() {
     let authority = Authority::new("127.0.0.1");
     let server = authority.serve(|stream| {
         let Ok(mut socket) = tungstenite::accept(stream) else { return };
@@ -115,12 +119,12 @@ fn it_ends_tls_without_close_notify_after_the_close_frames() {
         peer::end(&socket.get_ref().sock);
     });
     let url = format!("wss://{server}/");
-    fails_to_close(&url, &["--ca", &authority.ca_argument()], "truncated", "without close_notify (truncated)");
+    assert_close_fails(&url, &["--ca", &authority.ca_argument()], "truncated", "without close_notify (truncated)");
 }
 
 #[test]
-fn a_failure_between_the_last_echo_and_the_closing_is_not_lost() {
-    // 60 messages over two connections are 30 each: with the last echo comes what no one asked for.
+fn failure_between_last_echo_and_close_is_counted() {
+    // 60 messages over two connections are 30 each; an unsolicited message follows the last echo.
     for engine in ENGINES {
         let server = peer::websocket(|mut socket| {
             for number in 1..=30 {
@@ -145,7 +149,7 @@ fn a_failure_between_the_last_echo_and_the_closing_is_not_lost() {
 }
 
 #[test]
-fn in_handshake_mode_each_way_of_not_closing_is_counted() {
+fn handshake_mode_counts_failures_to_close() {
     for (server, kind) in
         [(on_close(never_end), "timeout"), (on_close(peer::reset), "reset"), (on_close(drop), "closed")]
     {

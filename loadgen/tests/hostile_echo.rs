@@ -1,5 +1,4 @@
-//! Servers that turn hostile once a connection is open: each run ends within its bound, and what went wrong is counted
-//! under its phase and kind.
+//! Servers that misbehave on an open connection: each run ends in bounded time, and failures are counted by phase and kind.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -18,44 +17,48 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 use wss_model::RunResult;
 
-/// Messages that a server echoes before it turns.
+/// Messages that a server echoes before it misbehaves.
 const GOOD: usize = 10;
 /// Connections of a run.
 const CONNECTIONS: u64 = 2;
 
-/// Half a second of 200 messages a second to a server, on each engine; `check` looks at each result.
-fn meet(url: &str, extra: &[&str], check: impl Fn(&RunResult)) {
+/// Sends 200 messages per second for half a second on each engine; `check` gets each result.
+fn run_each(url: &str, extra: &[&str], check: impl Fn(&RunResult)) {
     for engine in ENGINES {
-        let always = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
-        let waits = ["--duration", "500ms", "--echo-timeout", "1s", "--close-timeout", "1s", "--engine", engine];
-        let result = run(&[&[url], &always[..], &waits, extra].concat()).result();
+        let load = ["--connections", "2", "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
+        let timeouts = ["--duration", "500ms", "--echo-timeout", "1s", "--close-timeout", "1s", "--engine", engine];
+        let result = run(&[&[url], &load[..], &timeouts, extra].concat()).result();
         assert_adds_up(&result);
         assert_eq!(result.handshake.completed, CONNECTIONS, "{engine}");
         check(&result);
     }
 }
 
-/// That every connection failed in this way and the rest of its messages is told as lost; the sentence has `says`.
-fn fails(url: &str, extra: &[&str], phase: &str, kind: &str, says: &str) {
-    meet(url, extra, |result| {
+/// Asserts that every connection fails with this error, whose text contains `part`, and that its other messages count as
+/// lost.
+fn assert_fails(url: &str, extra: &[&str], phase: &str, kind: &str, part: &str) {
+    run_each(url, extra, |result| {
         let failed = result
             .errors
             .iter()
             .find(|error| error.kind.name() == kind)
             .unwrap_or_else(|| panic!("{:?}", result.errors));
         assert_eq!((failed.phase.name(), failed.count), (phase, CONNECTIONS), "{failed:?}");
-        assert!(failed.example.contains(says), "`{says}` is not in: {}", failed.example);
+        assert!(failed.example.contains(part), "`{part}` is not in: {}", failed.example);
         let others: Vec<_> = errors(result).into_iter().filter(|error| error.1 != kind).collect();
         assert!(others.iter().all(|error| (error.0, error.1) == ("echo", "connection_lost")), "{others:?}");
-        let told: u64 = result.errors.iter().map(|error| error.count).sum();
-        assert!(result.invalid_because.iter().any(|why| why.text.contains(&format!("{told} errors"))), "{result:?}");
+        let total: u64 = result.errors.iter().map(|error| error.count).sum();
+        assert!(
+            result.invalid_because.iter().any(|reason| reason.text.contains(&format!("{total} errors"))),
+            "{result:?}"
+        );
         if phase == "echo" {
-            assert_eq!(result.echo.as_ref().unwrap().planned, 100, "what was due stays planned");
+            assert_eq!(result.echo.as_ref().unwrap().planned, 100, "messages that were due stay planned");
         }
     });
 }
 
-/// A `ws://` server that echoes [`GOOD`] messages and then hands over the connection with the next one.
+/// A `ws://` server that echoes [`GOOD`] messages and then passes the connection and the next message to `then`.
 fn good_at_first(then: impl Fn(WebSocket<TcpStream>, Vec<u8>) + Send + Sync + 'static) -> String {
     url(peer::websocket(move |mut socket| {
         for _ in 0..GOOD {
@@ -74,7 +77,7 @@ fn url(address: SocketAddr) -> String {
     format!("ws://{address}/")
 }
 
-/// Sends bytes as they are and then reads what comes, so that nothing but these bytes is what fails.
+/// Sends bytes as they are, then reads until the peer ends, so that only these bytes can cause the failure.
 fn send_raw(socket: WebSocket<TcpStream>, bytes: &[u8]) {
     let mut stream = socket.into_inner();
     let _ = stream.write_all(bytes);
@@ -82,114 +85,114 @@ fn send_raw(socket: WebSocket<TcpStream>, bytes: &[u8]) {
 }
 
 #[test]
-fn it_closes_right_after_the_upgrade() {
+fn closes_right_after_the_upgrade() {
     let server = peer::websocket(|socket| peer::end(socket.get_ref()));
-    fails(&url(server), &[], "echo", "closed", "the peer ended without a Close frame");
+    assert_fails(&url(server), &[], "echo", "closed", "the peer ended without a Close frame");
 }
 
 #[test]
-fn it_stops_answering_in_mid_run() {
+fn stops_answering() {
     let server = good_at_first(|socket, _| peer::stay_silent(socket.into_inner()));
-    fails(&server, &[], "echo", "timeout", "no echo within 1s of its sending (--echo-timeout)");
+    assert_fails(&server, &[], "echo", "timeout", "no echo arrived within 1s (--echo-timeout)");
 }
 
 #[test]
-fn it_stops_reading_in_mid_run() {
+fn stops_reading() {
     let server = peer::websocket(|mut socket| {
         let _ = socket.read();
         thread::sleep(Duration::from_secs(5));
     });
-    // Larger than every buffer on the way: the sending itself stalls.
-    fails(&url(server), &["--size", "16MiB"], "echo", "timeout", "no echo within 1s of its sending (--echo-timeout)");
+    // Larger than all buffers, so that sending stalls.
+    assert_fails(&url(server), &["--size", "16MiB"], "echo", "timeout", "no echo arrived within 1s (--echo-timeout)");
 }
 
 #[test]
-fn it_flips_one_bit_of_an_echo() {
+fn flips_one_bit_of_an_echo() {
     let server = good_at_first(|socket, mut message| {
         message[17] ^= 1;
         send_raw(socket, &peer::frame(2, &message, false));
     });
-    fails(&server, &[], "echo", "mismatch", "differs from what was sent from byte 17 of 64 on");
+    assert_fails(&server, &[], "echo", "mismatch", "differs from the message at byte 17 of 64");
 }
 
 #[test]
-fn it_echoes_less_than_was_sent() {
+fn truncates_an_echo() {
     let server = good_at_first(|socket, message| send_raw(socket, &peer::frame(2, &message[..63], false)));
-    fails(&server, &[], "echo", "mismatch", "the echo has 63 bytes where 64 were sent");
+    assert_fails(&server, &[], "echo", "mismatch", "the echo has 63 bytes instead of 64");
 }
 
 #[test]
-fn it_echoes_more_than_was_sent() {
+fn lengthens_an_echo() {
     let server =
         good_at_first(|socket, message| send_raw(socket, &peer::frame(2, &[&message[..], b"x"].concat(), false)));
-    fails(&server, &[], "echo", "violation", "longer than the limit of 64 bytes");
+    assert_fails(&server, &[], "echo", "violation", "longer than the limit of 64 bytes");
 }
 
 #[test]
-fn it_answers_with_text() {
+fn answers_with_text() {
     let server = good_at_first(|socket, _| send_raw(socket, &peer::frame(1, &[b'a'; 64], false)));
-    fails(&server, &[], "echo", "mismatch", "a text message where a binary one was sent");
+    assert_fails(&server, &[], "echo", "mismatch", "answered a binary message with text");
 }
 
 #[test]
-fn it_sends_what_nobody_asked_for() {
+fn sends_an_unsolicited_message() {
     let server = peer::websocket(|socket| send_raw(socket, &peer::frame(2, b"hello", false)));
-    fails(&url(server), &[], "echo", "unexpected", "a message that answers none");
+    assert_fails(&url(server), &[], "echo", "unexpected", "an unsolicited message");
 }
 
 #[test]
-fn it_echoes_twice() {
+fn echoes_twice() {
     let server = good_at_first(|socket, message| {
         let frame = peer::frame(2, &message, false);
         send_raw(socket, &[&frame[..], &frame].concat());
     });
-    fails(&server, &[], "echo", "unexpected", "a message that answers none");
+    assert_fails(&server, &[], "echo", "unexpected", "an unsolicited message");
 }
 
 #[test]
-fn it_sends_a_masked_frame() {
+fn sends_a_masked_frame() {
     let server = good_at_first(|socket, message| send_raw(socket, &peer::frame(2, &message, true)));
-    fails(&server, &[], "echo", "violation", "the server broke RFC 6455: the server sent a masked frame");
+    assert_fails(&server, &[], "echo", "violation", "the server violated RFC 6455: the server sent a masked frame");
 }
 
 #[test]
-fn it_sends_a_frame_with_a_reserved_bit() {
+fn sends_a_frame_with_a_reserved_bit() {
     let server = good_at_first(|socket, message| {
         let mut frame = peer::frame(2, &message, false);
         frame[0] |= 0x40;
         send_raw(socket, &frame);
     });
-    fails(&server, &[], "echo", "violation", "a reserved bit of a frame is set");
+    assert_fails(&server, &[], "echo", "violation", "a reserved bit of a frame is set");
 }
 
 #[test]
-fn it_sends_fragments_without_an_end() {
+fn sends_endless_fragments() {
     let server = good_at_first(|socket, _| {
         let mut stream = socket.into_inner();
         let _ = stream.write_all(&[0x02, 1, b'a']);
         while stream.write_all(&[0x00, 1, b'a'].repeat(100)).is_ok() {}
     });
-    fails(&server, &[], "echo", "violation", "longer than the limit of 64 bytes");
+    assert_fails(&server, &[], "echo", "violation", "longer than the limit of 64 bytes");
 }
 
 #[test]
-fn it_closes_with_1011_in_mid_run() {
+fn closes_with_1011() {
     let server = good_at_first(|mut socket, _| {
         let frame = CloseFrame { code: CloseCode::Error, reason: "out of order".into() };
         let _ = socket.close(Some(frame));
         while socket.read().is_ok() {}
     });
-    fails(&server, &[], "echo", "closed", "closed the connection with code 1011: out of order");
+    assert_fails(&server, &[], "echo", "closed", "closed the connection with code 1011: out of order");
 }
 
 #[test]
-fn it_resets_in_mid_run() {
+fn resets_the_connection() {
     let server = good_at_first(|socket, _| peer::reset(socket.into_inner()));
-    fails(&server, &[], "echo", "reset", "the connection broke");
+    assert_fails(&server, &[], "echo", "reset", "the connection broke");
 }
 
 #[test]
-fn it_ends_tls_without_close_notify() {
+fn ends_tls_without_close_notify() {
     let authority = Authority::new("127.0.0.1");
     let websocket = authority.serve(|stream| {
         let Ok(mut socket) = tungstenite::accept(stream) else { return };
@@ -202,11 +205,11 @@ fn it_ends_tls_without_close_notify() {
     });
     let ca = authority.ca_argument();
     let wss = format!("wss://{websocket}/");
-    fails(&wss, &["--ca", &ca], "echo", "truncated", "without close_notify (truncated)");
+    assert_fails(&wss, &["--ca", &ca], "echo", "truncated", "without close_notify (truncated)");
 }
 
 #[test]
-fn it_ends_in_the_middle_of_a_message_of_bytes() {
+fn ends_in_the_middle_of_a_message() {
     let server = peer::tcp(|mut stream| {
         let mut message = [0; 64];
         for _ in 0..GOOD {
@@ -218,13 +221,13 @@ fn it_ends_in_the_middle_of_a_message_of_bytes() {
         let _ = stream.read_exact(&mut message);
         let _ = stream.write_all(&message[..40]);
     });
-    fails(&format!("tcp://{server}"), &[], "echo", "truncated", "after 40 of the 64 bytes of a message");
+    assert_fails(&format!("tcp://{server}"), &[], "echo", "truncated", "after 40 of the 64 bytes of a message");
 }
 
 #[test]
-fn it_pings_and_goes_on_only_after_the_pong() {
+fn waits_for_a_pong() {
     let server = peer::websocket(|mut socket| {
-        // The first ping comes while nothing is due, the others while an echo is awaited.
+        // The first ping arrives while no message is due, the others while an echo is outstanding.
         for number in 0_u32.. {
             let payload = number.to_be_bytes().to_vec();
             if socket.send(Message::Ping(payload.clone().into())).is_err() {
@@ -235,7 +238,7 @@ fn it_pings_and_goes_on_only_after_the_pong() {
                 match socket.read() {
                     Ok(Message::Pong(pong)) if pong == payload => break,
                     Ok(message @ Message::Binary(_)) => waiting.push(message),
-                    // The end, or a pong that answers nothing: then the echo never comes.
+                    // The connection ended, or the pong has the wrong payload: then the echo is never sent.
                     _ => return while socket.read().is_ok() {},
                 }
             }
@@ -251,11 +254,11 @@ fn it_pings_and_goes_on_only_after_the_pong() {
             }
         }
     });
-    meet(&url(server), &[], assert_no_errors);
+    run_each(&url(server), &[], assert_no_errors);
 }
 
 #[test]
-fn it_pings_without_end_and_echoes_all_the_same() {
+fn pings_a_hundred_times_per_echo() {
     let server = peer::websocket(|mut socket| {
         while let Ok(message) = socket.read() {
             match message {
@@ -270,5 +273,5 @@ fn it_pings_without_end_and_echoes_all_the_same() {
         }
         while socket.read().is_ok() {}
     });
-    meet(&url(server), &[], assert_no_errors);
+    run_each(&url(server), &[], assert_no_errors);
 }

@@ -1,4 +1,4 @@
-//! Servers that are hostile before a connection is open: each run ends within its bound, and says what to do about it.
+//! Servers that misbehave before a connection is open: each run ends in bounded time with an error that says what to do.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -15,25 +15,25 @@ use common::peer::{self, Authority};
 use common::{ENGINES, Ended, assert_adds_up, assert_no_errors, errors, run};
 use tokio_tungstenite::tungstenite;
 
-/// Two connections to a server, with short waits: only `extra` differs between the tests.
+/// Two connections with short timeouts; only `extra` differs between the tests.
 fn attempt(engine: &str, url: &str, extra: &[&str]) -> Ended {
     attempts(engine, "2", url, extra)
 }
 
 fn attempts(engine: &str, connections: &str, url: &str, extra: &[&str]) -> Ended {
-    let always = ["--connections", connections, "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
-    let waits = ["--duration", "500ms", "--handshake-timeout", "1s", "--engine", engine];
-    run(&[&[url], &always[..], &waits, extra].concat())
+    let load = ["--connections", connections, "--connect-rate", "max", "--rate", "200/s", "--warmup", "0s"];
+    let timeouts = ["--duration", "500ms", "--handshake-timeout", "1s", "--engine", engine];
+    run(&[&[url], &load[..], &timeouts, extra].concat())
 }
 
-/// On each engine: that it could not run, and that its one sentence has all of `says`.
-fn refused(url: &str, extra: &[&str], says: &[&str]) {
+/// Asserts on each engine that no connection succeeds and that the error contains all of `parts`.
+fn assert_fails(url: &str, extra: &[&str], parts: &[&str]) {
     for engine in ENGINES {
         let ended = attempt(engine, url, extra);
-        let sentence = ended.refusal();
-        assert!(sentence.starts_with("wssbench: no connection succeeded: "), "{sentence}");
-        for part in says {
-            assert!(sentence.contains(part), "`{part}` is not in: {sentence}");
+        let error = ended.refusal();
+        assert!(error.starts_with("wssbench: no connection succeeded: "), "{error}");
+        for part in parts {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
         }
     }
 }
@@ -42,7 +42,7 @@ fn url(layer: &str, address: SocketAddr) -> String {
     format!("{layer}://{address}")
 }
 
-/// A WebSocket server that answers every request with these bytes.
+/// A server that answers every upgrade request with these bytes.
 fn answering(response: &'static str) -> SocketAddr {
     peer::tcp(move |mut stream| {
         peer::read_head(&mut stream);
@@ -52,27 +52,27 @@ fn answering(response: &'static str) -> SocketAddr {
 }
 
 #[test]
-fn nobody_listens() {
+fn connection_refused() {
     for layer in ["wss", "tcp"] {
-        refused(&url(layer, peer::nobody()), &[], &["refused the connection: is a server listening there?"]);
+        assert_fails(&url(layer, peer::nobody()), &[], &["refused the connection; check that a server listens there"]);
     }
 }
 
 #[test]
-fn a_server_that_says_nothing_is_given_up_in_the_phase_that_it_stalls() {
+fn handshake_timeout_names_the_phase() {
     let silent = peer::tcp(peer::stay_silent);
-    refused(&url("wss", silent), &[], &["no answer within 1s (--handshake-timeout)", "the phase tls was not over"]);
-    refused(&url("ws", silent), &[], &["no answer within 1s (--handshake-timeout)", "the phase upgrade was not over"]);
+    assert_fails(&url("wss", silent), &[], &["timed out in phase tls after 1s (--handshake-timeout)"]);
+    assert_fails(&url("ws", silent), &[], &["timed out in phase upgrade after 1s (--handshake-timeout)"]);
 }
 
 #[test]
-fn the_first_echo_has_the_same_deadline() {
+fn handshake_timeout_includes_the_first_echo() {
     let silent = peer::websocket(|socket| peer::stay_silent(socket.into_inner()));
-    refused(&url("ws", silent), &["--mode", "handshake"], &["the phase first_echo was not over"]);
+    assert_fails(&url("ws", silent), &["--mode", "handshake"], &["timed out in phase first_echo"]);
 }
 
 #[test]
-fn a_head_that_drips_is_a_stall() {
+fn handshake_timeout_bounds_a_slow_head() {
     let dripping = peer::tcp(|mut stream| {
         peer::read_head(&mut stream);
         for byte in b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" {
@@ -82,32 +82,32 @@ fn a_head_that_drips_is_a_stall() {
             thread::sleep(Duration::from_millis(100));
         }
     });
-    refused(&url("ws", dripping), &[], &["no answer within 1s", "the phase upgrade was not over"]);
+    assert_fails(&url("ws", dripping), &[], &["timed out in phase upgrade after 1s"]);
 }
 
 #[test]
-fn a_server_that_closes_at_once_is_told_as_that() {
+fn connection_closed_before_the_handshake() {
     let closing = peer::tcp(|mut stream| {
-        // What came is read, so that the end is a FIN and no RST.
+        // Reads what has arrived, so that the close sends a FIN, not a RST.
         let _ = stream.read(&mut [0; 4096]);
     });
-    refused(&url("wss", closing), &[], &["ended the connection in the middle, without close_notify"]);
-    refused(&url("ws", closing), &[], &["ended the connection before its response was complete"]);
+    assert_fails(&url("wss", closing), &[], &["ended the connection in the middle, without close_notify"]);
+    assert_fails(&url("ws", closing), &[], &["ended the connection before its response was complete"]);
 }
 
 #[test]
-fn a_server_that_resets_is_told_as_that() {
+fn connection_reset_before_the_handshake() {
     let resetting = peer::tcp(|mut stream| {
         let _ = stream.read(&mut [0; 16]);
         peer::reset(stream);
     });
     for layer in ["wss", "ws"] {
-        refused(&url(layer, resetting), &[], &["the connection broke"]);
+        assert_fails(&url(layer, resetting), &[], &["the connection broke"]);
     }
 }
 
 #[test]
-fn garbage_and_http_instead_of_tls_are_no_tls() {
+fn garbage_or_http_instead_of_tls() {
     let garbage = peer::tcp(|mut stream| {
         let _ = stream.write_all(&[0x55; 4096]);
         peer::stay_silent(stream);
@@ -117,26 +117,26 @@ fn garbage_and_http_instead_of_tls_are_no_tls() {
         peer::stay_silent(stream);
     });
     for address in [garbage, http] {
-        refused(&url("wss", address), &[], &["the peer does not speak TLS on this port"]);
+        assert_fails(&url("wss", address), &[], &["the peer does not speak TLS on this port"]);
     }
 }
 
 #[test]
-fn garbage_instead_of_http_is_no_http() {
+fn garbage_instead_of_http() {
     let garbage = peer::tcp(|mut stream| {
         peer::read_head(&mut stream);
         let _ = stream.write_all(&[0x16, 0x03, 0x01, 0xff, b'\r', b'\n', b'\r', b'\n']);
         peer::stay_silent(stream);
     });
-    refused(&url("ws", garbage), &[], &["is not HTTP/1.1", "is this the right port and scheme?"]);
+    assert_fails(&url("ws", garbage), &[], &["is not HTTP/1.1", "is this the right port and scheme?"]);
 }
 
 #[test]
-fn a_certificate_of_an_unknown_authority_is_refused_and_insecure_accepts_it_and_says_so() {
+fn insecure_accepts_an_unknown_authority() {
     let (server, other) = (Authority::new("127.0.0.1"), Authority::new("127.0.0.1"));
     let address = server.serve(peer::wss_echo);
     let url = url("wss", address);
-    refused(&url, &["--ca", &other.ca_argument()], &["certificate was not accepted", "--ca FILE, or --insecure"]);
+    assert_fails(&url, &["--ca", &other.ca_argument()], &["certificate was not accepted", "--ca FILE, or --insecure"]);
     for engine in ENGINES {
         let result = attempt(engine, &url, &["--insecure"]).result();
         assert_no_errors(&result);
@@ -148,18 +148,18 @@ fn a_certificate_of_an_unknown_authority_is_refused_and_insecure_accepts_it_and_
 }
 
 #[test]
-fn a_certificate_for_another_name_is_refused_and_its_own_name_can_be_asked_for() {
+fn server_name_accepts_a_certificate_for_that_name() {
     let server = Authority::new("wss.example.org");
     let address = server.serve(peer::wss_echo);
     let (url, ca) = (url("wss", address), server.ca_argument());
-    refused(&url, &["--ca", &ca], &["is not for this name", "wss.example.org", "--server-name"]);
+    assert_fails(&url, &["--ca", &ca], &["is not for this name", "wss.example.org", "--server-name"]);
     let result = attempt("epoll", &url, &["--ca", &ca, "--server-name", "wss.example.org"]).result();
     assert_no_errors(&result);
     assert_eq!(result.verify.as_deref(), Some("full"));
 }
 
 #[test]
-fn a_server_without_the_version_that_was_asked_for_refuses_with_an_alert() {
+fn unsupported_tls_version_fails_with_an_alert() {
     let server = Authority::new("127.0.0.1");
     let only_1_2 = wss_model::TlsOptions { tls_version: Some(wss_model::TlsVersion::V1_2), ..Default::default() };
     let config =
@@ -168,12 +168,12 @@ fn a_server_without_the_version_that_was_asked_for_refuses_with_an_alert() {
         let connection = rustls::ServerConnection::new(config.clone()).unwrap();
         let _ = rustls::StreamOwned::new(connection, stream).read(&mut [0; 16]);
     });
-    refused(&url("wss", address), &["--insecure", "--tls", "1.3"], &["refused with the alert ProtocolVersion"]);
+    assert_fails(&url("wss", address), &["--insecure", "--tls", "1.3"], &["refused with the alert ProtocolVersion"]);
 }
 
 #[test]
-fn an_answer_that_is_no_upgrade_is_told_with_what_is_wrong_with_it() {
-    for (response, says) in [
+fn invalid_upgrade_response_is_described() {
+    for (response, part) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nwelcome", "the server answered 200 OK instead of 101"),
         (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -183,26 +183,26 @@ fn an_answer_that_is_no_upgrade_is_told_with_what_is_wrong_with_it() {
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "is missing"),
         ("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n", "does not say Upgrade: websocket"),
     ] {
-        refused(&url("ws", answering(response)), &[], &[says]);
+        assert_fails(&url("ws", answering(response)), &[], &[part]);
     }
 }
 
 #[test]
-fn a_head_without_an_end_is_read_no_further_than_its_limit() {
+fn endless_head_is_limited() {
     let endless = peer::tcp(|mut stream| {
         peer::read_head(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n");
         while stream.write_all(b"X-More: and more and more and more\r\n").is_ok() {}
     });
-    refused(&url("ws", endless), &[], &["the head of the server's response is larger than 16384 bytes"]);
-    refused(&url("ws", endless), &["--max-head-size", "1KiB"], &["larger than 1024 bytes"]);
+    assert_fails(&url("ws", endless), &[], &["the head of the server's response is larger than 16384 bytes"]);
+    assert_fails(&url("ws", endless), &["--max-head-size", "1KiB"], &["larger than 1024 bytes"]);
 }
 
 #[test]
-fn handshakes_that_fail_beside_others_that_do_not_are_counted_and_make_the_result_not_valid() {
+fn partial_failure_makes_the_result_invalid() {
     for engine in ENGINES {
         let count = AtomicUsize::new(0);
-        let every_second = peer::tcp(move |mut stream| {
+        let rejects_every_second = peer::tcp(move |mut stream| {
             if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 peer::read_head(&mut stream);
                 let _ = stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
@@ -211,12 +211,12 @@ fn handshakes_that_fail_beside_others_that_do_not_are_counted_and_make_the_resul
                 peer::echo(&mut socket);
             }
         });
-        let result = attempts(engine, "6", &url("ws", every_second), &[]).result();
+        let result = attempts(engine, "6", &url("ws", rejects_every_second), &[]).result();
         assert_adds_up(&result);
         assert_eq!((result.handshake.planned, result.handshake.completed), (6, 3));
         assert_eq!(errors(&result), [("upgrade", "status", 3)]);
-        assert!(!result.valid && result.invalid_because.iter().any(|why| why.text.contains("3 errors")));
+        assert!(!result.valid && result.invalid_because.iter().any(|reason| reason.text.contains("3 errors")));
         assert!(result.errors[0].example.contains("503 Service Unavailable"));
-        assert!(result.echo.unwrap().received > 0, "the others go on");
+        assert!(result.echo.unwrap().received > 0, "the other connections continue");
     }
 }

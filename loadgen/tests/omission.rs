@@ -1,5 +1,5 @@
-//! Coordinated omission, for real: a server that stalls all its connections at a time. Response times have to be those
-//! that the schedule and the stalls give, though the generator itself is held up by them.
+//! Coordinated omission: a server stalls all its connections at once. Response times must be those that follow from the
+//! schedule and the stalls, although the generator has to wait for the server.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -16,18 +16,18 @@ use tokio_tungstenite::tungstenite::WebSocket;
 use wss_model::Latency;
 
 const CONNECTIONS: usize = 4;
-/// Messages a second over all connections: one each 4 ms on each, so that what a stall leaves is soon worked off.
+/// Messages per second across all connections: one per 4 ms and connection, so that the backlog of a stall drains soon.
 const RATE: usize = 1_000;
 const SECONDS: usize = 5;
 const STALL_EVERY: Duration = Duration::from_secs(1);
-/// Where in each second a stall begins: in its middle, so that no stall is cut by the start or the end of the run.
+/// Start of the stall in each second: in the middle, so that the run neither starts nor ends in a stall.
 const STALL_FROM: Duration = Duration::from_millis(400);
 const STALL: Duration = Duration::from_millis(200);
 
-/// What the server saw of one connection, each in order: when a message came and when its echo went.
-type Seen = Vec<(Instant, Instant)>;
+/// What the server saw of one connection, in order: when each message arrived and when its echo was sent.
+type Log = Vec<(Instant, Instant)>;
 
-/// The end of the stall in which `at` falls, if it falls in one.
+/// The end of the stall that `at` falls into, if any.
 fn stall_end(epoch: Instant, at: Instant) -> Option<Instant> {
     let into = at.saturating_duration_since(epoch);
     let second = STALL_EVERY * u32::try_from(into.as_secs()).unwrap();
@@ -35,32 +35,31 @@ fn stall_end(epoch: Instant, at: Instant) -> Option<Instant> {
     stalled.then(|| epoch + second + STALL_FROM + STALL)
 }
 
-/// Echoes, but in a stall answers nothing. The first message of all sets the clock of the stalls: it is due at the
-/// start of the schedule.
-fn echo_with_stalls(mut socket: WebSocket<TcpStream>, epoch: &OnceLock<Instant>, log: &Mutex<Vec<Seen>>) {
-    let mut seen = Seen::new();
+/// Echoes, except during a stall. The clock of the stalls starts with the very first message, which is due at the start
+/// of the schedule.
+fn echo_with_stalls(mut socket: WebSocket<TcpStream>, epoch: &OnceLock<Instant>, log: &Mutex<Vec<Log>>) {
+    let mut seen = Log::new();
     while let Ok(message) = socket.read() {
         if !message.is_binary() {
             break;
         }
-        let came = Instant::now();
-        let epoch = *epoch.get_or_init(|| came);
-        if let Some(end) = stall_end(epoch, came) {
+        let arrived = Instant::now();
+        let epoch = *epoch.get_or_init(|| arrived);
+        if let Some(end) = stall_end(epoch, arrived) {
             thread::sleep(end.saturating_duration_since(Instant::now()));
         }
-        let went = Instant::now();
+        let echoed = Instant::now();
         if socket.send(message).is_err() {
             return;
         }
-        seen.push((came, went));
+        seen.push((arrived, echoed));
     }
     log.lock().unwrap().push(seen);
     while socket.read().is_ok() {}
 }
 
-/// The response times that the schedule and the stalls give, in nanoseconds, sorted. Each connection has one message in
-/// flight: one that is due earlier waits until the echo before it has come, and its own takes `service`, or until the
-/// stall's end.
+/// The response times that follow from the schedule and the stalls, in nanoseconds, sorted. Each connection has one
+/// message in flight, and further ones wait. An echo takes `service`, during a stall from its end on.
 fn expected(service: Duration) -> Vec<u64> {
     let epoch = Instant::now();
     let mut responses = Vec::new();
@@ -77,13 +76,13 @@ fn expected(service: Duration) -> Vec<u64> {
     responses
 }
 
-/// How long one echo takes while a backlog is worked off, one message after the other: the median time from one message
-/// to the next, of the first twenty after each stall.
-fn service_time(log: &[Seen]) -> Duration {
+/// How long one echo takes while a backlog drains: the median time between two messages, over the first twenty after
+/// each stall.
+fn service_time(log: &[Log]) -> Duration {
     let mut gaps = Vec::new();
     for seen in log {
-        for (number, (came, went)) in seen.iter().enumerate() {
-            if *went - *came > STALL / 2 {
+        for (number, (arrived, echoed)) in seen.iter().enumerate() {
+            if *echoed - *arrived > STALL / 2 {
                 let backlog = &seen[number + 1..(number + 21).min(seen.len())];
                 gaps.extend(backlog.windows(2).map(|pair| pair[1].0 - pair[0].0));
             }
@@ -102,7 +101,7 @@ fn measured(latency: &Latency, quantile: f64) -> f64 {
 }
 
 #[test]
-fn response_times_hold_the_stalls_of_the_server_as_the_schedule_has_them_and_service_times_do_not() {
+fn response_times_include_server_stalls_and_service_times_do_not() {
     let (epoch, log) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
     let address = {
         let (epoch, log) = (Arc::clone(&epoch), Arc::clone(&log));
@@ -123,27 +122,27 @@ fn response_times_hold_the_stalls_of_the_server_as_the_schedule_has_them_and_ser
     let service = service_time(&log);
     let expected = expected(service);
     let stalled = expected.iter().filter(|&&ns| ns > 5_000_000).count() as f64 / expected.len() as f64;
-    assert!((0.18..0.26).contains(&stalled), "the share of messages that meet a stall or its backlog is {stalled}");
+    assert!((0.18..0.26).contains(&stalled), "{stalled} of the messages met a stall or its backlog");
     for share in [0.90, 0.95, 0.99] {
-        let (wanted, got) = (quantile(&expected, share), measured(&echo.response, share));
+        let (expected, measured) = (quantile(&expected, share), measured(&echo.response, share));
         assert!(
-            (got / wanted - 1.0).abs() < 0.05,
-            "p{}: {:.1} ms measured, {:.1} ms by the schedule, with {service:?} a message",
+            (measured / expected - 1.0).abs() < 0.05,
+            "p{}: {:.1} ms measured, {:.1} ms by the schedule, with {service:?} per message",
             share * 100.0,
-            got / 1e6,
-            wanted / 1e6
+            measured / 1e6,
+            expected / 1e6
         );
     }
-    // Without the stalls the median is what an echo takes: they are no part of it.
+    // Most messages meet no stall, so the median is the time of an echo.
     assert!(measured(&echo.response, 0.5) < 10e6, "the median is {} ns", measured(&echo.response, 0.5));
 
-    // A stall holds up one message a connection: 20 of 5,000, which a percentile of service times does not show. A
-    // generator that measured these alone would have told of a server that is always quick.
+    // A stall delays one message per connection: 20 of 5,000, which no percentile of the service time shows. A generator
+    // that measured only service times would report a server that is always fast.
     assert!(measured(&echo.service, 0.90) < 10e6, "service p90 {} ns", measured(&echo.service, 0.90));
-    let held_up = (1..=echo.received)
+    let delayed = (1..=echo.received)
         .filter(|rank| measured(&echo.service, *rank as f64 / echo.received as f64) > STALL.as_nanos() as f64 / 4.0);
-    assert!(held_up.count() <= 2 * SECONDS * CONNECTIONS, "one message a stall and connection");
-    // What waited did so for the server: the generator was not late by it.
+    assert!(delayed.count() <= 2 * SECONDS * CONNECTIONS, "one message per stall and connection");
+    // Waiting for the server is not lateness of the generator.
     assert!(measured(&echo.lateness, 0.99) < 50e6, "lateness p99 {} ns", measured(&echo.lateness, 0.99));
     let backlog = SECONDS * (RATE as f64 * STALL.as_secs_f64()) as usize - SECONDS * CONNECTIONS;
     assert!(echo.in_flight_waits as usize >= backlog * 9 / 10, "{} of {backlog} waited", echo.in_flight_waits);

@@ -144,7 +144,7 @@ fn a_client_certificate_that_openssl_made_is_shown_to_who_asks_for_it() {
         assert!(sentence.contains("refused with the alert"), "{sentence}");
 
         let sentence = with_serve(&["--tls", version], &client).refusal();
-        assert!(sentence.contains("did not ask for the client's certificate"), "{sentence}");
+        assert!(sentence.contains("did not request the client certificate"), "{sentence}");
     }
     let server = pki.serve(&["-Verify", "1", "-CAfile", &ca, "-verify_return_error"]);
     let mutual = [&[server.url.as_str(), "--ca", &ca, "--no-first-echo", "--mtls"], &client[..]].concat();

@@ -1,4 +1,4 @@
-//! An open connection as messages: WebSocket frames, or a fixed number of bytes over `tls://` and `tcp://`.
+//! An open connection as a sequence of messages: WebSocket frames, or a fixed number of bytes over `tls://` and `tcp://`.
 
 use std::io;
 
@@ -10,16 +10,16 @@ use wss_wire::transport::Transport;
 use wss_wire::upgrade::Prefixed;
 use wss_wire::websocket::{self, Message, Shared, WebSocketError};
 
-use super::record::Failure;
+use super::failure::Failure;
 
-/// What the halves of a connection share.
+/// The stream that both halves of a connection share.
 pub(crate) type Stream<S> = Shared<Prefixed<Transport<S>>>;
 
-/// The stream of an engine below a connection.
+/// A TCP stream of an engine.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Socket for S {}
 
-/// Both directions of a connection, and the stream below, for closing it.
+/// Both halves of a connection, and the stream below them for closing it.
 pub(crate) struct Channel<S> {
     pub(crate) sender: Sender<S>,
     pub(crate) receiver: Receiver<S>,
@@ -27,7 +27,7 @@ pub(crate) struct Channel<S> {
 }
 
 impl<S: Socket> Channel<S> {
-    /// `stream` after its opening handshake; without WebSocket if `websocket` is false.
+    /// `stream` after its handshake. `size`: bytes per message.
     pub(crate) fn new(stream: Prefixed<Transport<S>>, websocket: bool, size: usize) -> Self {
         let stream = Shared::new(stream);
         if !websocket {
@@ -39,14 +39,14 @@ impl<S: Socket> Channel<S> {
     }
 }
 
-/// The sending direction.
+/// The sending half.
 pub(crate) enum Sender<S> {
     WebSocket(websocket::Writer<Stream<S>>),
     Bytes(Stream<S>),
 }
 
 impl<S: Socket> Sender<S> {
-    /// Sends one message. `scratch` is where a WebSocket client masks it.
+    /// Sends one message. WebSocket masks it in `scratch`.
     pub(crate) async fn send(&mut self, message: &[u8], scratch: &mut Vec<u8>) -> Result<(), SendError> {
         match self {
             Self::WebSocket(writer) => {
@@ -69,7 +69,7 @@ impl<S: Socket> Sender<S> {
         }
     }
 
-    /// Says that nothing more is sent: a Close frame (1000); over bytes there is no such thing.
+    /// Sends a Close frame (1000); without WebSocket, nothing.
     pub(crate) async fn close(&mut self) -> Result<(), SendError> {
         match self {
             Self::WebSocket(writer) => writer.send_close(1000, "").await.map_err(SendError::WebSocket),
@@ -78,7 +78,7 @@ impl<S: Socket> Sender<S> {
     }
 }
 
-/// Sending failed: as a rule the receiving direction knows better why.
+/// Sending failed. Usually the receiving half knows the cause.
 #[derive(Debug)]
 pub(crate) enum SendError {
     WebSocket(WebSocketError),
@@ -94,22 +94,22 @@ impl SendError {
     }
 }
 
-/// The receiving direction.
-#[allow(clippy::large_enum_variant)] // all connections of a run have the same variant, and a box would be a detour
+/// The receiving half.
+#[allow(clippy::large_enum_variant)] // all connections of a run have the same variant; a box would only add a pointer
 pub(crate) enum Receiver<S> {
     WebSocket(websocket::Reader<Stream<S>>),
     Bytes { stream: Stream<S>, buffer: Box<[u8]> },
 }
 
-/// What came.
+/// What arrived.
 pub(crate) enum Received<'a> {
     Message(MessageBytes<'a>),
     Ping(Payload<'static>),
-    /// The peer sends nothing more: a Close frame, or the end of the stream between two messages.
+    /// A Close frame with its code and reason, or the end of the stream between two messages.
     Closed(Option<(u16, String)>),
 }
 
-/// The bytes of a message, where they are.
+/// The bytes of a message, in place.
 pub(crate) enum MessageBytes<'a> {
     Frame(Payload<'static>),
     Buffer(&'a [u8]),
@@ -126,7 +126,7 @@ impl std::ops::Deref for MessageBytes<'_> {
 }
 
 impl<S: Socket> Receiver<S> {
-    /// What comes next. Not cancel-safe, as fastwebsockets is not.
+    /// Receives the next message or control frame. Not cancel-safe, because fastwebsockets is not.
     pub(crate) async fn receive(&mut self, phase: ErrorPhase) -> Result<Received<'_>, Failure> {
         match self {
             Self::WebSocket(reader) => loop {
@@ -136,7 +136,7 @@ impl<S: Socket> Receiver<S> {
                         return Err(Failure::new(
                             phase,
                             ErrorKind::Mismatch,
-                            "the server sent a text message where a binary one was sent: is it an echo server?",
+                            "the server answered a binary message with text; check that it is an echo server",
                         ));
                     }
                     Message::Ping(payload) => return Ok(Received::Ping(payload)),
@@ -150,11 +150,11 @@ impl<S: Socket> Receiver<S> {
                     match stream.read(&mut buffer[filled..]).await {
                         Ok(0) if filled == 0 => return Ok(Received::Closed(None)),
                         Ok(0) => {
-                            let sentence = format!(
+                            let text = format!(
                                 "the server ended the connection after {filled} of the {} bytes of a message",
                                 buffer.len()
                             );
-                            return Err(Failure::new(phase, ErrorKind::Truncated, sentence));
+                            return Err(Failure::new(phase, ErrorKind::Truncated, text));
                         }
                         Ok(length) => filled += length,
                         Err(error) => return Err(stream_failure(phase, error)),
@@ -166,43 +166,46 @@ impl<S: Socket> Receiver<S> {
     }
 }
 
-/// A failure of the stream below messages, in words.
+/// The failure for an error of the stream.
 pub(crate) fn stream_failure(phase: ErrorPhase, error: io::Error) -> Failure {
     let failure = TlsFailure::from(error);
     Failure::new(phase, failure.kind(), failure.to_string())
 }
 
-/// A failure of WebSocket, in words.
+/// The failure for an error of WebSocket.
 pub(crate) fn websocket_failure(phase: ErrorPhase, error: WebSocketError) -> Failure {
     match error {
         WebSocketError::Io(error) => stream_failure(phase, error),
         WebSocketError::Violation(violation) => {
-            Failure::new(phase, ErrorKind::Violation, format!("the server broke RFC 6455: {violation}"))
+            Failure::new(phase, ErrorKind::Violation, format!("the server violated RFC 6455: {violation}"))
         }
         other => Failure::new(phase, other.kind(), other.to_string()),
     }
 }
 
-/// The peer closed where an echo was due.
+/// The failure for a connection that the server closed.
 pub(crate) fn closed_failure(phase: ErrorPhase, close: Option<(u16, String)>) -> Failure {
-    let sentence = match close {
-        None => "the server closed the connection before the run was over".to_owned(),
+    let text = match close {
+        None => "the server closed the connection before the end of the run".to_owned(),
         Some((code, reason)) if reason.is_empty() => format!("the server closed the connection with code {code}"),
         Some((code, reason)) => format!("the server closed the connection with code {code}: {reason}"),
     };
-    Failure::new(phase, ErrorKind::Closed, sentence)
+    Failure::new(phase, ErrorKind::Closed, text)
 }
 
-/// Whether an echo is what was sent, and if not, how it differs.
+/// Compares an echo with the message.
+///
+/// # Errors
+/// If they differ, and how.
 pub(crate) fn check_echo(phase: ErrorPhase, sent: &[u8], echo: &[u8]) -> Result<(), Failure> {
     if sent == echo {
         return Ok(());
     }
-    let sentence = if sent.len() == echo.len() {
+    let text = if sent.len() == echo.len() {
         let at = sent.iter().zip(echo).position(|(a, b)| a != b).unwrap_or(0);
-        format!("the echo differs from what was sent from byte {at} of {} on: is it an echo server?", sent.len())
+        format!("the echo differs from the message at byte {at} of {}; check that it is an echo server", sent.len())
     } else {
-        format!("the echo has {} bytes where {} were sent: is it an echo server?", echo.len(), sent.len())
+        format!("the echo has {} bytes instead of {}; check that it is an echo server", echo.len(), sent.len())
     };
-    Err(Failure::new(phase, ErrorKind::Mismatch, sentence))
+    Err(Failure::new(phase, ErrorKind::Mismatch, text))
 }

@@ -1,4 +1,4 @@
-//! Closing: who ends first, and that both ends have.
+//! Closing a connection: which end closes first, and waiting until both have.
 
 use std::pin::pin;
 use std::time::Instant;
@@ -7,15 +7,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
-use super::channel::{Channel, Received, Stream, stream_failure};
-use super::record::Failure;
-use super::worker::Context;
+use super::channel::{Channel, Received, Socket, Stream, stream_failure};
+use super::context::Context;
+use super::failure::Failure;
 
-/// Bytes that a server may still send after its last word.
-const DISCARD_MOST: usize = 1 << 20;
+/// Bytes that a server may still send after its Close frame.
+const MAX_DISCARDED: usize = 1 << 20;
 
-/// Closes a connection of `--mode handshake`. The generator ends first, or the server (`server_closes`): TIME_WAIT
-/// falls on the side whose FIN is the first.
+/// Closes a connection of `--mode handshake`. The generator ends TCP first, or with `server_closes` the server:
+/// TIME_WAIT falls to the end that sends the first FIN.
 pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
     let Channel { mut sender, mut receiver, mut stream } = channel;
     let closing = async {
@@ -24,7 +24,7 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
         }
         sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
         if server_closes {
-            // Without WebSocket there is no Close frame: close_notify asks for the end without ending TCP.
+            // Without WebSocket there is no Close frame; close_notify requests the close and leaves TCP open.
             stream.with(|stream| stream.get_mut().send_close_notify());
             stream.flush().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         } else {
@@ -35,53 +35,58 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
                 Received::Closed(_) => break,
                 Received::Ping(_) => {}
                 Received::Message(_) => {
-                    let sentence = "the server sent a message after the Close frame";
-                    return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, sentence));
+                    let text = "the server sent a message while the connection was closing";
+                    return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
                 }
             }
         }
-        drain(&mut stream).await
+        read_to_end(&mut stream).await
     };
-    settle::<E>(context, Instant::now() + context.limits.close_timeout.0, closing).await;
+    record_failure::<E>(context, Instant::now() + context.limits.close_timeout.0, closing).await;
 }
 
-/// Ends a connection of `--mode echo` whose Close frames, if it has such, have been exchanged.
-pub(crate) async fn finish<E: Engine>(context: &Context, mut stream: Stream<E::Stream>, deadline: Instant) {
+/// Ends TLS and TCP of a connection of `--mode echo`. If it has WebSocket, the Close frames have been exchanged.
+pub(crate) async fn end_stream<E: Engine>(context: &Context, mut stream: Stream<E::Stream>, deadline: Instant) {
     let closing = async {
         stream.with(|stream| E::cork(stream.get_ref().tcp()));
         stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
-        drain(&mut stream).await
+        read_to_end(&mut stream).await
     };
-    settle::<E>(context, deadline, closing).await;
+    record_failure::<E>(context, deadline, closing).await;
 }
 
-/// Reads to the end of the stream. A server that ends without close_notify is told as truncation.
-async fn drain<S: super::channel::Socket>(stream: &mut Stream<S>) -> Result<(), Failure> {
-    let mut waste = [0; 256];
+/// Reads to the end of the stream. An end without close_notify is a failure (truncation).
+async fn read_to_end<S: Socket>(stream: &mut Stream<S>) -> Result<(), Failure> {
+    let mut buffer = [0; 256];
     let mut discarded = 0;
     loop {
-        match stream.read(&mut waste).await {
+        match stream.read(&mut buffer).await {
             Ok(0) => return Ok(()),
-            Ok(length) if discarded < DISCARD_MOST => discarded += length,
+            Ok(length) if discarded < MAX_DISCARDED => discarded += length,
             Ok(_) => {
-                let sentence = "the server goes on sending after its Close frame";
-                return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, sentence));
+                let text = "the server kept sending after its Close frame";
+                return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
             }
             Err(error) => return Err(stream_failure(ErrorPhase::Close, error)),
         }
     }
 }
 
-async fn settle<E: Engine>(context: &Context, deadline: Instant, closing: impl Future<Output = Result<(), Failure>>) {
+/// Runs `closing` until the deadline and records its failure.
+async fn record_failure<E: Engine>(
+    context: &Context,
+    deadline: Instant,
+    closing: impl Future<Output = Result<(), Failure>>,
+) {
     let closed = before::<E, _>(deadline, pin!(closing)).await;
-    if let Err(failure) = closed.unwrap_or_else(|TimedOut| Err(timed_out(context))) {
-        context.fail_close(failure);
+    if let Err(failure) = closed.unwrap_or_else(|TimedOut| Err(timeout_failure(context))) {
+        context.close_failed(failure);
     }
 }
 
-/// The server did not end the connection in time.
-pub(super) fn timed_out(context: &Context) -> Failure {
+/// The server did not close the connection within `--close-timeout`.
+pub(super) fn timeout_failure(context: &Context) -> Failure {
     let timeout = context.limits.close_timeout;
-    let sentence = format!("the server did not end the connection within {timeout} (--close-timeout)");
-    Failure::new(ErrorPhase::Close, ErrorKind::Timeout, sentence)
+    let text = format!("the server did not close the connection within {timeout} (--close-timeout)");
+    Failure::new(ErrorPhase::Close, ErrorKind::Timeout, text)
 }

@@ -1,85 +1,65 @@
-//! One handshake, phase by phase, each with its own clock: connect → TLS → upgrade → first echo.
+//! One handshake: connect → TLS → upgrade → first echo, each phase with its own clock.
 
 use std::cell::Cell;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::HandshakeKind;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use wss_model::TlsOptions;
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::poll_time::{PollTime, Spent};
-use wss_wire::target::Target;
 use wss_wire::tls::{AskedForCertificate, ClientConfigs, Label, TlsFailure};
 use wss_wire::transport::{Counted, Transport};
 use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
 
 use super::channel::{Channel, Received, check_echo, closed_failure, stream_failure};
+use super::context::Context;
+use super::destination::{Destination, TlsDestination};
+use super::failure::Failure;
 use super::payload::Payloads;
-use super::record::{Failure, FlightCounts, Timing};
-use super::worker::Context;
+use super::record::{FlightCounts, HandshakeSample};
 
-/// Where to connect and how: the same for all connections of a run.
-#[derive(Clone)]
-pub(crate) struct Destination {
-    pub(crate) target: Target,
-    pub(crate) address: SocketAddr,
-    pub(crate) tls: Option<TlsDestination>,
-    pub(crate) subprotocol: Option<String>,
-    pub(crate) max_head_size: usize,
-}
-
-/// How to connect with TLS.
-#[derive(Clone)]
-pub(crate) struct TlsDestination {
-    pub(crate) config: ClientConfig,
-    pub(crate) name: ServerName<'static>,
-    pub(crate) options: TlsOptions,
-    /// Sessions that one thread has to keep, so that every handshake that is to resume one finds one.
-    pub(crate) sessions: usize,
-    /// Whether reading and writing the socket is timed.
-    pub(crate) timed: bool,
-}
-
-/// One handshake that is due.
+/// One handshake to perform.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    pub(crate) planned: Instant,
+pub(crate) struct Attempt {
+    /// Open loop: when it is due.
+    pub(crate) planned: Option<Instant>,
+    /// Whether a message and its echo follow.
     pub(crate) first_echo: bool,
     /// Whether it is to resume a session.
     pub(crate) resume: bool,
 }
 
-/// Opens one connection.
+/// Opens one connection. `--handshake-timeout` is one deadline for all phases, from now on.
 ///
 /// # Errors
-/// The failure of the first phase that failed. The deadline is one for all phases, from now on.
-pub(crate) async fn open<E: Engine>(context: &Context, due: Due) -> Result<(Channel<E::Stream>, Timing), Failure> {
+/// The failure of the first phase that failed.
+pub(crate) async fn perform<E: Engine>(
+    context: &Context,
+    attempt: Attempt,
+) -> Result<(Channel<E::Stream>, HandshakeSample), Failure> {
     let phase = Cell::new(ErrorPhase::Connect);
     let timeout = context.limits.handshake_timeout;
-    let opening = phases::<E>(context, due, &phase);
-    before::<E, _>(Instant::now() + timeout.0, opening).await.unwrap_or_else(|TimedOut| {
-        let sentence = format!(
-            "no answer within {timeout} (--handshake-timeout), counted from the start of connect; the phase {} was not over",
-            phase.get().name()
-        );
-        Err(Failure::new(phase.get(), ErrorKind::Timeout, sentence))
+    let phases = perform_phases::<E>(context, attempt, &phase);
+    before::<E, _>(Instant::now() + timeout.0, phases).await.unwrap_or_else(|TimedOut| {
+        let text = format!("the handshake timed out in phase {} after {timeout} (--handshake-timeout)", phase.get());
+        Err(Failure::new(phase.get(), ErrorKind::Timeout, text))
     })
 }
 
-async fn phases<E: Engine>(
+async fn perform_phases<E: Engine>(
     context: &Context,
-    due: Due,
+    attempt: Attempt,
     phase: &Cell<ErrorPhase>,
-) -> Result<(Channel<E::Stream>, Timing), Failure> {
+) -> Result<(Channel<E::Stream>, HandshakeSample), Failure> {
     let destination = &context.destination;
     let start = Instant::now();
+    // A closed loop plans nothing, so it is never late.
+    let planned = attempt.planned.unwrap_or(start);
     let stream = E::connect(destination.address).await.map_err(|error| connect_failure(destination, &error))?;
     let connected = Instant::now();
 
@@ -88,15 +68,16 @@ async fn phases<E: Engine>(
     let request = websocket.then(|| upgrade_request(context));
     let mut spent = Spent::default();
     let mut label = None;
-    // A request that went as early data is not sent again: it was taken, or the handshake failed.
+    // A request sent as early data is not sent again: the server accepted it, or the handshake failed.
     let mut requested = false;
     let mut stream = match &destination.tls {
         None => Transport::Plain(Counted::new(stream)),
         Some(tls) => {
-            let early_data = request.as_ref().filter(|_| due.resume && tls.options.early_data);
-            let stream = secure(context, tls, Counted::watched(stream, tls.timed), early_data, due, &mut spent).await?;
+            let early_data = request.as_ref().filter(|_| attempt.resume && tls.options.early_data);
+            let stream = Counted::watched(stream, tls.timed);
+            let stream = tls_handshake(context, tls, stream, early_data, attempt.resume, &mut spent).await?;
             requested = early_data.is_some();
-            label = Some(read_label(context, stream.get_ref().1, due.resume)?);
+            label = Some(check_negotiated(context, stream.get_ref().1, attempt.resume)?);
             Transport::Tls(Box::new(stream.into()))
         }
     };
@@ -117,32 +98,32 @@ async fn phases<E: Engine>(
 
     phase.set(ErrorPhase::FirstEcho);
     let mut channel = Channel::new(Prefixed::new(stream, leftover), websocket, context.payloads.size());
-    if due.first_echo {
-        exchange_first(&mut channel, &context.payloads, context.next_number(1)).await?;
+    if attempt.first_echo {
+        first_echo(&mut channel, &context.payloads, context.next_message()).await?;
     }
-    let timing = Timing {
-        lateness: start.saturating_duration_since(due.planned),
+    let sample = HandshakeSample {
+        lateness: start.saturating_duration_since(planned),
         connect: connected - start,
         tls: destination.tls.is_some().then(|| secured - connected),
         upgrade: websocket.then(|| ready - secured),
-        ready: ready.saturating_duration_since(due.planned),
-        first_echo: due.first_echo.then(|| ready.elapsed()),
+        ready: ready.saturating_duration_since(planned),
+        first_echo: attempt.first_echo.then(|| ready.elapsed()),
         spent,
         sent,
         received,
         flights: destination.tls.is_some().then(|| FlightCounts::new(after_tls, seen)),
         label,
     };
-    Ok((channel, timing))
+    Ok((channel, sample))
 }
 
-/// TLS over a connection; `early_data` goes with the first flight.
-async fn secure<S>(
+/// TLS over a connection; `early_data` goes out with the first flight.
+async fn tls_handshake<S>(
     context: &Context,
     tls: &TlsDestination,
     stream: Counted<S>,
     early_data: Option<&ClientUpgrade>,
-    due: Due,
+    resume: bool,
     spent: &mut Spent,
 ) -> Result<TlsStream<Counted<S>>, Failure>
 where
@@ -153,16 +134,16 @@ where
         Some(request) => upgrade::compose(request).map_err(upgrade_failure)?,
     };
     let config = match &context.tls {
-        Some(ClientConfigs { resuming: Some((config, _)), .. }) if due.resume => config,
+        Some(ClientConfigs { resuming: Some((config, _)), .. }) if resume => config,
         Some(ClientConfigs { full, .. }) => full,
-        None => return Err(Failure::new(ErrorPhase::Tls, ErrorKind::Protocol, "TLS without a configuration for it")),
+        None => return Err(Failure::new(ErrorPhase::Tls, ErrorKind::Protocol, "there is no TLS configuration")),
     };
     let fits = Cell::new(true);
-    // Made inside what is timed: the key share and the ClientHello are.
+    // Created inside the timed future, because that makes the key share and the ClientHello.
     let connecting = pin!(async {
         let connector = TlsConnector::from(Arc::clone(config));
         let connecting = connector.connect_with(tls.name.clone(), stream, |connection| {
-            // Without a session there is no early data; the label will tell.
+            // Without a session there is no early data; the label reveals that.
             if let Some(mut early) = connection.early_data().filter(|_| !request.is_empty()) {
                 fits.set(early.write(request.as_bytes()).is_ok_and(|written| written == request.len()));
             }
@@ -172,25 +153,25 @@ where
     let ((connected, asked), busy) = PollTime::new(AskedForCertificate::new(connecting)).await;
     *spent += busy;
     let stream = connected.map_err(|error| stream_failure(ErrorPhase::Tls, error))?;
-    // Who resumes a session was asked in the handshake that began it.
+    // A server requests the certificate in the full handshake that starts a session, not when it is resumed.
     if tls.options.mtls && !asked && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
-        let sentence = "the server did not ask for the client's certificate, as --mtls has it";
-        return Err(Failure::new(ErrorPhase::Tls, ErrorKind::NotAsRequested, sentence));
+        let text = "the server did not request the client certificate that --mtls requires";
+        return Err(Failure::new(ErrorPhase::Tls, ErrorKind::NotAsRequested, text));
     }
     if !fits.get() {
-        let sentence = "the server's limit of early data is smaller than the upgrade request";
-        return Err(Failure::new(ErrorPhase::Tls, ErrorKind::EarlyDataRefused, sentence));
+        let text = "the upgrade request exceeds the server's limit of early data";
+        return Err(Failure::new(ErrorPhase::Tls, ErrorKind::EarlyDataRefused, text));
     }
     Ok(stream)
 }
 
-/// The client's label. A handshake that was not what was asked for is a failure of its own, never a sample.
-fn read_label(context: &Context, connection: &rustls::ClientConnection, resumed: bool) -> Result<Label, Failure> {
+/// The client's label. A handshake that differs from what was requested is a failure of its own kind, never a sample.
+fn check_negotiated(context: &Context, connection: &rustls::ClientConnection, resume: bool) -> Result<Label, Failure> {
     let certificate = context.certificate_kinds.borrow_mut().of(connection.peer_certificates());
     let label = Label::of(connection, certificate, connection.is_early_data_accepted());
-    match context.asked.check(&label, connection.alpn_protocol(), resumed) {
+    match context.requested.check(&label, connection.alpn_protocol(), resume) {
         Ok(()) => Ok(label),
-        Err((kind, sentence)) => Err(Failure::new(ErrorPhase::Tls, kind, sentence)),
+        Err((kind, text)) => Err(Failure::new(ErrorPhase::Tls, kind, text)),
     }
 }
 
@@ -205,7 +186,7 @@ fn upgrade_request(context: &Context) -> ClientUpgrade {
     }
 }
 
-/// The opening handshake of RFC 6455; `requested` if the request has gone already.
+/// The opening handshake of RFC 6455; `requested`: the request has already been sent as early data.
 async fn upgrade<S>(stream: &mut Transport<S>, request: &ClientUpgrade, requested: bool) -> Result<Vec<u8>, Failure>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -219,13 +200,14 @@ where
 
 fn upgrade_failure(error: UpgradeError) -> Failure {
     match error {
-        // With TLS 1.3 a server that refuses the client says so only now.
+        // With TLS 1.3 the alert of a server that rejects the client arrives only now.
         UpgradeError::Io(error) => stream_failure(ErrorPhase::Upgrade, error),
         error => Failure::new(ErrorPhase::Upgrade, error.kind(), error.to_string()),
     }
 }
 
-async fn exchange_first<S: super::channel::Socket>(
+/// Sends one message and checks its echo.
+async fn first_echo<S: super::channel::Socket>(
     channel: &mut Channel<S>,
     payloads: &Payloads,
     number: u64,
@@ -234,7 +216,7 @@ async fn exchange_first<S: super::channel::Socket>(
     let Channel { sender, receiver, .. } = channel;
     let mut scratch = Vec::new();
     let mut received = {
-        // Both at once: a message larger than the buffers on the way is echoed before it is sent.
+        // Concurrently: the echo of a message larger than all buffers begins before the message is sent.
         let mut receiving = pin!(receiver.receive(phase));
         let mut sending = pin!(sender.send(payloads.get(number), &mut scratch));
         let early = tokio::select! {
@@ -267,25 +249,31 @@ async fn exchange_first<S: super::channel::Socket>(
 fn connect_failure(destination: &Destination, error: &std::io::Error) -> Failure {
     use std::io::ErrorKind as IoErrorKind;
     let address = destination.address;
-    let (kind, sentence) = match error.kind() {
+    let (kind, text) = match error.kind() {
         IoErrorKind::ConnectionRefused => {
-            (ErrorKind::Refused, format!("{address} refused the connection: is a server listening there?"))
+            (ErrorKind::Refused, format!("{address} refused the connection; check that a server listens there"))
         }
         IoErrorKind::AddrNotAvailable => (
             ErrorKind::NoPorts,
-            format!("no free port is left to connect to {address} from: connections wait 60 s in TIME_WAIT"),
+            format!(
+                "no local port is free for a connection to {address}: closed connections keep theirs for 60 s \
+                 (TIME_WAIT); lower --connect-rate"
+            ),
         ),
-        IoErrorKind::ConnectionReset => {
-            (ErrorKind::Reset, format!("{address} reset the connection while it was opened"))
+        IoErrorKind::ConnectionReset => (ErrorKind::Reset, format!("{address} reset the connection during connect")),
+        IoErrorKind::TimedOut => {
+            (ErrorKind::Timeout, format!("{address} did not answer within the kernel's connect timeout"))
         }
-        IoErrorKind::TimedOut => (ErrorKind::Timeout, format!("{address} did not answer in the kernel's time")),
         IoErrorKind::NetworkUnreachable | IoErrorKind::HostUnreachable => {
-            (ErrorKind::Unreachable, format!("{address} cannot be reached from this machine"))
+            (ErrorKind::Unreachable, format!("{address} is unreachable from this machine"))
         }
-        _ => match TlsFailure::from(std::io::Error::from(error.kind())) {
-            TlsFailure::Io(_) => (ErrorKind::Failed, format!("connecting to {address}: {error}")),
-            other => (other.kind(), format!("connecting to {address}: {error}")),
-        },
+        _ => {
+            let kind = match TlsFailure::from(std::io::Error::from(error.kind())) {
+                TlsFailure::Io(_) => ErrorKind::Failed,
+                other => other.kind(),
+            };
+            (kind, format!("connecting to {address} failed: {error}"))
+        }
     };
-    Failure::new(ErrorPhase::Connect, kind, sentence)
+    Failure::new(ErrorPhase::Connect, kind, text)
 }

@@ -1,4 +1,4 @@
-//! Planned instants: when the next handshake or message is due, whatever became of the earlier ones.
+//! Planned instants: when the next handshake or message is due, whatever happened to the earlier ones.
 
 use std::time::{Duration, Instant};
 
@@ -9,52 +9,53 @@ use wss_model::Arrivals;
 
 use super::phase_clock::PhaseClock;
 
-/// One of several streams of planned instants that together have a rate.
+/// One of several streams of planned instants that have a rate together.
 ///
-/// Even arrivals: of `streams` streams, stream i is due at (i + k · streams) / rate, so that together they are due
-/// every 1 / rate. Poisson arrivals: each stream has exponential gaps of mean streams / rate from a seed of its
-/// own, so that together they are a Poisson process of the rate.
+/// Even arrivals: stream i of n is due at (i + k · n) / rate, so that together they are due every 1 / rate. Poisson
+/// arrivals: each stream has exponential gaps of mean n / rate from a seed of its own, so that together they are a
+/// Poisson process of the rate.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    time: PhaseClock,
-    /// Mean gap of this stream, seconds.
+    clock: PhaseClock,
+    /// Mean gap of this stream, in seconds.
     gap: f64,
-    /// When the next one is due, seconds of the phase's time.
+    /// The next planned instant, in seconds of the phase's clock.
     next: f64,
-    poisson: Option<SmallRng>,
+    /// With Poisson arrivals.
+    random: Option<SmallRng>,
 }
 
 impl Schedule {
-    /// Stream number `stream` of `streams`, together `rate` a second, from the start of `time` on.
+    /// Stream number `stream` of `streams`, which have `rate` per second together, from the start of the phase.
     pub(crate) fn new(
-        time: PhaseClock,
+        clock: PhaseClock,
         rate: f64,
         stream: usize,
         streams: usize,
         arrivals: Arrivals,
         seed: u64,
     ) -> Self {
-        #[allow(clippy::cast_precision_loss)] // streams are at most some 100,000
+        #[allow(clippy::cast_precision_loss)] // a few 100,000 streams at most
         let (stream_number, gap) = (stream as f64, streams as f64 / rate);
-        let mut schedule = Self { time, gap, next: stream_number / rate, poisson: None };
+        let mut schedule = Self { clock, gap, next: stream_number / rate, random: None };
         if arrivals == Arrivals::Poisson {
-            // The constant keeps the seeds of neighbouring streams apart in all their bits.
+            // The constant makes the seeds of neighbouring streams differ in all their bits.
             let seed = seed ^ (stream as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            schedule.poisson = Some(SmallRng::seed_from_u64(seed));
+            schedule.random = Some(SmallRng::seed_from_u64(seed));
             schedule.next = 0.0;
             schedule.advance();
         }
         schedule
     }
 
-    /// The next planned instant, without taking it.
+    /// The next planned instant.
     pub(crate) fn peek(&self) -> Instant {
-        self.time.at(Duration::from_secs_f64(self.next))
+        self.clock.at(Duration::from_secs_f64(self.next))
     }
 
-    /// Goes on to the one after.
+    /// Moves on to the instant after it.
     pub(crate) fn advance(&mut self) {
-        self.next += match &mut self.poisson {
+        self.next += match &mut self.random {
             Some(random) => {
                 let gap: f64 = Exp1.sample(random);
                 gap * self.gap
@@ -63,7 +64,7 @@ impl Schedule {
         };
     }
 
-    /// Takes all that are planned before `end`; says how many there were.
+    /// Moves on to the first instant at or after `end`; returns how many it skipped.
     pub(crate) fn skip_until(&mut self, end: Instant) -> u64 {
         let mut skipped = 0;
         while self.peek() < end {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn even_streams_together_are_due_at_equal_distances() {
+    fn even_streams_are_due_at_equal_distances() {
         let start = Instant::now();
         let mut all: Vec<Duration> = (0..7)
             .flat_map(|stream| {
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn poisson_streams_have_the_mean_and_the_spread_of_an_exponential() {
+    fn poisson_gaps_are_exponential() {
         let start = Instant::now();
         let instants = instants(&mut Schedule::new(start.into(), 1000.0, 0, 1, Arrivals::Poisson, 7), start, 100_000);
         let gaps: Vec<f64> = instants.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_instants_and_another_stream_others() {
+    fn instants_depend_on_seed_and_stream_only() {
         let start = Instant::now();
         let of = |stream, seed| {
             instants(&mut Schedule::new(start.into(), 100.0, stream, 4, Arrivals::Poisson, seed), start, 10)
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_skipped_is_what_was_planned() {
+    fn skip_until_counts_the_skipped_instants() {
         let start = Instant::now();
         let mut schedule = Schedule::new(start.into(), 1000.0, 0, 10, Arrivals::Even, 1);
         assert_eq!(schedule.skip_until(start + Duration::from_millis(1001)), 101);

@@ -1,0 +1,66 @@
+//! Fills in the options that depend on the machine: engines, threads and CPUs.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, bail};
+use wss_model::config::CpuList;
+use wss_model::{Layer, Mode, RunConfig};
+use wss_wire::machine;
+
+/// Fills in every default; returns notes for the reader of the result.
+///
+/// # Errors
+/// If a CPU is not available to this process.
+pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
+    let allowed = machine::allowed_cpus().context("cannot read the CPUs that are available to this process")?;
+    config.client_engine.get_or_insert(config.engine);
+    // A client certificate is given to be requested.
+    config.tls.mtls |= config.trust.client_cert.is_some();
+    if config.is_embedded() {
+        config.layer.get_or_insert(Layer::Wss);
+        config.server_engine.get_or_insert(config.engine);
+    }
+    if config.starts_server() {
+        divide_cpus(config, &allowed);
+    }
+    let client = config.client_cpus.get_or_insert_with(|| CpuList(allowed.clone())).0.clone();
+    let server = config.server_cpus.as_ref().map(|cpus| cpus.0.clone()).unwrap_or_default();
+    if let Some(cpu) = client.iter().chain(&server).find(|cpu| !allowed.contains(cpu)) {
+        bail!("CPU {cpu} is none of those that this process may use: {}", CpuList(allowed));
+    }
+    if config.is_embedded() {
+        config.server_threads.get_or_insert(server.len());
+    }
+    let threads = if config.starts_server() { client.len() } else { allowed.len().div_ceil(2) };
+    config.threads.get_or_insert(threads);
+    Ok(notes(config, &client, &server))
+}
+
+/// Divides the CPUs between server and generator: half each, or to one end what the other leaves.
+fn divide_cpus(config: &mut RunConfig, allowed: &BTreeSet<usize>) {
+    let free = |used: &CpuList| {
+        let free: BTreeSet<usize> = allowed.difference(&used.0).copied().collect();
+        CpuList(if free.is_empty() { allowed.clone() } else { free })
+    };
+    let half = (allowed.len() / 2).max(1);
+    let server = config.server_cpus.get_or_insert_with(|| match &config.client_cpus {
+        None => CpuList(allowed.iter().copied().take(half).collect()),
+        Some(client) => free(client),
+    });
+    let client = free(server);
+    config.client_cpus.get_or_insert(client);
+}
+
+fn notes(config: &RunConfig, client: &BTreeSet<usize>, server: &BTreeSet<usize>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !client.is_disjoint(server) {
+        notes.push("server and generator share CPUs: each slows the other, and latencies include both".to_owned());
+    }
+    if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
+        notes.push("a handshake over tcp:// without a first echo is only connect and close".to_owned());
+    }
+    if let Some(time) = config.burn_cpu {
+        notes.push(format!("the server burns {time} of CPU time per handshake (--burn-cpu)"));
+    }
+    notes
+}

@@ -1,0 +1,85 @@
+//! The two ends of a run: their engine, CPUs, utilization and memory.
+
+use std::time::Duration;
+
+use wss_model::run_result::End;
+use wss_wire::engine;
+
+use super::accounting::{Accounting, PhaseUsage};
+use super::setup::Setup;
+use crate::child::probe::ServerSample;
+use crate::setup::environment;
+
+/// Client and server for the result.
+pub(super) struct Ends {
+    pub(super) client: End,
+    /// `None` if its figures cannot be read.
+    pub(super) server: Option<End>,
+}
+
+/// What the ends are described by.
+#[derive(Default)]
+pub(super) struct EndUsage {
+    /// In the phase that the run is about.
+    pub(super) measured: Option<PhaseUsage>,
+    /// While the connections were opened (`--mode echo`).
+    pub(super) handshake: Option<PhaseUsage>,
+    /// With all connections open and no message sent (`--mode echo`).
+    pub(super) idle: Option<IdleMemory>,
+}
+
+/// Resident memory of both ends.
+pub(super) struct IdleMemory {
+    client: u64,
+    server: Option<u64>,
+}
+
+impl IdleMemory {
+    pub(super) fn now(accounting: &mut Accounting) -> Self {
+        let server = accounting.server_sample().as_ref().map(ServerSample::rss_bytes);
+        Self { client: environment::memory().0, server }
+    }
+}
+
+impl Ends {
+    /// `active_share`: the share of wall time in which this run could begin operations.
+    pub(super) fn new(setup: &Setup, accounting: &mut Accounting, usage: &EndUsage, active_share: f64) -> Self {
+        let sample = accounting.server_sample();
+        let EndUsage { measured, handshake, idle } = usage;
+        let utilization = |cpu: Duration, usage: &PhaseUsage, threads: usize| {
+            cpu.as_secs_f64() / (usage.elapsed.as_secs_f64() * active_share * threads.max(1) as f64).max(1e-9)
+        };
+        let client_utilization = |usage: &PhaseUsage| utilization(usage.client.total, usage, setup.threads);
+        let client = End {
+            engine: Some(setup.client_engine),
+            engine_features: engine::form(setup.client_engine),
+            threads: setup.threads,
+            cpus: Some(setup.client_cpus.to_string()),
+            cpu_utilization: measured.as_ref().map_or(0.0, client_utilization),
+            cpu_utilization_handshake: handshake.as_ref().map(client_utilization),
+            rss_bytes_idle: idle.as_ref().map(|idle| idle.client),
+            rss_bytes_peak: environment::memory().1,
+        };
+        let server = sample.map(|sample| {
+            // More threads than CPUs cannot all run.
+            let busy_threads = match &setup.server {
+                Some(_) => sample.threads().min(setup.server_cpus.0.len()),
+                None => sample.threads(),
+            };
+            let server_utilization = |usage: &PhaseUsage| {
+                usage.server.as_ref().map_or(0.0, |server| utilization(server.cpu, usage, busy_threads))
+            };
+            End {
+                engine: sample.engine(),
+                engine_features: sample.engine_features(),
+                threads: sample.threads(),
+                cpus: setup.server.as_ref().map(|_| setup.server_cpus.to_string()),
+                cpu_utilization: measured.as_ref().map_or(0.0, server_utilization),
+                cpu_utilization_handshake: handshake.as_ref().map(server_utilization),
+                rss_bytes_idle: idle.as_ref().and_then(|idle| idle.server),
+                rss_bytes_peak: sample.rss_bytes_peak(),
+            }
+        });
+        Self { client, server }
+    }
+}

@@ -1,0 +1,287 @@
+//! The phases of a run, in their order: sessions, warm-up, measurement, closing.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use wss_model::run_result::{EchoResult, HandshakeResult, Warmup};
+use wss_model::{Mode, Rate};
+
+use super::accounting::{Accounting, PhaseUsage};
+use super::cost::CostSplitter;
+use super::ends::{EndUsage, Ends, IdleMemory};
+use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result};
+use super::setup::Setup;
+use super::time_slices::InterleavedSlices;
+use crate::generator::Generator;
+use crate::generator::failure::Failures;
+use crate::generator::phase_clock::PhaseClock;
+use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, Until};
+use crate::generator::record::{EchoRecord, LastEvents};
+use crate::generator::seconds::PhaseObserver as _;
+use crate::progress::Progress;
+
+/// A run between set-up and result.
+pub(super) struct Run<'a> {
+    setup: &'a mut Setup,
+    accounting: Accounting,
+    splitter: CostSplitter,
+    progress: Progress,
+    /// With `--time-slice`, once all runs of the block are ready.
+    slices: Option<InterleavedSlices>,
+    failures: Failures,
+    warmup_failures: Failures,
+}
+
+impl<'a> Run<'a> {
+    /// # Errors
+    /// If the signals cannot be registered.
+    pub(super) fn new(setup: &'a mut Setup) -> anyhow::Result<Self> {
+        Ok(Self {
+            accounting: Accounting::new(setup.probe.take()),
+            splitter: CostSplitter::new(&setup.config, setup.timer_ns),
+            progress: Progress::new(&setup.config)?,
+            setup,
+            slices: None,
+            failures: Failures::default(),
+            warmup_failures: Failures::default(),
+        })
+    }
+
+    /// Runs all phases.
+    ///
+    /// # Errors
+    /// If the warm-up reaches no server, or the generator fails.
+    pub(super) fn measure(&mut self) -> anyhow::Result<Measurement> {
+        match self.setup.config.mode {
+            Mode::Echo => self.echo_mode(),
+            Mode::Handshake => self.handshake_mode(),
+        }
+    }
+
+    /// What was observed over all phases.
+    pub(super) fn finish(self) -> Observations {
+        let Self { accounting, progress, mut failures, warmup_failures, .. } = self;
+        failures.merge(accounting.into_failures());
+        let interrupted = progress.interrupted();
+        Observations { failures, warmup_failures, series: progress.end(), interrupted }
+    }
+
+    /// `--mode echo`: opens the connections, then exchanges messages on them.
+    fn echo_mode(&mut self) -> anyhow::Result<Measurement> {
+        let (connections, warmup_time) = (self.setup.config.connections, self.setup.config.warmup.0);
+        let duration = self.setup.config.duration.0;
+        let mut warmup = Warmup::default();
+        self.make_sessions()?;
+        if !warmup_time.is_zero() {
+            warmup.handshake = Some(self.open_once()?);
+            self.ensure_server_answers(&warmup)?;
+        }
+        let spec = self.requested(RunPhase::Handshake, Until::Count(connections), Afterwards::Keep);
+        let (handshakes, handshake_usage) = self.handshake_phase(spec)?;
+        let idle = IdleMemory::now(&mut self.accounting);
+        self.wait_for_peers()?;
+        if !warmup_time.is_zero() && !self.progress.interrupted() {
+            warmup.echo = Some(self.echo_phase(RunPhase::WarmUp, warmup_time)?.0);
+        }
+        let (echo, echo_usage) = if self.progress.interrupted() {
+            (EchoResult::default(), None)
+        } else {
+            let (echo, usage) = self.echo_phase(RunPhase::Echo, duration)?;
+            (echo, Some(usage))
+        };
+        self.close_connections(RunPhase::Closing)?;
+        let usage = EndUsage { measured: echo_usage, handshake: Some(handshake_usage), idle: Some(idle) };
+        Ok(Measurement { handshakes, echo: Some(echo), warmup, ends: self.ends(&usage) })
+    }
+
+    /// `--mode handshake`: connect, TLS, upgrade, one echo, close, and again.
+    fn handshake_mode(&mut self) -> anyhow::Result<Measurement> {
+        let config = &self.setup.config;
+        let (warmup_time, duration) = (config.warmup.0, config.duration.0);
+        let afterwards = Afterwards::Close { server_closes: config.server_closes };
+        let mut warmup = Warmup::default();
+        self.make_sessions()?;
+        self.wait_for_peers()?;
+        if !warmup_time.is_zero() {
+            let spec = self.requested(RunPhase::WarmUp, Until::Elapsed(warmup_time), afterwards);
+            warmup.handshake = Some(self.handshake_phase(spec)?.0.result);
+            self.ensure_server_answers(&warmup)?;
+        }
+        let (handshakes, usage) = if self.progress.interrupted() {
+            (HandshakeMeasurement::default(), None)
+        } else {
+            let spec = self.requested(RunPhase::Handshake, Until::Elapsed(duration), afterwards);
+            let (handshakes, usage) = self.handshake_phase(spec)?;
+            (handshakes, Some(usage))
+        };
+        self.close_connections(RunPhase::Closing)?;
+        let usage = EndUsage { measured: usage, ..EndUsage::default() };
+        Ok(Measurement { handshakes, echo: None, warmup, ends: self.ends(&usage) })
+    }
+
+    /// Before the first handshake that resumes a session: full handshakes, until every thread has as many sessions as
+    /// it may have handshakes under way. No figure includes them; their failures count with the warm-up.
+    fn make_sessions(&mut self) -> anyhow::Result<()> {
+        let count = self.setup.full_handshakes_for_sessions();
+        if count == 0 {
+            return Ok(());
+        }
+        let (made, _) = self.handshake_phase(PhaseSpec {
+            phase: RunPhase::Sessions,
+            pace: Pace::Closed { concurrency: self.setup.config.connect_concurrency },
+            until: Until::Count(count),
+            afterwards: Afterwards::Close { server_closes: false },
+            may_resume: false,
+        })?;
+        ensure_completed(&made.result, &self.warmup_failures)
+    }
+
+    /// Warm-up of `--mode echo`: opens and closes every connection once, in a closed loop. Both ends and the kernel have
+    /// touched their memory then: on a virtual machine the first touch of a page can take milliseconds, which would
+    /// count as the handshake's.
+    fn open_once(&mut self) -> anyhow::Result<HandshakeResult> {
+        let config = &self.setup.config;
+        let (opened, _) = self.handshake_phase(PhaseSpec {
+            phase: RunPhase::WarmUp,
+            pace: Pace::Closed { concurrency: config.connect_concurrency },
+            until: Until::Count(config.connections),
+            afterwards: Afterwards::Keep,
+            may_resume: true,
+        })?;
+        self.close_connections(RunPhase::WarmUp)?;
+        Ok(opened.result)
+    }
+
+    /// Fails if the warm-up reached no server. A short warm-up in which a busy machine began nothing proves nothing.
+    fn ensure_server_answers(&self, warmup: &Warmup) -> anyhow::Result<()> {
+        if self.warmup_failures.count() == 0 && !self.progress.interrupted() {
+            return Ok(());
+        }
+        warmup.handshake.as_ref().map_or(Ok(()), |handshake| ensure_completed(handshake, &self.warmup_failures))
+    }
+
+    /// With `--time-slice`: waits for the other runs of the block.
+    fn wait_for_peers(&mut self) -> anyhow::Result<()> {
+        self.slices = self.setup.config.time_slice.map(InterleavedSlices::wait_for_peers).transpose()?;
+        Ok(())
+    }
+
+    /// The clock of a phase of this length that begins now, or in the next slice.
+    fn phase_clock(&mut self, length: Duration) -> PhaseClock {
+        match &mut self.slices {
+            Some(slices) => slices.next_phase(length),
+            None => Generator::next_start().into(),
+        }
+    }
+
+    /// A phase of handshakes at the requested pace.
+    fn requested(&self, phase: RunPhase, until: Until, afterwards: Afterwards) -> PhaseSpec {
+        let config = &self.setup.config;
+        let pace = match config.connect_rate {
+            Rate::PerSecond(rate) => Pace::Rate { rate, arrivals: config.arrivals },
+            Rate::Max => Pace::Closed { concurrency: config.connect_concurrency },
+        };
+        PhaseSpec { phase, pace, until, afterwards, may_resume: true }
+    }
+
+    fn handshake_phase(&mut self, spec: PhaseSpec) -> anyhow::Result<(HandshakeMeasurement, PhaseUsage)> {
+        let before = self.accounting.snapshot();
+        let clock = match spec.until {
+            // These phases are before the first slice.
+            Until::Count(_) => Generator::next_start().into(),
+            Until::Elapsed(length) => self.phase_clock(length),
+        };
+        let config = &self.setup.config;
+        let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
+        let plan = HandshakePlan { spec, clock, first_echo };
+        self.progress.begin(spec.phase, plan.clock.start());
+        let mut record = self.setup.generator.run_handshakes(&plan, &mut self.progress)?;
+        let usage = self.accounting.usage_since(&before)?;
+        self.failures_of(spec.phase).merge(std::mem::take(&mut record.failures));
+        let elapsed = elapsed_handshakes(&plan, record.last, self.progress.interrupted());
+        Ok((HandshakeMeasurement::new(&record, elapsed, &usage, self.splitter), usage))
+    }
+
+    fn echo_phase(&mut self, phase: RunPhase, duration: Duration) -> anyhow::Result<(EchoResult, PhaseUsage)> {
+        let before = self.accounting.snapshot();
+        let clock = self.phase_clock(duration);
+        let config = &self.setup.config;
+        let size = config.size.0;
+        let plan = EchoPlan {
+            end: clock.end(duration),
+            clock,
+            rate: match config.rate {
+                Rate::PerSecond(rate) => Some(rate),
+                Rate::Max => None,
+            },
+            arrivals: config.arrivals,
+            in_flight: config.in_flight,
+            connections: config.connections,
+        };
+        self.progress.begin(phase, plan.clock.start());
+        let mut record = self.setup.generator.run_echo(&plan, &mut self.progress)?;
+        let usage = self.accounting.usage_since(&before)?;
+        self.failures_of(phase).merge(std::mem::take(&mut record.failures));
+        let elapsed = elapsed_echo(&plan, &record, self.progress.interrupted());
+        Ok((echo_result(&record, elapsed, &usage, size), usage))
+    }
+
+    /// Closes all connections, at the end of the warm-up or of the run; failures count with `phase`.
+    fn close_connections(&mut self, phase: RunPhase) -> anyhow::Result<()> {
+        self.progress.begin(RunPhase::Closing, Instant::now());
+        let failures = self.setup.generator.close_connections(&mut self.progress)?;
+        self.failures_of(phase).merge(failures);
+        Ok(())
+    }
+
+    /// The failures that those of a phase count with.
+    fn failures_of(&mut self, phase: RunPhase) -> &mut Failures {
+        match phase {
+            RunPhase::Sessions | RunPhase::WarmUp => &mut self.warmup_failures,
+            RunPhase::Handshake | RunPhase::Echo | RunPhase::Closing => &mut self.failures,
+        }
+    }
+
+    fn ends(&mut self, usage: &EndUsage) -> Ends {
+        let active_share = self.slices.as_ref().map_or(1.0, InterleavedSlices::active_share);
+        Ends::new(self.setup, &mut self.accounting, usage, active_share)
+    }
+}
+
+/// The time that the rate of a phase of handshakes is taken over.
+#[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+fn elapsed_handshakes(plan: &HandshakePlan, last: LastEvents, interrupted: bool) -> Duration {
+    let clock = &plan.clock;
+    let end = match (plan.spec.pace, plan.spec.until) {
+        // An open loop is measured by the starts of its handshakes: with a distant server they complete later.
+        (Pace::Rate { rate, .. }, Until::Count(count)) => clock.at(Duration::from_secs_f64(count as f64 / rate)),
+        (Pace::Rate { .. }, Until::Elapsed(length)) => clock.end(length),
+        (Pace::Closed { .. }, _) => last.completed.unwrap_or(clock.start()),
+    };
+    let last_start = last.started.unwrap_or(end);
+    let end = if interrupted { last_start } else { end.max(last_start) };
+    match plan.spec.pace {
+        Pace::Rate { .. } => clock.elapsed(end),
+        Pace::Closed { .. } => clock.elapsed_with_tails(end),
+    }
+}
+
+/// The time that the rate of a phase of messages is taken over.
+fn elapsed_echo(plan: &EchoPlan, record: &EchoRecord, interrupted: bool) -> Duration {
+    let last_sent = record.last.started.unwrap_or(plan.end);
+    match plan.rate {
+        Some(_) if interrupted => plan.clock.elapsed(last_sent),
+        Some(_) => plan.clock.elapsed(plan.end.max(last_sent)),
+        None => plan.clock.elapsed_with_tails(record.last.completed.unwrap_or(plan.end)),
+    }
+}
+
+/// Fails with the most frequent failure if no handshake was completed: then there is no result.
+pub(super) fn ensure_completed(handshake: &HandshakeResult, failures: &Failures) -> anyhow::Result<()> {
+    if handshake.completed == 0 {
+        let counts = failures.counts();
+        let nothing_started = "no handshake began before the end; the run was interrupted, or the machine was too busy";
+        bail!("no connection succeeded: {}", counts.first().map_or(nothing_started, |error| error.example.as_str()));
+    }
+    Ok(())
+}

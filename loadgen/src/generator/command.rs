@@ -1,0 +1,70 @@
+//! What the generator and its threads send each other: [`Command`] to a thread, [`Report`] back.
+
+use std::sync::mpsc as thread_mpsc;
+
+use tokio::sync::mpsc;
+use wss_model::EngineKind;
+use wss_model::config::LimitOptions;
+
+use super::destination::Destination;
+use super::failure::Failures;
+use super::plan::{EchoPlan, HandshakePlan};
+use super::record::{EchoRecord, HandshakeRecord, TickRecord};
+
+/// A command to a thread. One at a time, except `Stop`, which may come at any time.
+pub(crate) enum Command {
+    Handshakes(HandshakePlan),
+    Echo(EchoPlan),
+    /// Close all connections.
+    Close,
+    /// Begin nothing more: the run was interrupted.
+    Stop,
+}
+
+/// A report from a thread.
+pub(crate) enum Report {
+    /// The thread is ready for commands.
+    Ready,
+    /// A second has passed.
+    Tick {
+        thread: usize,
+        /// Number of the second in its phase, from 1.
+        tick: u32,
+        record: TickRecord,
+        /// Open connections of the thread.
+        connections: u64,
+    },
+    /// [`Command::Handshakes`] has ended.
+    Handshakes(Box<HandshakeRecord>),
+    /// [`Command::Echo`] has ended.
+    Echo(Box<EchoRecord>),
+    /// [`Command::Close`] has ended.
+    Closed(Failures),
+    /// The thread cannot continue.
+    Failed(String),
+}
+
+/// The options of the generator, the same for all threads.
+#[derive(Clone)]
+pub(crate) struct GeneratorOptions {
+    pub(crate) engine: EngineKind,
+    pub(crate) threads: usize,
+    /// CPUs that the threads are pinned to in turn; empty: not pinned.
+    pub(crate) cpus: Vec<usize>,
+    pub(crate) seed: u64,
+    /// Bytes per message.
+    pub(crate) size: usize,
+    pub(crate) destination: Destination,
+    pub(crate) limits: LimitOptions,
+}
+
+/// What a thread starts with.
+pub(crate) struct WorkerSetup {
+    /// From 0.
+    pub(crate) number: usize,
+    pub(crate) options: GeneratorOptions,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) reports: thread_mpsc::Sender<Report>,
+    /// Cleared records of ticks that were reported before.
+    pub(crate) spares: thread_mpsc::Receiver<TickRecord>,
+}

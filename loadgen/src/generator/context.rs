@@ -1,0 +1,278 @@
+//! What the tasks of one thread share: configuration, records, and the orders to its connections.
+
+use std::cell::{Cell, RefCell};
+use std::sync::mpsc as thread_mpsc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::{Notify, mpsc};
+use wss_model::config::LimitOptions;
+use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs};
+
+use super::command::GeneratorOptions;
+use super::destination::Destination;
+use super::failure::{Failure, Failures};
+use super::payload::Payloads;
+use super::plan::Order;
+use super::record::{EchoRecord, HandshakeRecord, HandshakeSample, TickRecord};
+
+/// Phases of one kind that a run has at most: sessions, warm-up and measurement.
+const PHASES: usize = 3;
+/// Scratch buffers that are kept for later messages.
+const MAX_SCRATCH: usize = 64;
+
+/// The state of a thread.
+pub(crate) struct Context {
+    /// Number of the thread, from 0.
+    pub(crate) number: usize,
+    pub(crate) threads: usize,
+    pub(crate) seed: u64,
+    pub(crate) destination: Destination,
+    pub(crate) limits: LimitOptions,
+    pub(crate) payloads: Payloads,
+    pub(crate) certificate_kinds: RefCell<CertificateKinds>,
+    pub(crate) tls: Option<ClientConfigs>,
+    /// What a handshake has to negotiate to count as a sample.
+    pub(crate) requested: Asked,
+    pub(crate) handshakes: RefCell<HandshakeRecord>,
+    pub(crate) echo: RefCell<EchoRecord>,
+    closing: RefCell<Failures>,
+    tick: RefCell<TickRecord>,
+    empty_handshakes: RefCell<Vec<HandshakeRecord>>,
+    empty_echo: RefCell<Vec<EchoRecord>>,
+    empty_ticks: thread_mpsc::Receiver<TickRecord>,
+    /// Handshakes begun in phases that may resume sessions.
+    resumable: Cell<u64>,
+    orders: RefCell<Vec<mpsc::UnboundedSender<Order>>>,
+    /// Orders given and not yet done.
+    pending_orders: Cell<usize>,
+    order_completed: Notify,
+    connections: Cell<u64>,
+    stopped: Cell<bool>,
+    stop_requested: Notify,
+    random: RefCell<SmallRng>,
+    messages: Cell<u64>,
+    scratch: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        number: usize,
+        options: GeneratorOptions,
+        empty_ticks: thread_mpsc::Receiver<TickRecord>,
+    ) -> Self {
+        let GeneratorOptions { threads, seed, size, destination, limits, .. } = options;
+        // Streams of different threads must not repeat each other.
+        let thread_seed = seed.wrapping_add((number as u64) << 32);
+        let tls = destination.tls.as_ref();
+        Self {
+            number,
+            threads,
+            seed,
+            tls: tls.map(|tls| ClientConfigs::new(&tls.config, &tls.options, tls.sessions)),
+            requested: tls.map_or_else(Asked::default, |tls| Asked::new(&tls.options)),
+            destination,
+            limits,
+            payloads: Payloads::new(size, thread_seed),
+            certificate_kinds: RefCell::default(),
+            handshakes: RefCell::default(),
+            echo: RefCell::default(),
+            closing: RefCell::default(),
+            tick: RefCell::default(),
+            empty_handshakes: RefCell::new((0..PHASES).map(|_| HandshakeRecord::default()).collect()),
+            empty_echo: RefCell::new((0..PHASES).map(|_| EchoRecord::default()).collect()),
+            empty_ticks,
+            resumable: Cell::new(0),
+            orders: RefCell::default(),
+            pending_orders: Cell::new(0),
+            order_completed: Notify::new(),
+            connections: Cell::new(0),
+            stopped: Cell::new(false),
+            stop_requested: Notify::new(),
+            random: RefCell::new(SmallRng::seed_from_u64(thread_seed)),
+            messages: Cell::new(0),
+            scratch: RefCell::default(),
+        }
+    }
+
+    /// Begins nothing more.
+    pub(crate) fn stop(&self) {
+        self.stopped.set(true);
+        self.stop_requested.notify_waiters();
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Waits until the run is interrupted.
+    pub(crate) async fn wait_for_stop(&self) {
+        while !self.stopped.get() {
+            self.stop_requested.notified().await;
+        }
+    }
+
+    /// This thread's share of a number across all threads.
+    pub(crate) fn share(&self, total: usize) -> usize {
+        total / self.threads + usize::from(self.number < total % self.threads)
+    }
+
+    /// The number of the next message.
+    pub(crate) fn next_message(&self) -> u64 {
+        self.messages.replace(self.messages.get() + 1)
+    }
+
+    /// Whether the next handshake is to resume a session. Of any number of handshakes the requested share does, to
+    /// within one.
+    #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
+    pub(crate) fn next_resumes(&self) -> bool {
+        let share = self.destination.tls.as_ref().map_or(0.0, |tls| tls.options.resume_share());
+        let number = self.resumable.replace(self.resumable.get() + 1) as f64;
+        ((number + 1.0) * share).floor() > (number * share).floor()
+    }
+
+    pub(crate) fn websocket_key(&self) -> [u8; 16] {
+        self.random.borrow_mut().random()
+    }
+
+    pub(crate) fn take_scratch(&self) -> Vec<u8> {
+        self.scratch.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn return_scratch(&self, scratch: Vec<u8>) {
+        let mut kept = self.scratch.borrow_mut();
+        if kept.len() < MAX_SCRATCH {
+            kept.push(scratch);
+        }
+    }
+}
+
+/// Connections and their orders.
+impl Context {
+    /// Adds a connection; returns where it receives its orders.
+    pub(crate) fn add_connection(&self) -> mpsc::UnboundedReceiver<Order> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.orders.borrow_mut().push(sender);
+        self.connections.set(self.connections.get() + 1);
+        receiver
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.set(self.connections.get() - 1);
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.get()
+    }
+
+    /// Gives each connection an order and waits until all are done.
+    pub(crate) async fn order_all(&self, order: impl Fn(usize) -> Order) {
+        let orders = self.orders.borrow().clone();
+        for (number, connection) in orders.iter().enumerate() {
+            self.pending_orders.set(self.pending_orders.get() + 1);
+            if connection.send(order(number)).is_err() {
+                // Cannot happen: the task lives until it is ordered to close. If it did, the order would be done.
+                self.pending_orders.set(self.pending_orders.get() - 1);
+            }
+        }
+        while self.pending_orders.get() > 0 {
+            self.order_completed.notified().await;
+        }
+    }
+
+    pub(crate) fn order_done(&self) {
+        self.pending_orders.set(self.pending_orders.get() - 1);
+        self.order_completed.notify_one();
+    }
+
+    /// Forgets the connections; all of them have been ordered to close.
+    pub(crate) fn forget_connections(&self) {
+        self.orders.borrow_mut().clear();
+    }
+}
+
+/// Recording.
+impl Context {
+    pub(crate) fn handshake_started(&self, now: Instant) {
+        let mut handshakes = self.handshakes.borrow_mut();
+        handshakes.started += 1;
+        handshakes.last.started = Some(now);
+    }
+
+    pub(crate) fn handshake_completed(&self, now: Instant, sample: HandshakeSample) {
+        self.tick.borrow_mut().complete(sample.ready);
+        let mut handshakes = self.handshakes.borrow_mut();
+        handshakes.complete(sample);
+        handshakes.last.completed = Some(now);
+    }
+
+    pub(crate) fn handshake_failed(&self, failure: Failure) {
+        self.tick.borrow_mut().errors += 1;
+        self.handshakes.borrow_mut().failures.add(failure);
+    }
+
+    /// A message is about to be sent. `lateness` is `None` in a closed loop; `waited`: for the maximum of outstanding
+    /// messages.
+    pub(crate) fn message_started(&self, now: Instant, lateness: Option<Duration>, waited: bool) {
+        let mut echo = self.echo.borrow_mut();
+        echo.planned += 1;
+        echo.in_flight_waits += u64::from(waited);
+        echo.last.started = Some(now);
+        if let Some(lateness) = lateness {
+            echo.lateness.record(lateness);
+        }
+    }
+
+    pub(crate) fn message_sent(&self) {
+        self.echo.borrow_mut().sent += 1;
+    }
+
+    pub(crate) fn echo_received(&self, now: Instant, planned: Instant, sent: Instant) {
+        let response = now.saturating_duration_since(planned);
+        let mut echo = self.echo.borrow_mut();
+        echo.receive(response, now.saturating_duration_since(sent));
+        echo.last.completed = Some(now);
+        self.tick.borrow_mut().complete(response);
+    }
+
+    pub(crate) fn echo_failed(&self, failure: Failure) {
+        self.echoes_failed(failure, 1);
+    }
+
+    /// `count` messages failed in the same way.
+    pub(crate) fn echoes_failed(&self, failure: Failure, count: u64) {
+        self.tick.borrow_mut().errors += count;
+        self.echo.borrow_mut().failures.add_many(failure, count);
+    }
+
+    pub(crate) fn close_failed(&self, failure: Failure) {
+        self.tick.borrow_mut().errors += 1;
+        self.closing.borrow_mut().add(failure);
+    }
+
+    /// The record of a phase of handshakes. An empty record replaces it that was made before the first phase: making
+    /// one touches 1.5 MB, which would count as CPU time of the handshakes.
+    pub(crate) fn take_handshakes(&self) -> HandshakeRecord {
+        self.handshakes.replace(self.empty_handshakes.borrow_mut().pop().unwrap_or_default())
+    }
+
+    /// The record of a phase of messages; see [`take_handshakes`](Self::take_handshakes).
+    pub(crate) fn take_echo(&self) -> EchoRecord {
+        self.echo.replace(self.empty_echo.borrow_mut().pop().unwrap_or_default())
+    }
+
+    /// The failures of closing, with those of connections that failed between two phases.
+    pub(crate) fn take_closing(&self) -> Failures {
+        let mut failures = self.closing.take();
+        failures.merge(self.echo.take().failures);
+        failures
+    }
+
+    /// The record since the last tick. A recycled one replaces it: touching the pages of a new one took 18 ms on a
+    /// virtual machine.
+    pub(crate) fn take_tick(&self) -> TickRecord {
+        self.tick.replace(self.empty_ticks.try_recv().unwrap_or_default())
+    }
+}

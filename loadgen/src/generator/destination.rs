@@ -1,0 +1,31 @@
+//! Where the generator connects to, and with which TLS: the same for all connections of a run.
+
+use std::net::SocketAddr;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use wss_model::TlsOptions;
+use wss_wire::target::Target;
+
+/// The server and how to reach it.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    pub(crate) target: Target,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<TlsDestination>,
+    pub(crate) subprotocol: Option<String>,
+    /// Bytes.
+    pub(crate) max_head_size: usize,
+}
+
+/// How to connect with TLS.
+#[derive(Clone)]
+pub(crate) struct TlsDestination {
+    pub(crate) config: ClientConfig,
+    pub(crate) name: ServerName<'static>,
+    pub(crate) options: TlsOptions,
+    /// Sessions per thread: enough for every handshake that is to resume one.
+    pub(crate) sessions: usize,
+    /// Whether reads and writes of the socket are timed.
+    pub(crate) timed: bool,
+}
