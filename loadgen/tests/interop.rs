@@ -1,4 +1,4 @@
-//! Other people's implementations at the other end: tokio-tungstenite's WebSocket and Python's TLS.
+//! Interoperability with other implementations: tokio-tungstenite's WebSocket and Python's TLS.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -21,7 +21,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 use wss_model::RunResult;
 
-/// A TLS echo server on asyncio; it prints its port once it listens, and has read its key by then.
+/// A TLS echo server on asyncio. It prints its port once it listens, after it has read its key.
 const PYTHON_SERVER: &str = r#"
 import asyncio, ssl, sys
 
@@ -42,43 +42,43 @@ async def main():
 asyncio.run(main())
 "#;
 
-/// A TLS client that trusts one CA, says something, and prints what comes back and what was negotiated.
+/// A TLS client that trusts one CA, sends a line, and prints the version of TLS and the echo.
 const PYTHON_CLIENT: &str = r#"
 import socket, ssl, sys
 
 context = ssl.create_default_context(cafile=sys.argv[2])
 with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10) as plain:
     with context.wrap_socket(plain, server_hostname="127.0.0.1") as stream:
-        said = b"Hello, World!"
-        stream.sendall(said)
-        heard = b""
-        while len(heard) < len(said):
+        sent = b"Hello, World!"
+        stream.sendall(sent)
+        received = b""
+        while len(received) < len(sent):
             part = stream.recv(4096)
             if not part:
                 break
-            heard += part
-        print(stream.version(), heard.decode())
-        # Only a server that answers close_notify lets this return.
+            received += part
+        print(stream.version(), received.decode())
+        # Returns only if the server answers close_notify.
         stream.unwrap()
 "#;
 
-/// A program that ends with the test.
-struct Other(Child);
+/// A program that is killed at the end of the test.
+struct Program(Child);
 
-impl Drop for Other {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-impl Other {
+impl Program {
     fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         Self(child.unwrap_or_else(|error| panic!("{command:?} does not start ({error}): this test needs it installed")))
     }
 
-    /// Its first line on standard output.
+    /// The first line of its standard output.
     fn first_line(&mut self) -> String {
         let stdout = self.0.stdout.take().unwrap();
         let (sender, receiver) = mpsc::channel();
@@ -87,12 +87,12 @@ impl Other {
             let _ = BufReader::new(stdout).read_line(&mut line);
             let _ = sender.send(line);
         });
-        let line = receiver.recv_timeout(common::BOUND).expect("it says nothing");
-        assert!(line.ends_with('\n'), "it ended without a line: see its standard error above");
+        let line = receiver.recv_timeout(common::BOUND).expect("it prints nothing");
+        assert!(line.ends_with('\n'), "it ended without a line; see its standard error above");
         line.trim_end().to_owned()
     }
 
-    /// Asks it to end and waits for that.
+    /// Sends SIGTERM and waits for its end.
     fn end(mut self) -> std::process::ExitStatus {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -113,7 +113,7 @@ fn python(script: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// A short run without errors against a server that is not ours.
+/// A short run without errors against a server that this run did not start.
 fn run_against(url: &str, ca: &str, engine: &str, extra: &[&str]) -> RunResult {
     let arguments = [&[url, "--ca", ca, "--engine", engine][..], &SHORT, extra].concat();
     let result = run(&arguments).result();
@@ -123,7 +123,7 @@ fn run_against(url: &str, ca: &str, engine: &str, extra: &[&str]) -> RunResult {
     result
 }
 
-/// tokio-tungstenite's server over tokio-rustls, on a thread with a tokio of its own; it ends with the test's process.
+/// tokio-tungstenite's server over tokio-rustls, on a thread with its own runtime. It ends with the test process.
 fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
     let acceptor = TlsAcceptor::from(authority.config());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -138,7 +138,7 @@ fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let acceptor = Arc::clone(&acceptor);
-                #[allow(clippy::disallowed_methods)] // a program of tokio's own, without our engines
+                #[allow(clippy::disallowed_methods)] // plain tokio, without our engines
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
@@ -147,7 +147,7 @@ fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
                             return;
                         }
                     }
-                    // The Close frames have been exchanged; what is left is close_notify, which it leaves to others.
+                    // The Close frames have been exchanged. tokio-tungstenite does not send close_notify.
                     let _ = socket.get_mut().shutdown().await;
                 });
             }
@@ -157,7 +157,7 @@ fn tungstenite_over_tls(authority: &Authority) -> SocketAddr {
 }
 
 #[test]
-fn tokio_tungstenite_echoes_what_the_generator_sends_on_every_engine() {
+fn generator_works_with_tokio_tungstenite() {
     let authority = Authority::new("127.0.0.1");
     let url = format!("wss://{}/", tungstenite_over_tls(&authority));
     for engine in ENGINES {
@@ -174,7 +174,7 @@ fn tokio_tungstenite_echoes_what_the_generator_sends_on_every_engine() {
     }
 }
 
-/// Writes a certificate with its key where Python can read them: its `ssl` takes files only.
+/// Writes a certificate and its key to files, which is all that Python's `ssl` accepts.
 fn write_for_python(authority: &Authority) -> (String, String) {
     let pem = |label: &str, der: &[u8]| {
         let text = base64::engine::general_purpose::STANDARD.encode(der);
@@ -188,12 +188,12 @@ fn write_for_python(authority: &Authority) -> (String, String) {
 }
 
 #[test]
-fn a_tls_server_in_python_echoes_what_the_generator_sends_on_every_engine() {
+fn generator_works_with_a_python_tls_server() {
     let authority = Authority::new("127.0.0.1");
     let (chain, key) = write_for_python(&authority);
-    let mut server = Other::start(&mut python(PYTHON_SERVER, &[&chain, &key]));
+    let mut server = Program::start(&mut python(PYTHON_SERVER, &[&chain, &key]));
     let port = server.first_line();
-    // It has been read: no key stays on the disk longer than it must.
+    // The server has read it; no key stays on disk longer than necessary.
     std::fs::remove_file(&key).unwrap();
     let url = format!("tls://127.0.0.1:{port}");
     for engine in ENGINES {
@@ -206,18 +206,18 @@ fn a_tls_server_in_python_echoes_what_the_generator_sends_on_every_engine() {
     }
 }
 
-/// `wssbench serve` on a free port, its ready line, and the file with its CA.
-fn serve(folder: &Path, layer: &str) -> (Other, wss_server::Ready, String) {
-    serve_in_form(folder, &["--layer", layer], "")
+/// `wssbench serve` on a free port; its ready line, and the path of its CA.
+fn serve(folder: &Path, layer: &str) -> (Program, wss_server::Ready, String) {
+    serve_without(folder, &["--layer", layer], "")
 }
 
-/// The same with options, and with a ring that makes no use of these features.
-fn serve_in_form(folder: &Path, options: &[&str], without: &str) -> (Other, wss_server::Ready, String) {
+/// [`serve`] with options, and with a ring that does not use these features.
+fn serve_without(folder: &Path, options: &[&str], without: &str) -> (Program, wss_server::Ready, String) {
     let ca = folder.join("ca.pem").display().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--ca-out", &ca]).args(options).current_dir(folder);
     command.env("WSSBENCH_URING_WITHOUT", without);
-    let mut server = Other::start(&mut command);
+    let mut server = Program::start(&mut command);
     let ready: wss_server::Ready = serde_json::from_str(&server.first_line()).unwrap();
     assert!(ready.ready && ready.url.contains("://127.0.0.1:"), "{ready:?}");
     assert_eq!(std::fs::read_to_string(&ca).ok(), ready.ca_pem);
@@ -225,18 +225,18 @@ fn serve_in_form(folder: &Path, options: &[&str], without: &str) -> (Other, wss_
 }
 
 #[test]
-fn a_tls_client_in_python_exchanges_hello_world_with_wssbench_serve() {
+fn serve_works_with_a_python_tls_client() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ready, ca) = serve(folder.path(), "tls");
     let port = ready.url.rsplit(':').next().unwrap();
-    let mut client = Other::start(&mut python(PYTHON_CLIENT, &[port, &ca]));
+    let mut client = Program::start(&mut python(PYTHON_CLIENT, &[port, &ca]));
     assert_eq!(client.first_line(), "TLSv1.3 Hello, World!");
-    assert!(client.0.wait().unwrap().success(), "it got no close_notify");
+    assert!(client.0.wait().unwrap().success(), "it received no close_notify");
     assert!(server.end().success());
 }
 
 #[test]
-fn wssbench_serve_is_the_server_that_wssbench_run_measures() {
+fn run_measures_a_separate_serve_process() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ready, ca) = serve(folder.path(), "wss");
     for engine in ENGINES {
@@ -244,29 +244,29 @@ fn wssbench_serve_is_the_server_that_wssbench_run_measures() {
         let result = run(&[&[ready.url.as_str()][..], &SHORT, &CLOSED, &load].concat()).result();
         assert_no_errors(&result);
         assert_eq!(result.server_negotiated.as_ref(), Some(&result.negotiated), "both ends counted the same");
-        let side = result.server.unwrap();
-        assert_eq!((side.engine, side.threads), (Some(ready.engine), ready.workers));
-        assert!(side.cpu_utilization > 0.0);
+        let server_end = result.server.unwrap();
+        assert_eq!((server_end.engine, server_end.threads), (Some(ready.engine), ready.workers));
+        assert!(server_end.cpu_utilization > 0.0);
     }
     assert!(server.end().success());
 }
 
-/// Sizes of pieces: single bytes through the headers of records and frames, and more than a record now and then.
+/// Sizes of pieces: single bytes within the headers of records and frames, and sometimes more than a record.
 const PIECES: [usize; 14] = [1, 1, 1, 2, 3, 1, 4, 16, 17, 5, 100, 7, 16_407, 1_000];
 
-/// Passes on what comes, cut into pieces.
-fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+/// Forwards a stream in pieces.
+fn forward(mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = vec![0; 64 << 10];
     let mut pieces = PIECES.iter().cycle();
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let mut rest = &buffer[..length];
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(rest.len().min(*pieces.next().unwrap()));
+            let (piece, remaining) = rest.split_at(rest.len().min(*pieces.next().unwrap()));
             if to.write_all(piece).is_err() {
                 return;
             }
-            rest = behind;
-            // The other end may well have read it before the next one comes.
+            rest = remaining;
+            // Gives the peer a chance to read this piece before the next one arrives.
             thread::yield_now();
         }
     }
@@ -274,26 +274,26 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream) {
 }
 
 #[test]
-fn bytes_cut_anywhere_in_either_direction_are_put_together_by_both_ends_on_every_engine() {
+fn both_ends_handle_streams_split_at_any_byte() {
     let folder = tempfile::tempdir().unwrap();
-    // The last one is a ring in the form that an old kernel brings about.
+    // The last one is a ring with the features of an old kernel.
     let fallback = "multishot-receive,inline-send,defer-taskrun";
     for (engine, without) in ENGINES.into_iter().map(|engine| (engine, "")).chain([("uring", fallback)]) {
-        let (server, ready, ca) = serve_in_form(folder.path(), &["--engine", engine, "--threads", "1"], without);
+        let (server, ready, ca) = serve_without(folder.path(), &["--engine", engine, "--threads", "1"], without);
         let address: SocketAddr = ready.url.split('/').nth(2).unwrap().parse().unwrap();
-        let cutting = peer::tcp(move |client| {
+        let splitting = peer::tcp(move |client| {
             let server = TcpStream::connect(address).unwrap();
             server.set_nodelay(true).unwrap();
-            let (there, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            let passing = thread::spawn(move || pass_on(there, back));
-            pass_on(server, client);
-            passing.join().unwrap();
+            let (upstream, downstream) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let forwarding = thread::spawn(move || forward(upstream, downstream));
+            forward(server, client);
+            forwarding.join().unwrap();
         });
-        let url = format!("wss://{cutting}/");
+        let url = format!("wss://{splitting}/");
         for size in ["64B", "40000B", "1MiB"] {
             let load = [&CLOSED[..], &["--connections", "2", "--size", size]].concat();
             let echo = run_against(&url, &ca, engine, &load).echo.unwrap();
-            assert!(echo.received > 2, "{engine} {without} {size}: {} messages came back", echo.received);
+            assert!(echo.received > 2, "{engine} {without} {size}: {} echoes", echo.received);
         }
         assert!(server.end().success());
     }

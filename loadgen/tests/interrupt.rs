@@ -1,4 +1,4 @@
-//! A run that is cut short, politely or not: what was measured is kept and marked, and no server is left behind.
+//! Interrupted runs: the partial result is kept and marked, and no server is left running.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -10,11 +10,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{ENGINES, Ended, Running, assert_adds_up, peer, start};
+use wss_model::{ErrorKind, ErrorPhase};
 
-/// How long after a signal a run may go on. Its own longest wait here is a close timeout of 5 s.
-const SOON: Duration = Duration::from_secs(15);
+/// How long a run may continue after a signal. Its longest timeout here is --close-timeout with 5 s.
+const END_BOUND: Duration = Duration::from_secs(15);
 
-/// Starts a run; `child` is its embedded server, once there is one.
+/// Starts a run and waits for its embedded server; returns both.
 fn start_embedded(arguments: &[&str]) -> (Running, u32) {
     let mut running = start(&[&["run", "--json"], arguments].concat());
     let deadline = Instant::now() + common::BOUND;
@@ -27,64 +28,64 @@ fn start_embedded(arguments: &[&str]) -> (Running, u32) {
     }
 }
 
-/// The processes that a process has started.
+/// The child processes of a process.
 fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()).collect()
 }
 
-/// Whether a process is a server of this program, and not yet or no more what it was forked from.
+/// Whether a process is an embedded server. A freshly forked child still has the arguments of its parent.
 fn serves(pid: u32) -> bool {
     let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let arguments = String::from_utf8_lossy(&arguments);
     arguments.contains("wssbench\0serve\0") && arguments.contains("--until-stdin-closes")
 }
 
-/// Waits until a server is gone. Its number may be another's by then, which is no server of ours.
+/// Waits until a server is gone. Its PID may be reused by then, but not by an embedded server.
 fn assert_gone(server: u32) {
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + END_BOUND;
     while Path::new(&format!("/proc/{server}")).exists() && serves(server) {
-        assert!(Instant::now() < deadline, "the embedded server {server} is still there");
+        assert!(Instant::now() < deadline, "the embedded server {server} is still running");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Lets a run come to a phase: the tests of a signal are about where it comes, not about when.
+/// Waits until a run is in a phase.
 fn wait_for_phase(running: &mut Running, phase: &str) {
     let deadline = Instant::now() + common::BOUND;
     while !running.said(&format!("{phase:<9} begins")) {
-        assert!(!running.has_ended() && Instant::now() < deadline, "it never came to {phase}");
+        assert!(!running.has_ended() && Instant::now() < deadline, "it did not reach the phase {phase}");
         thread::sleep(Duration::from_millis(5));
     }
-    // A part of the phase, so that there is something to keep.
+    // So that there is something to keep.
     thread::sleep(Duration::from_millis(400));
 }
 
-/// A run that gets a signal in a phase, up to its end.
+/// A run that gets a signal in a phase, after its end.
 fn interrupted_in(phase: &str, signal: &str, arguments: &[&str]) -> Ended {
     let (mut running, server) = start_embedded(arguments);
     wait_for_phase(&mut running, phase);
     running.signal(signal);
-    let ended = running.end_within(SOON);
+    let ended = running.end_within(END_BOUND);
     assert_gone(server);
     ended
 }
 
-/// That the result says that it is partial, adds up, and is the one in the file.
+/// Asserts that the result is marked as partial, adds up, and equals the file.
 fn assert_partial(ended: &Ended) -> wss_model::RunResult {
     let result = ended.result();
     assert_adds_up(&result);
     assert!(result.interrupted && !result.valid);
     assert!(result.invalid_because[0].text.contains("interrupted"), "{:?}", result.invalid_because);
-    assert!(result.errors.is_empty(), "an interruption is no error: {:?}", result.errors);
+    assert!(result.errors.is_empty(), "an interruption is not an error: {:?}", result.errors);
     let path = ended.folder.path().join(wss_model::store::default_path(&result.id));
     assert_eq!(wss_model::store::read(&path).unwrap(), result);
     result
 }
 
 #[test]
-fn a_signal_while_messages_are_exchanged_keeps_those_that_were() {
+fn signal_during_echo_keeps_the_messages() {
     for (signal, engine) in [("-INT", "uring"), ("-TERM", "uring"), ("-INT", "tokio-uring"), ("-TERM", "epoll")] {
         let arguments =
             ["--connections", "4", "--warmup", "0s", "--duration", "60s", "--rate", "1k/s", "--engine", engine];
@@ -92,33 +93,33 @@ fn a_signal_while_messages_are_exchanged_keeps_those_that_were() {
         let echo = result.echo.unwrap();
         assert_eq!(result.handshake.completed, 4);
         assert!(echo.received > 0 && echo.received < 60_000 && echo.failed == 0, "{echo:?}");
-        // The rate is taken over what was measured, not over what was planned: half of it would be a minute's.
+        // The rate is over the time measured, not the time planned.
         assert!(echo.rate_per_s > 500.0, "{}/s", echo.rate_per_s);
     }
 }
 
 #[test]
-fn a_signal_in_a_closed_loop_ends_it_as_well() {
+fn signal_ends_a_closed_loop() {
     let arguments = ["--connections", "4", "--warmup", "0s", "--duration", "60s", "--rate", "max", "--in-flight", "4"];
     let result = assert_partial(&interrupted_in("echo", "-INT", &arguments));
     assert!(result.echo.unwrap().received > 0);
 }
 
 #[test]
-fn a_signal_between_messages_that_are_far_apart_is_not_slept_over() {
+fn signal_is_noticed_between_rare_messages() {
     let arguments = ["--connections", "2", "--warmup", "0s", "--duration", "10m", "--rate", "0.01/s"];
     let result = assert_partial(&interrupted_in("echo", "-INT", &arguments));
-    // Both connections are due within 100 s; what was not due was not planned.
+    // Both connections have a message within 100 s. Only the first was due.
     assert_eq!(result.echo.unwrap().planned, 1);
 }
 
 #[test]
-fn a_signal_in_the_warm_up_keeps_the_handshakes() {
+fn signal_during_warm_up_keeps_the_handshakes() {
     let arguments = ["--connections", "4", "--connect-rate", "max", "--warmup", "60s", "--rate", "1k/s"];
     let (mut running, server) = start_embedded(&arguments);
     wait_for_phase(&mut running, "handshake");
     running.signal("-INT");
-    let ended = running.end_within(SOON);
+    let ended = running.end_within(END_BOUND);
     assert_gone(server);
     let result = assert_partial(&ended);
     assert_eq!(result.handshake.completed, 4);
@@ -127,7 +128,7 @@ fn a_signal_in_the_warm_up_keeps_the_handshakes() {
 }
 
 #[test]
-fn a_signal_while_connections_are_opened_keeps_those_that_were() {
+fn signal_during_handshakes_keeps_the_connections() {
     let arguments = ["--connections", "1000", "--connect-rate", "20/s", "--warmup", "0s"];
     let result = assert_partial(&interrupted_in("handshake", "-TERM", &arguments));
     assert!((1..1000).contains(&result.handshake.completed), "{}", result.handshake.completed);
@@ -135,7 +136,7 @@ fn a_signal_while_connections_are_opened_keeps_those_that_were() {
 }
 
 #[test]
-fn a_signal_in_handshake_mode_keeps_those_that_were_completed() {
+fn signal_in_handshake_mode_keeps_the_handshakes() {
     for engine in ENGINES {
         let arguments = ["--mode", "handshake", "--connect-rate", "100/s", "--warmup", "0s", "--duration", "60s"];
         let arguments = [&arguments[..], &["--engine", engine]].concat();
@@ -146,20 +147,20 @@ fn a_signal_in_handshake_mode_keeps_those_that_were_completed() {
 }
 
 #[test]
-fn a_signal_before_anything_was_completed_says_so() {
+fn signal_before_any_handshake_is_an_error() {
     let silent = peer::tcp(peer::stay_silent);
     let url = format!("ws://{silent}/");
     let mut running =
         start(&["run", "--json", &url, "--connections", "2", "--handshake-timeout", "2s", "--warmup", "0s"]);
     wait_for_phase(&mut running, "handshake");
     running.signal("-INT");
-    let sentence = running.end_within(SOON).refusal();
-    assert!(sentence.contains("no connection succeeded"), "{sentence}");
+    let error = running.end_within(END_BOUND).refusal();
+    assert!(error.contains("no connection succeeded"), "{error}");
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
-    // A close that never comes holds up the orderly end.
+fn second_signal_ends_the_run_at_once() {
+    // The server never echoes, which delays the orderly end.
     let silent = peer::websocket(|mut socket| {
         while matches!(socket.read(), Ok(message) if message.is_binary()) {}
         thread::sleep(Duration::from_secs(20));
@@ -181,14 +182,14 @@ fn a_second_signal_ends_it_at_once() {
     wait_for_phase(&mut running, "echo");
     running.signal("-INT");
     thread::sleep(Duration::from_millis(300));
-    assert!(!running.has_ended(), "it waits for the echo");
+    assert!(!running.has_ended(), "it still waits for the echo");
     running.signal("-INT");
     let ended = running.end_within(Duration::from_secs(5));
     assert_eq!(ended.code(), Some(1), "{ended}");
 }
 
 #[test]
-fn a_killed_generator_takes_its_server_with_it() {
+fn killing_the_generator_ends_the_server() {
     let arguments = ["--connections", "4", "--warmup", "0s", "--duration", "60s", "--rate", "1k/s"];
     let (mut running, server) = start_embedded(&arguments);
     wait_for_phase(&mut running, "echo");
@@ -197,7 +198,7 @@ fn a_killed_generator_takes_its_server_with_it() {
 }
 
 #[test]
-fn a_server_does_not_outlive_a_run_that_ends_by_itself() {
+fn server_ends_with_the_run() {
     let (running, server) = start_embedded(&["--connections", "2", "--warmup", "0s", "--duration", "300ms"]);
     let ended = running.end_within(common::BOUND);
     assert_gone(server);
@@ -205,7 +206,7 @@ fn a_server_does_not_outlive_a_run_that_ends_by_itself() {
 }
 
 #[test]
-fn a_server_that_dies_in_mid_run_costs_its_side_of_the_result_and_not_the_result() {
+fn result_survives_the_death_of_the_server() {
     let arguments = ["--connections", "4", "--warmup", "0s", "--duration", "3s", "--rate", "200/s"];
     let (mut running, server) = start_embedded(&arguments);
     wait_for_phase(&mut running, "echo");
@@ -214,8 +215,8 @@ fn a_server_that_dies_in_mid_run_costs_its_side_of_the_result_and_not_the_result
     assert_eq!(ended.code(), Some(3), "{ended}");
     let result = ended.result();
     assert_adds_up(&result);
-    let told = |kind| result.errors.iter().any(|error| (error.phase.name(), error.kind.name()) == ("server", kind));
-    assert!(told("lost") && told("ended"), "{:?}", result.errors);
+    let has = |kind| result.errors.iter().any(|error| (error.phase, error.kind) == (ErrorPhase::Server, kind));
+    assert!(has(ErrorKind::ServerLost) && has(ErrorKind::ServerExited), "{:?}", result.errors);
     let echo = result.echo.as_ref().unwrap();
     assert!(echo.received > 0 && echo.failed > 0 && result.server.is_none(), "{echo:?}");
 }

@@ -1,4 +1,4 @@
-//! The main job on the embedded server: every engine over every layer, and what the options promise.
+//! The main job on the embedded server: every engine over every layer, and the effect of the options.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -9,7 +9,7 @@ use common::{CLOSED, ENGINES, SHORT, assert_no_errors, run, samples, start_in, w
 use wss_model::run_result::NegotiatedCount;
 use wss_model::{EngineKind, Layer, Mode, Rate, RunResult};
 
-/// A short run without errors, in which both ends agree on what was negotiated.
+/// A short run without errors whose two ends agree on what was negotiated.
 fn sound(arguments: &[&str]) -> RunResult {
     let ended = run(&[&SHORT, arguments].concat());
     let result = ended.result();
@@ -41,85 +41,88 @@ fn every_layer(engine: EngineKind) {
 }
 
 #[test]
-fn uring_runs_every_layer_without_an_error() {
+fn uring_runs_every_layer() {
     every_layer(EngineKind::Uring);
 }
 
 #[test]
-fn epoll_runs_every_layer_without_an_error() {
+fn epoll_runs_every_layer() {
     every_layer(EngineKind::Epoll);
 }
 
 #[test]
-fn tokio_uring_runs_every_layer_without_an_error() {
+fn tokio_uring_runs_every_layer() {
     every_layer(EngineKind::TokioUring);
 }
 
 #[test]
-fn the_two_ends_may_have_different_engines() {
+fn ends_may_use_different_engines() {
     for (server, client) in ENGINES.iter().flat_map(|server| ENGINES.map(|client| (*server, client))) {
         if server == client {
             continue;
         }
         let arguments = ["--connections", "4", "--server-engine", server, "--client-engine", client];
         let result = sound(&[&CLOSED[..], &arguments].concat());
-        assert_rings_are_told(&result);
+        assert_rings(&result);
         assert_eq!((result.server.unwrap().engine_name(), result.client.engine_name()), (server, client));
     }
 }
 
-/// Of each phase, both ends' rings, if they have any that somebody counts.
-fn assert_rings_are_told(result: &RunResult) {
+/// Asserts that each phase has the counters of both ends' rings, for engines that count them.
+fn assert_rings(result: &RunResult) {
     let counts = |engine: Option<EngineKind>| engine == Some(EngineKind::Uring);
     let ends = (counts(result.client.engine), counts(result.server.as_ref().unwrap().engine));
     let phases = [Some(&result.handshake.rings), result.echo.as_ref().map(|echo| &echo.rings)];
-    for (index, io) in phases.into_iter().flatten().enumerate() {
-        assert_eq!((io.client.is_some(), io.server.is_some()), ends, "{io:?}");
-        for side in [&io.client, &io.server].into_iter().flatten() {
-            let totals = &side.totals;
-            assert!(totals.enters > 0 && totals.submissions > 0 && totals.completions > 0, "{side:?}");
-            assert!(totals.buffers_low_water <= totals.buffers, "{side:?}");
-            let told = (side.completions_per_enter, side.enters_per_handshake, side.enters_per_message);
-            match told {
-                (Some(_), Some(_), None) => assert_eq!(index, 0, "{side:?}"),
-                (Some(_), None, Some(_)) => assert_eq!(index, 1, "{side:?}"),
-                _ => panic!("{side:?}"),
+    for (index, rings) in phases.into_iter().flatten().enumerate() {
+        assert_eq!((rings.client.is_some(), rings.server.is_some()), ends, "{rings:?}");
+        for end in [&rings.client, &rings.server].into_iter().flatten() {
+            let totals = &end.totals;
+            assert!(totals.enters > 0 && totals.submissions > 0 && totals.completions > 0, "{end:?}");
+            assert!(totals.buffers_low_water <= totals.buffers, "{end:?}");
+            match (end.completions_per_enter, end.enters_per_handshake, end.enters_per_message) {
+                (Some(_), Some(_), None) => assert_eq!(index, 0, "{end:?}"),
+                (Some(_), None, Some(_)) => assert_eq!(index, 1, "{end:?}"),
+                _ => panic!("{end:?}"),
             }
         }
     }
 }
 
 #[test]
-fn what_the_rings_did_is_told_of_each_end_and_phase_that_has_one() {
+fn ring_counters_are_reported_per_end_and_phase() {
     for engine in ENGINES {
         for mode in ["echo", "handshake"] {
             let arguments = ["--connections", "4", "--mode", mode, "--engine", engine];
             let result = sound(&[&CLOSED[..], &arguments].concat());
-            assert_rings_are_told(&result);
-            assert_eq!(wss_report::terminal(&result, wss_report::Style { verbose: true, ..Default::default() }).contains("\nRings "), engine == "uring");
+            assert_rings(&result);
+            assert_eq!(
+                wss_report::terminal(&result, wss_report::Style { verbose: true, ..Default::default() })
+                    .contains("\nRings "),
+                engine == "uring"
+            );
         }
     }
 }
 
 #[test]
-fn an_open_loop_plans_what_was_asked_and_no_more() {
+fn open_loop_plans_the_requested_number() {
     let result = sound(&["--connections", "5", "--connect-rate", "100/s", "--rate", "1k/s"]);
     let echo = result.echo.unwrap();
     assert_eq!((result.handshake.planned, echo.planned, echo.received), (5, 1000, 1000));
     assert_eq!(samples(&echo.lateness), 1000);
-    assert!(echo.response.mean >= echo.service.mean, "response starts no later than service");
+    assert!(echo.response.mean >= echo.service.mean, "response includes service");
 }
 
 #[test]
-fn poisson_arrivals_come_at_the_rate_on_average_and_not_evenly() {
+fn poisson_arrivals_average_the_rate() {
     let arguments = ["--connections", "10", "--rate", "1k/s", "--arrivals", "poisson", "--connect-rate", "200/s"];
     let echo = sound(&arguments).echo.unwrap();
-    // Six standard deviations of a Poisson number of mean 1,000; exactly 1,000 is what even arrivals give.
+    // Six standard deviations around the mean of 1,000. Exactly 1,000 would be even arrivals.
     assert!((810..=1190).contains(&echo.planned) && echo.planned != 1000, "{} planned", echo.planned);
 }
 
 #[test]
-fn two_runs_with_the_same_seed_plan_the_same_and_another_seed_plans_otherwise() {
+fn plan_depends_on_the_seed_only() {
     let planned = |seed: &str| {
         let arguments = ["--connections", "4", "--rate", "2k/s", "--arrivals", "poisson", "--seed", seed];
         sound(&arguments).echo.unwrap().planned
@@ -130,7 +133,7 @@ fn two_runs_with_the_same_seed_plan_the_same_and_another_seed_plans_otherwise() 
 }
 
 #[test]
-fn handshakes_are_counted_at_both_ends_with_and_without_a_first_echo() {
+fn handshake_mode_works_with_and_without_first_echo() {
     for layer in ["wss", "tcp"] {
         for first_echo in [true, false] {
             let mut arguments = vec!["--mode", "handshake", "--layer", layer, "--connect-rate", "100/s"];
@@ -146,9 +149,10 @@ fn handshakes_are_counted_at_both_ends_with_and_without_a_first_echo() {
 }
 
 #[test]
-fn a_server_that_is_asked_to_close_first_does_so_on_every_engine() {
-    let rings = [("uring", "wss"), ("uring", "tls"), ("uring", "ws"), ("tokio-uring", "tls"), ("tokio-uring", "ws")];
-    for (engine, layer) in rings.into_iter().chain([("epoll", "wss")]) {
+fn server_closes_first_on_every_engine() {
+    let combinations =
+        [("uring", "wss"), ("uring", "tls"), ("uring", "ws"), ("tokio-uring", "tls"), ("tokio-uring", "ws")];
+    for (engine, layer) in combinations.into_iter().chain([("epoll", "wss")]) {
         let arguments = ["--mode", "handshake", "--server-closes", "--engine", engine, "--layer", layer];
         let result = sound(&[&CLOSED[..], &["--connect-concurrency", "4"], &arguments].concat());
         assert!(result.handshake.completed > 4 && result.config.server_closes);
@@ -156,7 +160,7 @@ fn a_server_that_is_asked_to_close_first_does_so_on_every_engine() {
 }
 
 #[test]
-fn eight_messages_in_flight_come_back_in_order() {
+fn eight_messages_in_flight() {
     for engine in ENGINES {
         let arguments = ["--connections", "3", "--in-flight", "8", "--size", "1000", "--engine", engine];
         let result = sound(&[&CLOSED[..], &arguments].concat());
@@ -166,7 +170,7 @@ fn eight_messages_in_flight_come_back_in_order() {
 }
 
 #[test]
-fn a_message_of_a_mebibyte_comes_back_byte_for_byte() {
+fn messages_of_one_mebibyte() {
     let uring = ["wss", "ws", "tls", "tcp"].map(|layer| ("uring", layer));
     let others = [("epoll", "wss"), ("tokio-uring", "wss"), ("tokio-uring", "tls"), ("epoll", "tcp")];
     for (engine, layer) in uring.into_iter().chain(others) {
@@ -177,9 +181,9 @@ fn a_message_of_a_mebibyte_comes_back_byte_for_byte() {
 }
 
 #[test]
-fn each_version_of_tls_is_the_one_that_was_asked_for() {
-    for (asked, label) in [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")] {
-        let result = sound(&[&CLOSED[..], &["--connections", "4", "--tls", asked]].concat());
+fn negotiates_the_requested_tls_version() {
+    for (requested, label) in [("1.2", "TLSv1.2"), ("1.3", "TLSv1.3")] {
+        let result = sound(&[&CLOSED[..], &["--connections", "4", "--tls", requested]].concat());
         let [only] = &result.negotiated[..] else { panic!("{:?}", result.negotiated) };
         assert_eq!((only.negotiated.version.as_str(), only.count), (label, 4));
         assert_eq!((only.negotiated.kind.as_str(), only.negotiated.certificate.as_str()), ("full", "ecdsa-p256"));
@@ -187,7 +191,7 @@ fn each_version_of_tls_is_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn the_warm_up_is_measured_apart() {
+fn warm_up_is_reported_separately() {
     let mut arguments = vec!["--warmup", "300ms", "--duration", "300ms", "--connections", "4"];
     arguments.extend(["--rate", "1k/s", "--connect-rate", "max"]);
     let result = run(&arguments).result();
@@ -198,7 +202,7 @@ fn the_warm_up_is_measured_apart() {
 }
 
 #[test]
-fn the_file_of_a_result_is_what_json_prints_and_what_the_committed_schema_says() {
+fn json_output_matches_file_and_schema() {
     let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/schema/wssbench.run-2.json");
     let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
@@ -208,7 +212,7 @@ fn the_file_of_a_result_is_what_json_prints_and_what_the_committed_schema_says()
         let path = ended.folder.path().join(wss_model::store::default_path(&result.id));
         assert_eq!(wss_model::store::read(&path).unwrap(), result);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), ended.stdout, "the file and --json");
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing lies beside it");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no other file");
         let printed: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
         let wrong: Vec<String> = validator.iter_errors(&printed).map(|error| error.to_string()).collect();
         assert_eq!(wrong, Vec::<String>::new());
@@ -216,13 +220,17 @@ fn the_file_of_a_result_is_what_json_prints_and_what_the_committed_schema_says()
 }
 
 #[test]
-fn the_table_names_the_file_and_has_no_line_over_80_columns() {
+fn report_names_the_file_and_fits_80_columns() {
     for mode in ["echo", "handshake"] {
         let ended = wssbench(&[&["run", "--connections", "4", "--mode", mode], &SHORT[..]].concat());
         assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
         let (table, file) = ended.stdout.rsplit_once("\nresult: ").unwrap_or_else(|| panic!("{ended}"));
         let result = wss_model::store::read(&ended.folder.path().join(file.trim_end())).unwrap();
-        assert_eq!(table, wss_report::terminal(&result, wss_report::Style::default()), "the report is made from the file alone");
+        assert_eq!(
+            table,
+            wss_report::terminal(&result, wss_report::Style::default()),
+            "the report depends on the file only"
+        );
         assert!(table.contains("Handshakes:") && table.contains("VALID"), "{table}");
         for line in table.lines() {
             assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
@@ -231,7 +239,7 @@ fn the_table_names_the_file_and_has_no_line_over_80_columns() {
 }
 
 #[test]
-fn out_and_subprotocol_and_seed_are_taken_as_given() {
+fn out_and_subprotocol_are_respected() {
     let ended =
         run(&[&SHORT[..], &CLOSED, &["-c", "2", "--out", "new/folder/a.json", "--subprotocol", "chat"]].concat());
     let result = ended.result();
@@ -242,7 +250,7 @@ fn out_and_subprotocol_and_seed_are_taken_as_given() {
 }
 
 #[test]
-fn a_file_of_options_is_obeyed_and_the_command_line_wins_over_it() {
+fn command_line_overrides_the_config_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = "mode = \"handshake\"\nlayer = \"tls\"\nwarmup = \"0s\"\nduration = \"1s\"\nconnect_rate = \"50/s\"\n\
                 [limits]\nhandshake_timeout = \"7s\"\n[tls]\ntls_version = \"1.2\"\n";

@@ -1,4 +1,4 @@
-//! The scenarios of `benches/scenarios.toml`: each is run as it stands there, and has to come out as it says there.
+//! Runs the scenarios of `benches/scenarios.toml` and checks their expected outcomes.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -47,14 +47,14 @@ struct Expected {
     engines: Option<[String; 2]>,
 }
 
-/// A server of its own; it drains and ends when its standard input closes.
+/// A `wssbench serve` process. It drains and ends when its standard input closes.
 struct Server {
     child: Child,
     url: String,
 }
 
 impl Server {
-    /// Starts it in `folder`, where it leaves its CA.
+    /// Starts it in `folder`, where it writes its CA.
     fn start(folder: &Path, options: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--until-stdin-closes", "--ca-out", "ca.pem"]);
@@ -89,15 +89,15 @@ impl Scenario {
         start_in(folder, &arguments).end_within(BOUND)
     }
 
-    fn assert_came_out(&self, ended: &Ended) {
+    fn assert_outcome(&self, ended: &Ended) {
         if self.expect.exit == 1 {
             assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended}");
             assert_eq!(ended.code(), Some(1), "{ended}");
-            let says = self.expect.says.as_deref().expect("a refusal has a reason");
+            let says = self.expect.says.as_deref().expect("an expected error text");
             assert!(ended.stderr.contains(says), "`{says}` is not in: {ended}");
             return;
         }
-        // Asserts that the exit code is that of the result's validity.
+        // Also asserts that the exit code matches the validity of the result.
         let result = ended.result();
         if self.expect.exit == 0 {
             assert_no_errors(&result);
@@ -105,14 +105,18 @@ impl Scenario {
             assert!(!result.valid, "{ended}");
         }
         if let Some(says) = &self.expect.says {
-            assert!(result.invalid_because.iter().any(|why| why.text.contains(says)), "{:?}", result.invalid_because);
+            assert!(
+                result.invalid_because.iter().any(|reason| reason.text.contains(says)),
+                "{:?}",
+                result.invalid_because
+            );
         }
         self.assert_counts(&result);
         self.assert_negotiated(&result);
         let [client, server] = self.expect.engines.clone().unwrap_or_else(|| ["uring", "uring"].map(str::to_owned));
         assert_eq!(result.client.engine_name(), client);
-        if let Some(side) = result.server.as_ref().filter(|_| self.serve.is_none()) {
-            assert_eq!(side.engine_name(), server);
+        if let Some(end) = result.server.as_ref().filter(|_| self.serve.is_none()) {
+            assert_eq!(end.engine_name(), server);
         }
     }
 
@@ -143,30 +147,30 @@ impl Scenario {
 }
 
 #[test]
-fn every_scenario_comes_out_as_it_says() {
+fn every_scenario_has_its_expected_outcome() {
     let Scenarios { always, scenario: scenarios } = scenarios();
-    // Each is tried whatever became of the ones before: what failed is shown above, and named here.
+    // Runs all of them even if one fails. Failures are printed above and named here.
     let failed = scenarios.iter().filter(|scenario| {
         println!("scenario {}", scenario.name);
-        catch_unwind(|| scenario.assert_came_out(&scenario.run(&always))).is_err()
+        catch_unwind(|| scenario.assert_outcome(&scenario.run(&always))).is_err()
     });
     assert_eq!(failed.map(|scenario| &scenario.name).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[test]
-fn the_set_has_names_and_covers_what_it_is_there_for() {
+fn scenarios_cover_the_main_options() {
     let scenarios = scenarios().scenario;
     let names: HashSet<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
-    assert_eq!(names.len(), scenarios.len(), "a name stands for two");
-    let some = |what: &str| {
-        let has = |scenario: &Scenario| scenario.run.contains(what) && scenario.expect.exit == 0;
-        assert!(scenarios.iter().any(has), "no scenario has {what}");
+    assert_eq!(names.len(), scenarios.len(), "two scenarios have the same name");
+    let assert_covered = |option: &str| {
+        let has = |scenario: &Scenario| scenario.run.contains(option) && scenario.expect.exit == 0;
+        assert!(scenarios.iter().any(has), "no scenario has {option}");
     };
-    for what in ["--layer ws ", "--layer tls", "--layer tcp", "--tls 1.2", "--mtls", "--resume", "--size 1MiB"] {
-        some(what);
+    for option in ["--layer ws ", "--layer tls", "--layer tcp", "--tls 1.2", "--mtls", "--resume", "--size 1MiB"] {
+        assert_covered(option);
     }
-    for what in ["--rate max", "--rate 1k/s", "--mode handshake", "--engine epoll", "--engine tokio-uring"] {
-        some(what);
+    for option in ["--rate max", "--rate 1k/s", "--mode handshake", "--engine epoll", "--engine tokio-uring"] {
+        assert_covered(option);
     }
-    assert!(scenarios.iter().any(|scenario| scenario.expect.exit == 1), "none is expected to fail");
+    assert!(scenarios.iter().any(|scenario| scenario.expect.exit == 1), "no scenario is expected to fail");
 }

@@ -1,4 +1,4 @@
-//! The options of TLS on the embedded server: each handshake is exactly what was asked for, on both ends.
+//! The TLS options on the embedded server: every handshake is as requested, on both ends.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -8,9 +8,9 @@ mod common;
 use common::tls::{handshakes, label, words};
 use wss_model::run_result::HandshakeCost;
 
-/// Of each option the label that it gives.
-fn labels(each: &[(&[&str], &str)]) {
-    for (arguments, expected) in each {
+/// Asserts the label that each set of options negotiates.
+fn assert_labels(cases: &[(&[&str], &str)]) {
+    for (arguments, expected) in cases {
         let result = handshakes(arguments);
         assert_eq!(words(label(&result)), *expected, "{arguments:?}");
         assert_eq!(result.resumption, None);
@@ -18,8 +18,8 @@ fn labels(each: &[(&[&str], &str)]) {
 }
 
 #[test]
-fn each_version_and_suite_by_any_of_its_names() {
-    labels(&[
+fn versions_and_suites_by_any_name() {
+    assert_labels(&[
         (&["--tls", "1.3"], "TLSv1.3 TLS13_AES_256_GCM_SHA384 X25519 ecdsa-p256 full"),
         (&["--tls", "1.2"], "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 X25519 ecdsa-p256 full"),
         (&["--suite", "TLS13_AES_128_GCM_SHA256"], "TLSv1.3 TLS13_AES_128_GCM_SHA256 X25519 ecdsa-p256 full"),
@@ -54,8 +54,8 @@ fn each_version_and_suite_by_any_of_its_names() {
 }
 
 #[test]
-fn each_group_full_and_after_a_retry() {
-    for (asked, group) in [
+fn groups_with_and_without_retry() {
+    for (requested, group) in [
         ("X25519", "X25519"),
         ("P-256", "secp256r1"),
         ("secp384r1", "secp384r1"),
@@ -64,19 +64,19 @@ fn each_group_full_and_after_a_retry() {
         ("MLKEM768", "MLKEM768"),
         ("MLKEM1024", "MLKEM1024"),
     ] {
-        let result = handshakes(&["--group", asked]);
+        let result = handshakes(&["--group", requested]);
         let full = format!("TLSv1.3 TLS13_AES_256_GCM_SHA384 {group} ecdsa-p256 full");
         assert_eq!(words(label(&result)), full);
         assert_eq!(result.handshake.flights.unwrap().tls_round_trips, 1.0);
 
-        let result = handshakes(&["--group", asked, "--force-retry"]);
+        let result = handshakes(&["--group", requested, "--force-retry"]);
         assert_eq!(words(label(&result)), format!("{full}-after-retry"));
         assert_eq!(result.handshake.flights.unwrap().tls_round_trips, 2.0);
     }
 }
 
 #[test]
-fn each_kind_of_certificate_and_each_length_of_chain() {
+fn certificate_kinds_and_chain_lengths() {
     let kinds = ["ecdsa-p256", "ecdsa-p384", "ed25519", "rsa-2048", "rsa-3072", "rsa-4096"];
     for kind in kinds.into_iter().chain(["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"]) {
         let result = handshakes(&["--cert", kind]);
@@ -85,20 +85,20 @@ fn each_kind_of_certificate_and_each_length_of_chain() {
     let bytes: Vec<f64> = ["1", "2", "3"]
         .map(|chain| handshakes(&["--chain", chain]).handshake.flights.unwrap().tls_bytes_received)
         .to_vec();
-    // A certificate of this kind has some 400 bytes.
+    // A certificate of this kind has about 400 bytes.
     assert!(bytes.windows(2).all(|pair| pair[1] - pair[0] > 300.0), "{bytes:?}");
 }
 
 #[test]
-fn each_provider_on_each_side() {
+fn providers_on_each_end() {
     let providers = ["aws-lc-rs", "ring", "graviola"];
     for server in providers {
         for client in providers {
-            let sides = ["--server-provider", server, "--client-provider", client];
-            let tls13 = [&sides[..], &["--suite", "aes128", "--group", "secp256r1"]].concat();
+            let ends = ["--server-provider", server, "--client-provider", client];
+            let tls13 = [&ends[..], &["--suite", "aes128", "--group", "secp256r1"]].concat();
             let result = handshakes(&tls13);
             assert_eq!(words(label(&result)), "TLSv1.3 TLS13_AES_128_GCM_SHA256 secp256r1 ecdsa-p256 full");
-            let tls12 = [&sides[..], &["--suite", "ecdsa-chacha20", "--group", "X25519", "--mtls"]].concat();
+            let tls12 = [&ends[..], &["--suite", "ecdsa-chacha20", "--group", "X25519", "--mtls"]].concat();
             let result = handshakes(&tls12);
             assert_eq!(
                 words(label(&result)),
@@ -113,7 +113,7 @@ fn each_provider_on_each_side() {
 }
 
 #[test]
-fn a_client_with_a_certificate_and_a_protocol_and_a_name() {
+fn client_certificate_alpn_and_server_name() {
     let plain = handshakes(&["--tls", "1.3"]).handshake.flights.unwrap();
     for version in ["1.2", "1.3"] {
         let result = handshakes(&["--tls", version, "--mtls", "--cert", "ed25519", "--cost-split", "handshake"]);
@@ -122,13 +122,13 @@ fn a_client_with_a_certificate_and_a_protocol_and_a_name() {
         assert!(client.sign_ns.unwrap() > 0.0 && server.verify_ns.unwrap() > 0.0, "{client:?} {server:?}");
     }
     let mutual = handshakes(&["--tls", "1.3", "--mtls"]).handshake.flights.unwrap();
-    assert!(mutual.tls_bytes_sent > plain.tls_bytes_sent + 300.0, "the client's certificate is in {mutual:?}");
+    assert!(mutual.tls_bytes_sent > plain.tls_bytes_sent + 300.0, "no client certificate in {mutual:?}");
     let resumed = handshakes(&["--mtls", "--resume", "100%"]);
     assert_eq!(label(&resumed).kind, "resumed");
 
     let result = handshakes(&["--alpn", "http/1.1", "--alpn", "other"]);
     let flights = result.handshake.flights.as_ref().unwrap();
-    assert!(flights.tls_bytes_sent >= plain.tls_bytes_sent + 15.0, "the names are in {flights:?}");
+    assert!(flights.tls_bytes_sent >= plain.tls_bytes_sent + 15.0, "no protocol names in {flights:?}");
     assert_eq!(result.config.tls.alpn, ["http/1.1", "other"]);
 
     let result = handshakes(&["--server-name", "wss.example.org"]);
@@ -136,9 +136,9 @@ fn a_client_with_a_certificate_and_a_protocol_and_a_name() {
 }
 
 #[test]
-fn records_bytes_and_round_trips_are_those_of_the_protocol() {
-    // Arguments, records sent and received, round trips of TLS, whether there are tickets. Received with TLS 1.3:
-    // ServerHello, ChangeCipherSpec and one with all the rest.
+fn flights_match_the_protocol() {
+    // Arguments, records sent and received, round trips of TLS, whether there are tickets. With TLS 1.3 the client
+    // receives ServerHello, ChangeCipherSpec and one record with everything else.
     for (arguments, sent, received, round_trips, tickets) in [
         (&["--tls", "1.3"][..], 3.0, 3.0, 1.0, false),
         (&["--tls", "1.3", "--tickets", "1"], 3.0, 3.0, 1.0, true),
@@ -151,10 +151,10 @@ fn records_bytes_and_round_trips_are_those_of_the_protocol() {
         let flights = result.handshake.flights.unwrap();
         let counted = (flights.tls_records_sent, flights.tls_records_received, flights.tls_round_trips);
         assert_eq!(counted, (sent, received, round_trips), "{arguments:?}");
-        assert_eq!(flights.round_trips, round_trips + 1.0, "the upgrade is one more");
+        assert_eq!(flights.round_trips, round_trips + 1.0, "one more for the upgrade");
         assert_eq!(flights.ticket_bytes.unwrap() > 0.0, tickets, "{arguments:?}: {flights:?}");
         assert!(flights.tls_bytes_sent > 150.0 && flights.tls_bytes_received > 100.0, "{flights:?}");
-        assert!(result.handshake.bytes_sent_mean.unwrap() > flights.tls_bytes_sent, "the upgrade sends more");
+        assert!(result.handshake.bytes_sent_mean.unwrap() > flights.tls_bytes_sent, "the upgrade adds bytes");
     }
 }
 
@@ -164,19 +164,19 @@ fn parts(cost: &HandshakeCost) -> [Option<f64>; 7] {
     [start, complete, sign, verify, cost.socket_ns, cost.aead_ns, cost.hash_ns]
 }
 
-/// That the parts and the rest are the whole, and that what is timed is there and nothing else.
+/// Asserts that the parts and the rest add up to the total, and that exactly the timed parts are present.
 fn assert_split(cost: &HandshakeCost, timed: usize) {
     let parts = parts(cost);
     assert!(parts[..timed].iter().all(Option::is_some) && parts[timed..].iter().all(Option::is_none), "{cost:?}");
     let sum: f64 = parts.into_iter().flatten().sum::<f64>() + cost.rest_ns;
-    assert!((sum - cost.busy_ns).abs() <= 0.05 * cost.busy_ns, "{sum} is not {cost:?}");
+    assert!((sum - cost.busy_ns).abs() <= 0.05 * cost.busy_ns, "the sum is {sum}: {cost:?}");
     assert!(parts.into_iter().flatten().chain([cost.timer_overhead_ns]).all(|part| part >= 0.0), "{cost:?}");
     assert!(cost.rest_ns >= 0.0 && cost.busy_ns > 0.0 && cost.cpu_ns.unwrap() > 0.0, "{cost:?}");
     assert_eq!(cost.timer_overhead_ns > 0.0, timed > 0, "{cost:?}");
 }
 
 #[test]
-fn the_cost_is_split_as_far_as_was_asked_and_its_parts_add_up() {
+fn cost_split_has_the_requested_parts() {
     for (split, timed) in [("off", 0), ("handshake", 5), ("all", 7)] {
         for more in [&[][..], &["--tls", "1.2"], &["--resume", "100%"], &["--provider", "ring", "--engine", "epoll"]] {
             let result = handshakes(&[&["--cost-split", split], more].concat());
@@ -207,7 +207,7 @@ fn label_is_full(kind: &str) -> bool {
 }
 
 #[test]
-fn what_is_not_verified_costs_nothing_and_is_said() {
+fn skipped_verification_is_reported_and_free() {
     let verify = |arguments: &[&str]| {
         let result = handshakes(arguments);
         let cost = result.handshake.client_cost.unwrap();

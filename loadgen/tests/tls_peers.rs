@@ -1,4 +1,4 @@
-//! TLS with servers that are not embedded, and the secrets of sessions in a file.
+//! TLS with servers that are not embedded, and the key log.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -15,43 +15,45 @@ use common::openssl::Pki;
 use common::tls::{attempt_at, label, sound, words};
 use common::{Ended, errors};
 
-/// `wssbench serve` with its ready line; it ends with the test.
-struct Served {
+/// A `wssbench serve` process with its ready line. It ends with the test.
+struct ServeProcess {
     child: Child,
     ready: wss_server::Ready,
 }
 
-impl Drop for Served {
+impl Drop for ServeProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn serve(folder: &Path, arguments: &[&str]) -> Served {
+fn serve(folder: &Path, arguments: &[&str]) -> ServeProcess {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--threads", "1"]).args(arguments).current_dir(folder);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-    let ready = serde_json::from_str(&line);
-    // The child before anything that may panic, so that it ends whatever happens.
-    let served = Served { child, ready: ready.unwrap_or_else(|error| panic!("{error}: {line}{read:?}")) };
-    assert!(served.ready.ready);
-    served
+    let Ok(ready) = serde_json::from_str(&line) else {
+        let _ = child.kill();
+        panic!("{read:?}: {line}");
+    };
+    let server = ServeProcess { child, ready };
+    assert!(server.ready.ready);
+    server
 }
 
-/// A server with a CA of its own in `ca.pem` of the folder, and a run against it that asks its admin endpoint as well.
+/// A run against a server with its own CA, which also reads the server's admin endpoint.
 fn with_serve(server: &[&str], client: &[&str]) -> Ended {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem").display().to_string();
-    let served = serve(folder.path(), &[&["--ca-out", &ca], server].concat());
-    let load = [served.ready.url.as_str(), "--ca", &ca, "--server-stats", &served.ready.admin];
+    let process = serve(folder.path(), &[&["--ca-out", &ca], server].concat());
+    let load = [process.ready.url.as_str(), "--ca", &ca, "--server-stats", &process.ready.admin];
     attempt_at("4", &[&load[..], client].concat())
 }
 
 #[test]
-fn wssbench_serve_takes_the_same_options_and_both_ends_count_the_same() {
+fn serve_takes_the_same_tls_options_as_run() {
     let tls13 = "TLSv1.3 TLS13_CHACHA20_POLY1305_SHA256 secp384r1 rsa-2048";
     let suite = ["--suite", "chacha20", "--group", "secp384r1", "--cert", "rsa-2048", "--chain", "2"];
     for (server, client, kind) in [
@@ -73,8 +75,8 @@ fn wssbench_serve_takes_the_same_options_and_both_ends_count_the_same() {
 }
 
 #[test]
-fn a_server_that_does_something_else_than_was_asked_is_told() {
-    for (server, client, says) in [
+fn mismatch_with_the_server_is_an_error() {
+    for (server, client, part) in [
         (&["--suite", "aes128"][..], &["--suite", "aes256"][..], "none of the suites, groups or signatures"),
         (&["--group", "X25519"], &["--group", "secp256r1"], "none of the suites, groups or signatures"),
         (&["--tls", "1.2"], &["--tls", "1.3"], "does not speak the version of TLS that was offered (--tls)"),
@@ -85,18 +87,18 @@ fn a_server_that_does_something_else_than_was_asked_is_told() {
         (&["--resume", "100%"], &["--resume", "100%", "--early-data"], "resumed and its early data refused"),
         (&[], &["--resume", "100%", "--early-data"], "was full, where a resumed one was asked for"),
     ] {
-        let sentence = with_serve(server, client).refusal();
-        assert!(sentence.contains(says), "{sentence}");
-        assert!(sentence.starts_with("wssbench: no connection succeeded: "), "{sentence}");
+        let error = with_serve(server, client).refusal();
+        assert!(error.contains(part), "{error}");
+        assert!(error.starts_with("wssbench: no connection succeeded: "), "{error}");
     }
-    // Half of them are as they were asked for: those are the samples, and the others are errors.
+    // Half of the handshakes are as requested and count as samples; the others are errors.
     let half = with_serve(&["--resume", "100%"], &["--resume", "50%", "--early-data"]).result();
     assert_eq!(errors(&half), [("tls", "early_data_refused", half.handshake.failed)]);
     assert!(!half.valid && label(&half).kind == "full" && half.handshake.failed > 0, "{:?}", half.invalid_because);
 }
 
 #[test]
-fn openssl_s_server_takes_what_it_is_asked_and_refuses_the_rest() {
+fn options_work_with_openssl_s_server() {
     let pki = Pki::new();
     let against = |server: &[&str], client: &[&str]| {
         let server = pki.serve(server);
@@ -106,23 +108,23 @@ fn openssl_s_server_takes_what_it_is_asked_and_refuses_the_rest() {
     let server = ["-ciphersuites", "TLS_AES_128_GCM_SHA256", "-groups", "P-384", "-alpn", "one"];
     let result = sound(&against(&server, &["--suite", "aes128", "--group", "P-384", "--alpn", "one"]));
     assert_eq!(words(label(&result)), format!("{aes} full"));
-    // Its own wish for another key share is no fault.
+    // A retry that the server requests on its own is not an error.
     let result = sound(&against(&server, &[]));
     assert_eq!(words(label(&result)), format!("{aes} full-after-retry"));
-    for (client, says) in [
+    for (client, part) in [
         (&["--suite", "aes256"][..], "none of the suites, groups or signatures"),
         (&["--group", "X25519"], "none of the suites, groups or signatures"),
         (&["--alpn", "two"], "has none of the protocols of --alpn"),
         (&["--suite", "rsa-aes128"], "with the alert"),
         (&["--cert", "ed25519"], "kind of certificate was ecdsa-p256, where ed25519 was asked for"),
     ] {
-        let sentence = against(&server, client).refusal();
-        assert!(sentence.contains(says), "{sentence}");
+        let error = against(&server, client).refusal();
+        assert!(error.contains(part), "{error}");
     }
 }
 
 #[test]
-fn a_client_certificate_that_openssl_made_is_shown_to_who_asks_for_it() {
+fn client_certificate_is_sent_on_request() {
     let pki = Pki::new();
     let [ca, certificate, key] = ["ca.pem", "client.pem", "client.key"].map(|name| pki.file(name));
     let client = ["--client-cert", &certificate, "--client-key", &key];
@@ -131,27 +133,27 @@ fn a_client_certificate_that_openssl_made_is_shown_to_who_asks_for_it() {
         let ended = with_serve(&server, &[&client[..], &["--tls", version]].concat());
         let result = sound(&ended);
         assert_eq!(label(&result).kind, "full");
-        assert!(result.config.tls.mtls, "--client-cert says it");
+        assert!(result.config.tls.mtls, "--client-cert implies --mtls");
         assert!(result.handshake.client_cost.unwrap().sign_ns.unwrap() > 0.0);
         assert!(result.handshake.server_cost.unwrap().verify_ns.unwrap() > 0.0);
 
-        let sentence = with_serve(&server, &["--tls", version]).refusal();
-        assert!(sentence.contains("alert") && !sentence.contains("HandshakeFailure"), "{sentence}");
+        let error = with_serve(&server, &["--tls", version]).refusal();
+        assert!(error.contains("alert") && !error.contains("HandshakeFailure"), "{error}");
         let stranger = Pki::new();
         let [certificate, key] = ["client.pem", "client.key"].map(|name| stranger.file(name));
-        let sentence =
+        let error =
             with_serve(&server, &["--client-cert", &certificate, "--client-key", &key, "--tls", version]).refusal();
-        assert!(sentence.contains("refused with the alert"), "{sentence}");
+        assert!(error.contains("refused with the alert"), "{error}");
 
-        let sentence = with_serve(&["--tls", version], &client).refusal();
-        assert!(sentence.contains("did not request the client certificate"), "{sentence}");
+        let error = with_serve(&["--tls", version], &client).refusal();
+        assert!(error.contains("did not request the client certificate"), "{error}");
     }
     let server = pki.serve(&["-Verify", "1", "-CAfile", &ca, "-verify_return_error"]);
     let mutual = [&[server.url.as_str(), "--ca", &ca, "--no-first-echo", "--mtls"], &client[..]].concat();
     assert_eq!(label(&sound(&attempt_at("1", &mutual))).kind, "full");
 }
 
-/// The secrets of a key log: label, client's random, secret.
+/// The lines of a key log: label, client random, secret.
 fn secrets(path: &Path) -> Vec<[String; 3]> {
     let text = std::fs::read_to_string(path).unwrap();
     let hex = |text: &str| text.len().is_multiple_of(2) && text.chars().all(|digit| digit.is_ascii_hexdigit());
@@ -165,7 +167,7 @@ fn secrets(path: &Path) -> Vec<[String; 3]> {
 }
 
 #[test]
-fn the_secrets_of_every_session_are_in_the_file_for_its_owner_alone() {
+fn key_log_has_the_secrets_of_every_session() {
     for (version, labels) in [
         (
             "1.3",
@@ -189,18 +191,18 @@ fn the_secrets_of_every_session_are_in_the_file_for_its_owner_alone() {
         for label in labels {
             let sessions: BTreeSet<&str> =
                 secrets.iter().filter(|secret| secret[0] == *label).map(|secret| secret[1].as_str()).collect();
-            assert_eq!(sessions.len() as u64, result.handshake.completed, "{label}, each with a random of its own");
+            assert_eq!(sessions.len() as u64, result.handshake.completed, "{label}, each with its own client random");
         }
     }
     let ended = attempt_at("4", &["--resume", "100%", "--early-data", "--key-log", "keys.log"]);
     let early = sound(&ended).handshake.completed;
     let secrets = secrets(&ended.folder.path().join("keys.log"));
-    let of_early_data = secrets.iter().filter(|secret| secret[0] == "CLIENT_EARLY_TRAFFIC_SECRET").count();
-    assert_eq!(of_early_data as u64, early);
+    let early_secrets = secrets.iter().filter(|secret| secret[0] == "CLIENT_EARLY_TRAFFIC_SECRET").count();
+    assert_eq!(early_secrets as u64, early);
     assert!(
         !ended.folder.path().join("results").read_dir().unwrap().any(|entry| entry.unwrap().path().ends_with("log"))
     );
-    // Nothing is written that nobody asked for.
+    // Without --key-log there is no such file.
     let ended = attempt_at("4", &[]);
     let left: Vec<_> = ended.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["results"]);

@@ -1,5 +1,5 @@
-//! Resumption is what was asked for, however it is done and however many connections there are at a time; and where
-//! it does not happen, that is an error.
+//! Session resumption: the requested share resumes, by every mechanism and at any concurrency. A handshake that should
+//! have resumed and did not is an error.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -11,8 +11,8 @@ use common::tls::{attempt_at, handshakes, handshakes_at, label, sound, words};
 use common::{assert_adds_up, errors, run};
 use wss_model::RunResult;
 
-/// Each way to resume a session, with its name in the result and its label.
-const WAYS: [(&[&str], &str, &str); 5] = [
+/// Each mechanism, with its name in the result and its label.
+const MECHANISMS: [(&[&str], &str, &str); 5] = [
     (&[], "ticket", "TLSv1.3 TLS13_AES_256_GCM_SHA384 X25519 ecdsa-p256 resumed"),
     (&["--resume-by", "stateful"], "stateful", "TLSv1.3 TLS13_AES_256_GCM_SHA384 X25519 ecdsa-p256 resumed"),
     (
@@ -39,8 +39,8 @@ fn assert_all_resumed(result: &RunResult, by: &str, expected: &str) {
 }
 
 #[test]
-fn every_handshake_resumes_at_any_concurrency() {
-    for (arguments, by, expected) in WAYS {
+fn all_handshakes_resume_at_any_concurrency() {
+    for (arguments, by, expected) in MECHANISMS {
         for concurrency in ["1", "16", "64"] {
             let result = handshakes_at(concurrency, &[arguments, &["--resume", "100%"]].concat());
             assert_all_resumed(&result, by, expected);
@@ -49,7 +49,7 @@ fn every_handshake_resumes_at_any_concurrency() {
 }
 
 #[test]
-fn every_handshake_resumes_with_several_threads_and_tickets_and_no_first_echo() {
+fn all_handshakes_resume_with_other_options() {
     for arguments in [
         &["--tickets", "2"][..],
         &["--tickets", "4", "--threads", "3"],
@@ -64,9 +64,9 @@ fn every_handshake_resumes_with_several_threads_and_tickets_and_no_first_echo() 
 }
 
 #[test]
-fn a_hundred_connections_resume_in_a_closed_and_in_an_open_loop_warm_up_included() {
+fn a_hundred_connections_resume_in_both_loops() {
     let echo = ["--connections", "100", "--duration", "200ms", "--warmup", "50ms", "--rate", "max", "--resume", "100%"];
-    for (arguments, by, expected) in WAYS {
+    for (arguments, by, expected) in MECHANISMS {
         let result = sound(&run(&[&echo[..], arguments, &["--connect-rate", "max"]].concat()));
         assert_all_resumed(&result, by, expected);
         assert_eq!(result.handshake.completed, 100);
@@ -75,23 +75,26 @@ fn a_hundred_connections_resume_in_a_closed_and_in_an_open_loop_warm_up_included
     assert_eq!((label(&result).kind.as_str(), result.handshake.completed), ("resumed", 100));
 }
 
-/// How many of them resumed a session.
+/// The number of handshakes that resumed a session.
 fn resumed(result: &RunResult) -> u64 {
     let kinds = result.negotiated.iter().filter(|entry| entry.negotiated.kind == "resumed");
     kinds.map(|entry| entry.count).sum()
 }
 
 #[test]
-#[allow(clippy::cast_precision_loss)] // some thousands
-fn a_mix_is_as_asked_to_one_handshake_of_each_thread() {
+#[allow(clippy::cast_precision_loss)] // a few thousand
+fn mix_is_exact_to_one_handshake_per_thread() {
     for (share, threads) in [("30%", "1"), ("30%", "2"), ("50%", "1"), ("99%", "1"), ("0.5%", "1")] {
         for more in [&[][..], &["--tls", "1.2"], &["--resume-by", "stateful"]] {
             let result = handshakes(&[&["--resume", share, "--threads", threads], more].concat());
-            let asked = share.trim_end_matches('%').parse::<f64>().unwrap();
+            let requested = share.trim_end_matches('%').parse::<f64>().unwrap();
             let resumption = result.resumption.clone().unwrap();
             let (all, resumed) = (result.handshake.completed as f64, resumed(&result) as f64);
-            assert!((resumed - all * asked / 100.0).abs() <= threads.parse().unwrap(), "{resumed} of {all}: {share}");
-            assert_eq!(resumption.requested_percent, asked);
+            assert!(
+                (resumed - all * requested / 100.0).abs() <= threads.parse().unwrap(),
+                "{resumed} of {all}: {share}"
+            );
+            assert_eq!(resumption.requested_percent, requested);
             assert!((resumption.achieved_percent - 100.0 * resumed / all).abs() < 1e-9);
         }
     }
@@ -100,23 +103,23 @@ fn a_mix_is_as_asked_to_one_handshake_of_each_thread() {
 }
 
 #[test]
-fn fewer_connections_at_a_time_than_sessions_are_made_at_a_time() {
+fn max_connecting_may_be_below_connect_concurrency() {
     let open = ["--mode", "handshake", "--connect-rate", "100/s", "--warmup", "0s", "--duration", "300ms"];
     let result = sound(&run(&[&open[..], &["--max-connecting", "10", "--resume", "50%"]].concat()));
     assert_eq!((result.handshake.completed, resumed(&result)), (30, 15));
 }
 
-/// A run of handshakes against OpenSSL's server, one at a time as it takes them.
+/// Handshakes with OpenSSL's server, which accepts one connection at a time.
 fn against(pki: &Pki, url: &str, arguments: &[&str]) -> common::Ended {
     attempt_at("1", &[&[url, "--ca", &pki.file("ca.pem"), "--no-first-echo"], arguments].concat())
 }
 
 #[test]
-fn sessions_of_openssl_are_resumed_by_its_tickets_and_by_its_memory() {
+fn openssl_sessions_resume_by_every_mechanism() {
     let pki = Pki::new();
     for (server, arguments) in [
         (&["-tls1_3"][..], &[][..]),
-        // Two tickets are what it sends of itself.
+        // OpenSSL sends two tickets by default.
         (&["-tls1_3"], &["--tickets", "2"]),
         (&["-tls1_3", "-no_ticket"], &["--resume-by", "stateful"]),
         (&["-tls1_2"], &["--tls", "1.2"]),
@@ -126,14 +129,14 @@ fn sessions_of_openssl_are_resumed_by_its_tickets_and_by_its_memory() {
         let result = sound(&against(&pki, &server.url, &[arguments, &["--resume", "100%"]].concat()));
         assert_eq!((label(&result).kind.as_str(), &result.server_negotiated), ("resumed", &None), "{arguments:?}");
         assert_eq!(result.resumption.unwrap().achieved_percent, 100.0);
-        // What it does of itself, resumption being at hand: nothing is resumed that was not asked for.
+        // Without --resume nothing resumes, although the server offers it.
         let result = sound(&against(&pki, &server.url, &[]));
         assert_eq!((label(&result).kind.as_str(), &result.resumption), ("full", &None), "{arguments:?}");
     }
 }
 
 #[test]
-fn a_server_that_resumes_nothing_is_told() {
+fn server_that_does_not_resume_is_an_error() {
     let pki = Pki::new();
     for (server, arguments) in [
         (&["-tls1_3", "-num_tickets", "0"][..], &["--tls", "1.3"][..]),

@@ -1,6 +1,6 @@
-//! The command `wssbench` run as a user runs it: with arguments, in a folder of its own, and never longer than a bound.
+//! Runs `wssbench` as a user does: with arguments, in a folder of its own, and in bounded time.
 
-// Each file of tests is a program of its own and uses its own part of this.
+// Each test file is a program of its own and uses only some of this.
 #![allow(dead_code)]
 
 pub(crate) mod comparison;
@@ -18,23 +18,23 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use wss_model::run_result::ErrorCount;
-use wss_model::{Latency, RunResult};
+use wss_model::{Latency, ReasonCode, RunResult};
 
-/// What `wssbench run` is told so that a run takes little more than a second.
+/// Options with which a run takes little more than a second.
 pub(crate) const SHORT: [&str; 4] = ["--warmup", "0s", "--duration", "1s"];
-/// A closed loop: lateness is not judged, so that a run without errors is valid on a busy machine as well.
+/// A closed loop. Lateness is not judged, so a run without errors is valid even on a busy machine.
 pub(crate) const CLOSED: [&str; 4] = ["--rate", "max", "--connect-rate", "max"];
-/// Every engine, by the name that `--engine` takes.
+/// Every engine, by its name for `--engine`.
 pub(crate) const ENGINES: [&str; 3] = ["uring", "epoll", "tokio-uring"];
-/// How long a short run may take. Far more than it does: it is there so that a hang is told as a hang.
+/// How long a short run may take: far more than it does, to detect a hang.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
 
-/// A command that runs.
+/// A running command.
 pub(crate) struct Running {
     child: Child,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
-    /// Standard error until now.
+    /// Standard error so far.
     heard: Arc<Mutex<Vec<u8>>>,
     arguments: String,
     start: Instant,
@@ -56,7 +56,7 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
     start_in(tempfile::tempdir().unwrap(), arguments)
 }
 
-/// The same in a folder that has something in it.
+/// [`start`] in a given folder.
 pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
     command.args(arguments).current_dir(folder.path());
@@ -69,7 +69,7 @@ pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Running {
     Running { child, stdout: Some(stdout), stderr: Some(stderr), heard, arguments, start: Instant::now(), folder }
 }
 
-/// Reads to the end beside the test: a full pipe would stop the command.
+/// Reads to the end in a thread: a full pipe would stop the command.
 fn collect(mut pipe: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut part = [0; 8192];
@@ -85,13 +85,13 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends it a signal by its number.
+    /// Sends a signal, such as `-INT`.
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill {signal} {}", self.pid());
     }
 
-    /// Whether it has said this on standard error.
+    /// Whether its standard error contains `words`.
     pub(crate) fn said(&self, words: &str) -> bool {
         String::from_utf8_lossy(&self.heard.lock().unwrap()).contains(words)
     }
@@ -100,7 +100,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end. A command that takes longer than `bound` has hung: that fails the test.
+    /// Waits for its end. The test fails if that takes longer than `bound`.
     pub(crate) fn end_within(mut self, bound: Duration) -> Ended {
         let deadline = Instant::now() + bound;
         let status = loop {
@@ -129,31 +129,31 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// A test that fails in between leaves no process behind.
+    /// A failing test leaves no process behind.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command to its end, within [`BOUND`].
+/// Runs a command to its end within [`BOUND`].
 pub(crate) fn wssbench(arguments: &[&str]) -> Ended {
     start(arguments).end_within(BOUND)
 }
 
-/// `wssbench run --json` with these arguments, within [`BOUND`].
+/// `wssbench run --json` with these arguments within [`BOUND`].
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     wssbench(&[&["run", "--json"], arguments].concat())
 }
 
 impl Ended {
-    /// The exit code; a death by a signal is none.
+    /// The exit code. The test fails if a signal killed the command.
     pub(crate) fn code(&self) -> Option<i32> {
         assert!(self.status.signal().is_none(), "{self}");
         self.status.code()
     }
 
-    /// The result that it printed. With it the exit code says whether it is valid, and nothing else.
+    /// The result that it printed. Asserts that the exit code matches its validity.
     pub(crate) fn result(&self) -> RunResult {
         let result: RunResult =
             serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no result: {error}\n{self}"));
@@ -162,7 +162,7 @@ impl Ended {
         result
     }
 
-    /// That it could not run: exit code 1, nothing printed or written as a result, and one sentence, which it returns.
+    /// Asserts that it failed with exit code 1, no result and one error line; returns that line.
     pub(crate) fn refusal(&self) -> String {
         assert_eq!(self.code(), Some(1), "{self}");
         assert_eq!(self.stdout, "", "{self}");
@@ -170,13 +170,13 @@ impl Ended {
             !self.folder.path().join("results/runs").exists() || files(&self.folder.path().join("results/runs")) == 0
         );
         let said: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("wssbench: ")).collect();
-        assert_eq!(said.len(), 1, "not one sentence\n{self}");
-        assert_eq!(self.stderr.lines().last(), Some(said[0]), "more is said after it\n{self}");
+        assert_eq!(said.len(), 1, "not exactly one error\n{self}");
+        assert_eq!(self.stderr.lines().last(), Some(said[0]), "output after the error\n{self}");
         said[0].to_owned()
     }
 }
 
-/// How many files a folder has.
+/// The number of files in a folder.
 fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
@@ -189,7 +189,7 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// What must hold for every result, whatever its peer did: nothing is lost and nothing counted twice.
+/// Asserts what holds for every result, whatever the server did: nothing is lost or counted twice.
 pub(crate) fn assert_adds_up(result: &RunResult) {
     let handshake = &result.handshake;
     assert_eq!(handshake.planned, handshake.completed + handshake.failed);
@@ -214,13 +214,12 @@ pub(crate) fn assert_adds_up(result: &RunResult) {
     }
 }
 
-/// The samples that a latency's histogram really holds.
+/// The number of samples in the histogram of a latency.
 pub(crate) fn samples(latency: &Latency) -> u64 {
     latency.samples().unwrap().count()
 }
 
-/// That a run was without errors: all that was planned came, and what makes it not valid, if anything, is how busy
-/// this machine is.
+/// Asserts that a run completed everything it planned. It may be invalid only because this machine is busy.
 pub(crate) fn assert_no_errors(result: &RunResult) {
     assert_adds_up(result);
     assert_eq!(result.errors, Vec::<ErrorCount>::new());
@@ -230,18 +229,18 @@ pub(crate) fn assert_no_errors(result: &RunResult) {
         assert_eq!(echo.failed, 0);
         assert!(echo.received > 0);
     }
-    let machine = ["was late by", "of its CPU", "were achieved", "the hypervisor kept"];
-    for why in &result.invalid_because {
-        assert!(machine.iter().any(|cause| why.text.contains(cause)), "{why}");
+    let machine = [ReasonCode::GeneratorLate, ReasonCode::GeneratorCpu, ReasonCode::RateNotAchieved, ReasonCode::Steal];
+    for reason in &result.invalid_because {
+        assert!(machine.contains(&reason.code), "{reason}");
     }
 }
 
-/// The errors as `phase kind count`, so that they compare with what was expected at a glance.
+/// The errors as phase, kind and count.
 pub(crate) fn errors(result: &RunResult) -> Vec<(&str, &str, u64)> {
     result.errors.iter().map(|error| (error.phase.name(), error.kind.name(), error.count)).collect()
 }
 
-/// A test without what it needs: told, and a failure where all is to be there (`.ci/run`).
+/// Skips a test that lacks a prerequisite; fails it if all prerequisites are expected (`.ci/run`).
 pub(crate) fn left_out(why: &str) {
     assert!(std::env::var_os("WSSBENCH_TEST_ALL").is_none(), "{why}");
     eprintln!("left out: {why}");

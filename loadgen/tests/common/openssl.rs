@@ -1,4 +1,4 @@
-//! OpenSSL's command: certificates that it makes, and its server.
+//! The `openssl` command: its certificates and its server.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(made.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A CA with a server's certificate for 127.0.0.1 and a client's, in a folder that goes with the test.
+/// A CA with a server certificate for 127.0.0.1 and a client certificate, in a temporary folder.
 pub(crate) struct Pki(TempDir);
 
 impl Pki {
@@ -35,7 +35,7 @@ impl Pki {
         Self(folder)
     }
 
-    /// One of its files, as an argument.
+    /// The path of one of its files, as an argument.
     pub(crate) fn file(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
@@ -44,18 +44,18 @@ impl Pki {
         self.0.path().join(name)
     }
 
-    /// `openssl s_server` with these arguments. It takes one connection at a time and turns lines around.
+    /// `openssl s_server` with these arguments. It accepts one connection at a time and reverses lines.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
         let mut command = Command::new("openssl");
         command.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-key", "server.key", "-rev"]);
         command.args(arguments).current_dir(self.0.path());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        // It prints `ACCEPT 127.0.0.1:port`, and prints it at once only if nobody asked it to be quiet.
+        // It prints `ACCEPT 127.0.0.1:port` as soon as it listens, unless it is quiet.
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let accept = lines.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned));
-        // What it prints from now on is read, so that its pipe never fills.
+        // Reads the rest of its output, so that its pipe never fills.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { url: format!("tls://{}", accept.expect("it did not begin to listen")), child }
+        Server { url: format!("tls://{}", accept.expect("it does not listen")), child }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Servers for the generator to meet: real sockets on 127.0.0.1, a thread a connection, each as bad as its test makes
-//! it.
+//! Servers for the generator under test: sockets on 127.0.0.1, one thread per connection, with the behaviour that the test
+//! gives them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use wss_wire::tls::{Identity, Role, ServerExtras, server_config};
 /// The server's end of TLS over a blocking socket.
 pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
 
-/// Listens on a free port and gives each connection to `handle` in a thread of its own. All end with the test's process.
+/// Listens on a free port and passes each connection to `handle` in a thread of its own. They end with the test process.
 pub(crate) fn tcp(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -26,7 +26,7 @@ pub(crate) fn tcp(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketA
         for stream in listener.incoming().map_while(Result::ok) {
             let handle = Arc::clone(&handle);
             stream.set_nodelay(true).unwrap();
-            // Longer than any run here: a thread whose peer forgot it does not stay for ever.
+            // Longer than any run here, so that no thread stays forever.
             stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
             thread::spawn(move || handle(stream));
         }
@@ -34,12 +34,12 @@ pub(crate) fn tcp(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketA
     address
 }
 
-/// A port on which nobody listens.
+/// An address where nobody listens.
 pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Who a TLS server of a test is: made for it, and its CA in a file for `--ca`.
+/// The identity of a TLS server, made for its test, with the CA in a file for `--ca`.
 pub(crate) struct Authority {
     pub(crate) identity: Identity,
     folder: tempfile::TempDir,
@@ -55,12 +55,12 @@ impl Authority {
         authority
     }
 
-    /// The file with the CA.
+    /// The path of the CA.
     pub(crate) fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// The same for an argument.
+    /// The path of the CA, as an argument.
     pub(crate) fn ca_argument(&self) -> String {
         self.ca().display().to_string()
     }
@@ -73,14 +73,14 @@ impl Authority {
         Arc::new(server_config(&TlsOptions::default(), &self.identity, &ServerExtras::default()).unwrap())
     }
 
-    /// A TLS server: `handle` gets each connection before its handshake, which the first reading or writing does.
+    /// A TLS server. `handle` gets each connection before its handshake, which the first read or write performs.
     pub(crate) fn serve(&self, handle: impl Fn(Tls) + Send + Sync + 'static) -> SocketAddr {
         let config = self.config();
         tcp(move |stream| handle(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream)))
     }
 }
 
-/// Reads an HTTP head to its end; `None` if the peer ended before.
+/// Reads an HTTP head; `None` if the connection ends first.
 pub(crate) fn read_head(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -93,17 +93,17 @@ pub(crate) fn read_head(stream: &mut impl Read) -> Option<String> {
     Some(String::from_utf8(head).unwrap())
 }
 
-/// A server that opens a WebSocket as it should and then does what `then` does.
+/// A server that completes the WebSocket handshake and passes the socket to `then`.
 pub(crate) fn websocket(then: impl Fn(WebSocket<TcpStream>) + Send + Sync + 'static) -> SocketAddr {
     tcp(move |stream| {
-        // One that goes away in the middle is the generator's, at the end of a run that was cut short.
+        // A connection that ends during the handshake belongs to an interrupted run.
         if let Ok(socket) = tungstenite::accept(stream) {
             then(socket);
         }
     })
 }
 
-/// Echoes until the peer closes, and closes as RFC 6455 has it: the server first.
+/// Echoes until the peer closes, and closes TCP first, as RFC 6455 section 7.1.1 requires of a server.
 pub(crate) fn echo<S: Read + Write>(socket: &mut WebSocket<S>) {
     while let Ok(message) = socket.read() {
         if message.is_close() {
@@ -113,11 +113,11 @@ pub(crate) fn echo<S: Read + Write>(socket: &mut WebSocket<S>) {
             return;
         }
     }
-    // Until `ConnectionClosed`: the answer to the Close frame goes out with the next reading.
+    // Until `ConnectionClosed`: the next read sends the answer to the Close frame.
     while socket.read().is_ok() {}
 }
 
-/// A `wss://` echo server's way with one connection, to its orderly end.
+/// Serves one connection of a `wss://` echo server to its orderly end.
 pub(crate) fn wss_echo(stream: Tls) {
     let Ok(mut socket) = tungstenite::accept(stream) else { return };
     echo(&mut socket);
@@ -126,31 +126,31 @@ pub(crate) fn wss_echo(stream: Tls) {
     let _ = stream.flush();
 }
 
-/// A frame that a server sends, FIN set, with less than 126 bytes; masked, as a server must not, if `mask`.
+/// A frame of a server with FIN set and less than 126 bytes; with `mask` masked, which a server must not do.
 pub(crate) fn frame(opcode: u8, payload: &[u8], mask: bool) -> Vec<u8> {
     assert!(payload.len() < 126);
     let mut frame = vec![0x80 | opcode, payload.len() as u8 | if mask { 0x80 } else { 0 }];
     if mask {
-        // A mask of zeros: the payload is the same with it.
+        // A mask of zeros leaves the payload unchanged.
         frame.extend([0; 4]);
     }
     frame.extend(payload);
     frame
 }
 
-/// Closes so that the peer gets a RST: what it sent last is still unread.
+/// Closes with a RST (SO_LINGER of zero).
 pub(crate) fn reset(stream: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
     drop(stream);
 }
 
-/// Keeps the connection open and reads what comes, without a word, until the peer ends.
+/// Reads without answering until the peer ends.
 pub(crate) fn stay_silent(mut stream: impl Read) {
-    let mut waste = [0; 4096];
-    while matches!(stream.read(&mut waste), Ok(length) if length > 0) {}
+    let mut buffer = [0; 4096];
+    while matches!(stream.read(&mut buffer), Ok(length) if length > 0) {}
 }
 
-/// Ends both directions; a thread of the test that still holds the socket does not keep it open.
+/// Shuts down both directions, even if another thread still holds the socket.
 pub(crate) fn end(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }

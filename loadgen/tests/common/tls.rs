@@ -1,31 +1,31 @@
-//! Short runs of TLS handshakes, and what both ends say that they were.
+//! Short runs of TLS handshakes, and the labels that both ends report.
 
 use wss_model::RunResult;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
 
 use super::{Ended, assert_no_errors, run};
 
-/// A closed loop of handshakes, as short as it may be: it is told by what the handshakes were, not by how many.
+/// A very short closed loop of handshakes: their kind matters, not their number.
 const BRIEF: [&str; 8] = ["--mode", "handshake", "--warmup", "0s", "--duration", "100ms", "--connect-rate", "max"];
 
-/// Handshakes in a closed loop, so many at a time.
+/// Handshakes in a closed loop with this concurrency.
 pub(crate) fn attempt_at(concurrency: &str, arguments: &[&str]) -> Ended {
     run(&[&BRIEF[..], &["--connect-concurrency", concurrency], arguments].concat())
 }
 
-/// [`attempt_at`], without errors, and with both ends of one opinion if both can be asked.
+/// [`attempt_at`] without errors, and with both ends in agreement if both report.
 pub(crate) fn handshakes_at(concurrency: &str, arguments: &[&str]) -> RunResult {
     sound(&attempt_at(concurrency, arguments))
 }
 
-/// Handshakes, four at a time, on the embedded server.
+/// Four concurrent handshakes on the embedded server.
 pub(crate) fn handshakes(arguments: &[&str]) -> RunResult {
     let result = handshakes_at("4", arguments);
     assert!(result.server_negotiated.is_some(), "the embedded server has an admin endpoint");
     result
 }
 
-/// The result of a run that had no errors and of which both ends counted the same.
+/// The result of a run without errors whose two ends counted the same.
 pub(crate) fn sound(ended: &Ended) -> RunResult {
     let result = ended.result();
     assert_no_errors(&result);
@@ -41,7 +41,7 @@ pub(crate) fn sound(ended: &Ended) -> RunResult {
     result
 }
 
-/// The one label that all handshakes had.
+/// The label that all handshakes have.
 pub(crate) fn label(result: &RunResult) -> &Negotiated {
     let [only] = &result.negotiated[..] else { panic!("{:?}", result.negotiated) };
     assert_eq!(only.count, result.handshake.completed);
