@@ -1,50 +1,50 @@
-//! Deterministic signals: what was pluralize, of what, how far two counts of the same thing lie apart, and which of two
-//! builds lies further apart than that.
+//! Deterministic counts (instructions, allocations, system calls, bytes) of a build, and what changed between two builds.
 
 use std::fmt::{self, Write as _};
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::median;
-use wss_model::store::{self, StoreError};
+use wss_model::store::Stored;
 
-/// Names the form of a file of counts; a change that breaks readers changes the number.
-pub const SCHEMA: &str = "wssbench.counts/2";
-
-/// One signal.
+/// One count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Count {
-    /// What of which side: `echo-64/server/instructions`.
+    /// Scenario, end and quantity: `echo-64/server/instructions`.
     pub name: String,
-    /// Of what the value is a number.
+    /// Unit of `value` and `range`.
     pub unit: String,
     /// The median of the repeats.
     pub value: f64,
-    /// The largest less the smallest of the repeats, in the same unit: what is nearer to each other says nothing. 0 if
-    /// all repeats were equal.
+    /// Largest minus smallest repeat. Two counts that are closer to each other than that count as equal. 0 if all repeats
+    /// were equal.
     pub range: f64,
-    /// How often it was counted.
+    /// Number of repeats.
     pub repeats: usize,
 }
 
-/// A file of counts.
+/// All counts of one build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
-    /// [`SCHEMA`].
+    /// `wssbench.counts/2`.
     pub schema: String,
-    /// `debug` or `release`: counts of one say nothing of the other.
+    /// Build profile, `debug` or `release`. Counts of different profiles cannot be compared.
     pub profile: String,
-    /// All of them.
+    /// The counts.
     pub counts: Vec<Count>,
-    /// What could not be counted here: a sentence each.
+    /// What could not be counted on this machine, and why, one sentence each.
     pub skipped: Vec<String>,
 }
 
+impl Stored for Counts {
+    const SCHEMA: &'static str = "wssbench.counts/2";
+    const SUFFIX: &'static str = ".counts.json";
+}
+
 impl Count {
-    /// Of one value a repeat, at least one.
-    pub fn of(name: impl Into<String>, unit: &str, repeats: &[f64]) -> Self {
+    /// A count from one value per repeat, at least one.
+    pub fn new(name: impl Into<String>, unit: &str, repeats: &[f64]) -> Self {
         let value = median(repeats.to_vec()).unwrap_or(f64::NAN);
         let most = repeats.iter().copied().max_by(f64::total_cmp);
         let least = repeats.iter().copied().min_by(f64::total_cmp);
@@ -52,36 +52,36 @@ impl Count {
         Self { name: name.into(), unit: unit.to_owned(), value, range, repeats: repeats.len() }
     }
 
-    /// The value; a number of whole things is written whole.
-    fn in_digits(&self) -> String {
+    /// The value, without decimals if it is whole.
+    fn formatted_value(&self) -> String {
         let digits = if self.value.fract() == 0.0 { 0 } else { 2 };
         format!("{:.digits$}", self.value)
     }
 
-    /// How much the floor is of the value, in words.
-    fn floor_in_words(&self) -> String {
+    /// The range, absolute and relative to the value.
+    fn formatted_range(&self) -> String {
         match (self.repeats, self.range, self.value) {
-            (1, ..) => "one repeat: not known".to_owned(),
+            (1, ..) => "unknown (one repeat)".to_owned(),
             (_, 0.0, _) => "exact".to_owned(),
-            (_, floor, value) => format!("{floor:.2} ({:.2}%)", 100.0 * floor / value.abs()),
+            (_, range, value) => format!("{range:.2} ({:.2}%)", 100.0 * range / value.abs()),
         }
     }
 }
 
 impl Counts {
-    /// Of this build.
+    /// Counts of the running build.
     pub fn new(counts: Vec<Count>, skipped: Vec<String>) -> Self {
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-        Self { schema: SCHEMA.to_owned(), profile: profile.to_owned(), counts, skipped }
+        Self { schema: Self::SCHEMA.to_owned(), profile: profile.to_owned(), counts, skipped }
     }
 
-    /// A line a count, then what was skipped.
+    /// One line per count, then what was skipped.
     pub fn table(&self) -> String {
         let width = self.counts.iter().map(|count| count.name.chars().count()).max().unwrap_or(0);
-        let mut table = format!("{:width$}  {:>14}  {:14}  floor\n", "count", "value", "unit");
+        let mut table = format!("{:width$}  {:>14}  {:14}  range\n", "count", "value", "unit");
         for count in &self.counts {
-            let (value, floor) = (count.in_digits(), count.floor_in_words());
-            let _ = writeln!(table, "{:width$}  {value:>14}  {:14}  {floor}", count.name, count.unit);
+            let (value, range) = (count.formatted_value(), count.formatted_range());
+            let _ = writeln!(table, "{:width$}  {value:>14}  {:14}  {range}", count.name, count.unit);
         }
         for skipped in &self.skipped {
             let _ = writeln!(table, "SKIPPED: {skipped}");
@@ -89,101 +89,81 @@ impl Counts {
         table
     }
 
-    /// What differs from `before` by more than the floor of either, in both directions, and what only one of them has.
+    /// The counts that differ from `before` by more than either range, and those that only one of the two has.
     pub fn changes(&self, before: &Self) -> Vec<Change> {
-        let name = |of: &Self| of.counts.iter().map(|count| count.name.clone()).collect::<Vec<_>>();
-        let mut names = name(before);
-        names.extend(name(self).into_iter().filter(|name| before.named(name).is_none()));
+        let names_of = |counts: &Self| counts.counts.iter().map(|count| count.name.clone()).collect::<Vec<_>>();
+        let mut names = names_of(before);
+        names.extend(names_of(self).into_iter().filter(|name| before.named(name).is_none()));
         names
             .into_iter()
             .map(|name| Change { before: before.named(&name).cloned(), now: self.named(&name).cloned(), name })
-            .filter(Change::shows)
+            .filter(Change::is_significant)
             .collect()
     }
 
     fn named(&self, name: &str) -> Option<&Count> {
         self.counts.iter().find(|count| count.name == name)
     }
-
-    /// Writes the file, whole or not at all.
-    ///
-    /// # Errors
-    /// As [`store::write`].
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        store::write_as(self, path)
-    }
-
-    /// Reads a file of counts.
-    ///
-    /// # Errors
-    /// As [`store::read`].
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
-        store::read_as(SCHEMA, path)
-    }
 }
 
 /// A count in two builds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Of what.
+    /// Name of the count.
     pub name: String,
-    /// Before; `None` if it was not counted.
+    /// The count before; `None` if it was not counted.
     pub before: Option<Count>,
-    /// Now.
+    /// The count now; `None` if it was not counted.
     pub now: Option<Count>,
 }
 
 impl Change {
-    fn shows(&self) -> bool {
+    fn is_significant(&self) -> bool {
         match (&self.before, &self.now) {
             (Some(before), Some(now)) => (now.value - before.value).abs() > before.range.max(now.range),
             _ => true,
         }
     }
 
-    /// Whether there is more of it: of all that is counted less is better.
+    /// Whether the count increased. For all counts, less is better.
     pub fn is_more(&self) -> bool {
         matches!((&self.before, &self.now), (Some(before), Some(now)) if now.value > before.value)
     }
 }
 
-/// In a line: `echo-64/server/allocations: 2 → 3 allocations (+50%)`.
+/// One line: `echo-64/server/allocations: 2 → 3 allocations (+50%)`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.before, &self.now) {
             (Some(before), Some(now)) => {
                 let percent = 100.0 * (now.value / before.value - 1.0);
-                let (old, new, unit) = (before.in_digits(), now.in_digits(), &now.unit);
+                let (old, new, unit) = (before.formatted_value(), now.formatted_value(), &now.unit);
                 write!(f, "{}: {old} → {new} {unit}", self.name)?;
                 if percent.is_finite() { write!(f, " ({percent:+.2}%)") } else { Ok(()) }
             }
-            (None, Some(_)) => write!(f, "{}: was not counted before", self.name),
-            (_, None) => write!(f, "{}: was not counted now", self.name),
+            (None, Some(_)) => write!(f, "{}: not counted before", self.name),
+            (_, None) => write!(f, "{}: not counted now", self.name),
         }
     }
-}
-
-/// JSON Schema, draft 2020-12, of a file of counts; the same as the committed `results/schema/wssbench.counts-2.json`.
-pub fn schema() -> serde_json::Value {
-    wss_model::schema::of_file::<Counts>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wss_model::store;
 
     #[test]
-    fn the_value_is_the_median_and_the_floor_all_that_lies_between() {
-        let count = Count::of("a", "b", &[10.0, 13.0, 11.0]);
+    fn the_value_is_the_median_and_the_range_is_largest_minus_smallest() {
+        let count = Count::new("a", "b", &[10.0, 13.0, 11.0]);
         assert_eq!((count.value, count.range, count.repeats), (11.0, 3.0, 3));
-        assert_eq!(Count::of("a", "b", &[10.0, 13.0, 11.0, 12.0]).value, 11.5);
-        assert_eq!(Count::of("a", "b", &[7.0; 5]).range, 0.0);
+        assert_eq!(Count::new("a", "b", &[10.0, 13.0, 11.0, 12.0]).value, 11.5);
+        assert_eq!(Count::new("a", "b", &[7.0; 5]).range, 0.0);
     }
 
     #[test]
-    fn the_table_has_a_line_a_count_and_says_what_was_skipped() {
-        let exact = Count::of("echo-64/server/instructions", "instructions", &[7.0; 5]);
-        let spread = Count::of("short", "bytes", &[99.0, 100.0, 101.0]);
+    fn the_table_has_one_line_per_count_and_per_skipped_item() {
+        let exact = Count::new("echo-64/server/instructions", "instructions", &[7.0; 5]);
+        let spread = Count::new("short", "bytes", &[99.0, 100.0, 101.0]);
         let table = Counts::new(vec![exact, spread], vec!["there is no strace".to_owned()]).table();
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 4, "{table}");
@@ -193,34 +173,34 @@ mod tests {
     }
 
     #[test]
-    fn a_file_reads_back_and_has_the_form_that_its_schema_names() {
+    fn a_written_file_reads_back_and_matches_the_schema() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("counts.json");
-        let counts = Counts::new(vec![Count::of("a", "bytes", &[1.0, 1.0])], Vec::new());
-        counts.write(&path).unwrap();
-        assert_eq!(Counts::read(&path).unwrap(), counts);
+        let counts = Counts::new(vec![Count::new("a", "bytes", &[1.0, 1.0])], Vec::new());
+        store::write(&counts, &path).unwrap();
+        assert_eq!(store::read::<Counts>(&path).unwrap(), counts);
         let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert!(jsonschema::validator_for(&schema()).unwrap().is_valid(&written), "{written}");
+        assert!(jsonschema::validator_for(&wss_model::schema::of_file::<Counts>()).unwrap().is_valid(&written), "{written}");
     }
 
     #[test]
-    fn the_committed_schema_is_the_one_of_the_types() {
-        wss_model::schema::assert_committed("wssbench.counts-2.json", &schema());
+    fn the_committed_schema_matches_the_types() {
+        wss_model::schema::assert_committed("wssbench.counts-2.json", &wss_model::schema::of_file::<Counts>());
     }
 
     #[test]
-    fn a_change_is_what_lies_further_apart_than_either_floor() {
-        let counts = |each: &[(&str, &[f64])]| {
-            Counts::new(each.iter().map(|(name, repeats)| Count::of(*name, "bytes", repeats)).collect(), Vec::new())
+    fn a_change_is_a_difference_larger_than_either_range() {
+        let counts = |all: &[(&str, &[f64])]| {
+            Counts::new(all.iter().map(|(name, repeats)| Count::new(*name, "bytes", repeats)).collect(), Vec::new())
         };
         let before = counts(&[("exact", &[7.0; 5]), ("same", &[7.0; 5]), ("rough", &[90.0, 100.0]), ("gone", &[1.0])]);
         let now = counts(&[("exact", &[8.0; 5]), ("same", &[7.0; 5]), ("rough", &[105.0, 105.0]), ("new", &[1.0])]);
-        let told = |changes: &[Change]| changes.iter().map(Change::to_string).collect::<Vec<_>>();
+        let printed = |changes: &[Change]| changes.iter().map(Change::to_string).collect::<Vec<_>>();
         let changes = now.changes(&before);
-        let said = ["exact: 7 → 8 bytes (+14.29%)", "gone: was not counted now", "new: was not counted before"];
-        assert_eq!(told(&changes), said);
+        let expected = ["exact: 7 → 8 bytes (+14.29%)", "gone: not counted now", "new: not counted before"];
+        assert_eq!(printed(&changes), expected);
         assert_eq!(changes.iter().map(Change::is_more).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(told(&before.changes(&now))[0], "exact: 8 → 7 bytes (-12.50%)");
+        assert_eq!(printed(&before.changes(&now))[0], "exact: 8 → 7 bytes (-12.50%)");
         assert!(now.changes(&now).is_empty());
     }
 }

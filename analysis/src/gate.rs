@@ -1,90 +1,85 @@
-//! A verdict on comparisons by a policy ([`Policy`], a `perf.toml`): pass, regression, or inconclusive.
+//! Verdicts on comparisons by a policy ([`Policy`], a `perf.toml`): pass, regression or inconclusive.
 //!
-//! A figure is a regression if its whole interval lies beyond the threshold on the wrong arm, and passes if its whole
-//! interval lies within; else nobody knows yet. That all of them pass needs no allowance for their number; that one of
-//! them fails does, and so a regression also has to stand Holm's test over all that are gated.
+//! A metric is a regression if its whole interval lies beyond the threshold, passes if the whole interval lies within, and
+//! is inconclusive otherwise. Many metrics make a false regression more likely, but not a false pass. A regression must
+//! therefore also be significant after Holm's adjustment over all gated metrics.
 
 mod policy;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use wss_model::Reason;
-
 use crate::comparison::{Comparison, Difference};
+use crate::metric::Metric;
 use crate::statistics::{CONFIDENCE, Interval, Ratio, holm, p_value};
-use crate::sweep::Metric;
+use wss_model::store::Stored;
+use wss_model::validity::Reason;
 
 pub use self::policy::{Date, Direction, Policy, PolicyError, Rule, Severity, Statistic, Waiver};
 
-/// Schema of [`Verdicts`].
-pub const SCHEMA: &str = "wssbench.gate/2";
-
-/// One comparison under the policy.
+/// A comparison to judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario<'a> {
-    /// Its name: that of its file.
+    /// Name of its file.
     pub name: &'a str,
-    /// What was found.
+    /// The comparison.
     pub comparison: &'a Comparison,
 }
 
-/// JSON Schema, draft 2020-12, of what `wssbench gate --json` prints.
-///
-/// The same as the committed `results/schema/wssbench.gate-2.json`.
-pub fn schema() -> serde_json::Value {
-    wss_model::schema::of::<Verdicts>()
-}
-
-/// What the policy says of all comparisons.
+/// The judgement of all comparisons: what `wssbench gate --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdicts {
-    /// [`SCHEMA`].
+    /// `wssbench.gate/2`.
     pub schema: String,
-    /// What it comes to.
+    /// The overall outcome.
     pub outcome: Outcome,
-    /// One of each figure of each scenario that the policy names.
+    /// One row for each scenario and each metric of the policy.
     pub rows: Vec<Row>,
-    /// Scenarios that the policy names and nobody ran.
+    /// Scenarios of the policy without a comparison.
     pub missing: Vec<String>,
-    /// Why a scenario is not valid.
+    /// Scenarios whose comparison is invalid.
     pub invalid: Vec<InvalidScenario>,
-    /// Why a scenario is not comparable.
+    /// Scenarios whose arms cannot be compared.
     pub not_comparable: Vec<IncomparableScenario>,
 }
 
-/// Why a scenario is not valid.
+/// A scenario whose comparison is invalid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InvalidScenario {
-    /// Which.
+    /// Name of the scenario.
     pub scenario: String,
-    /// Sentences.
+    /// Why it is invalid.
     pub invalid_because: Vec<Reason>,
 }
 
-/// Why a scenario is not comparable.
+/// A scenario whose arms cannot be compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncomparableScenario {
-    /// Which.
+    /// Name of the scenario.
     pub scenario: String,
-    /// In what the two differ.
+    /// The fields in which the arms differ.
     pub differences: Vec<Difference>,
 }
 
-/// What it all comes to.
+/// The overall outcome. If several apply, not comparable takes precedence, then invalid, regression and inconclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every gated figure lies within its threshold.
+    /// Every gated metric lies within its threshold.
     Pass,
-    /// One at least lies beyond.
+    /// At least one gated metric lies beyond its threshold.
     Regression,
-    /// One at least can be either, or is missing.
+    /// At least one gated metric is inconclusive or missing, or a scenario is missing.
     Inconclusive,
-    /// A comparison is not valid.
+    /// A comparison is invalid.
     Invalid,
-    /// A comparison compares what cannot be.
+    /// The arms of a comparison cannot be compared.
     NotComparable,
+}
+
+impl Stored for Verdicts {
+    const SCHEMA: &'static str = "wssbench.gate/2";
+    const SUFFIX: &'static str = ".gate.json";
 }
 
 impl Outcome {
@@ -99,41 +94,41 @@ impl Outcome {
     }
 }
 
-/// A figure of a scenario under its rule.
+/// A metric of a scenario, judged by its rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
-    /// Which scenario.
+    /// Name of the scenario.
     pub scenario: String,
-    /// Which figure.
+    /// The metric.
     pub metric: Metric,
-    /// What the policy asks of it.
+    /// The rule of the policy.
     pub rule: Rule,
-    /// B ÷ A.
+    /// B ÷ A; null if it was not measured.
     pub ratio: Option<Ratio>,
-    /// Two-sided p-value of lying on the threshold, adjusted for all that are gated (Holm); null if it is not gated or
-    /// has no interval.
+    /// Two-sided p-value for "the ratio equals the threshold", adjusted for the number of gated metrics (Holm); null if the
+    /// metric is not gated or has no interval.
     pub p_holm: Option<f64>,
-    /// What that makes.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Whether it is a regression, or may be one, that a waiver lets pass.
+    /// Whether a waiver lets a regression or an inconclusive verdict pass.
     pub waived: bool,
 }
 
-/// What is to be said of a figure.
+/// The verdict on one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Within the threshold.
+    /// The metric lies within the threshold.
     Pass,
-    /// Beyond it.
+    /// It lies beyond the threshold.
     Regression,
-    /// Either.
+    /// It may be either.
     Inconclusive,
-    /// Nobody measured it.
+    /// It was not measured.
     Missing,
 }
 
-/// What `policy` says of `scenarios`, on `today`.
+/// Judges `scenarios` by `policy`; waivers count if they are in force on `today`.
 pub fn judge(policy: &Policy, scenarios: &[Scenario<'_>], today: Date) -> Verdicts {
     let mut rows: Vec<Row> = scenarios
         .iter()
@@ -142,7 +137,7 @@ pub fn judge(policy: &Policy, scenarios: &[Scenario<'_>], today: Date) -> Verdic
     confirm(&mut rows, scenarios);
     for row in &mut rows {
         let waiver = row.rule.waiver.as_ref().is_some_and(|waiver| today <= waiver.until);
-        // A loss that is known and waived may as well come out as one that nobody can be sure of.
+        // A known regression may also turn out inconclusive.
         row.waived = waiver && matches!(row.verdict, Verdict::Regression | Verdict::Inconclusive);
     }
     let missing: Vec<String> =
@@ -177,28 +172,28 @@ pub fn judge(policy: &Policy, scenarios: &[Scenario<'_>], today: Date) -> Verdic
     } else {
         Outcome::Pass
     };
-    Verdicts { schema: SCHEMA.to_owned(), outcome, rows, missing, invalid, not_comparable: incomparable }
+    Verdicts { schema: Verdicts::SCHEMA.to_owned(), outcome, rows, missing, invalid, not_comparable: incomparable }
 }
 
-/// A figure by itself.
+/// Judges a metric on its own.
 fn row(scenario: &Scenario<'_>, metric: Metric, rule: &Rule) -> Row {
     let ratio = scenario.comparison.figure(metric).and_then(|figure| figure.ratio.clone());
-    let limit = rule.limit();
+    let limit = rule.log_threshold();
     let verdict = match (&ratio, rule.statistic) {
         (None, _) => Verdict::Missing,
         (Some(ratio), Statistic::Center) => {
             let center = ratio.center.ln();
-            beyond_or_within(&rule.loss((center, center)), limit)
+            beyond_or_within(&rule.losses((center, center)), limit)
         }
         (Some(Ratio { interval: Some(Interval { low, high, .. }), .. }), Statistic::Interval) => {
-            beyond_or_within(&rule.loss((low.ln(), high.ln())), limit)
+            beyond_or_within(&rule.losses((low.ln(), high.ln())), limit)
         }
         (Some(_), Statistic::Interval) => Verdict::Inconclusive,
     };
     Row { scenario: scenario.name.to_owned(), metric, rule: rule.clone(), ratio, p_holm: None, verdict, waived: false }
 }
 
-/// Where ranges of a loss lie: beyond the limit any of them, or within it all of them.
+/// Regression if any range of losses lies beyond the limit, pass if all lie within.
 fn beyond_or_within(losses: &[(f64, f64)], limit: f64) -> Verdict {
     if losses.iter().any(|(low, _)| *low > limit) {
         Verdict::Regression
@@ -209,7 +204,7 @@ fn beyond_or_within(losses: &[(f64, f64)], limit: f64) -> Verdict {
     }
 }
 
-/// Regressions that do not stand Holm's test over all gated figures are not sure.
+/// Turns regressions that are not significant after Holm's adjustment over all gated metrics into inconclusive ones.
 fn confirm(rows: &mut [Row], scenarios: &[Scenario<'_>]) {
     let tested: Vec<(usize, f64)> = rows
         .iter()
@@ -219,8 +214,8 @@ fn confirm(rows: &mut [Row], scenarios: &[Scenario<'_>]) {
         .filter_map(|(index, row)| {
             let scenario = scenarios.iter().find(|scenario| scenario.name == row.scenario)?;
             let logs = scenario.comparison.log_ratios(row.metric);
-            // The nearer of the thresholds, where there are two.
-            let p = row.rule.thresholds().into_iter().map(|at| p_value(&logs, at)).fold(0.0, f64::max);
+            // With two thresholds, the nearer one.
+            let p = row.rule.log_thresholds().into_iter().map(|at| p_value(&logs, at)).fold(0.0, f64::max);
             Some((index, p))
         })
         .collect();

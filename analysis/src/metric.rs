@@ -1,182 +1,74 @@
-//! What a trial is made of ([`Workload`]), what is compared ([`Metric`]), and how the one comes from the other
-//! ([`measure`]).
+//! [`Metric`]: the figures that sweeps and comparisons compare, and how a run's result provides them ([`measure`]).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use clap::ValueEnum;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use crate::workload::Workload;
+use wss_model::named_choice;
 use wss_model::run_result::RunResult;
 
-/// A workload of a trial: one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Workload {
-    /// Handshakes one after the other, as fast as they complete
-    Handshake,
-    /// Small messages on a few connections, as fast as they are echoed
-    Echo,
-    /// Small messages on many connections, as fast as they are echoed
-    Crowd,
-    /// Large messages on a few connections, as fast as they are echoed
-    Bulk,
-    /// Small messages on some connections, at a fixed rate
-    Paced,
-}
-
-impl Workload {
-    /// All of them, in the order in which a trial has them.
-    pub const ALL: [Self; 5] = [Self::Handshake, Self::Echo, Self::Crowd, Self::Bulk, Self::Paced];
-
-    /// The name on the command line and in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Handshake => "handshake",
-            Self::Echo => "echo",
-            Self::Crowd => "crowd",
-            Self::Bulk => "bulk",
-            Self::Paced => "paced",
-        }
+named_choice! {
+    /// A figure of a trial. The name ends with the unit.
+    Metric {
+        /// CPU time of the server per handshake, including kernel, accept and close.
+        ServerCpuHandshakeUs = "server_cpu_handshake_us",
+        /// CPU time of the client per handshake, including kernel, connect and close.
+        ClientCpuHandshakeUs = "client_cpu_handshake_us",
+        /// Handshakes per second that one core of the server can do: the inverse of its CPU time per handshake.
+        HandshakesPerSPerCore = "handshakes_per_s_per_core",
+        /// Handshakes completed per second.
+        HandshakesPerS = "handshakes_per_s",
+        /// Median time to ready: from the start to the end of connect, TLS and upgrade.
+        HandshakeP50Us = "handshake_p50_us",
+        /// 90th percentile of the time to ready.
+        HandshakeP90Us = "handshake_p90_us",
+        /// 99th percentile of the time to ready.
+        HandshakeP99Us = "handshake_p99_us",
+        /// TCP payload that the client sends for TLS and upgrade, mean per handshake.
+        HandshakeSentBytes = "handshake_sent_bytes",
+        /// TCP payload that the client receives for TLS and upgrade, mean per handshake.
+        HandshakeReceivedBytes = "handshake_received_bytes",
+        /// Median round trip of a small message, with one in flight per connection.
+        EchoP50Us = "echo_p50_us",
+        /// 90th percentile of that round trip.
+        EchoP90Us = "echo_p90_us",
+        /// 99th percentile of that round trip.
+        EchoP99Us = "echo_p99_us",
+        /// Small messages echoed per second.
+        EchoesPerS = "echoes_per_s",
+        /// Peak resident memory of the server.
+        EchoServerRssBytes = "echo_server_rss_bytes",
+        /// CPU time of the server per small message.
+        ServerCpuMessageUs = "server_cpu_message_us",
+        /// CPU time of the client per small message.
+        ClientCpuMessageUs = "client_cpu_message_us",
+        /// Median round trip of a small message on many connections, with one in flight per connection.
+        CrowdP50Us = "crowd_p50_us",
+        /// Small messages echoed per second on many connections.
+        CrowdEchoesPerS = "crowd_echoes_per_s",
+        /// CPU time of the server per small message on many connections.
+        CrowdServerCpuMessageUs = "crowd_server_cpu_message_us",
+        /// CPU time of the client per small message on many connections.
+        CrowdClientCpuMessageUs = "crowd_client_cpu_message_us",
+        /// Payload of large messages echoed per second, in each direction, in 10⁹ bytes.
+        BulkGbPerS = "bulk_gb_per_s",
+        /// CPU time of the server per payload byte, which it receives once and sends once.
+        BulkServerNsPerByte = "bulk_server_ns_per_byte",
+        /// CPU time of the client per payload byte.
+        BulkClientNsPerByte = "bulk_client_ns_per_byte",
+        /// The part of the server's CPU time per byte that the AEAD of the records takes.
+        BulkServerAeadNsPerByte = "bulk_server_aead_ns_per_byte",
+        /// Median response time of a small message at a fixed rate, from the planned instant.
+        PacedP50Us = "paced_p50_us",
+        /// 99th percentile of that response time.
+        PacedP99Us = "paced_p99_us",
+        /// CPU time of the server per small message at a fixed rate.
+        PacedServerCpuMessageUs = "paced_server_cpu_message_us",
+        /// CPU time of the client per small message at a fixed rate.
+        PacedClientCpuMessageUs = "paced_client_cpu_message_us",
     }
-}
-
-impl fmt::Display for Workload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A figure of a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// CPU time of the server a handshake, kernel, accept and close included.
-    ServerCpuHandshakeUs,
-    /// CPU time of the client a handshake, kernel, connect and close included.
-    ClientCpuHandshakeUs,
-    /// Handshakes that a core of the server can do in a second: one second over the first.
-    HandshakesPerSPerCore,
-    /// Handshakes completed a second.
-    HandshakesPerS,
-    /// Median time of a handshake, from its start to the end of connect, TLS and upgrade.
-    HandshakeP50Us,
-    /// 90th percentile of it.
-    HandshakeP90Us,
-    /// 99th percentile of it.
-    HandshakeP99Us,
-    /// Bytes that the client's TLS and upgrade sent, TCP payload.
-    HandshakeSentBytes,
-    /// Bytes that they received.
-    HandshakeReceivedBytes,
-    /// Median round trip of a small message, with as many messages under way as there are connections.
-    EchoP50Us,
-    /// 90th percentile of it.
-    EchoP90Us,
-    /// 99th percentile of it.
-    EchoP99Us,
-    /// Small messages echoed a second.
-    EchoesPerS,
-    /// Resident memory of the server at its highest.
-    EchoServerRssBytes,
-    /// CPU time of the server a small message.
-    ServerCpuMessageUs,
-    /// CPU time of the client a small message.
-    ClientCpuMessageUs,
-    /// Median round trip of a small message on many connections, each of which has one under way.
-    CrowdP50Us,
-    /// Small messages echoed a second on many connections.
-    CrowdEchoesPerS,
-    /// CPU time of the server a small message on many connections.
-    CrowdServerCpuMessageUs,
-    /// CPU time of the client a small message on many connections.
-    CrowdClientCpuMessageUs,
-    /// Payload of large messages echoed a second, in each direction, 10⁹ bytes.
-    BulkGbPerS,
-    /// CPU time of the server a byte of it, which it receives once and sends once.
-    BulkServerNsPerByte,
-    /// CPU time of the client a byte of it.
-    BulkClientNsPerByte,
-    /// The part of the server's that is in the records' AEAD.
-    BulkServerAeadNsPerByte,
-    /// Median response time of a small message at a fixed rate, from the planned instant.
-    PacedP50Us,
-    /// 99th percentile of it.
-    PacedP99Us,
-    /// CPU time of the server a small message at a fixed rate.
-    PacedServerCpuMessageUs,
-    /// CPU time of the client a small message at a fixed rate.
-    PacedClientCpuMessageUs,
 }
 
 impl Metric {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 28] = [
-        Self::ServerCpuHandshakeUs,
-        Self::ClientCpuHandshakeUs,
-        Self::HandshakesPerSPerCore,
-        Self::HandshakesPerS,
-        Self::HandshakeP50Us,
-        Self::HandshakeP90Us,
-        Self::HandshakeP99Us,
-        Self::HandshakeSentBytes,
-        Self::HandshakeReceivedBytes,
-        Self::EchoP50Us,
-        Self::EchoP90Us,
-        Self::EchoP99Us,
-        Self::EchoesPerS,
-        Self::EchoServerRssBytes,
-        Self::ServerCpuMessageUs,
-        Self::ClientCpuMessageUs,
-        Self::CrowdP50Us,
-        Self::CrowdEchoesPerS,
-        Self::CrowdServerCpuMessageUs,
-        Self::CrowdClientCpuMessageUs,
-        Self::BulkGbPerS,
-        Self::BulkServerNsPerByte,
-        Self::BulkClientNsPerByte,
-        Self::BulkServerAeadNsPerByte,
-        Self::PacedP50Us,
-        Self::PacedP99Us,
-        Self::PacedServerCpuMessageUs,
-        Self::PacedClientCpuMessageUs,
-    ];
-
-    /// The name in JSON and CSV, the unit last.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ServerCpuHandshakeUs => "server_cpu_handshake_us",
-            Self::ClientCpuHandshakeUs => "client_cpu_handshake_us",
-            Self::HandshakesPerSPerCore => "handshakes_per_s_per_core",
-            Self::HandshakesPerS => "handshakes_per_s",
-            Self::HandshakeP50Us => "handshake_p50_us",
-            Self::HandshakeP90Us => "handshake_p90_us",
-            Self::HandshakeP99Us => "handshake_p99_us",
-            Self::HandshakeSentBytes => "handshake_sent_bytes",
-            Self::HandshakeReceivedBytes => "handshake_received_bytes",
-            Self::EchoP50Us => "echo_p50_us",
-            Self::EchoP90Us => "echo_p90_us",
-            Self::EchoP99Us => "echo_p99_us",
-            Self::EchoesPerS => "echoes_per_s",
-            Self::EchoServerRssBytes => "echo_server_rss_bytes",
-            Self::ServerCpuMessageUs => "server_cpu_message_us",
-            Self::ClientCpuMessageUs => "client_cpu_message_us",
-            Self::CrowdP50Us => "crowd_p50_us",
-            Self::CrowdEchoesPerS => "crowd_echoes_per_s",
-            Self::CrowdServerCpuMessageUs => "crowd_server_cpu_message_us",
-            Self::CrowdClientCpuMessageUs => "crowd_client_cpu_message_us",
-            Self::BulkGbPerS => "bulk_gb_per_s",
-            Self::BulkServerNsPerByte => "bulk_server_ns_per_byte",
-            Self::BulkClientNsPerByte => "bulk_client_ns_per_byte",
-            Self::BulkServerAeadNsPerByte => "bulk_server_aead_ns_per_byte",
-            Self::PacedP50Us => "paced_p50_us",
-            Self::PacedP99Us => "paced_p99_us",
-            Self::PacedServerCpuMessageUs => "paced_server_cpu_message_us",
-            Self::PacedClientCpuMessageUs => "paced_client_cpu_message_us",
-        }
-    }
-
     /// The workload that measures it.
     pub const fn workload(self) -> Workload {
         match self {
@@ -210,7 +102,7 @@ impl Metric {
         }
     }
 
-    /// Whether more of it is better.
+    /// Whether a larger value is better.
     pub const fn more_is_better(self) -> bool {
         matches!(
             self,
@@ -222,16 +114,17 @@ impl Metric {
         )
     }
 
-    /// The one with that name.
+    /// The metric with this name.
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name)
+        Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }
 }
 
-/// What a run says as this workload of a trial.
+/// The metrics of a workload, from the result of the run that applied it; `None` if the result does not have the value.
 pub fn measure(workload: Workload, run: &RunResult) -> BTreeMap<Metric, Option<f64>> {
     Metric::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|metric| metric.workload() == workload)
         .map(|metric| (metric, value(metric, run)))
         .collect()
@@ -267,7 +160,7 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
         Metric::BulkClientNsPerByte => echo?.client_cpu_ns.map(|ns| ns / size),
         Metric::BulkServerAeadNsPerByte => echo?.server_aead_ns.map(|ns| ns / size),
     };
-    // What JSON has no number for was not measured.
+    // JSON cannot represent NaN and infinity.
     found.filter(|value| value.is_finite())
 }
 
@@ -277,19 +170,7 @@ mod tests {
     use wss_model::fixtures::{echo_run, handshake_run};
 
     #[test]
-    fn every_metric_has_the_name_that_json_gives_it_and_a_place_in_the_list() {
-        for (index, metric) in Metric::ALL.into_iter().enumerate() {
-            assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
-            assert_eq!(metric as usize, index);
-        }
-        for workload in Workload::ALL {
-            assert_eq!(serde_json::to_value(workload).unwrap(), workload.name());
-            assert_eq!(workload.to_possible_value().unwrap().get_name(), workload.name());
-        }
-    }
-
-    #[test]
-    fn a_run_gives_the_metrics_of_its_workload_and_no_others() {
+    fn a_run_provides_only_the_metrics_of_its_workload() {
         let found = measure(Workload::Handshake, &handshake_run());
         assert!(found.keys().all(|metric| metric.workload() == Workload::Handshake) && found.len() == 9);
         let server = handshake_run().handshake.server_cpu_ns.unwrap();
@@ -301,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_does_not_tell_is_missing_and_not_zero() {
+    fn a_value_that_was_not_measured_is_none() {
         let mut run = echo_run();
         (run.handshake.server_cpu_ns, run.handshake.client_cpu_ns) = (None, Some(f64::NAN));
         let found = measure(Workload::Handshake, &run);

@@ -71,8 +71,8 @@ pub fn count(repeats: usize) -> anyhow::Result<Vec<Count>> {
                 repeated.iter_mut().map(|allocated| of(allocated.of(side)) as f64 / times as f64).collect()
             };
             let name = |what| format!("{}/{}/{what}", subject.name(), side.name());
-            counts.push(Count::of(name("allocations"), "allocations", &each(|sum| sum.calls)));
-            counts.push(Count::of(name("allocated"), "bytes", &each(|sum| sum.bytes)));
+            counts.push(Count::new(name("allocations"), "allocations", &each(|sum| sum.calls)));
+            counts.push(Count::new(name("allocated"), "bytes", &each(|sum| sum.bytes)));
         }
     }
     ensure!(counts.iter().any(|count| count.value > 0.0), "stats_alloc is not this program's allocator");

@@ -51,7 +51,7 @@ pub fn count(
             let name = format!("{}/{}/instructions", subject.name(), side.name());
             let each = each.with_context(|| format!("counting {name}"))?;
             let each: Vec<f64> = each.into_iter().map(|total| total as f64 / times as f64).collect();
-            counts.push(Count::of(name, "instructions", &each));
+            counts.push(Count::new(name, "instructions", &each));
         }
     }
     Ok(counts)

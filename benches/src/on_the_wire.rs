@@ -32,8 +32,8 @@ pub fn count(repeats: usize) -> anyhow::Result<Vec<Count>> {
             };
             let name = |what| format!("{}/{}/{what}", subject.name(), side.name());
             let (bytes, records): (Vec<u64>, Vec<u64>) = repeated.iter().map(sent).unzip();
-            counts.push(Count::of(name("sent"), "bytes", &floats(&bytes)));
-            counts.push(Count::of(name("records_sent"), "records", &floats(&records)));
+            counts.push(Count::new(name("sent"), "bytes", &floats(&bytes)));
+            counts.push(Count::new(name("records_sent"), "records", &floats(&records)));
         }
     }
     Ok(counts)

@@ -83,11 +83,11 @@ impl Programs {
             for side in Side::BOTH {
                 let each = |calls: &dyn Fn(&Calls) -> u64| difference(&trials, |trial| calls(trial.of(side)));
                 let name = format!("{}/{engine}/{}/syscalls", script.name, side.name());
-                counts.push(Count::of(&name, "calls", &each(&|calls| calls.values().sum())));
+                counts.push(Count::new(&name, "calls", &each(&|calls| calls.values().sum())));
                 let names: BTreeSet<&String> = trials.iter().flat_map(|(_, many)| many.of(side).keys()).collect();
                 let by_name = names.into_iter().map(|call| {
                     let calls = each(&|calls| calls.get(call).copied().unwrap_or(0));
-                    Count::of(format!("{name}/{call}"), "calls", &calls)
+                    Count::new(format!("{name}/{call}"), "calls", &calls)
                 });
                 counts.extend(by_name.filter(|count| count.value.abs() >= SELDOM));
             }
@@ -109,7 +109,7 @@ impl Programs {
             for side in Side::BOTH {
                 for (kind, of) in RING {
                     let name = format!("{}/{engine}/{}/{kind}", script.name, side.name());
-                    counts.push(Count::of(name, kind, &difference(&trials, |trial| of(trial.of(side)))));
+                    counts.push(Count::new(name, kind, &difference(&trials, |trial| of(trial.of(side)))));
                 }
             }
         }
@@ -167,7 +167,7 @@ impl Programs {
         let said = String::from_utf8_lossy(&ended.stderr);
         // 3: traced it is late, so that its latencies are not valid. They are not what is asked for here.
         ensure!(matches!(ended.status.code(), Some(0 | 3)), "wssbench run ended with {}: {said}", ended.status);
-        let result = wss_model::store::read(&out).context("reading the result")?;
+        let result = wss_model::store::read::<RunResult>(&out).context("reading the result")?;
         ensure!(result.errors.is_empty(), "wssbench run had errors: {:?}", result.errors);
         let handshake = &result.handshake;
         let echoes = result.echo.as_ref().is_none_or(|echo| echo.received == echo.planned);

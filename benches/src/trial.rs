@@ -137,7 +137,7 @@ pub fn drive(
     }
     std::thread::sleep(SETTLE);
     let ran = server.threads()?.since(&before);
-    let result = store::read(&out).context("reading the generator's result")?;
+    let result = store::read::<RunResult>(&out).context("reading the generator's result")?;
     let mut reasons = result.invalid_because.iter().map(ToString::to_string).collect::<Vec<_>>();
     let figures = figures(&result, ran.ns, ran.ended);
     match &figures {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use wss_analysis::counts::Counts;
+use wss_model::store;
 
 fn counts(folder: &Path, path: Option<&str>, arguments: &[&str]) -> (Output, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_counts"));
@@ -27,7 +28,7 @@ fn without_valgrind_and_strace_both_are_left_out_with_a_sentence_each() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     let left_out: Vec<&str> = said.lines().filter(|line| line.starts_with("SKIPPED: ")).collect();
     assert!(left_out.len() == 2 && left_out[0].contains("valgrind") && left_out[1].contains("strace"), "{said}");
-    let written = Counts::read(&folder.path().join("all.json")).unwrap();
+    let written = store::read::<Counts>(&folder.path().join("all.json")).unwrap();
     assert_eq!(written.skipped.len(), 2);
     assert!(!written.counts.is_empty() && written.counts.iter().all(|count| !count.name.contains("instructions")));
 }
@@ -37,12 +38,12 @@ fn a_byte_more_on_the_wire_is_told_with_exit_code_2_and_a_byte_less_with_0() {
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("base.json");
     let (_, said) = counts(folder.path(), None, &["--signal", "wire", "--json", "base.json"]);
-    let counted = Counts::read(&base).unwrap();
+    let counted = store::read::<Counts>(&base).unwrap();
     let exact = counted.counts.iter().position(|count| count.range == 0.0).unwrap_or_else(|| panic!("{said}"));
     for (by, code, sign) in [(-1.0, 2, "+"), (1.0, 0, "-")] {
         let mut other = counted.clone();
         other.counts[exact].value += by;
-        other.write(&base).unwrap();
+        store::write(&other, &base).unwrap();
         let (output, said) = counts(folder.path(), None, &["--signal", "wire", "--against", "base.json"]);
         assert_eq!(output.status.code(), Some(code), "{said}");
         let told = said.lines().find(|line| line.starts_with(&format!("{}: ", other.counts[exact].name)));

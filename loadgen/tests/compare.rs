@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use common::{BOUND, Ended, start, start_in, wssbench};
 use tempfile::TempDir;
-use wss_analysis::comparison::{self, ArmLabel, Comparison, Kind};
-use wss_analysis::sweep::Metric;
-use wss_model::HumanDuration;
+use wss_analysis::comparison::{ArmLabel, Comparison, Kind};
+use wss_analysis::metric::Metric;
+use wss_model::{HumanDuration, RunResult, store};
 
 /// Trials that are as short as they can be.
 const TINY: [&str; 4] = ["--trial=200ms", "--workloads=handshake,echo", "--json", "--blocks=2"];
@@ -51,13 +51,13 @@ fn two_configurations_have_four_trials_a_block_and_the_file_holds_what_was_print
     let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
     assert_eq!(ended.code(), Some(if comparison.valid { 0 } else { 3 }), "{ended}");
     let file = std::fs::read_dir(ended.folder.path().join("results/runs")).unwrap().next().unwrap().unwrap().path();
-    assert_eq!(comparison::read(&file).unwrap(), comparison);
+    assert_eq!(store::read::<Comparison>(&file).unwrap(), comparison);
     assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Ab, 2));
     let orders: Vec<String> =
         comparison.blocks.iter().map(|block| block.order.iter().map(ArmLabel::to_string).collect()).collect();
     assert!(orders == ["ABBA", "BAAB"] || orders == ["BAAB", "ABBA"], "{orders:?}");
     for block in &comparison.blocks {
-        assert!(block.is_whole() && block.disturbance.is_some());
+        assert!(block.is_complete() && block.disturbance.is_some());
         assert!(block.trials.iter().all(|trial| trial.control_loop_ns.is_some_and(|ns| ns > 0.0)));
     }
     for (arm, group) in [(ArmLabel::A, "X25519"), (ArmLabel::B, "secp256r1")] {
@@ -115,7 +115,7 @@ fn interrupt_in_the_second_block(more: &[&str]) {
     let ended = running.end_within(BOUND);
     assert_eq!(ended.code(), Some(3), "{ended}");
     let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
-    assert!(comparison.interrupted && comparison.blocks[0].is_whole());
+    assert!(comparison.interrupted && comparison.blocks[0].is_complete());
     assert!(comparison.invalid_because[0].text.contains("interrupted after"), "{:?}", comparison.invalid_because);
 }
 
@@ -124,7 +124,7 @@ fn trials_in_turns_have_all_figures_and_what_a_server_wastes_is_found_in_them_to
     let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms", "--interleave=40ms"]);
     assert_eq!(comparison.interleave, Some(HumanDuration(Duration::from_millis(40))), "{ended}");
     for block in &comparison.blocks {
-        assert_eq!((block.trials.len(), block.is_whole()), (4, true));
+        assert_eq!((block.trials.len(), block.is_complete()), (4, true));
         for trial in &block.trials {
             let told =
                 |workload: usize, metric| trial.workloads[workload].metrics.get(&metric).copied().flatten().is_some();
@@ -146,7 +146,7 @@ fn a_planned_rate_is_that_of_the_own_turns() {
     for workload in comparison.blocks[0].trials.iter().flat_map(|trial| &trial.workloads) {
         // Late the generator may be on this machine, but it sends what was planned, in the time that it was planned for.
         assert!(workload.valid || workload.disturbed, "{workload:?}");
-        assert!(!workload.invalid_because.iter().any(|reason| reason.text.contains("were achieved")), "{workload:?}");
+        assert!(!workload.invalid_because.iter().any(|reason| reason.code == wss_model::ReasonCode::RateNotAchieved), "{workload:?}");
     }
 }
 
@@ -207,7 +207,7 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     let inside = tempfile::tempdir_in(folder.path()).unwrap();
     let ended = start_in(inside, &["compare", text(&one), text(&two), "--out", text(&same)]).end_within(BOUND);
     assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
-    let comparison = comparison::read(&same).unwrap();
+    let comparison = store::read::<Comparison>(&same).unwrap();
     assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Files, 1));
     // Of both its handshakes and its messages, whether or not this machine let them be valid.
     let trials = &comparison.blocks[0].trials;
@@ -234,7 +234,7 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     let inside = tempfile::tempdir_in(folder.path()).unwrap();
     let told = start_in(inside, &[&compare[..], &fields].concat()).end_within(BOUND).stdout;
     assert!(told.contains("varied: config.size: A \"64B\", B \"100B\""), "{told}");
-    let meant = comparison::read(&meant).unwrap();
+    let meant = store::read::<Comparison>(&meant).unwrap();
     assert!(meant.varied.iter().any(|one| one.field == "config.tls.group") && meant.differences.is_empty());
     // What was run is in the result, of which a history makes its series.
     assert!(
@@ -248,8 +248,8 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     assert!(says(&folder, 1, &onto).contains("is what is read here"));
     let onto = ["export", text(&one), "--format=csv", "--out", text(&one)];
     assert!(says(&folder, 1, &onto).contains("is what is read here"));
-    wss_model::store::read(&one).unwrap();
-    assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("this wssbench reads wssbench.run/2"));
+    wss_model::store::read::<RunResult>(&one).unwrap();
+    assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("expected wssbench.run/2"));
     let policy = path(&folder, "perf.toml");
     std::fs::write(&policy, "[metrics.echo_p50_us]\nthreshold = \"2%\"\n").unwrap();
     let gate = ["gate", text(&forced), "--policy", text(&policy)];
@@ -279,7 +279,7 @@ fn two_files_that_differ_in_the_load_alone_are_two_configurations() {
         text(&out),
     ]);
     assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
-    let comparison = comparison::read(&out).unwrap();
+    let comparison = store::read::<Comparison>(&out).unwrap();
     assert_eq!(
         (&comparison.a.options[..], &comparison.b.options[..]),
         (&["--size=64B".to_owned()][..], &["--size=16KiB".to_owned()][..])
@@ -309,7 +309,7 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
         found.blocks.iter_mut().for_each(|block| block.disturbance = None);
         found.conclude();
         let out = path(&folder, &format!("by{}-{blocks}.comparison.json", (100.0 * factor) as u32));
-        comparison::write(found, &out).unwrap();
+        store::write(found, &out).unwrap();
         out
     };
     let (worse, same, few) = (result(&mut found, 1.2, 8), result(&mut found, 1.0, 8), result(&mut found, 1.2, 3));
@@ -329,12 +329,12 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
     let wrong = path(&folder, "wrong.toml");
     std::fs::write(&wrong, "[metrics.echo_p51_us]\nthreshold = \"2%\"\n").unwrap();
     let sentence = says(&folder, 1, &["gate", text(&same), "--policy", text(&wrong)]);
-    assert!(sentence.contains("`echo_p51_us`: there is `echo_p50_us`"), "{sentence}");
+    assert!(sentence.contains("`echo_p51_us`; did you mean `echo_p50_us`?"), "{sentence}");
     assert!(says(&folder, 1, &["gate", text(&same), "--policy", "nowhere.toml"]).contains("nowhere.toml"));
     let whole = std::fs::read_to_string(&same).unwrap();
     let cut = path(&folder, "cut.json");
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
-    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("cut short"));
+    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("the file is truncated"));
     std::fs::write(&cut, whole.replace("wssbench.comparison/2", "wssbench.comparison/2")).unwrap();
     assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("reads wssbench.comparison/2"));
 }

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use common::{ENGINES, left_out, wssbench};
 use wss_model::EngineKind;
-use wss_model::engines_result::{EnginesResult, SCHEMA};
+use wss_model::engines_result::EnginesResult;
+use wss_model::store::Stored as _;
 
 fn as_json() -> EnginesResult {
     let ended = wssbench(&["engines", "--json"]);
@@ -23,7 +24,7 @@ fn every_engine_is_named_with_the_form_that_it_takes_or_why_it_does_not_run() {
     let result = as_json();
     let named: Vec<EngineKind> = result.engines.iter().map(|one| one.engine).collect();
     assert_eq!(named, EngineKind::ALL);
-    assert_eq!(result.schema, SCHEMA);
+    assert_eq!(result.schema, EnginesResult::SCHEMA);
     assert_eq!(result.default, EngineKind::Uring);
     assert_eq!(result.kernel, std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim());
     for one in &result.engines {

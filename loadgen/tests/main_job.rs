@@ -209,8 +209,8 @@ fn json_output_matches_file_and_schema() {
     for mode in ["echo", "handshake"] {
         let ended = run(&[&SHORT[..], &["--connections", "4", "--mode", mode]].concat());
         let result = ended.result();
-        let path = ended.folder.path().join(wss_model::store::default_path(&result.id));
-        assert_eq!(wss_model::store::read(&path).unwrap(), result);
+        let path = ended.folder.path().join(wss_model::store::default_path::<RunResult>(&result.id));
+        assert_eq!(wss_model::store::read::<RunResult>(&path).unwrap(), result);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), ended.stdout, "the file and --json");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no other file");
         let printed: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -225,7 +225,7 @@ fn report_names_the_file_and_fits_80_columns() {
         let ended = wssbench(&[&["run", "--connections", "4", "--mode", mode], &SHORT[..]].concat());
         assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
         let (table, file) = ended.stdout.rsplit_once("\nresult: ").unwrap_or_else(|| panic!("{ended}"));
-        let result = wss_model::store::read(&ended.folder.path().join(file.trim_end())).unwrap();
+        let result: RunResult = wss_model::store::read(&ended.folder.path().join(file.trim_end())).unwrap();
         assert_eq!(
             table,
             wss_report::terminal(&result, wss_report::Style::default()),
@@ -244,7 +244,7 @@ fn out_and_subprotocol_are_respected() {
         run(&[&SHORT[..], &CLOSED, &["-c", "2", "--out", "new/folder/a.json", "--subprotocol", "chat"]].concat());
     let result = ended.result();
     assert_no_errors(&result);
-    assert_eq!(wss_model::store::read(&ended.folder.path().join("new/folder/a.json")).unwrap(), result);
+    assert_eq!(wss_model::store::read::<RunResult>(&ended.folder.path().join("new/folder/a.json")).unwrap(), result);
     assert!(!ended.folder.path().join("results").exists());
     assert_eq!(result.config.subprotocol.as_deref(), Some("chat"));
 }

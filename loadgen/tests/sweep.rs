@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use common::{BOUND, Ended, Running, start_in, wssbench};
 use tempfile::TempDir;
 use wss_analysis::sweep::SweepResult;
-use wss_analysis::sweep::{self, Metric, Workload};
+use wss_analysis::metric::Metric;
+use wss_analysis::workload::Workload;
+use wss_model::store;
 
 /// Two configurations and the first one again, with trials that are as short as they can be.
 const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--trial", "200ms", "--workloads=handshake,echo"];
@@ -62,7 +64,7 @@ fn two_layers_are_compared_in_two_blocks() {
     let ended = start(&[&TINY[..], &["--blocks", "2", "--json"]].concat()).end_within(BOUND);
     let sweep: SweepResult = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
     assert_told(&ended, &sweep);
-    assert_eq!(sweep::read(&file(&ended.folder)).unwrap(), sweep);
+    assert_eq!(store::read::<SweepResult>(&file(&ended.folder)).unwrap(), sweep);
     assert!(file(&ended.folder).to_str().unwrap().ends_with(".sweep.json"));
 
     assert_eq!((sweep.blocks.len(), sweep.blocks_planned, sweep.reference), (2, 2, 1));
@@ -99,8 +101,8 @@ fn what_was_cut_short_is_kept_and_goes_on() {
     assert_eq!(ended.code(), Some(3), "{ended}");
     assert!(ended.stdout.contains("PARTIAL") && ended.stdout.contains("interrupted after 1 of 2 blocks"), "{ended}");
     let path = file(&ended.folder);
-    let partial = sweep::read(&path).unwrap();
-    assert!(partial.interrupted && !partial.valid && partial.whole_blocks() == 1);
+    let partial = store::read::<SweepResult>(&path).unwrap();
+    assert!(partial.interrupted && !partial.valid && partial.complete_blocks() == 1);
 
     // Something else than it was made with cannot go on with it.
     let name = path.to_str().unwrap().to_owned();
@@ -111,10 +113,10 @@ fn what_was_cut_short_is_kept_and_goes_on() {
 
     // Its folder, in which it goes on, and one block more than it was to have.
     let ended = start_in(ended.folder, &["sweep", "--resume-from", &name, "--blocks", "3"]).end_within(BOUND);
-    let whole = sweep::read(&file(&ended.folder)).unwrap();
+    let whole = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
     assert_told(&ended, &whole);
     assert!(ended.stdout.contains("in 3 of 3 blocks"), "{ended}");
-    assert_eq!((&whole.id, whole.blocks.len(), whole.whole_blocks()), (&partial.id, 3, 3));
+    assert_eq!((&whole.id, whole.blocks.len(), whole.complete_blocks()), (&partial.id, 3, 3));
     assert_eq!(whole.blocks[0], partial.blocks[0]);
     assert!(!whole.interrupted);
 }
@@ -122,11 +124,11 @@ fn what_was_cut_short_is_kept_and_goes_on() {
 #[test]
 fn the_configurations_of_a_block_can_run_at_the_same_time_in_turns() {
     let ended = start(&[&TINY[..], &["--blocks=2", "--interleave=10ms"]].concat()).end_within(BOUND);
-    let sweep = sweep::read(&file(&ended.folder)).unwrap();
+    let sweep = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
     assert_told(&ended, &sweep);
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
     assert!(words.join(" ").contains("at the same time, in time slices of 10ms"), "{ended}");
-    assert_eq!((sweep.interleave.map(|turns| turns.to_string()), sweep.whole_blocks()), (Some("10ms".to_owned()), 2));
+    assert_eq!((sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()), (Some("10ms".to_owned()), 2));
     for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
         for metric in [Metric::ServerCpuHandshakeUs, Metric::ServerCpuMessageUs] {
             assert!(trial.metric(metric).is_some_and(|us| us > 0.0) || !trial.valid, "{trial:?}");
@@ -170,7 +172,7 @@ fn a_signal_ends_all_processes(trials: usize, more: &[&str]) {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(ended.stdout.contains("interrupted after 0 of 12 blocks"), "{ended}");
-    assert!(sweep::read(&file(&ended.folder)).unwrap().blocks.is_empty());
+    assert!(store::read::<SweepResult>(&file(&ended.folder)).unwrap().blocks.is_empty());
 }
 
 #[test]
@@ -182,9 +184,9 @@ fn a_trial_that_fails_is_shown_and_the_rest_goes_on() {
     let ended = wssbench(&[&arguments[..], &more].concat());
     assert_eq!(ended.code(), Some(3), "{ended}");
     assert!(ended.stdout.contains("CPU 999 is none of those that this process may use"), "{ended}");
-    assert!(ended.stdout.contains("1 of 3 trials: failed"), "{ended}");
+    assert!(ended.stdout.contains("trials without a result: 1 of 3"), "{ended}");
     assert!(ended.stdout.ends_with("result: here.json\n"), "{ended}");
-    let sweep = sweep::read(&ended.folder.path().join("here.json")).unwrap();
+    let sweep = store::read::<SweepResult>(&ended.folder.path().join("here.json")).unwrap();
     let summary = |number| sweep.analysis.summary(number).unwrap();
     assert_eq!((summary(1).trials_valid, summary(2).trials_valid, summary(2).trials), (1, 0, 1));
     assert!(summary(1).metrics.contains_key(&Metric::EchoP50Us) && summary(2).metrics.is_empty());
@@ -196,7 +198,7 @@ fn a_fixed_number_of_handshakes_is_made_and_other_forms_are_printed() {
         ["sweep", "--tls", "1.2,1.3", "--workloads", "handshake", "--trial-handshakes", "20", "--blocks", "1"];
     for (form, begins) in [("--md", "1 of 1 block; "), ("--csv", "number,configuration,")] {
         let ended = wssbench(&[&arguments[..], &[form]].concat());
-        let sweep = sweep::read(&file(&ended.folder)).unwrap();
+        let sweep = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
         assert_told(&ended, &sweep);
         assert!(ended.stdout.starts_with(begins) || !sweep.valid, "{ended}");
         for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
@@ -237,7 +239,7 @@ fn what_no_sweep_could_be_is_refused_before_the_first_trial() {
     refused(&["--layer", "ws,tcp", "--duration", "3s"], &["unexpected argument '--duration'"]);
     refused(&["--layer", "ws,tcp", "--json", "--csv"], &["cannot be used with"]);
     refused(&["--layer", "ws,tcp", "--out", "."], &[". is a folder"]);
-    refused(&["--resume-from", "missing.json"], &["missing.json: reading failed"]);
+    refused(&["--resume-from", "missing.json"], &["cannot read missing.json"]);
 }
 
 #[test]
@@ -245,5 +247,5 @@ fn a_file_that_is_no_sweep_is_not_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("run.json"), r#"{ "schema": "wssbench.run/2" }"#).unwrap();
     let ended = start_in(folder, &["sweep", "--resume-from", "run.json"]).end_within(BOUND);
-    assert!(ended.refusal().contains("wssbench.run/2: this wssbench reads wssbench.sweep/2"), "{ended}");
+    assert!(ended.refusal().contains("unsupported schema wssbench.run/2; expected wssbench.sweep/2"), "{ended}");
 }

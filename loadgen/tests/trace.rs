@@ -14,14 +14,14 @@ use std::process::{Child, Command, Stdio};
 use common::{Ended, wssbench};
 use wss_model::trace_result::application::Application;
 use wss_model::trace_result::handshake::MessageDetails;
-use wss_model::trace_result::{Content, Direction, EventDetails, Protection, TracePhase, TraceResult, trace_schema};
+use wss_model::trace_result::{Content, Direction, EventDetails, Protection, TracePhase, TraceResult};
 
 /// `wssbench trace --json` with these arguments: what it printed, which is what its schema says.
 fn traced(arguments: &[&str]) -> (TraceResult, Ended) {
     let ended = wssbench(&[&["trace", "--json"], arguments].concat());
     let value: serde_json::Value =
         serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("no trace: {error}\n{ended}"));
-    let validator = jsonschema::validator_for(&trace_schema()).unwrap();
+    let validator = jsonschema::validator_for(&wss_model::schema::of::<TraceResult>()).unwrap();
     let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
     assert_eq!(errors, Vec::<String>::new());
     let trace: TraceResult = serde_json::from_value(value).unwrap();

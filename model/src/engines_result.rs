@@ -1,62 +1,59 @@
-//! What this machine offers to each engine: [`EnginesResult`] is the JSON of `wssbench engines --json` and the only input
-//! of its text ([`wss_report::engines()`]).
+//! What each engine can use on this machine: [`EnginesResult`], the JSON of `wssbench engines --json`.
 //!
-//! It holds what was tried, and judges nothing: that an engine does not run is an answer.
+//! It holds the outcome of probes and judges nothing: that an engine does not run is an answer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::EngineKind;
-
-/// Names the form of the answer; a change that breaks readers changes the number.
-pub const SCHEMA: &str = "wssbench.engines/2";
+use crate::store::Stored;
 
 /// Every engine on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnginesResult {
-    /// [`SCHEMA`].
+    /// `wssbench.engines/2`.
     pub schema: String,
     /// Kernel release.
     pub kernel: String,
-    /// The engine that a run has if none is named.
+    /// The default engine.
     pub default: EngineKind,
-    /// Each of them, in the order in which `--engine` lists them.
+    /// One entry per engine, in the order of `--engine`.
     pub engines: Vec<EngineOnMachine>,
 }
 
 /// One engine on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EngineOnMachine {
-    /// Which.
+    /// The engine.
     pub engine: EngineKind,
-    /// Whether it runs.
+    /// Whether it runs on this machine.
     pub available: bool,
-    /// The form that it takes here, in words; null if it does not run.
+    /// What it uses of this kernel, in one line: the text of `engine_features` in a run; null if it does not run.
     pub engine_features: Option<String>,
-    /// Why it does not run, in a sentence; null if it does.
+    /// Why it does not run, in one sentence; null if it does.
     pub unavailable_because: Option<String>,
-    /// What of the kernel it can make use of; empty where there is no choice.
+    /// The kernel features that it can use; empty if it needs no optional ones.
     pub features: Vec<KernelFeature>,
 }
 
-/// Something that a kernel may or may not have.
+/// An optional feature of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelFeature {
-    /// Its name, as the kernel's manual has it.
+    /// Name in the kernel's manual pages.
     pub name: String,
-    /// The first kernel that has it.
+    /// The first kernel release that has it.
     pub since: String,
-    /// Whether this kernel has it: tried, not told from its release.
+    /// Whether this kernel supports it, probed rather than inferred from its release.
     pub supported: bool,
-    /// Whether the engine makes use of it.
+    /// Whether the engine uses it.
     pub used: bool,
-    /// What it is good for, or why it is left alone.
+    /// What it is used for, or why it is not used.
     pub reason: String,
 }
 
-/// JSON Schema, draft 2020-12, of the answer; the same as the committed `results/schema/wssbench.engines-2.json`.
-pub fn schema() -> serde_json::Value {
-    crate::schema::of::<EnginesResult>()
+impl Stored for EnginesResult {
+    const SCHEMA: &'static str = "wssbench.engines/2";
+    const SUFFIX: &'static str = ".engines.json";
 }
 
 /// What a machine with a recent kernel reports, for tests.
@@ -78,7 +75,7 @@ pub fn sample() -> EnginesResult {
         features,
     };
     EnginesResult {
-        schema: SCHEMA.to_owned(),
+        schema: EnginesResult::SCHEMA.to_owned(),
         kernel: "6.18.5".to_owned(),
         default: EngineKind::Uring,
         engines: vec![
@@ -91,7 +88,7 @@ pub fn sample() -> EnginesResult {
                         "6.1",
                         true,
                         true,
-                        "completions come when they are asked for",
+                        "completions arrive only when the thread asks for them",
                     ),
                     feature(
                         "IORING_RECVSEND_BUNDLE",
@@ -116,14 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_schema_is_the_one_of_the_types() {
-        crate::schema::assert_committed("wssbench.engines-2.json", &schema());
+    fn the_committed_schema_matches_the_types() {
+        crate::schema::assert_committed("wssbench.engines-2.json", &crate::schema::of::<EnginesResult>());
     }
 
     #[test]
-    fn an_answer_is_what_the_schema_says_and_reads_back() {
+    fn an_answer_matches_the_schema_and_reads_back() {
         let json = serde_json::to_value(sample()).unwrap();
-        assert!(jsonschema::validator_for(&schema()).unwrap().is_valid(&json));
+        assert!(jsonschema::validator_for(&crate::schema::of::<EnginesResult>()).unwrap().is_valid(&json));
         assert_eq!(serde_json::from_value::<EnginesResult>(json).unwrap(), sample());
     }
 }

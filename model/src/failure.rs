@@ -1,7 +1,7 @@
 //! What can go wrong with one connection, by name: [`ErrorPhase`] and [`ErrorKind`]. Both ends count with these names, and
 //! results list them.
 
-use crate::config::named_choice;
+use crate::named_choice;
 
 named_choice! {
     /// The phase of a connection in which something went wrong.

@@ -1,4 +1,4 @@
-//! Results for tests: a good run of each mode, from which a test takes away what it is about.
+//! Results for tests: a valid run of each mode, which a test then changes.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,12 @@ use crate::latency::{Latency, LatencyHistogram};
 use crate::ring_counters::{EndRings, PhaseRings, RingCounters};
 use crate::run_result::{
     EchoResult, End, Environment, ErrorCount, HandshakeResult, MeasuredPhase, Negotiated, NegotiatedCount, RunResult,
-    SCHEMA, SeriesPoint, Target, Tool, Warmup,
+    SeriesPoint, Target, Tool, Warmup,
 };
+use crate::store::Stored as _;
 use crate::units::Rate;
 
-/// `count` samples around `median_ns` with a tail: no measurement, but shaped like one, and always the same.
+/// `count` samples around `median_ns` with a tail: deterministic, in the shape of a measurement.
 pub fn latency(median_ns: f64, count: u64) -> Latency {
     let mut histogram = LatencyHistogram::new();
     for index in 0..count {
@@ -22,7 +23,7 @@ pub fn latency(median_ns: f64, count: u64) -> Latency {
     histogram.summary()
 }
 
-/// `count` times the same latency.
+/// `count` samples of the same latency.
 pub fn always(ns: u64, count: u64) -> Latency {
     let mut histogram = LatencyHistogram::new();
     (0..count).for_each(|_| histogram.record_ns(ns));
@@ -56,14 +57,14 @@ fn handshake(count: u64, rate_per_s: f64) -> HandshakeResult {
     }
 }
 
-/// What a ring counts that never had too little of anything.
+/// The counters of a ring that never ran short of anything.
 pub fn ring(enters: u64, buffers_low_water: u64) -> RingCounters {
     let (submissions, completions) = (enters * 5 / 4, enters * 3 / 2);
     RingCounters { enters, submissions, completions, buffers: 256, buffers_low_water, ..RingCounters::default() }
 }
 
 /// One end of a run.
-pub fn side(cpu: &str, cpu_utilization: f64, rss_bytes_idle: u64) -> End {
+pub fn end(cpu: &str, cpu_utilization: f64, rss_bytes_idle: u64) -> End {
     End {
         engine: Some(EngineKind::Uring),
         engine_features: Some(
@@ -78,12 +79,12 @@ pub fn side(cpu: &str, cpu_utilization: f64, rss_bytes_idle: u64) -> End {
     }
 }
 
-/// What a ring counts that had too little of everything.
+/// The counters of a ring that ran short of everything.
 pub fn short_ring() -> RingCounters {
     RingCounters { no_buffers: 1_204, partial_sends: 17, overflows: 3, ..ring(210_000, 0) }
 }
 
-/// A sort of handshake that a default run makes, `count` times.
+/// `count` handshakes of the kind that a default run makes.
 pub fn negotiated(count: u64) -> NegotiatedCount {
     let negotiated = Negotiated {
         version: "TLSv1.3".to_owned(),
@@ -95,12 +96,12 @@ pub fn negotiated(count: u64) -> NegotiatedCount {
     NegotiatedCount { negotiated, count }
 }
 
-/// An error, `count` times.
+/// `count` errors of one kind.
 pub fn error(phase: ErrorPhase, kind: ErrorKind, count: u64) -> ErrorCount {
     ErrorCount { phase, kind, count, example: format!("{kind} in {phase}") }
 }
 
-/// The default run: 1,000 connections, 10,000 messages a second for 10 s, everything within every limit.
+/// The default run: 1,000 connections, 10,000 messages per second for 10 s, everything within its limits.
 pub fn echo_run() -> RunResult {
     let echo = EchoResult {
         planned: 100_000,
@@ -131,7 +132,7 @@ pub fn echo_run() -> RunResult {
         p99: Some(141_000),
     };
     RunResult {
-        schema: SCHEMA.to_owned(),
+        schema: RunResult::SCHEMA.to_owned(),
         id: "20260301T120000Z-4711".to_owned(),
         started_at: "2026-03-01T12:00:00Z".to_owned(),
         tool: Tool {
@@ -167,8 +168,8 @@ pub fn echo_run() -> RunResult {
         handshake: handshake(1_000, 249.8),
         echo: Some(echo),
         warmup: Warmup { handshake: None, echo: Some(EchoResult::default()), errors: Vec::new() },
-        server: Some(side("0", 0.243, 71 << 20)),
-        client: side("1", 0.219, 64 << 20),
+        server: Some(end("0", 0.243, 71 << 20)),
+        client: end("1", 0.219, 64 << 20),
         series: vec![
             point(MeasuredPhase::Handshake, 1.0),
             point(MeasuredPhase::Echo, 1.0),
@@ -182,7 +183,7 @@ pub fn echo_run() -> RunResult {
     }
 }
 
-/// A good run of `--mode handshake`: 250 handshakes a second for 10 s.
+/// A valid run of `--mode handshake`: 250 handshakes per second for 10 s.
 pub fn handshake_run() -> RunResult {
     let mut result = echo_run();
     result.config.mode = Mode::Handshake;
@@ -192,9 +193,9 @@ pub fn handshake_run() -> RunResult {
     result.server_negotiated = Some(vec![negotiated(2_500)]);
     result.echo = None;
     result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None, errors: Vec::new() };
-    for side in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
-        side.cpu_utilization_handshake = None;
-        side.rss_bytes_idle = None;
+    for end in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
+        end.cpu_utilization_handshake = None;
+        end.rss_bytes_idle = None;
     }
     result.series.truncate(1);
     result

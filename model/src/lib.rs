@@ -10,6 +10,7 @@ pub mod failure;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod latency;
+pub mod named;
 pub mod named_latency;
 pub mod ring_counters;
 pub mod run_result;

@@ -5,19 +5,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EngineKind, RunConfig, named_choice};
+use crate::config::{EngineKind, RunConfig};
 use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::Latency;
+use crate::named_choice;
 use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
-
-/// Schema of [`RunResult`]. The number is the major version: a reader refuses one that it does not know.
-pub const SCHEMA: &str = "wssbench.run/2";
 
 /// One run, complete: every report is made from this and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunResult {
-    /// [`SCHEMA`].
+    /// `wssbench.run/2`.
     pub schema: String,
     /// Also the name of its file: instant of the start and process.
     pub id: String,

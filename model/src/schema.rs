@@ -1,35 +1,27 @@
-//! The JSON Schema of a result: what other programs can rely on to find in its file.
+//! JSON Schemas of results: what other programs can rely on.
+//!
+//! Every field is required; one without a value is null. A new field does not change the major version. The exception is
+//! `config`: a reader rejects an option that it does not know, because it cannot tell what was run.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
-use crate::run_result::RunResult;
-
-/// JSON Schema, draft 2020-12, of a file that [`store::write`](crate::store::write) makes: every field is required,
-/// those without a value as null. Fields that are not named here may be added without a new major version,
-/// but for options: a reader refuses a `config` with one that it does not know, since it cannot tell what was run.
-///
-/// The same as the committed `results/schema/wssbench.run-2.json`.
-pub fn run_schema() -> serde_json::Value {
-    of_file::<RunResult>()
-}
-
-/// JSON Schema, draft 2020-12, of what is written of a type.
+/// JSON Schema, draft 2020-12, of the serialized form of a type.
 pub fn of<T: JsonSchema>() -> serde_json::Value {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
-/// [`of`], of what [`store`](crate::store) writes as a file, which ends with a digest.
+/// [`of`], with the digest that [`store`](crate::store) adds to a file.
 pub fn of_file<T: JsonSchema>() -> serde_json::Value {
     let mut schema = of::<T>();
     schema["properties"]["digest"] = serde_json::json!({
         "type": "string",
-        "description": "Over all other fields, by which an edit shows; absent of older files.",
+        "description": "SHA-256 over all other fields, so that an edit is noticed. Absent from older files.",
     });
     schema
 }
 
-/// Fails unless `results/schema/<name>` is `schema`.
+/// Fails unless the committed `results/schema/<name>` equals `schema`; rewrites it if `UPDATE_SCHEMA` is set.
 #[cfg(any(test, feature = "fixtures"))]
 pub fn assert_committed(name: &str, schema: &serde_json::Value) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/schema").join(name);
@@ -39,7 +31,7 @@ pub fn assert_committed(name: &str, schema: &serde_json::Value) {
     }
     assert!(
         std::fs::read_to_string(&path).unwrap_or_default() == schema,
-        "results/schema/{name} is not what the types say. Only additions are free under this major version. If that is \
+        "results/schema/{name} does not match the types. Under this major version fields may only be added. If that is \
          what changed, run: UPDATE_SCHEMA=1 cargo test --workspace schema"
     );
 }
@@ -48,15 +40,16 @@ pub fn assert_committed(name: &str, schema: &serde_json::Value) {
 mod tests {
     use super::*;
     use crate::fixtures::{echo_run, handshake_run};
+    use crate::run_result::RunResult;
 
     #[test]
-    fn the_committed_schema_is_the_one_of_the_types() {
-        assert_committed("wssbench.run-2.json", &run_schema());
+    fn the_committed_schema_matches_the_types() {
+        assert_committed("wssbench.run-2.json", &of_file::<RunResult>());
     }
 
     #[test]
-    fn a_result_of_either_mode_is_what_the_schema_says() {
-        let validator = jsonschema::validator_for(&run_schema()).unwrap();
+    fn a_result_of_either_mode_matches_the_schema() {
+        let validator = jsonschema::validator_for(&of_file::<RunResult>()).unwrap();
         for result in [echo_run(), handshake_run()] {
             let errors: Vec<String> = validator
                 .iter_errors(&serde_json::to_value(result).unwrap())
@@ -67,21 +60,21 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_lacks_a_field_is_not_what_the_schema_says() {
-        let validator = jsonschema::validator_for(&run_schema()).unwrap();
+    fn a_missing_field_violates_the_schema() {
+        let validator = jsonschema::validator_for(&of_file::<RunResult>()).unwrap();
         let whole = serde_json::to_value(echo_run()).unwrap();
         for (parent, field) in
             [("", "valid"), ("", "echo"), ("/handshake", "lateness"), ("/handshake/tls", "p99_9"), ("/config", "rate")]
         {
             let mut lacking = whole.clone();
             lacking.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).unwrap();
-            assert!(!validator.is_valid(&lacking), "{parent}/{field} is missing, and it is valid");
+            assert!(!validator.is_valid(&lacking), "{parent}/{field} is missing, and the result is valid");
         }
     }
 
     #[test]
-    fn a_field_more_is_what_a_later_version_may_add() {
-        let validator = jsonschema::validator_for(&run_schema()).unwrap();
+    fn an_additional_field_matches_the_schema() {
+        let validator = jsonschema::validator_for(&of_file::<RunResult>()).unwrap();
         let mut more = serde_json::to_value(echo_run()).unwrap();
         more["handshake"]["added_later"] = 1.into();
         assert!(validator.is_valid(&more));

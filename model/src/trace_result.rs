@@ -12,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use self::application::Application;
 use self::handshake::HandshakeMessage;
 use crate::run_result::{Negotiated, Tool};
-
-/// Names the form of a trace; a change that breaks readers changes the number.
-pub const SCHEMA: &str = "wssbench.trace/2";
+use crate::store::Stored;
 
 /// One connection, from SYN to close.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceResult {
-    /// [`SCHEMA`].
+    /// `wssbench.trace/2`.
     pub schema: String,
     /// When the connection was begun, RFC 3339, UTC.
     pub started_at: String,
@@ -251,7 +249,7 @@ pub struct TraceFailure {
     pub message: String,
 }
 
-/// JSON Schema, draft 2020-12, of a trace; the same as the committed `results/schema/wssbench.trace-2.json`.
-pub fn trace_schema() -> serde_json::Value {
-    crate::schema::of::<TraceResult>()
+impl Stored for TraceResult {
+    const SCHEMA: &'static str = "wssbench.trace/2";
+    const SUFFIX: &'static str = ".trace.json";
 }

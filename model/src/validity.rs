@@ -1,21 +1,21 @@
-//! Why a result is not valid: a stable code for programs, and a sentence with figures for people.
+//! Why a result is invalid: a stable code for programs, and a text with figures for people.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::named_choice;
+use crate::named_choice;
 
-/// One reason why a result is not valid.
+/// One reason why a result is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
-    /// What is wrong, for programs. A code keeps its meaning under one major version of the schema.
+    /// What is wrong, for programs. The meaning of a code does not change within a major version of the schema.
     pub code: ReasonCode,
-    /// The same for people, with figures and limits.
+    /// The same for people, with figures and limits. The wording may change at any time.
     pub text: String,
 }
 
 impl Reason {
-    /// A reason with its sentence.
+    /// A reason with its text.
     pub fn new(code: ReasonCode, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
@@ -50,13 +50,13 @@ named_choice! {
         EndsDisagree = "ends_disagree",
         /// The hypervisor took CPU time away.
         Steal = "steal",
-        /// A trial could not run, and has no result.
+        /// A run could not start or ended without a result.
         NoResult = "no_result",
-        /// A trial could not run because another trial of its block did not become ready.
+        /// A run has no result because another run of its block did not become ready.
         PeerFailed = "peer_failed",
         /// Trials of a sweep have no result.
         TrialsFailed = "trials_failed",
-        /// Trials of a sweep or comparison are not valid.
+        /// Trials of a sweep or comparison are invalid.
         TrialsInvalid = "trials_invalid",
         /// Fewer blocks were run than planned.
         Incomplete = "incomplete",
@@ -64,5 +64,27 @@ named_choice! {
         BlocksDropped = "blocks_dropped",
         /// A and B have the same options and negotiated different parameters.
         ArmsDisagree = "arms_disagree",
+    }
+}
+
+impl ReasonCode {
+    /// What the user can do about it, as a clause without a full stop; `None` if the code speaks for itself.
+    pub const fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Interrupted => return None,
+            Self::NothingCompleted | Self::Errors | Self::WarmupErrors => "see the first example of each error",
+            Self::GeneratorCpu | Self::GeneratorLate => {
+                "lower --rate or --connect-rate, or give the generator a CPU of its own (--client-cpus)"
+            }
+            Self::RateNotAchieved => "lower the rate, or allow more messages in flight (--in-flight, --connections)",
+            Self::OutOfRange => "lower the load until every response takes less than a minute",
+            Self::EndsDisagree => "measure a server that nobody else uses",
+            Self::Steal | Self::BlocksDropped => "measure on a quieter machine",
+            Self::NoResult | Self::PeerFailed | Self::TrialsFailed | Self::TrialsInvalid => {
+                "try the same options with `wssbench run`, which prints every figure of one run"
+            }
+            Self::Incomplete => "run more blocks",
+            Self::ArmsDisagree => "set the parameters of both arms explicitly (--suite, --group, --cert)",
+        })
     }
 }

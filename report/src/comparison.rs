@@ -78,7 +78,7 @@ fn arm(arm: &Arm) -> String {
 
 /// How many blocks were run, of which trials, and how many were dropped.
 fn blocks(comparison: &Comparison) -> String {
-    let run = comparison.blocks.iter().filter(|block| block.is_whole()).count();
+    let run = comparison.blocks.iter().filter(|block| block.is_complete()).count();
     let dropped = comparison.analysis.blocks_dropped;
     let trials = match (comparison.kind, comparison.interleave) {
         (Kind::Files, _) => "one result per arm".to_owned(),

@@ -16,12 +16,12 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use wss_analysis::comparison::{self, Comparison};
+use wss_analysis::comparison::Comparison;
 use wss_model::Reason;
 use wss_model::latency::HistogramError;
 use wss_model::named_latency;
-use wss_model::run_result::{self, RunResult};
-use wss_model::store::{self, StoreError};
+use wss_model::run_result::RunResult;
+use wss_model::store::{self, StoreError, Stored as _};
 
 /// A form that another program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -146,7 +146,7 @@ pub enum ExportError {
         format: &'static str,
     },
     /// A latency without its samples.
-    #[error("{latency}: {source}")]
+    #[error("the samples of {latency} are damaged")]
     Histogram {
         /// Which one.
         latency: String,
@@ -164,7 +164,7 @@ pub enum ExportError {
 }
 
 /// What can be exported, as the sentence about a file of another kind names it.
-const SCHEMAS: &str = "wssbench.run/2 and wssbench.comparison/2";
+const SCHEMAS: &str = "wssbench.run/2 or wssbench.comparison/2";
 
 impl Source {
     /// Reads a result of any kind that can be exported.
@@ -173,9 +173,9 @@ impl Source {
     /// As [`store::read`].
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         match store::schema_of(SCHEMAS, path)?.as_str() {
-            run_result::SCHEMA => store::read(path).map(|run| Self::Run(Box::new(run))),
-            comparison::SCHEMA => comparison::read(path).map(|comparison| Self::Comparison(Box::new(comparison))),
-            found => Err(StoreError::UnknownSchema { path: path.to_owned(), found: found.to_owned(), schema: SCHEMAS }),
+            RunResult::SCHEMA => store::read(path).map(|run| Self::Run(Box::new(run))),
+            Comparison::SCHEMA => store::read(path).map(|comparison| Self::Comparison(Box::new(comparison))),
+            found => Err(StoreError::UnexpectedSchema { path: path.to_owned(), found: found.to_owned(), schema: SCHEMAS }),
         }
     }
 }

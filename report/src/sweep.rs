@@ -15,7 +15,9 @@ pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
 use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
-use wss_analysis::sweep::{Metric, Security, Summary, SweepResult, Workload};
+use wss_analysis::metric::Metric;
+use wss_analysis::sweep::{Security, Summary, SweepResult};
+use wss_analysis::workload::Workload;
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::{percent_to, significant};
 
@@ -170,7 +172,7 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
          few blocks for an interval. Of twenty such intervals, one misses the true ratio."
             .to_owned(),
     ];
-    let pairs = sweep.whole_blocks();
+    let pairs = sweep.complete_blocks();
     let widest = sweep.analysis.summaries.iter().flat_map(|summary| summary.metrics.values());
     let widest = widest.filter_map(|found| found.ratio.as_ref()).max_by_key(|ratio| ratio.pairs);
     sentences.push(match widest.and_then(|ratio| Some((ratio.pairs, ratio.interval.as_ref()?.confidence))) {

@@ -1,14 +1,16 @@
-//! Comparisons for tests: trials whose figures follow from the block and the arm, with noise that is always the same.
+//! Comparisons for tests, with figures that follow from block and arm, and deterministic noise.
 
 use std::collections::BTreeMap;
 
-use super::analysis::Analysis;
-use super::{Arm, ArmLabel, Block, Comparison, Disturbance, Kind, Program, SCHEMA, Trial};
-use crate::sweep::{Metric, Workload, WorkloadResult, WorkloadSpec};
+use super::{Analysis, Arm, ArmLabel, Block, Comparison, Disturbance, Kind, Program, Trial};
+use crate::metric::Metric;
+use crate::trial::WorkloadResult;
+use crate::workload::{Workload, WorkloadSpec};
 use wss_model::fixtures::echo_run;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
+use wss_model::store::Stored as _;
 
-/// B costs `factor` times what A costs, in `blocks` blocks, with noise of about a percent.
+/// A comparison in which B costs `factor` times as much as A, with noise of about one percent.
 pub fn comparison(blocks: usize, factor: f64) -> Comparison {
     let run = echo_run();
     let arm = |label: &str, name: &str| Arm {
@@ -18,7 +20,7 @@ pub fn comparison(blocks: usize, factor: f64) -> Comparison {
         negotiated: Vec::new(),
     };
     let mut comparison = Comparison {
-        schema: SCHEMA.to_owned(),
+        schema: Comparison::SCHEMA.to_owned(),
         id: "20260301T120000Z-4711".to_owned(),
         started_at: "2026-03-01T12:00:00Z".to_owned(),
         tool: run.tool.clone(),
@@ -89,7 +91,8 @@ fn trial(arm: ArmLabel, index: usize, factor: f64) -> Trial {
         disturbed: false,
         negotiated: vec![NegotiatedCount { negotiated: negotiated.clone(), count: 3 }],
         metrics: Metric::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|metric| metric.workload() == kind)
             .map(|metric| (metric, Some(figure(metric))))
             .collect::<BTreeMap<_, _>>(),

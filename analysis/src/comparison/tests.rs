@@ -1,13 +1,15 @@
-//! What is concluded from blocks whose figures are known.
+//! Conclusions from blocks with known figures.
 
 use super::fixtures::comparison;
 use super::*;
+use crate::metric::Metric;
 use crate::statistics::Finding;
 use wss_model::fixtures::{echo_run, handshake_run};
-use wss_model::{Reason, ReasonCode};
+use wss_model::store;
+use wss_model::validity::{Reason, ReasonCode};
 
 #[test]
-fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
+fn a_difference_is_detected_only_where_there_is_one() {
     let slower = comparison(12, 1.05);
     let figure = slower.figure(Metric::ServerCpuHandshakeUs).unwrap();
     let ratio = figure.ratio.as_ref().unwrap();
@@ -22,7 +24,7 @@ fn a_difference_is_found_on_its_side_and_none_where_there_is_none() {
 }
 
 #[test]
-fn the_floor_is_one_whatever_the_difference_is() {
+fn the_noise_floor_does_not_depend_on_the_difference() {
     let slower = comparison(12, 2.0);
     for figure in &slower.analysis.metrics {
         let floor = figure.noise_floor.as_ref().unwrap();
@@ -32,7 +34,7 @@ fn the_floor_is_one_whatever_the_difference_is() {
 }
 
 #[test]
-fn results_that_existed_have_a_floor_of_each_side_against_itself() {
+fn the_noise_floor_of_existing_results_compares_each_arm_with_itself() {
     let mut files = comparison(12, 2.0);
     files.kind = Kind::Files;
     for block in &mut files.blocks {
@@ -51,7 +53,7 @@ fn results_that_existed_have_a_floor_of_each_side_against_itself() {
 }
 
 #[test]
-fn what_drifts_steadily_is_in_no_ratio() {
+fn steady_drift_cancels() {
     let mut drifting = comparison(12, 1.0);
     for (index, trial) in drifting.blocks.iter_mut().flat_map(|block| &mut block.trials).enumerate() {
         for value in trial.workloads.iter_mut().flat_map(|workload| workload.metrics.values_mut()) {
@@ -64,14 +66,14 @@ fn what_drifts_steadily_is_in_no_ratio() {
 }
 
 #[test]
-fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason() {
+fn a_disturbed_block_is_dropped_with_its_reason() {
     let mut disturbed = comparison(12, 1.05);
     disturbed.blocks[2].disturbance.as_mut().unwrap().steal_percent = Some(30.0);
     disturbed.blocks[5].trials[1].control_loop_ns = Some(2e7);
     disturbed.conclude();
     let reasons: Vec<_> = disturbed.blocks.iter().filter_map(|block| block.dropped_because.clone()).collect();
     assert_eq!(disturbed.analysis.blocks_dropped, 2);
-    assert!(reasons[0].contains("hypervisor kept 30%") && reasons[1].contains("fixed work"), "{reasons:?}");
+    assert!(reasons[0].contains("hypervisor: 30%") && reasons[1].contains("control loop"), "{reasons:?}");
     assert_eq!(disturbed.figure(Metric::EchoP50Us).unwrap().ratio.as_ref().unwrap().pairs, 10);
     assert!(disturbed.valid);
     disturbed.blocks[7].disturbance.as_mut().unwrap().memory_stall_percent = Some(50.0);
@@ -80,7 +82,7 @@ fn a_disturbed_block_is_dropped_as_a_whole_and_stays_in_the_file_with_its_reason
 }
 
 #[test]
-fn a_block_with_a_late_generator_is_dropped_and_one_with_errors_is_not() {
+fn a_late_generator_drops_its_block_and_errors_do_not() {
     let mut late = comparison(12, 1.0);
     let workload = &mut late.blocks[3].trials[2].workloads[0];
     (workload.valid, workload.disturbed) = (false, true);
@@ -94,21 +96,21 @@ fn a_block_with_a_late_generator_is_dropped_and_one_with_errors_is_not() {
 }
 
 #[test]
-fn a_comparison_ends_early_when_its_intervals_are_narrow_and_for_no_other_reason() {
+fn a_comparison_ends_early_only_if_its_intervals_are_narrow() {
     let narrow = |blocks: usize, factor: f64, until: Option<f64>| {
         let mut one = comparison(blocks, factor);
         one.until_width_percent = until;
-        one.is_narrow()
+        one.is_precise_enough()
     };
     let width = comparison(12, 1.0).analysis.widest_percent().unwrap();
     assert!(narrow(12, 1.0, Some(width)) && !narrow(12, 1.0, Some(width * 0.9)));
-    assert!(!narrow(12, 1.5, None), "whatever was found");
-    assert!(!narrow(12, 1.5, Some(width * 0.5)), "whatever was found");
-    assert!(!narrow(5, 1.0, Some(100.0)), "fewer than six have no interval");
+    assert!(!narrow(12, 1.5, None), "a finding must not end it");
+    assert!(!narrow(12, 1.5, Some(width * 0.5)), "a finding must not end it");
+    assert!(!narrow(5, 1.0, Some(100.0)), "five blocks have no interval");
 }
 
 #[test]
-fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
+fn dropping_a_block_does_not_depend_on_its_figures() {
     let mut one = comparison(12, 1.0);
     let dropped = |one: &Comparison| one.blocks.iter().map(|block| block.dropped_because.clone()).collect::<Vec<_>>();
     let before = dropped(&one);
@@ -122,14 +124,14 @@ fn whether_a_block_is_dropped_does_not_depend_on_what_was_measured() {
 }
 
 #[test]
-fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
+fn errors_of_an_arm_make_the_comparison_invalid() {
     let mut wrong = comparison(12, 1.0);
     let workload = &mut wrong.blocks[0].trials.iter_mut().find(|trial| trial.arm == ArmLabel::B).unwrap().workloads[0];
     (workload.valid, workload.invalid_because) =
         (false, vec![Reason::new(ReasonCode::GeneratorLate, "2 errors (limit 0)")]);
     wrong.conclude();
     assert!(
-        !wrong.valid && wrong.invalid_because[0].text.starts_with("1 run of B not valid"),
+        !wrong.valid && wrong.invalid_because[0].text.starts_with("invalid runs of B: 1, the first because: "),
         "{:?}",
         wrong.invalid_because
     );
@@ -137,11 +139,10 @@ fn errors_of_a_side_are_no_noise_and_make_the_whole_not_valid() {
 }
 
 #[test]
-fn the_same_options_that_negotiate_different_things_are_not_compared() {
+fn equal_options_that_negotiate_different_parameters_are_invalid() {
     let mut other = comparison(6, 1.0);
-    for workload in other.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.arm == ArmLabel::B)
-    {
-        workload.workloads[0].negotiated[0].negotiated.group = "X25519".to_owned();
+    for trial in other.blocks.iter_mut().flat_map(|block| &mut block.trials).filter(|trial| trial.arm == ArmLabel::B) {
+        trial.workloads[0].negotiated[0].negotiated.group = "X25519".to_owned();
     }
     other.conclude();
     assert!(!other.valid && other.b.negotiated.len() == 2);
@@ -151,7 +152,7 @@ fn the_same_options_that_negotiate_different_things_are_not_compared() {
 }
 
 #[test]
-fn five_blocks_say_nothing() {
+fn five_blocks_are_too_few_for_a_finding() {
     let few = comparison(5, 1.5);
     let figure = few.figure(Metric::EchoP50Us).unwrap();
     assert_eq!((figure.finding, figure.differs()), (Some(Finding::TooFewPairs), false));
@@ -160,7 +161,7 @@ fn five_blocks_say_nothing() {
 }
 
 #[test]
-fn the_fields_in_which_two_runs_differ_are_named() {
+fn differing_fields_are_named() {
     let (one, mut other) = (echo_run(), echo_run());
     assert!(between(&fields(&one), &fields(&other), &[]).is_empty());
     other.config.connections = 17;
@@ -178,17 +179,18 @@ fn the_fields_in_which_two_runs_differ_are_named() {
 }
 
 #[test]
-fn a_comparison_reads_back_as_it_was_written() {
+fn a_written_comparison_reads_back_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.json");
     let one = comparison(6, 1.02);
-    write(&one, &path).unwrap();
-    assert_eq!(read(&path).unwrap(), one);
+    store::write(&one, &path).unwrap();
+    assert_eq!(store::read::<Comparison>(&path).unwrap(), one);
 }
 
 #[test]
-fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.comparison-2.json", &schema());
-    let validator = jsonschema::validator_for(&schema()).unwrap();
+fn the_committed_schema_matches_the_types_and_a_comparison() {
+    let schema = wss_model::schema::of_file::<Comparison>();
+    wss_model::schema::assert_committed("wssbench.comparison-2.json", &schema);
+    let validator = jsonschema::validator_for(&schema).unwrap();
     assert!(validator.is_valid(&serde_json::to_value(comparison(6, 1.0)).unwrap()));
 }

@@ -1,4 +1,4 @@
-//! What may become worse by how much: [`Policy`], a TOML file.
+//! Which metrics may get worse, and by how much: [`Policy`], a TOML file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,80 +7,80 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::sweep::Metric;
+use crate::metric::Metric;
 use wss_model::units::Percent;
 
-/// A policy.
+/// A policy for `wssbench gate`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// Scenarios that have to be there, by name.
+    /// Names of the scenarios that must be present.
     pub scenarios: Vec<String>,
-    /// What is asked of each figure.
+    /// The rule for each metric.
     pub metrics: BTreeMap<Metric, Rule>,
 }
 
-/// What is asked of a figure.
+/// The rule for a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
-    /// By how much it may be worse, in percent.
+    /// By how much the metric may get worse, in percent.
     pub threshold_percent: f64,
-    /// Which way is better.
+    /// Which values are better.
     pub direction: Direction,
-    /// What of the ratio has to lie within.
+    /// What is compared with the threshold.
     pub statistic: Statistic,
-    /// What follows if it does not.
+    /// The consequence of a regression.
     pub severity: Severity,
-    /// A regression that is known.
+    /// A known regression that may pass; null without one.
     pub waiver: Option<Waiver>,
 }
 
-/// Which way a figure is better.
+/// Which values of a metric are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// Less is better.
+    /// Lower values.
     Lower,
-    /// More is better.
+    /// Higher values.
     Higher,
-    /// Neither is: it has to stay as it is.
+    /// Neither: a change in either direction counts as worse.
     Either,
 }
 
-/// What of a ratio is held against the threshold.
+/// The part of a ratio that is compared with the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
-    /// Its whole interval, which leaves room for "inconclusive".
+    /// The whole interval. The verdict may be inconclusive.
     #[default]
     Interval,
-    /// Its center alone: for what does not vary, or where a guess will do.
+    /// The center alone: for metrics that do not vary, or where an estimate suffices. Never inconclusive.
     Center,
 }
 
-/// What follows from a regression.
+/// The consequence of a regression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The gate fails.
     #[default]
     Gate,
-    /// It is told as one.
+    /// It is reported as a warning.
     Warn,
-    /// It is shown.
+    /// It is reported for information.
     Info,
 }
 
-/// A regression that is let pass until a day.
+/// Lets a known regression pass for some time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Waiver {
-    /// The last day on which it holds, UTC.
+    /// The last day on which it applies, UTC.
     pub until: Date,
-    /// Why.
+    /// Why the regression is accepted.
     pub reason: String,
 }
 
-/// A day, as `2026-12-31`.
+/// A date, written as `2026-12-31`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[schemars(with = "String")]
 pub struct Date {
@@ -89,35 +89,35 @@ pub struct Date {
     day: u8,
 }
 
-/// Why a policy cannot be used.
+/// Why a policy is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// No TOML, a key that there is not, or a value of another kind.
-    #[error("{0}")]
+    /// Invalid TOML, an unknown key, or a value of the wrong type.
+    #[error(transparent)]
     Toml(#[from] toml::de::Error),
-    /// A figure that there is not.
-    #[error("unknown metric `{name}`{}", nearest.as_ref().map_or_else(String::new, |near| format!(": there is `{near}`")))]
+    /// A metric that does not exist.
+    #[error("unknown metric `{name}`{}", nearest.as_ref().map_or_else(|| "; see `wssbench gate --help`".to_owned(), |near| format!("; did you mean `{near}`?")))]
     UnknownMetric {
-        /// As it was written.
+        /// The name in the policy.
         name: String,
-        /// What may have been meant.
+        /// The most similar name, if one is similar enough.
         nearest: Option<&'static str>,
     },
-    /// A figure of which nothing says by how much it may be worse.
-    #[error("metrics.{0} has no threshold, and neither has the policy as a whole: write threshold = \"2%\"")]
+    /// Neither the metric nor the policy has a threshold.
+    #[error("metrics.{0} has no threshold; add e.g. threshold = \"2%\" to it or at the top of the policy")]
     NoThreshold(&'static str),
-    /// Nothing is asked.
-    #[error("it has no table [metrics.NAME]: nothing would be judged")]
+    /// There is no metric to judge.
+    #[error("the policy has no metrics; add a table [metrics.NAME] for each metric to judge")]
     Empty,
 }
 
-/// The file, as it is written.
+/// The TOML file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     scenarios: Vec<String>,
-    threshold: Option<Written>,
+    threshold: Option<Threshold>,
     #[serde(default)]
     metrics: BTreeMap<String, FileRule>,
 }
@@ -125,7 +125,7 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileRule {
-    threshold: Option<Written>,
+    threshold: Option<Threshold>,
     direction: Option<Direction>,
     #[serde(default)]
     statistic: Statistic,
@@ -134,11 +134,11 @@ struct FileRule {
     waiver: Option<Waiver>,
 }
 
-/// A share that is written `"2%"`.
+/// A percentage, written `"2%"`.
 #[derive(Clone, Copy)]
-struct Written(f64);
+struct Threshold(f64);
 
-impl<'de> Deserialize<'de> for Written {
+impl<'de> Deserialize<'de> for Threshold {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse::<Percent>().map(|percent| Self(percent.percent())).map_err(serde::de::Error::custom)
@@ -151,7 +151,7 @@ impl FromStr for Policy {
     fn from_str(text: &str) -> Result<Self, PolicyError> {
         let File { scenarios, threshold, metrics } = toml::from_str(text)?;
         let rules: BTreeMap<Metric, Rule> =
-            metrics.into_iter().map(|(name, rule)| rule_of(name, rule, threshold)).collect::<Result<_, _>>()?;
+            metrics.into_iter().map(|(name, rule)| named_rule(name, rule, threshold)).collect::<Result<_, _>>()?;
         if rules.is_empty() {
             return Err(PolicyError::Empty);
         }
@@ -159,19 +159,19 @@ impl FromStr for Policy {
     }
 }
 
-fn rule_of(name: String, rule: FileRule, threshold: Option<Written>) -> Result<(Metric, Rule), PolicyError> {
+fn named_rule(name: String, rule: FileRule, threshold: Option<Threshold>) -> Result<(Metric, Rule), PolicyError> {
     let Some(metric) = Metric::by_name(&name) else {
         let nearest = Metric::ALL
-            .into_iter()
+            .iter()
             .map(|metric| (strsim::jaro_winkler(&name, metric.name()), metric.name()))
-            .filter(|(likeness, _)| *likeness > 0.8)
+            .filter(|(similarity, _)| *similarity > 0.8)
             .max_by(|one, other| one.0.total_cmp(&other.0));
         return Err(PolicyError::UnknownMetric { name, nearest: nearest.map(|(_, name)| name) });
     };
-    let usual = if metric.more_is_better() { Direction::Higher } else { Direction::Lower };
+    let default_direction = if metric.more_is_better() { Direction::Higher } else { Direction::Lower };
     let rule = Rule {
         threshold_percent: rule.threshold.or(threshold).ok_or(PolicyError::NoThreshold(metric.name()))?.0,
-        direction: rule.direction.unwrap_or(usual),
+        direction: rule.direction.unwrap_or(default_direction),
         statistic: rule.statistic,
         severity: rule.severity,
         waiver: rule.waiver,
@@ -180,13 +180,13 @@ fn rule_of(name: String, rule: FileRule, threshold: Option<Written>) -> Result<(
 }
 
 impl Rule {
-    /// The threshold as a logarithm of a ratio.
-    pub(super) fn limit(&self) -> f64 {
+    /// The threshold as a log ratio.
+    pub(super) fn log_threshold(&self) -> f64 {
         (self.threshold_percent / 100.0).ln_1p()
     }
 
-    /// What of a range of log ratios is a loss: one range, or two where either way is one.
-    pub(super) fn loss(&self, (low, high): (f64, f64)) -> Vec<(f64, f64)> {
+    /// A range of log ratios as ranges of losses, where positive is worse: one, or two if either direction is worse.
+    pub(super) fn losses(&self, (low, high): (f64, f64)) -> Vec<(f64, f64)> {
         match self.direction {
             Direction::Lower => vec![(low, high)],
             Direction::Higher => vec![(-high, -low)],
@@ -194,12 +194,12 @@ impl Rule {
         }
     }
 
-    /// Log ratios at which a loss is as large as is allowed.
-    pub(super) fn thresholds(&self) -> Vec<f64> {
+    /// The log ratios at which the loss equals the threshold.
+    pub(super) fn log_thresholds(&self) -> Vec<f64> {
         match self.direction {
-            Direction::Lower => vec![self.limit()],
-            Direction::Higher => vec![-self.limit()],
-            Direction::Either => vec![self.limit(), -self.limit()],
+            Direction::Lower => vec![self.log_threshold()],
+            Direction::Higher => vec![-self.log_threshold()],
+            Direction::Either => vec![self.log_threshold(), -self.log_threshold()],
         }
     }
 }
@@ -208,12 +208,12 @@ impl FromStr for Date {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The calendar is the library's: it knows which months have 31 days.
+        // The library checks the calendar: days per month, leap years.
         humantime::parse_rfc3339(&format!("{text}T00:00:00Z"))
-            .map_err(|_| format!("`{text}` is no day such as 2026-12-31"))?;
-        let mut workloads = text.split('-');
-        let mut workload = || workloads.next().and_then(|workload| workload.parse().ok()).unwrap_or(0u16);
-        let (year, month, day) = (workload(), workload(), workload());
+            .map_err(|_| format!("invalid date `{text}`; expected e.g. 2026-12-31"))?;
+        let mut numbers = text.split('-').map(|number| number.parse().unwrap_or(0u16));
+        let mut next = || numbers.next().unwrap_or(0);
+        let (year, month, day) = (next(), next(), next());
         Ok(Self { year, month: month as u8, day: day as u8 })
     }
 }

@@ -1,4 +1,4 @@
-//! Verdicts on comparisons whose ratios are known.
+//! Verdicts on comparisons with known ratios.
 
 use super::*;
 use crate::comparison::fixtures::comparison;
@@ -24,7 +24,7 @@ fn verdict_of(verdicts: &Verdicts, metric: Metric) -> Verdict {
 }
 
 #[test]
-fn what_is_worse_by_more_than_allowed_is_a_regression_in_either_direction() {
+fn a_loss_beyond_the_threshold_is_a_regression() {
     let found = verdicts(POLICY, &comparison(12, 1.06));
     assert_eq!((found.outcome, found.outcome.exit_code()), (Outcome::Regression, 2));
     // More time, fewer echoes.
@@ -33,7 +33,7 @@ fn what_is_worse_by_more_than_allowed_is_a_regression_in_either_direction() {
 }
 
 #[test]
-fn a_speed_up_is_never_a_regression_and_no_difference_passes() {
+fn a_gain_and_no_difference_pass() {
     for factor in [0.5, 0.9, 0.97, 1.0] {
         let found = verdicts(POLICY, &comparison(12, factor));
         assert_eq!((found.outcome, found.outcome.exit_code()), (Outcome::Pass, 0), "{factor}: {found:?}");
@@ -41,15 +41,15 @@ fn a_speed_up_is_never_a_regression_and_no_difference_passes() {
 }
 
 #[test]
-fn what_may_be_either_is_inconclusive() {
+fn an_interval_around_the_threshold_is_inconclusive() {
     let found = verdicts(POLICY, &comparison(12, 1.02));
     assert_eq!((found.outcome, found.outcome.exit_code()), (Outcome::Inconclusive, 3));
-    // Without an interval everything is.
+    // Five blocks have no interval.
     assert_eq!(verdicts(POLICY, &comparison(5, 3.0)).outcome, Outcome::Inconclusive);
 }
 
 #[test]
-fn where_either_way_is_a_loss_a_speed_up_is_one_too() {
+fn with_direction_either_a_gain_is_a_regression_too() {
     let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\ndirection = \"either\"";
     assert_eq!(verdicts(policy, &comparison(12, 0.9)).outcome, Outcome::Regression);
     assert_eq!(verdicts(policy, &comparison(12, 1.1)).outcome, Outcome::Regression);
@@ -57,7 +57,7 @@ fn where_either_way_is_a_loss_a_speed_up_is_one_too() {
 }
 
 #[test]
-fn the_centre_alone_is_never_inconclusive_unless_nobody_measured_it() {
+fn the_center_is_inconclusive_only_if_it_was_not_measured() {
     let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\nstatistic = \"center\"";
     assert_eq!(verdicts(policy, &comparison(12, 1.019)).outcome, Outcome::Pass);
     assert_eq!(verdicts(policy, &comparison(3, 1.04)).outcome, Outcome::Regression);
@@ -67,7 +67,7 @@ fn the_centre_alone_is_never_inconclusive_unless_nobody_measured_it() {
 }
 
 #[test]
-fn what_is_only_warned_of_or_shown_does_not_fail_the_gate() {
+fn severities_warn_and_info_do_not_fail_the_gate() {
     for severity in ["warn", "info"] {
         let policy = format!("[metrics.echo_p50_us]\nthreshold = \"2%\"\nseverity = \"{severity}\"");
         let found = verdicts(&policy, &comparison(12, 1.5));
@@ -76,7 +76,7 @@ fn what_is_only_warned_of_or_shown_does_not_fail_the_gate() {
 }
 
 #[test]
-fn a_waiver_lets_a_regression_pass_until_its_day_is_over() {
+fn a_waiver_lets_a_regression_pass_until_its_last_day_is_over() {
     let policy = |until: &str| {
         format!(
             "[metrics.echo_p50_us]\nthreshold = \"2%\"\nwaiver = {{ until = \"{until}\", reason = \"a larger record\" }}"
@@ -86,14 +86,14 @@ fn a_waiver_lets_a_regression_pass_until_its_day_is_over() {
     assert!(found.outcome == Outcome::Pass && found.rows[0].waived);
     let found = verdicts(&policy("2026-02-28"), &comparison(12, 1.5));
     assert!(found.outcome == Outcome::Regression && !found.rows[0].waived);
-    // Five blocks have no interval: it may be the loss that is known.
+    // Five blocks have no interval, so the known regression is inconclusive.
     let found = verdicts(&policy("2026-03-01"), &comparison(5, 1.5));
     assert!(found.outcome == Outcome::Pass && found.rows[0].waived && found.rows[0].verdict == Verdict::Inconclusive);
     assert_eq!(verdicts(&policy("2026-02-28"), &comparison(5, 1.5)).outcome, Outcome::Inconclusive);
 }
 
 #[test]
-fn many_gated_figures_need_more_than_one_that_lies_just_beyond() {
+fn a_barely_significant_regression_among_many_metrics_is_inconclusive() {
     // Seven blocks: the interval of 98.4% lies beyond the threshold, and the p-value is 2/128; of four, 8/128.
     let one = "[metrics.server_cpu_handshake_us]\nthreshold = \"2%\"\n";
     let alone = comparison(7, 1.2);
@@ -108,7 +108,7 @@ fn many_gated_figures_need_more_than_one_that_lies_just_beyond() {
 }
 
 #[test]
-fn what_is_not_valid_or_not_comparable_or_missing_gets_no_verdict() {
+fn invalid_incomparable_and_missing_scenarios_do_not_pass() {
     let mut invalid = comparison(12, 1.5);
     invalid.blocks_planned = 20;
     invalid.conclude();
@@ -127,7 +127,7 @@ fn what_is_not_valid_or_not_comparable_or_missing_gets_no_verdict() {
 }
 
 #[test]
-fn what_a_policy_cannot_mean_is_an_error_that_names_it() {
+fn an_invalid_policy_is_rejected_with_the_offending_key() {
     let refusal = |text: &str| text.parse::<Policy>().unwrap_err().to_string();
     let sentence = refusal("[metrics.server_cpu_hanshake_us]\nthreshold = \"2%\"");
     assert!(
@@ -147,6 +147,6 @@ fn what_a_policy_cannot_mean_is_an_error_that_names_it() {
 }
 
 #[test]
-fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.gate-2.json", &schema());
+fn the_committed_schema_matches_the_types() {
+    wss_model::schema::assert_committed("wssbench.gate-2.json", &wss_model::schema::of::<Verdicts>());
 }

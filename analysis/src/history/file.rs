@@ -1,7 +1,7 @@
-//! The file of a history: appended to line by line under a lock, never rewritten.
+//! The file of a history: appended to under a lock, never rewritten.
 //!
-//! A process that is killed while it writes leaves at most a torn last line. That line is told with its number and stays;
-//! the next one begins on a line of its own.
+//! A process that is killed while it writes leaves at most a partial last line. That line is reported with its number and
+//! kept; the next entry starts on a new line.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,81 +9,86 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Entry, SCHEMA};
+use super::entry::{Entry, SCHEMA};
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
-    /// The lines that can be read, in their order.
+    /// The readable lines, in file order.
     pub entries: Vec<Entry>,
-    /// Those that cannot.
+    /// The other lines.
     pub bad_lines: Vec<BadLine>,
 }
 
-/// A line that cannot be read. It stays in the file.
+/// An unreadable line. It stays in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
     /// From 1.
     pub number: usize,
-    /// Why not.
+    /// Why it cannot be read.
     pub reason: String,
 }
 
-/// What became of an addition.
+/// The outcome of [`append`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Added {
-    /// The line it is on, from 1.
+    /// Number of the new line, from 1.
     pub line: usize,
-    /// The line before it was torn, and was ended first.
-    pub after_torn: bool,
+    /// Whether the line before it is partial.
+    pub after_partial: bool,
 }
 
-/// Why a history could not be read or added to: one sentence that names the file.
+/// Why a history could not be read or appended to. Every message names the file; the cause is the `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// The disk, the folder or the rights.
-    #[error("{}: {action} failed: {source}", path.display())]
+    /// A file operation failed.
+    #[error("cannot {action} {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// What was attempted, a phrase that the path completes: `read`.
         action: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The line is there.
-    #[error("{}: comparison {comparison} is in line {line} already", path.display())]
-    AlreadyThere {
+    /// The comparison is in the history.
+    #[error("{}: comparison {comparison} is already in line {line}; add each comparison once", path.display())]
+    Duplicate {
         /// The file.
         path: PathBuf,
-        /// Its id.
+        /// Id of the comparison.
         comparison: String,
-        /// The line.
+        /// Number of the line, from 1.
         line: usize,
     },
-    /// A number that JSON has no form for: it would be null, and not read back.
-    #[error("{}: the entry would not read back from its JSON: {source}", path.display())]
+    /// The entry holds a NaN or an infinity, which JSON would turn into null.
+    #[error("cannot write {}: the entry holds a number that JSON cannot represent", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What serde_json said.
+        /// The error of reading the JSON back.
         source: serde_json::Error,
     },
-    /// What has the name is no file.
-    #[error("{}: it is no file that lines can be added to", path.display())]
-    NoFile {
-        /// What was named.
+    /// The path names a folder, a device or a pipe.
+    #[error("{}: not a regular file; name a file to append to", path.display())]
+    NotAFile {
+        /// The path.
         path: PathBuf,
     },
 }
 
-/// Reads a history. A line that cannot be read is among [`History::bad_lines`], and costs none of the others.
+/// The default path of the history: `results/history/history.jsonl`, relative to the current folder.
+pub fn default_path() -> PathBuf {
+    Path::new("results/history").join("history.jsonl")
+}
+
+/// Reads a history. Unreadable lines are listed in [`History::bad_lines`] and do not affect the others.
 ///
 /// # Errors
 /// If the file itself cannot be read.
 pub fn read(path: &Path) -> Result<History, HistoryError> {
     let bytes =
-        fs::read(path).map_err(|source| HistoryError::Io { path: path.to_owned(), action: "reading", source })?;
+        fs::read(path).map_err(|source| HistoryError::Io { path: path.to_owned(), action: "read", source })?;
     let mut history = History::default();
     for (line, entry) in lines(&bytes) {
         match entry {
@@ -94,49 +99,49 @@ pub fn read(path: &Path) -> Result<History, HistoryError> {
     Ok(history)
 }
 
-/// Adds a line: whole, behind all others, and on the disk when this returns. Two that add at once come one after the
-/// other.
+/// Appends an entry as one line and syncs the file. Concurrent calls wait for each other. Missing folders and a missing
+/// file are created.
 ///
 /// # Errors
-/// If the comparison is there already, or the file cannot be made, locked or written.
+/// [`HistoryError`], if the comparison is already in the history, or the file cannot be created, locked, read or written.
 pub fn append(path: &Path, entry: &Entry) -> Result<Added, HistoryError> {
     let failed = |action| move |source| HistoryError::Io { path: path.to_owned(), action, source };
     let line = serde_json::to_string(entry)
         .and_then(|line| serde_json::from_str::<Entry>(&line).map(|_| line))
         .map_err(|source| HistoryError::Unwritable { path: path.to_owned(), source })?;
-    // Opening a pipe would wait for somebody at its other end.
+    // Opening a pipe would block until its other end is opened.
     if path.exists() && !path.is_file() {
-        return Err(HistoryError::NoFile { path: path.to_owned() });
+        return Err(HistoryError::NotAFile { path: path.to_owned() });
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed("making its folder"))?;
+    fs::create_dir_all(folder).map_err(failed("create the folder of"))?;
     let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("opening it to append"))?;
-    // Advisory, and released with the file: between reading the end and writing behind it nobody else writes.
-    file.lock().map_err(failed("locking"))?;
+        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open"))?;
+    // An advisory lock, released when the file is closed: nobody else appends between our read and our write.
+    file.lock().map_err(failed("lock"))?;
     let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(failed("reading"))?;
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(failed("read"))?;
     let mut last = 0;
     for (number, other) in lines(&bytes) {
         last = number;
         if other.is_ok_and(|other| other.comparison_id == entry.comparison_id) {
             let comparison = entry.comparison_id.clone();
-            return Err(HistoryError::AlreadyThere { path: path.to_owned(), comparison, line: number });
+            return Err(HistoryError::Duplicate { path: path.to_owned(), comparison, line: number });
         }
     }
-    let after_torn = bytes.last().is_some_and(|byte| *byte != b'\n');
-    let text = format!("{}{line}\n", if after_torn { "\n" } else { "" });
-    write_at_once(&mut file, text.as_bytes()).map_err(failed("writing"))?;
-    file.sync_all().map_err(failed("writing"))?;
+    let after_partial = bytes.last().is_some_and(|byte| *byte != b'\n');
+    let text = format!("{}{line}\n", if after_partial { "\n" } else { "" });
+    write_in_one_call(&mut file, text.as_bytes()).map_err(failed("write"))?;
+    file.sync_all().map_err(failed("write"))?;
     if bytes.is_empty() {
-        // A new name is the folder's content, which has to come to the disk as well.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("writing its folder"))?;
+        // The new name is part of the folder's content, which has to be synced too.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of"))?;
     }
-    Ok(Added { line: last + 1, after_torn })
+    Ok(Added { line: last + 1, after_partial })
 }
 
-/// One call, so that a line is never in two: in a file that is appended to, one call's bytes stay together.
-fn write_at_once(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+/// Writes `bytes` with a single call: with O_APPEND, the bytes of one write stay together.
+fn write_in_one_call(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     let written = loop {
         match file.write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -144,35 +149,35 @@ fn write_at_once(file: &mut File, bytes: &[u8]) -> io::Result<()> {
         }
     };
     if written < bytes.len() {
-        let said = format!("{written} of {} bytes were taken: the disk is full; the line is torn", bytes.len());
-        return Err(io::Error::new(io::ErrorKind::WriteZero, said));
+        let message = format!("only {written} of {} bytes were written; free some disk space", bytes.len());
+        return Err(io::Error::new(io::ErrorKind::WriteZero, message));
     }
     Ok(())
 }
 
-/// What a line says it is, whatever else it holds.
+/// The field that every line has, whatever its version.
 #[derive(Deserialize)]
-struct Named {
+struct Header {
     schema: String,
 }
 
-/// The lines with their numbers, empty ones left out, each read or with the reason why not.
+/// The non-empty lines with their numbers, each parsed or with the reason why it cannot be.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Result<Box<Entry>, String>)> {
     let ended = bytes.last() == Some(&b'\n');
     let count = bytes.split(|byte| *byte == b'\n').count();
     let lines = bytes.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
     lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(move |(number, line)| {
-        let is_torn = number == count && !ended;
-        let entry = parse(line).map_err(|reason| if is_torn { format!("it was torn: {reason}") } else { reason });
+        let is_partial = number == count && !ended;
+        let entry = parse(line).map_err(|reason| if is_partial { format!("partial line: {reason}") } else { reason });
         (number, entry)
     })
 }
 
 fn parse(line: &[u8]) -> Result<Box<Entry>, String> {
-    let malformed = |error: serde_json::Error| format!("it does not read as {SCHEMA}: {error}");
-    let Named { schema } = serde_json::from_slice(line).map_err(malformed)?;
+    let malformed = |error: serde_json::Error| format!("not a valid {SCHEMA} entry: {error}");
+    let Header { schema } = serde_json::from_slice(line).map_err(malformed)?;
     if schema != SCHEMA {
-        return Err(format!("{schema}: this wssbench reads {SCHEMA}"));
+        return Err(format!("unsupported schema {schema}; expected {SCHEMA}"));
     }
     serde_json::from_slice(line).map(Box::new).map_err(malformed)
 }

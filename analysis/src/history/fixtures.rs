@@ -1,10 +1,10 @@
-//! Histories for tests: ratios that are known, with noise that is always the same.
+//! Histories for tests, with known ratios and deterministic noise.
 
 use std::collections::BTreeMap;
 
 use super::{Build, Entry, Fingerprint, SCHEMA, TrackedRatio};
 
-/// The entry of day `day`, with these ratios of the server's CPU time a handshake and of the echo's median.
+/// The entry of day `day`, with these ratios of the server's CPU time per handshake and of the median echo time.
 pub fn entry(day: usize, cpu: f64, echo: f64) -> Entry {
     let build = |label: &str, commit: String| Build {
         label: label.to_owned(),
@@ -37,7 +37,7 @@ pub fn entry(day: usize, cpu: f64, echo: f64) -> Entry {
     }
 }
 
-/// `days` entries; from day 14 on the server needs 5% more CPU time a handshake.
+/// `days` entries; from day 14 on, the server needs 5% more CPU time per handshake.
 pub fn history(days: usize) -> Vec<Entry> {
     let noise = |day: usize, salt: usize| 1.0 + 0.001 * (((day * 7 + salt) * 5 % 13) as f64 - 6.0);
     let step = |day: usize| if day >= 14 { 1.05 } else { 1.0 };

@@ -1,18 +1,18 @@
-//! What becomes of a comparison, of a file that was torn, and of entries that do not belong together.
+//! Entries made from comparisons, partial files, and series.
 
 use std::fs;
 use std::path::Path;
 
 use super::fixtures::{entry, history};
 use super::*;
-use crate::comparison::Difference;
 use crate::comparison::fixtures::comparison;
-use wss_model::{Reason, ReasonCode};
+use crate::comparison::{Comparison, Difference, Kind};
+use wss_model::validity::{Reason, ReasonCode};
 
 #[test]
-fn an_entry_has_the_ratios_of_the_comparison_with_their_intervals_and_no_times() {
+fn an_entry_has_ratios_with_intervals_and_no_times() {
     let comparison = comparison(12, 1.05);
-    let entry = Entry::of(&comparison).unwrap();
+    let entry = Entry::from_comparison(&comparison).unwrap();
     assert_eq!((entry.candidate.label.as_str(), entry.reference.label.as_str()), ("head", "base"));
     assert_eq!(
         (entry.comparison_id.as_str(), entry.candidate.commit.as_deref()),
@@ -29,23 +29,23 @@ fn an_entry_has_the_ratios_of_the_comparison_with_their_intervals_and_no_times()
 }
 
 #[test]
-fn what_is_no_comparison_of_a_candidate_with_a_reference_is_refused_with_its_reason() {
+fn rejects_a_comparison_that_is_not_of_a_candidate_with_a_reference() {
     let refused = |edit: fn(&mut Comparison)| {
         let mut comparison = comparison(12, 1.0);
         edit(&mut comparison);
-        Entry::of(&comparison).unwrap_err().to_string()
+        Entry::from_comparison(&comparison).unwrap_err().to_string()
     };
     let sentence = refused(|one| {
         (one.valid, one.invalid_because) =
             (false, vec![Reason::new(ReasonCode::GeneratorLate, "7 of 12 blocks were dropped")]);
     });
-    assert!(sentence.ends_with("a history is of those that are: 7 of 12 blocks were dropped"), "{sentence}");
+    assert!(sentence.ends_with("add only valid ones (7 of 12 blocks were dropped)"), "{sentence}");
     assert!(refused(|one| one.kind = Kind::Aa).contains("with its own copy"));
     let difference = Difference { field: "config.tls.suite".to_owned(), a: String::new(), b: String::new() };
     let mut forced = comparison(12, 1.0);
     forced.differences = vec![difference];
-    assert!(Entry::of(&forced).unwrap_err().to_string().contains("differ in config.tls.suite"));
-    assert!(refused(|one| one.analysis.metrics.clear()).contains("it has no ratio"));
+    assert!(Entry::from_comparison(&forced).unwrap_err().to_string().contains("differ in config.tls.suite"));
+    assert!(refused(|one| one.analysis.metrics.clear()).contains("has no ratio"));
 }
 
 fn add(path: &Path, entry: &Entry) -> Added {
@@ -53,12 +53,12 @@ fn add(path: &Path, entry: &Entry) -> Added {
 }
 
 #[test]
-fn what_was_added_reads_back_in_order_each_on_its_line() {
+fn appended_entries_read_back_in_order_one_per_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/folder/history.jsonl");
     let entries = history(3);
     for (index, entry) in entries.iter().enumerate() {
-        assert_eq!(add(&path, entry), Added { line: index + 1, after_torn: false });
+        assert_eq!(add(&path, entry), Added { line: index + 1, after_partial: false });
     }
     assert_eq!(read(&path).unwrap(), History { entries, bad_lines: Vec::new() });
     let text = fs::read_to_string(&path).unwrap();
@@ -67,7 +67,7 @@ fn what_was_added_reads_back_in_order_each_on_its_line() {
 }
 
 #[test]
-fn a_torn_last_line_is_told_and_kept_and_the_next_begins_on_a_line_of_its_own() {
+fn a_partial_last_line_is_reported_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     let whole = serde_json::to_string(&entry(0, 1.0, 1.0)).unwrap();
@@ -76,8 +76,8 @@ fn a_torn_last_line_is_told_and_kept_and_the_next_begins_on_a_line_of_its_own() 
         fs::write(&path, format!("{whole}\n{torn}")).unwrap();
         let found = read(&path).unwrap();
         assert_eq!((found.entries.len(), found.bad_lines[0].number), (1, 2));
-        assert!(found.bad_lines[0].reason.starts_with("it was torn: "), "{:?}", found.bad_lines);
-        assert_eq!(add(&path, &entry(2, 1.0, 1.0)), Added { line: 3, after_torn: true });
+        assert!(found.bad_lines[0].reason.starts_with("partial line: "), "{:?}", found.bad_lines);
+        assert_eq!(add(&path, &entry(2, 1.0, 1.0)), Added { line: 3, after_partial: true });
         let found = read(&path).unwrap();
         assert_eq!((found.entries.len(), found.bad_lines.len(), found.bad_lines[0].number), (2, 1, 2));
         assert!(fs::read_to_string(&path).unwrap().starts_with(&format!("{whole}\n{torn}\n")), "it was overwritten");
@@ -85,21 +85,21 @@ fn a_torn_last_line_is_told_and_kept_and_the_next_begins_on_a_line_of_its_own() 
 }
 
 #[test]
-fn a_last_line_that_lacks_only_its_end_is_whole() {
+fn a_last_line_without_a_newline_is_complete() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     fs::write(&path, serde_json::to_string(&entry(0, 1.0, 1.0)).unwrap()).unwrap();
     assert_eq!(read(&path).unwrap().entries.len(), 1);
-    assert_eq!(add(&path, &entry(1, 1.0, 1.0)), Added { line: 2, after_torn: true });
+    assert_eq!(add(&path, &entry(1, 1.0, 1.0)), Added { line: 2, after_partial: true });
     assert_eq!(read(&path).unwrap().entries.len(), 2);
 }
 
 #[test]
-fn a_line_that_cannot_be_read_costs_none_of_the_others() {
+fn an_unreadable_line_does_not_affect_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     let [first, last] = [0, 1].map(|day| serde_json::to_string(&entry(day, 1.0, 1.0)).unwrap());
-    let later = first.replace("wssbench.history/2", "wssbench.history/2");
+    let later = first.replace("wssbench.history/2", "wssbench.history/3");
     let edited = first.replace("\"metrics\"", "\"figures\"");
     let mut bytes = format!("{first}\nnot JSON\n\n{later}\n{edited}\n").into_bytes();
     bytes.extend(b"\xff\xfe\n");
@@ -107,14 +107,14 @@ fn a_line_that_cannot_be_read_costs_none_of_the_others() {
     fs::write(&path, bytes).unwrap();
     let found = read(&path).unwrap();
     assert_eq!(found.entries.len(), 2);
-    let told: Vec<(usize, &str)> = found.bad_lines.iter().map(|line| (line.number, line.reason.as_str())).collect();
-    assert_eq!(told.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 4, 5, 6]);
-    assert_eq!(told[1].1, "wssbench.history/2: this wssbench reads wssbench.history/2");
-    assert!(told[2].1.contains("missing field `metrics`"), "{told:?}");
+    let bad: Vec<(usize, &str)> = found.bad_lines.iter().map(|line| (line.number, line.reason.as_str())).collect();
+    assert_eq!(bad.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 4, 5, 6]);
+    assert_eq!(bad[1].1, "unsupported schema wssbench.history/3; expected wssbench.history/2");
+    assert!(bad[2].1.contains("missing field `metrics`"), "{bad:?}");
 }
 
 #[test]
-fn a_field_that_a_later_version_added_is_no_reason_to_refuse_a_line() {
+fn an_unknown_field_of_a_later_version_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     let mut json = serde_json::to_value(entry(0, 1.0, 1.0)).unwrap();
@@ -126,19 +126,19 @@ fn a_field_that_a_later_version_added_is_no_reason_to_refuse_a_line() {
 }
 
 #[test]
-fn a_comparison_is_not_added_twice() {
+fn a_comparison_is_added_only_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     add(&path, &entry(0, 1.0, 1.0));
     add(&path, &entry(1, 1.0, 1.0));
     let before = fs::read(&path).unwrap();
     let sentence = append(&path, &entry(1, 1.1, 1.0)).unwrap_err().to_string();
-    assert!(sentence.ends_with("comparison comparison-1 is in line 2 already"), "{sentence}");
+    assert!(sentence.ends_with("comparison comparison-1 is already in line 2; add each comparison once"), "{sentence}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[test]
-fn many_that_add_at_once_tear_no_line_and_lose_none() {
+fn concurrent_appends_lose_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     std::thread::scope(|scope| {
@@ -152,7 +152,7 @@ fn many_that_add_at_once_tear_no_line_and_lose_none() {
 }
 
 #[test]
-fn whoever_holds_the_lock_is_waited_for() {
+fn appending_waits_for_the_lock() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
     let holder = fs::File::create(&path).unwrap();
@@ -162,7 +162,7 @@ fn whoever_holds_the_lock_is_waited_for() {
         std::thread::sleep(std::time::Duration::from_millis(100));
         assert!(
             !adding.is_finished() && fs::read(&path).unwrap().is_empty(),
-            "it wrote into what another one has locked"
+            "it wrote to a locked file"
         );
         holder.unlock().unwrap();
         assert_eq!(adding.join().unwrap().line, 1);
@@ -170,20 +170,20 @@ fn whoever_holds_the_lock_is_waited_for() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_in_a_sentence() {
+fn rejects_a_path_that_is_not_a_regular_file() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path(), Path::new("/dev/null")] {
         let sentence = append(path, &entry(0, 1.0, 1.0)).unwrap_err().to_string();
-        assert!(sentence.contains("no file that lines can be added to"), "{sentence}");
+        assert!(sentence.contains("not a regular file"), "{sentence}");
     }
     let missing = folder.path().join("missing.jsonl");
-    assert!(read(&missing).unwrap_err().to_string().contains("missing.jsonl: reading failed"));
+    assert_eq!(read(&missing).unwrap_err().to_string(), format!("cannot read {}", missing.display()));
     let number = append(&missing, &entry(0, f64::NAN, 1.0)).unwrap_err().to_string();
-    assert!(number.contains("would not read back") && !missing.exists(), "{number}");
+    assert!(number.contains("a number that JSON cannot represent") && !missing.exists(), "{number}");
 }
 
 #[test]
-fn another_machine_another_reference_and_another_configuration_are_each_a_series_of_their_own() {
+fn another_machine_reference_or_configuration_is_a_separate_series() {
     let mut entries = history(12);
     entries[3].environment.kernel = "6.19.0".to_owned();
     entries[5].reference.commit = Some("0000000".to_owned());
@@ -194,7 +194,7 @@ fn another_machine_another_reference_and_another_configuration_are_each_a_series
 }
 
 #[test]
-fn a_series_is_in_the_order_of_its_instants_however_it_was_added() {
+fn a_series_is_sorted_by_start_and_not_by_line() {
     let mut entries = history(4);
     entries.reverse();
     let found = series(&entries);
@@ -203,7 +203,7 @@ fn a_series_is_in_the_order_of_its_instants_however_it_was_added() {
 }
 
 #[test]
-fn a_change_is_found_where_it_came_and_its_levels_are_ratios() {
+fn a_change_is_detected_at_its_place_with_ratios_as_levels() {
     let entries = history(28);
     let trends = series(&entries)[0].trends();
     assert_eq!(trends.iter().map(|trend| trend.metric).collect::<Vec<_>>(), ["echo_p50_us", "server_cpu_handshake_us"]);
@@ -216,15 +216,34 @@ fn a_change_is_found_where_it_came_and_its_levels_are_ratios() {
 }
 
 #[test]
-fn the_committed_schema_is_the_one_of_the_types() {
-    wss_model::schema::assert_committed("wssbench.history-2.json", &schema());
+fn the_committed_schema_matches_the_types() {
+    wss_model::schema::assert_committed("wssbench.history-2.json", &wss_model::schema::of::<Entry>());
 }
 
 #[test]
-fn a_line_is_what_the_schema_says() {
-    let validator = jsonschema::validator_for(&schema()).unwrap();
-    for entry in [entry(0, 1.0, 1.0), Entry::of(&comparison(3, 1.0)).unwrap()] {
+fn an_entry_matches_the_schema() {
+    let validator = jsonschema::validator_for(&wss_model::schema::of::<Entry>()).unwrap();
+    for entry in [entry(0, 1.0, 1.0), Entry::from_comparison(&comparison(3, 1.0)).unwrap()] {
         assert!(validator.is_valid(&serde_json::to_value(entry).unwrap()));
     }
     assert!(!validator.is_valid(&serde_json::json!({ "schema": SCHEMA })));
+}
+
+#[test]
+fn no_error_prints_its_cause_twice() {
+    use std::error::Error as _;
+
+    let path = || std::path::PathBuf::from("history.jsonl");
+    let errors = [
+        HistoryError::Io { path: path(), action: "read", source: std::io::Error::other("the cause") },
+        HistoryError::Duplicate { path: path(), comparison: "x".to_owned(), line: 1 },
+        HistoryError::Unwritable { path: path(), source: serde_json::from_str::<u8>("x").unwrap_err() },
+        HistoryError::NotAFile { path: path() },
+    ];
+    for error in errors {
+        let cause = error.source().map(ToString::to_string);
+        let message = format!("{:#}", anyhow::Error::from(error));
+        assert!(message.contains("history.jsonl"), "{message}");
+        assert!(cause.is_none_or(|cause| message.matches(&cause).count() == 1), "{message}");
+    }
 }

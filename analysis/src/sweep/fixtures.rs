@@ -1,48 +1,51 @@
-//! Sweeps for tests: trials whose figures follow from the configuration's number and the block's.
+//! Sweeps for tests, with figures that follow from the numbers of configuration and block.
 
 use std::collections::BTreeMap;
 
-use super::{Block, Configuration, Metric, SCHEMA, SweepResult, Trial, Workload, WorkloadResult, WorkloadSpec};
-use crate::sweep::Analysis;
+use super::{Analysis, Block, Configuration, SweepResult, Trial};
+use crate::metric::Metric;
+use crate::trial::WorkloadResult;
+use crate::workload::{Workload, WorkloadSpec};
 use wss_model::config::RunConfig;
 use wss_model::fixtures::echo_run;
 use wss_model::run_result::{Negotiated, NegotiatedCount};
-use wss_model::{Reason, ReasonCode};
+use wss_model::store::Stored as _;
+use wss_model::validity::{Reason, ReasonCode};
 
-/// A configuration of the sample: its options, what it negotiates, and how many times as costly as the first it is.
-pub struct Row {
+/// A configuration: its options, what it negotiates, and its cost.
+pub struct SampleConfiguration {
     /// Options of `run`, `--option=value` each.
     pub options: &'static [&'static str],
-    /// Version, suite, group and certificate; none without TLS.
+    /// Version, suite, group and certificate; `None` without TLS.
     pub negotiated: Option<[&'static str; 4]>,
     /// Cost relative to the first configuration.
     pub cost: f64,
 }
 
-/// Three suites over two certificates, the second as costly as the first.
-pub const ROWS: [Row; 4] = [
-    Row {
+/// Three suites with two certificates, of which the first two cost about the same, and one configuration without TLS.
+pub const CONFIGURATIONS: [SampleConfiguration; 4] = [
+    SampleConfiguration {
         options: &["--suite=TLS13_AES_128_GCM_SHA256", "--cert=ecdsa-p256"],
         negotiated: Some(["TLSv1.3", "TLS13_AES_128_GCM_SHA256", "X25519", "ecdsa-p256"]),
         cost: 1.0,
     },
-    Row {
+    SampleConfiguration {
         options: &["--suite=TLS13_AES_256_GCM_SHA384", "--cert=ecdsa-p256"],
         negotiated: Some(["TLSv1.3", "TLS13_AES_256_GCM_SHA384", "X25519", "ecdsa-p256"]),
         cost: 1.002,
     },
-    Row {
+    SampleConfiguration {
         options: &["--suite=TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "--cert=rsa-2048"],
         negotiated: Some(["TLSv1.2", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "X25519", "rsa-2048"]),
         cost: 3.1,
     },
-    Row { options: &["--layer=ws"], negotiated: None, cost: 0.4 },
+    SampleConfiguration { options: &["--layer=ws"], negotiated: None, cost: 0.4 },
 ];
 
-/// A sweep of [`ROWS`] and the first one again, with noise of a percent that is always the same.
+/// A sweep of [`CONFIGURATIONS`] and the repetition of the first one, with deterministic noise of one percent.
 pub fn sweep(blocks: usize) -> SweepResult {
     let run = echo_run();
-    let mut configurations: Vec<Configuration> = ROWS
+    let mut configurations: Vec<Configuration> = CONFIGURATIONS
         .iter()
         .enumerate()
         .map(|(index, row)| Configuration {
@@ -53,11 +56,11 @@ pub fn sweep(blocks: usize) -> SweepResult {
             repeat_of: None,
         })
         .collect();
-    let again = Configuration { number: ROWS.len() + 1, repeat_of: Some(1), ..configurations[0].clone() };
+    let again = Configuration { number: CONFIGURATIONS.len() + 1, repeat_of: Some(1), ..configurations[0].clone() };
     configurations.push(again);
     let workloads = [Workload::Handshake, Workload::Bulk];
     let mut sweep = SweepResult {
-        schema: SCHEMA.to_owned(),
+        schema: SweepResult::SCHEMA.to_owned(),
         id: run.id,
         started_at: run.started_at,
         tool: run.tool,
@@ -81,14 +84,14 @@ pub fn sweep(blocks: usize) -> SweepResult {
 }
 
 fn block(number: usize) -> Block {
-    let order: Vec<usize> = (0..=ROWS.len()).map(|turn| (turn + number) % (ROWS.len() + 1) + 1).collect();
+    let order: Vec<usize> = (0..=CONFIGURATIONS.len()).map(|turn| (turn + number) % (CONFIGURATIONS.len() + 1) + 1).collect();
     let trials = order.iter().map(|configuration| trial(*configuration, number)).collect();
     Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, trials }
 }
 
 fn trial(configuration: usize, block: usize) -> Trial {
-    let row = &ROWS[(configuration - 1) % ROWS.len()];
-    // Within one percent, up as often as down, and another for each configuration of a block.
+    let row = &CONFIGURATIONS[(configuration - 1) % CONFIGURATIONS.len()];
+    // Within one percent, symmetric, and different for each configuration of a block.
     let noise = 1.0 + 0.01 * (((configuration * 7 + block * 5) % 11) as f64 / 5.0 - 1.0);
     let figure = |metric: Metric| match metric {
         Metric::HandshakesPerSPerCore => 5_000.0 / row.cost / noise,
@@ -112,7 +115,8 @@ fn trial(configuration: usize, block: usize) -> Trial {
         disturbed: false,
         negotiated: negotiated.iter().cloned().collect(),
         metrics: Metric::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|metric| metric.workload() == kind)
             // Without TLS there are no records.
             .map(|metric| {
@@ -128,7 +132,7 @@ fn trial(configuration: usize, block: usize) -> Trial {
     Trial { configuration, started_at: "2026-03-01T12:00:00Z".to_owned(), valid: true, workloads }
 }
 
-/// Makes a workload of a trial one that is not valid, or one that failed.
+/// Makes the first workload of a trial invalid, or one without a result.
 pub fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed: bool) {
     let trials = &mut sweep.blocks[block - 1].trials;
     let trial = trials.iter_mut().find(|trial| trial.configuration == configuration).unwrap();

@@ -1,7 +1,7 @@
 //! Invalid runs for tests, judged by the rules of this module.
 
 use wss_model::config::tls::Verify;
-use wss_model::fixtures::{always, echo_run, error, latency, negotiated, short_ring, side};
+use wss_model::fixtures::{always, echo_run, end, error, latency, negotiated, short_ring};
 use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
 use wss_model::run_result::RunResult;
 use wss_model::units::Rate;
@@ -48,7 +48,7 @@ pub fn large_run() -> RunResult {
     result.config.connections = 1_000_000;
     (result.config.rate, result.config.connect_rate) = (Rate::PerSecond(12_345_678.9), Rate::PerSecond(1_234_567.8));
     result.target.url = format!("wss://{}.example:65535/{}", "long".repeat(15), "path/".repeat(20));
-    result.server = Some(side("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", 1.0, 999 << 30));
+    result.server = Some(end("0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20", 1.0, 999 << 30));
     result.client.threads = 128;
     result.client.cpu_utilization = 0.99999;
     result.negotiated[0].count = 1_000_000_000;

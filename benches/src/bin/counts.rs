@@ -14,7 +14,7 @@ use wss_analysis::counts::{Change, Counts};
 use wss_benches::over_sockets::Programs;
 use wss_benches::subject::Subject;
 use wss_benches::{allocations, callgrind, instructions, on_the_wire, strace};
-use wss_model::EngineKind;
+use wss_model::{EngineKind, store};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -82,7 +82,7 @@ fn counts(options: &Options) -> anyhow::Result<ExitCode> {
     let repeats = options.repeats;
     ensure!(repeats >= REPEATS_LEAST, "--repeats is {repeats}: a floor needs {REPEATS_LEAST} at least");
     // What cannot be read is told before all the counting.
-    let before = options.against.as_deref().map(Counts::read).transpose()?;
+    let before = options.against.as_deref().map(store::read::<Counts>).transpose()?;
     let program = std::env::current_exe()?;
     let (mut counts, mut skipped) = (Vec::new(), Vec::new());
     for signal in Signal::ALL.into_iter().filter(|signal| options.signal.contains(signal)) {
@@ -114,7 +114,7 @@ fn counts(options: &Options) -> anyhow::Result<ExitCode> {
     let counts = Counts::new(counts, skipped);
     print!("{}", counts.table());
     if let Some(path) = &options.json {
-        counts.write(path)?;
+        store::write(&counts, path)?;
     }
     before.map_or(Ok(ExitCode::SUCCESS), |before| compare(&counts, &before))
 }

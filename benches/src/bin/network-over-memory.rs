@@ -158,7 +158,7 @@ fn over_network(
     }
     let status = command.status().context("starting wssbench")?;
     ensure!(matches!(status.code(), Some(0 | 3)), "wssbench ended with {status}");
-    let result = store::read(&out).context("reading the result")?;
+    let result = store::read::<wss_model::RunResult>(&out).context("reading the result")?;
     let handshake = &result.handshake;
     match (handshake.server_cpu_ns, handshake.client_cpu_ns, &result.server) {
         (Some(server), Some(client), Some(side)) if result.valid => {

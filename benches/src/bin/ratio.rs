@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Parser;
 use wss_analysis::statistics::paired_ratio;
-use wss_analysis::sweep::{self, Block, Metric};
+use wss_analysis::metric::Metric;
+use wss_analysis::sweep::{Block, SweepResult};
 use wss_benches::summary;
+use wss_model::store;
 
 /// A figure of one configuration of a sweep over another figure, or the same one of another configuration
 ///
@@ -34,7 +36,7 @@ fn metric(name: &str) -> serde_json::Result<Metric> {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let sweep = sweep::read(&options.sweep)?;
+    let sweep = store::read::<SweepResult>(&options.sweep)?;
     let of = |block: &Block, number: usize, metric: Metric| {
         block.trials.iter().find(|trial| trial.configuration == number)?.metric(metric)
     };

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
-use wss_analysis::sweep::{WorkloadResult, WorkloadSpec};
+use wss_analysis::trial::WorkloadResult;
+use wss_analysis::workload::WorkloadSpec;
 use wss_model::config::{TimeSlice, time_slice_length};
 use wss_model::run_result::Tool;
 use wss_model::store;
@@ -308,9 +309,9 @@ fn result(workload: &WorkloadSpec, out: &Path, status: ExitStatus, said: &str) -
         return Ended::failed(workload, reason);
     }
     match store::read(out) {
-        Err(error) => Ended::failed(workload, error.to_string()),
+        Err(error) => Ended::failed(workload, format!("{:#}", anyhow::Error::from(error))),
         Ok(run) => {
-            Ended { result: WorkloadResult::of(workload.kind, &run), tool: Some(run.tool), waited_in_vain: false }
+            Ended { result: WorkloadResult::from_run(workload.kind, &run), tool: Some(run.tool), waited_in_vain: false }
         }
     }
 }

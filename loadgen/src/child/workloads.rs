@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wss_analysis::sweep::{Workload, WorkloadSpec};
+use wss_analysis::workload::{Workload, WorkloadSpec};
 use wss_model::HumanDuration;
 
 use super::run_options::{for_run, name};
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_workloads_share_the_time_of_the_trial() {
-        let workloads = workloads(&Workload::ALL, TRIAL, None, &[]);
+        let workloads = workloads(Workload::ALL, TRIAL, None, &[]);
         let configs: Vec<_> = workloads.iter().map(|workload| parse(&arguments(workload, &[])).unwrap()).collect();
         let all: Duration = configs.iter().map(|config| config.duration.0).sum();
         assert_eq!(all, TRIAL.0);

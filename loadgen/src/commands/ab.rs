@@ -14,8 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use wss_analysis::comparison::{self, Analysis, Block, Comparison, Kind, SCHEMA};
-use wss_model::store;
+use wss_analysis::comparison::{Analysis, Block, Comparison, Kind};
+use wss_model::store::{self, Stored as _};
 use wss_report::comparison as report;
 
 use self::arm::Programs;
@@ -36,7 +36,7 @@ pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
     let folder = tempfile::tempdir().context("making a folder for copies of programs")?;
     let programs = arm::programs(command, folder.path())?;
     let mut comparison = begin(command, &programs)?;
-    let path = command.out.clone().unwrap_or_else(|| comparison::default_path(&comparison.id));
+    let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
     preflight::check_place(&path)?;
     run_blocks(&mut comparison, &programs, &path)?;
     print(command.json, command.md, &comparison, &path)
@@ -64,7 +64,7 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
     let workloads = command.trial_workloads()?;
     check_interleave(command.slices.interleave, &workloads)?;
     let mut comparison = Comparison {
-        schema: SCHEMA.to_owned(),
+        schema: Comparison::SCHEMA.to_owned(),
         id,
         started_at,
         tool: environment::tool(),
@@ -104,12 +104,12 @@ fn run_blocks(comparison: &mut Comparison, programs: &[Programs; 2], path: &Path
         };
         let block =
             Block { number, started_at, order, trials: run, disturbance: Some(watch.end()), dropped_because: None };
-        comparison.interrupted = !block.is_whole();
+        comparison.interrupted = !block.is_complete();
         comparison.blocks.push(block);
         comparison.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         comparison.conclude();
-        comparison::write(comparison, path).context("writing the result; --out takes another place")?;
-        if comparison.interrupted || comparison.is_narrow() {
+        store::write(comparison, path).context("writing the result; --out takes another place")?;
+        if comparison.interrupted || comparison.is_precise_enough() {
             break;
         }
     }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use wss_analysis::comparison::{
-    self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, SCHEMA, Trial,
+    self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, Trial,
 };
-use wss_analysis::sweep::{Workload, WorkloadResult};
-use wss_model::{Mode, RunResult, store};
+use wss_analysis::trial::WorkloadResult;
+use wss_analysis::workload::Workload;
+use wss_model::store::{self, Stored as _};
+use wss_model::{Mode, RunResult};
 
 use crate::child::run_options;
 use crate::commands::ab;
@@ -78,10 +80,10 @@ pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
     if comparison.analysis.metrics.is_empty() && comparison.valid {
         bail!("the results have no figure in common");
     }
-    let path = command.out.clone().unwrap_or_else(|| comparison::default_path(&comparison.id));
+    let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
     preflight::check_place(&path)?;
     preflight::check_keeps(&path, files)?;
-    comparison::write(&comparison, &path).context("writing the result; --out takes another place")?;
+    store::write(&comparison, &path).context("writing the result; --out takes another place")?;
     ab::print(command.json, command.md, &comparison, &path).map(Compared::Valid)
 }
 
@@ -134,7 +136,7 @@ fn comparison(
         dropped_because: None,
     });
     let mut comparison = Comparison {
-        schema: SCHEMA.to_owned(),
+        schema: Comparison::SCHEMA.to_owned(),
         id,
         started_at,
         tool: environment::tool(),
@@ -176,7 +178,7 @@ fn trial(arm: ArmLabel, run: &RunResult) -> Trial {
         // The connections that the messages go through were opened too.
         Mode::Echo => &[Workload::Handshake, Workload::Echo],
     };
-    let workloads = kinds.iter().map(|kind| WorkloadResult::of(*kind, run)).collect();
+    let workloads = kinds.iter().map(|kind| WorkloadResult::from_run(*kind, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());
     Trial { arm, program: 0, run_id, started_at, control_loop_ns: None, workloads }
 }

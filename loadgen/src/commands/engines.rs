@@ -4,7 +4,8 @@
 
 use clap::Args;
 use wss_model::RunConfig;
-use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature, SCHEMA};
+use wss_model::store::Stored as _;
+use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature};
 use wss_report as report;
 use wss_wire::engine::{Capabilities, Feature, offers};
 
@@ -24,7 +25,7 @@ pub(crate) struct EnginesCommand {
 /// If it cannot be written as JSON.
 pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
     let result = EnginesResult {
-        schema: SCHEMA.to_owned(),
+        schema: EnginesResult::SCHEMA.to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         default: RunConfig::default().engine,
         engines: offers().into_iter().map(on_machine).collect(),

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wss_analysis::comparison::{self, Comparison};
+use wss_analysis::comparison::Comparison;
 use wss_analysis::gate::{Date, Outcome, Policy, Scenario, judge};
+use wss_model::store;
 use wss_report::gate as report;
 
 use crate::output;
@@ -45,7 +46,7 @@ pub(crate) struct GateCommand {
 /// If the policy or a result cannot be read: one sentence.
 pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
     let policy = policy(&command.policy)?;
-    let read = |path: &PathBuf| Ok((name(path), comparison::read(path).context("reading a result of ab or compare")?));
+    let read = |path: &PathBuf| Ok((name(path), store::read::<Comparison>(path).context("reading a result of ab or compare")?));
     let comparisons: Vec<(String, Comparison)> = command.results.iter().map(read).collect::<anyhow::Result<_>>()?;
     let scenarios: Vec<Scenario<'_>> =
         comparisons.iter().map(|(name, comparison)| Scenario { name, comparison }).collect();

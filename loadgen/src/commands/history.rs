@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
-use wss_analysis::comparison;
+use wss_analysis::comparison::Comparison;
 use wss_analysis::history::{self, Added, BadLine, Entry};
+use wss_model::store;
 
 use self::branch::Branch;
 use crate::output;
@@ -97,7 +98,7 @@ pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
 fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<String>> {
     let entries = comparisons
         .iter()
-        .map(|path| Ok(Entry::of(&comparison::read(path)?)?))
+        .map(|path| Ok(Entry::from_comparison(&store::read::<Comparison>(path)?)?))
         .collect::<anyhow::Result<Vec<Entry>>>()?;
     let known = if path.is_file() { history::read(path)?.entries } else { Vec::new() };
     for (index, entry) in entries.iter().enumerate() {
@@ -105,8 +106,8 @@ fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<
         ensure!(!again, "{shown}: {} is there already, or is given twice", entry.comparison_id);
     }
     for entry in &entries {
-        let Added { line, after_torn } = history::append(path, entry)?;
-        if after_torn {
+        let Added { line, after_partial } = history::append(path, entry)?;
+        if after_partial {
             eprintln!("note: {shown}: line {} was torn; it is kept, and the next line begins after it", line - 1);
         }
         output::print(&format!("{shown}: line {line}: {}\n", entry.comparison_id))?;

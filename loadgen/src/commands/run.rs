@@ -15,7 +15,7 @@ mod time_slices;
 
 use anyhow::Context;
 use wss_model::run_result::Environment;
-use wss_model::{ErrorKind, ErrorPhase, store};
+use wss_model::{ErrorKind, ErrorPhase, RunResult, store};
 use wss_report as report;
 
 use self::phases::{Run, ensure_completed};
@@ -34,7 +34,7 @@ use crate::setup::preflight;
 /// If there is no result: the options do not fit together, something does not start, or no connection succeeds.
 pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let (id, started_at) = environment::identify();
-    let path = command.out.clone().unwrap_or_else(|| store::default_path(&id));
+    let path = command.out.clone().unwrap_or_else(|| store::default_path::<RunResult>(&id));
     let mut setup = Setup::new(&command.config)?;
     preflight::check_place(&path)?;
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use wss_analysis::comparison::{self, Comparison};
-use wss_analysis::counts::{self, Counts};
-use wss_analysis::gate::{self, Verdicts};
-use wss_analysis::sweep::{self, SweepResult};
-use wss_model::engines_result::{self, EnginesResult};
-use wss_model::run_result::{self, RunResult};
-use wss_model::store;
-use wss_model::trace_result::{self, TraceResult};
+use wss_analysis::comparison::Comparison;
+use wss_analysis::counts::Counts;
+use wss_analysis::gate::Verdicts;
+use wss_analysis::sweep::SweepResult;
+use wss_model::engines_result::EnginesResult;
+use wss_model::run_result::RunResult;
+use wss_model::store::{self, Stored as _};
+use wss_model::trace_result::TraceResult;
 use wss_report as report;
 use wss_report::Style;
 
@@ -79,13 +79,13 @@ pub(crate) fn show(command: &ShowCommand) -> anyhow::Result<u8> {
 fn read(path: &Path) -> anyhow::Result<Shown> {
     let schema = store::schema_of("a wssbench result", path)?;
     Ok(match schema.as_str() {
-        run_result::SCHEMA => Shown::Run(Box::new(store::read(path)?)),
-        sweep::SCHEMA => Shown::Sweep(Box::new(store::read_as(sweep::SCHEMA, path)?)),
-        comparison::SCHEMA => Shown::Comparison(Box::new(store::read_as(comparison::SCHEMA, path)?)),
-        trace_result::SCHEMA => Shown::Trace(Box::new(store::read_as(trace_result::SCHEMA, path)?)),
-        engines_result::SCHEMA => Shown::Engines(store::read_as(engines_result::SCHEMA, path)?),
-        gate::SCHEMA => Shown::Gate(store::read_as(gate::SCHEMA, path)?),
-        counts::SCHEMA => Shown::Counts(store::read_as(counts::SCHEMA, path)?),
+        RunResult::SCHEMA => Shown::Run(Box::new(store::read(path)?)),
+        SweepResult::SCHEMA => Shown::Sweep(Box::new(store::read(path)?)),
+        Comparison::SCHEMA => Shown::Comparison(Box::new(store::read(path)?)),
+        TraceResult::SCHEMA => Shown::Trace(Box::new(store::read(path)?)),
+        EnginesResult::SCHEMA => Shown::Engines(store::read(path)?),
+        Verdicts::SCHEMA => Shown::Gate(store::read(path)?),
+        Counts::SCHEMA => Shown::Counts(store::read(path)?),
         _ => bail!("{}: {}", path.display(), unknown(&schema)),
     })
 }
@@ -93,13 +93,13 @@ fn read(path: &Path) -> anyhow::Result<Shown> {
 /// Why a schema cannot be shown.
 fn unknown(schema: &str) -> String {
     let known = [
-        run_result::SCHEMA,
-        sweep::SCHEMA,
-        comparison::SCHEMA,
-        trace_result::SCHEMA,
-        engines_result::SCHEMA,
-        gate::SCHEMA,
-        counts::SCHEMA,
+        RunResult::SCHEMA,
+        SweepResult::SCHEMA,
+        Comparison::SCHEMA,
+        TraceResult::SCHEMA,
+        EnginesResult::SCHEMA,
+        Verdicts::SCHEMA,
+        Counts::SCHEMA,
     ];
     let kind = |schema: &str| schema.split('/').next().unwrap_or_default().to_owned();
     if kind(schema) == "wssbench.history" {

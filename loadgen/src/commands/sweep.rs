@@ -13,9 +13,9 @@ mod resume;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use wss_analysis::sweep::{self, Block, SCHEMA, SweepResult, Trial};
+use wss_analysis::sweep::{Analysis, Block, SweepResult, Trial};
 use wss_model::HumanDuration;
-use wss_model::store;
+use wss_model::store::{self, Stored as _};
 use wss_report::sweep as report;
 
 pub(crate) use self::options::SweepCommand;
@@ -52,7 +52,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
 /// Where the result goes: what was continued goes on in its own file.
 fn place(options: &SweepOptions, id: &str) -> PathBuf {
     let named = options.out.as_ref().or(options.resume_from.as_ref());
-    named.cloned().unwrap_or_else(|| sweep::default_path(id))
+    named.cloned().unwrap_or_else(|| store::default_path::<SweepResult>(id))
 }
 
 /// A sweep of which nothing has been run.
@@ -60,7 +60,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
     let (id, started_at) = environment::identify();
     let Plan { preset, blocks, workloads, configurations, reference, invalid_combinations } = plan;
     let mut sweep = SweepResult {
-        schema: SCHEMA.to_owned(),
+        schema: SweepResult::SCHEMA.to_owned(),
         id,
         started_at,
         tool: environment::tool(),
@@ -74,7 +74,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         blocks_planned: blocks,
         interleave: options.slices.interleave,
         blocks: Vec::new(),
-        analysis: sweep::Analysis::default(),
+        analysis: Analysis::default(),
         valid: false,
         invalid_because: Vec::new(),
         interrupted: false,
@@ -94,7 +94,7 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     let runner = Runner::new(progress.interrupted())?;
     let program = this_program()?;
     // Before the first trial as well: what cannot be written is better known at once.
-    sweep::write(sweep, path).context("writing the result; --out takes another place")?;
+    store::write(sweep, path).context("writing the result; --out takes another place")?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
         let (number, started_at) = (index + 1, environment::now());
@@ -103,13 +103,13 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
             Some(length) => in_turns(&runner, &program, sweep, number, &order, length, &mut progress)?,
         };
         let block = Block { number, started_at, order, trials };
-        sweep.interrupted = !block.is_whole();
+        sweep.interrupted = !block.is_complete();
         if !block.trials.is_empty() {
             sweep.blocks.push(block);
         }
         sweep.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         sweep.conclude();
-        sweep::write(sweep, path).context("writing the result; --out takes another place")?;
+        store::write(sweep, path).context("writing the result; --out takes another place")?;
         if sweep.interrupted {
             break;
         }

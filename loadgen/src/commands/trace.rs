@@ -26,7 +26,8 @@ use clap::Args;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use wss_model::run_result::Negotiated;
-use wss_model::trace_result::{SCHEMA, TraceFailure, TracePhase, TraceResult, TraceTarget};
+use wss_model::store::Stored as _;
+use wss_model::trace_result::{TraceFailure, TracePhase, TraceResult, TraceTarget};
 use wss_model::{EngineKind, HumanDuration, Layer, TlsOptions, TrustOptions};
 use wss_report as report;
 use wss_wire::target::Target;
@@ -136,7 +137,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     notes.extend(tls.as_ref().and_then(|tls| tls.verify.skips()).map(str::to_owned));
     let events = observer::observe(traced.tape, tls.as_ref().map(|tls| &tls.means), layer.has_websocket());
     let result = TraceResult {
-        schema: SCHEMA.to_owned(),
+        schema: TraceResult::SCHEMA.to_owned(),
         started_at,
         tool: environment::tool(),
         target: TraceTarget {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wss_analysis::comparison::{self, Analysis, Arm, ArmLabel, Block, Comparison, Kind, Program, Trial};
-use wss_analysis::sweep::{Metric, Workload, WorkloadResult, WorkloadSpec};
+use wss_analysis::comparison::{Analysis, Arm, ArmLabel, Block, Comparison, Kind, Program, Trial};
+use wss_analysis::metric::Metric;
+use wss_analysis::trial::WorkloadResult;
+use wss_analysis::workload::{Workload, WorkloadSpec};
 use wss_model::RunResult;
+use wss_model::store::{self, Stored as _};
 
 /// Ten blocks in which B's server spends `factor` times what A's does on a handshake, measured where and with what `run`
 /// was. `number` tells it from others and is the minute in which it began.
@@ -20,7 +23,7 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
         ..Arm::default()
     };
     let mut comparison = Comparison {
-        schema: comparison::SCHEMA.to_owned(),
+        schema: Comparison::SCHEMA.to_owned(),
         id: format!("comparison-{number}"),
         started_at: format!("2026-03-01T{:02}:{:02}:00Z", number / 60, number % 60),
         tool: run.tool.clone(),
@@ -77,6 +80,6 @@ fn block(number: usize, salt: usize, factor: f64) -> Block {
 /// Writes it to a folder and returns its path.
 pub(crate) fn write(comparison: &Comparison, folder: &Path) -> String {
     let path = folder.join(format!("{}.json", comparison.id));
-    comparison::write(comparison, &path).unwrap();
+    store::write(comparison, &path).unwrap();
     path.display().to_string()
 }

@@ -8,36 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
-
-/// An enum whose variants have one name each, the same on the command line, in TOML and in JSON; what stands behind `|`
-/// is understood as well, and never written.
-macro_rules! named_choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal $(| $alias:literal)*),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[value(name = $text, $(alias = $alias),*)] #[serde(rename = $text, $(alias = $alias),*)] $variant),*
-        }
-
-        impl $name {
-            /// The name on the command line, in TOML and in JSON.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-
-            /// All of them, in the order in which they are listed.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.name())
-            }
-        }
-    };
-}
-
-pub(crate) use named_choice;
+use crate::named_choice;
 
 /// What serde asks of a type that is one piece of text in TOML and in JSON, as it is on the command line.
 macro_rules! one_text {

@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::arguments::{arguments, arguments_of_fields, fields};
-pub(crate) use self::choices::named_choice;
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
 pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions};

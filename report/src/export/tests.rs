@@ -343,7 +343,7 @@ fn a_histogram_that_does_not_decode_is_refused_by_its_name() {
     run.handshake.tls.histogram = "AAAA".to_owned();
     for format in [Format::Hgrm, Format::Hlog, Format::Openmetrics] {
         let sentence = export(&Source::Run(Box::new(run.clone())), &options(format)).unwrap_err().to_string();
-        assert!(sentence.starts_with("handshake.tls: the histogram does not decode"), "{sentence}");
+        assert!(sentence.starts_with("the samples of handshake.tls are damaged"), "{sentence}");
     }
 }
 
@@ -362,14 +362,16 @@ fn a_file_is_read_as_what_it_says_it_is_and_another_one_is_refused() {
     let compared = serde_json::to_string(&comparison(6, 1.0)).unwrap();
     assert!(matches!(read(&compared), Ok(Source::Comparison(_))));
     for (text, says) in [
-        (run.replace("wssbench.run/2", "wssbench.run/1"), "wssbench.run/1: this wssbench reads wssbench.run/2 and"),
-        (run.replace("wssbench.run/2", "wssbench.sweep/2"), "wssbench.sweep/2: this wssbench reads"),
-        (run[..run.len() / 2].to_owned(), "cut short"),
-        (compared[..compared.len() / 2].to_owned(), "cut short"),
-        ("[]".to_owned(), "does not read as wssbench.run/2 and wssbench.comparison/2"),
+        (run.replace("wssbench.run/2", "wssbench.run/1"), "unsupported schema wssbench.run/1; expected wssbench.run/2 or"),
+        (run.replace("wssbench.run/2", "wssbench.sweep/2"), "unsupported schema wssbench.sweep/2; expected"),
+        (run[..run.len() / 2].to_owned(), "the file is truncated"),
+        (compared[..compared.len() / 2].to_owned(), "the file is truncated"),
+        ("[]".to_owned(), "not a valid wssbench.run/2 or wssbench.comparison/2 file"),
         (run.replace("\"completed\"", "\"finished\""), "missing field `completed`"),
     ] {
-        let sentence = read(&text).unwrap_err().to_string();
+        let error = read(&text).unwrap_err();
+        let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+        let sentence = format!("{error}: {cause}");
         assert!(sentence.contains(says) && sentence.contains("file.json") && !sentence.contains('\n'), "{sentence}");
     }
 }

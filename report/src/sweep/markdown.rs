@@ -18,7 +18,7 @@ pub fn markdown(sweep: &SweepResult) -> String {
         &mut text,
         &format!(
             "{} of {}{}; {}, {}, Linux {}; {}; {}.",
-            sweep.whole_blocks(),
+            sweep.complete_blocks(),
             pluralize(sweep.blocks_planned as u64, "block"),
             sweep.interleave.map_or_else(String::new, |length| format!(", in time slices of {length}")),
             escaped(&environment.cpu_model),

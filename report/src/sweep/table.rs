@@ -4,7 +4,8 @@
 use super::label::label;
 use super::{compared, describe_ratio, groups, title};
 use crate::table::Table;
-use wss_analysis::sweep::{Metric, Summary, SweepResult};
+use wss_analysis::metric::Metric;
+use wss_analysis::sweep::{Summary, SweepResult};
 use wss_model::text::quantity::{NOT_AVAILABLE, count, rate_to};
 
 /// A table below its title.

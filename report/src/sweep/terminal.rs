@@ -7,7 +7,8 @@ use crate::layout::Layout;
 use crate::style::Style;
 use crate::verdict::{heads_up, verdict};
 use wss_analysis::statistics::Finding;
-use wss_analysis::sweep::{Metric, Ranking, SweepResult};
+use wss_analysis::metric::Metric;
+use wss_analysis::sweep::{Ranking, SweepResult};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 
 /// `sweep` as text in the given style, ending with a newline.
@@ -34,7 +35,7 @@ pub fn terminal(sweep: &SweepResult, style: Style) -> String {
         layout.secondary(&sentence);
     }
     layout.gap();
-    let blame = match sweep.whole_blocks() < sweep.blocks_planned {
+    let blame = match sweep.complete_blocks() < sweep.blocks_planned {
         true => "the sweep is partial.",
         false => "invalid trials are in no figure.",
     };
@@ -50,7 +51,7 @@ fn what_was_run(layout: &mut Layout, sweep: &SweepResult) {
         &format!(
             "{}{preset} and the reference again, in {} of {}, {}",
             pluralize(compared as u64, "configuration"),
-            sweep.whole_blocks(),
+            sweep.complete_blocks(),
             pluralize(sweep.blocks_planned as u64, "block"),
             match sweep.interleave {
                 None => "each in a random order".to_owned(),

@@ -3,7 +3,8 @@
 use super::*;
 use crate::style::Style;
 use wss_analysis::sweep::fixtures::{spoil, sweep};
-use wss_analysis::sweep::{InvalidCombination, Metric};
+use wss_analysis::metric::Metric;
+use wss_analysis::sweep::InvalidCombination;
 use wss_model::{Reason, ReasonCode};
 
 fn text(sweep: &SweepResult) -> String {
@@ -319,7 +320,7 @@ fn no_line_is_wider_than_the_terminal() {
         for summary in &mut sweep.analysis.summaries {
             let Some(figure) = summary.metrics.get(&Metric::ServerCpuHandshakeUs).cloned() else { continue };
             for metric in Metric::ALL {
-                summary.metrics.insert(metric, figure.clone());
+                summary.metrics.insert(*metric, figure.clone());
             }
         }
         for width in [80, 100, 120] {

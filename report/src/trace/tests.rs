@@ -9,9 +9,10 @@ use wss_model::trace_result::application::{AcceptDerivation, Application, Frame,
 use wss_model::trace_result::handshake::{
     Certificate, ClientHello, Extension, HandshakeMessage, KeyShare, MessageDetails, ServerHello,
 };
+use wss_model::store::Stored as _;
 use wss_model::trace_result::{
-    Content, Direction, Event, EventDetails, PhaseTotal, Protection, Record, SCHEMA, TraceFailure, TracePhase,
-    TraceResult, TraceTarget, trace_schema,
+    Content, Direction, Event, EventDetails, PhaseTotal, Protection, Record, TraceFailure, TracePhase,
+    TraceResult, TraceTarget,
 };
 
 fn record(content_type: &str, length: u64, protection: Protection, contents: Vec<Content>) -> EventDetails {
@@ -35,7 +36,7 @@ fn event(at_ns: u64, phase: TracePhase, direction: Direction, cost_ns: Option<u6
 fn trace(url: &str, events: Vec<Event>) -> TraceResult {
     let tls = url.starts_with("wss") || url.starts_with("tls");
     TraceResult {
-        schema: SCHEMA.to_owned(),
+        schema: TraceResult::SCHEMA.to_owned(),
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         tool: Tool::default(),
         target: TraceTarget {
@@ -338,7 +339,7 @@ fn no_line_is_too_wide_or_moves_the_cursor() {
 
 #[test]
 fn a_trace_matches_its_schema_and_reads_back() {
-    let validator = jsonschema::validator_for(&trace_schema()).unwrap();
+    let validator = jsonschema::validator_for(&wss_model::schema::of::<TraceResult>()).unwrap();
     for trace in [secure(), plain()] {
         let value = serde_json::to_value(&trace).unwrap();
         let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
@@ -349,5 +350,5 @@ fn a_trace_matches_its_schema_and_reads_back() {
 
 #[test]
 fn the_committed_schema_is_up_to_date() {
-    wss_model::schema::assert_committed("wssbench.trace-2.json", &trace_schema());
+    wss_model::schema::assert_committed("wssbench.trace-2.json", &wss_model::schema::of::<TraceResult>());
 }

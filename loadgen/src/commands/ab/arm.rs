@@ -137,7 +137,7 @@ fn joined(words: &[String]) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use wss_analysis::sweep::Workload;
+    use wss_analysis::workload::Workload;
     use wss_model::Size;
 
     use super::*;

@@ -2,7 +2,8 @@
 
 use anyhow::bail;
 use wss_analysis::comparison::{ArmLabel, Comparison, Trial};
-use wss_analysis::sweep::{WorkloadResult, WorkloadSpec};
+use wss_analysis::trial::WorkloadResult;
+use wss_analysis::workload::WorkloadSpec;
 use wss_model::HumanDuration;
 use wss_model::text::phrases::describe_reasons;
 

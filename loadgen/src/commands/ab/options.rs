@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use wss_analysis::sweep::{Workload, WorkloadSpec};
+use wss_analysis::workload::{Workload, WorkloadSpec};
 use wss_model::{HumanDuration, Percent};
 
 use wss_analysis::statistics::MIN_PAIRS;

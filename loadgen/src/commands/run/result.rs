@@ -6,8 +6,9 @@ use wss_analysis::validity;
 use wss_model::RunConfig;
 use wss_model::config::tls::Verify;
 use wss_model::ring_counters::{EndRings, PhaseRings};
+use wss_model::store::Stored as _;
 use wss_model::run_result::{
-    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, Resumption, RunResult, SCHEMA, SeriesPoint,
+    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, Resumption, RunResult, SeriesPoint,
     Warmup,
 };
 
@@ -66,7 +67,7 @@ pub(super) fn run_result(
     let Finished { config, target, verify, notes, .. } = finished;
     let Measurement { handshakes, echo, warmup, ends } = measurement;
     let mut result = RunResult {
-        schema: SCHEMA.to_owned(),
+        schema: RunResult::SCHEMA.to_owned(),
         id: origin.id,
         started_at: origin.started_at,
         tool: environment::tool(),

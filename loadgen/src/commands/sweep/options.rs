@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use wss_analysis::sweep::Workload;
+use wss_analysis::workload::Workload;
 use wss_model::HumanDuration;
 
 use super::axes::{self, Axis};

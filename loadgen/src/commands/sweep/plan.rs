@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use wss_analysis::sweep::{Configuration, InvalidCombination, SweepResult, WorkloadSpec};
+use wss_analysis::sweep::{Configuration, InvalidCombination, SweepResult};
+use wss_analysis::workload::WorkloadSpec;
 use wss_model::{HumanDuration, RunConfig};
 use wss_report::sweep::label_as_requested;
 
@@ -73,7 +74,7 @@ impl Plan {
     }
 }
 
-fn in_order(kinds: &[wss_analysis::sweep::Workload]) -> Vec<wss_analysis::sweep::Workload> {
+fn in_order(kinds: &[wss_analysis::workload::Workload]) -> Vec<wss_analysis::workload::Workload> {
     kinds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -217,7 +218,7 @@ pub(super) fn list(sweep: &SweepResult) -> String {
     for workload in &sweep.workloads {
         let _ = writeln!(text, "workload {}: {}", workload.kind, workload.options.join(" "));
     }
-    let missing = sweep.blocks_planned.saturating_sub(sweep.whole_blocks());
+    let missing = sweep.blocks_planned.saturating_sub(sweep.complete_blocks());
     let time = estimate(sweep, missing * sweep.configurations.len()).as_secs();
     let _ = writeln!(
         text,

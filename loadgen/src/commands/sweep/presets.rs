@@ -1,7 +1,7 @@
 //! The common questions, ready to run.
 
 use clap::ValueEnum;
-use wss_analysis::sweep::Workload;
+use wss_analysis::workload::Workload;
 use wss_model::config::tls::{CertificateKind, Group, Suite};
 use wss_model::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use wss_analysis::sweep::{self, SweepResult};
+use wss_analysis::sweep::{Configuration, SweepResult};
+use wss_model::store;
 
 use super::options::SweepCommand;
 use super::plan::Plan;
@@ -16,11 +17,11 @@ use crate::setup::environment;
 /// If the file is none, if the command line asks for something else than it did, or if this is another program or
 /// machine: a block has to be comparable with the others.
 pub(super) fn from(path: &Path, command: &SweepCommand) -> anyhow::Result<SweepResult> {
-    let mut sweep = sweep::read(path).context("reading the sweep to go on with")?;
+    let mut sweep = store::read::<SweepResult>(path).context("reading the sweep to go on with")?;
     ensure_same_question(&sweep, command, path)?;
     ensure_same_place(&sweep, path)?;
     let blocks = command.options.blocks.unwrap_or(sweep.blocks_planned);
-    sweep.blocks.retain(wss_analysis::sweep::Block::is_whole);
+    sweep.blocks.retain(wss_analysis::sweep::Block::is_complete);
     ensure!(
         blocks >= sweep.blocks.len() && blocks > 0,
         "{} has {} blocks already: --blocks can only add to them",
@@ -56,7 +57,7 @@ fn ensure_same_question(sweep: &SweepResult, command: &SweepCommand, path: &Path
     );
     if configured {
         let plan = Plan::new(command)?;
-        let options_of = |configurations: &[sweep::Configuration]| {
+        let options_of = |configurations: &[Configuration]| {
             configurations.iter().map(|one| (one.config.clone(), one.repeat_of)).collect::<Vec<_>>()
         };
         ensure!(options_of(&plan.configurations) == options_of(&sweep.configurations), differs("configurations"));

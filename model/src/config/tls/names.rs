@@ -1,6 +1,6 @@
 //! What the options of TLS can be, by name.
 
-use super::super::choices::named_choice;
+use crate::named_choice;
 
 named_choice! {
     /// A version of TLS.
