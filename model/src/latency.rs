@@ -1,7 +1,7 @@
-//! Latencies: how they are recorded ([`LatencyHistogram`]) and how they are written down ([`Latency`]).
+//! Latencies, as they are recorded ([`LatencyHistogram`]) and stored ([`Latency`]).
 //!
-//! HdrHistogram with three significant digits from 1 ns to 60 s. A sample beyond that is pluralize, never clamped:
-//! a clamped sample would be one that was not measured.
+//! HdrHistogram with three significant digits from 1 ns to 60 s. A sample beyond that is counted and
+//! never clamped, because a clamped sample would be one that was not measured.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,17 +10,17 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The largest latency that is recorded: 60 s, in nanoseconds.
+/// The largest latency that a histogram records: 60 s, in nanoseconds.
 pub const HIGHEST_NS: u64 = 60_000_000_000;
 
-/// A percentile is told only if the chance that no sample lies above it is at most this: one part in forty.
+/// A percentile is available only if the probability that no sample lies above it is at most this.
 const CHANCE_OF_NO_SAMPLE_ABOVE: f64 = 0.025;
 
-/// How many samples the percentile `quantile` (0.99 for p99) needs to be told.
+/// Number of samples from which the percentile `quantile` (0.99 for p99) is available.
 ///
-/// With n samples the number of those above the quantile q has mean n · (1 − q); for rare ones it is a Poisson
-/// number, and the chance of none is exp(−n · (1 − q)). n is −ln 0.025 / (1 − q), whole: 36 for p90, 368 for p99,
-/// 3,688 for p99.9 and 36,888 for p99.99. A median is told from the first sample.
+/// The number of n samples above the quantile q has mean n · (1 − q) and, for high quantiles, a Poisson distribution. The
+/// probability of none is exp(−n · (1 − q)), so n is ⌊−ln 0.025 / (1 − q)⌋: 36 for p90, 368 for p99, 3,688 for p99.9 and
+/// 36,888 for p99.99. A median needs one sample.
 pub fn samples_needed(quantile: f64) -> u64 {
     if quantile <= 0.5 {
         return 1;
@@ -28,7 +28,7 @@ pub fn samples_needed(quantile: f64) -> u64 {
     (-CHANCE_OF_NO_SAMPLE_ABOVE.ln() / (1.0 - quantile)) as u64
 }
 
-/// A histogram of nanoseconds with fixed bounds: it never grows, so recording never allocates.
+/// A histogram of nanoseconds with fixed bounds. Recording never allocates.
 #[derive(Debug, Clone)]
 pub struct LatencyHistogram {
     inner: Histogram<u64>,
@@ -42,13 +42,14 @@ impl Default for LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// An empty histogram, about 220 KiB that are touched only where samples fall.
+    /// An empty histogram: about 220 KiB, of which only the pages with samples are touched.
     pub fn new() -> Self {
         let inner = Histogram::new_with_bounds(1, HIGHEST_NS, 3).expect("constant bounds that HdrHistogram accepts");
         Self { inner, out_of_range: 0 }
     }
 
-    /// Records one latency. Over 60 s it is counted in `out_of_range`; 0 ns is recorded as 1 ns, the clock's step.
+    /// Records one latency. More than 60 s is counted in `out_of_range`; 0 ns is recorded as 1 ns, the resolution of the
+    /// clock.
     pub fn record(&mut self, latency: std::time::Duration) {
         self.record_ns(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -60,52 +61,52 @@ impl LatencyHistogram {
         }
     }
 
-    /// Samples recorded, those out of range not among them.
+    /// Number of samples, without those out of range.
     pub fn count(&self) -> u64 {
         self.inner.len()
     }
 
-    /// Samples that were beyond 60 s.
+    /// Number of samples above 60 s.
     pub fn out_of_range(&self) -> u64 {
         self.out_of_range
     }
 
-    /// The percentile of a quantile (0.99 for p99), if there are samples enough for it.
+    /// The percentile of a quantile (0.99 for p99); `None` with too few samples for it.
     pub fn percentile(&self, quantile: f64) -> Option<u64> {
         (self.count() >= samples_needed(quantile)).then(|| self.inner.value_at_quantile(quantile))
     }
 
-    /// The latency in nanoseconds below which the share `quantile` lies; 0 if there is no sample.
+    /// The latency in nanoseconds at a quantile, 0 to 1, however few samples there are; 0 without samples.
     pub fn value_at(&self, quantile: f64) -> u64 {
         self.inner.value_at_quantile(quantile)
     }
 
-    /// Mean in nanoseconds; 0 if there is no sample.
+    /// Mean in nanoseconds; 0 without samples.
     pub fn mean(&self) -> f64 {
         self.inner.mean()
     }
 
-    /// The histogram itself, for what writes it in another form.
+    /// The underlying histogram, for exporters.
     pub fn histogram(&self) -> &Histogram<u64> {
         &self.inner
     }
 
-    /// Forgets all samples and keeps the memory.
+    /// Removes all samples and keeps the memory.
     pub fn clear(&mut self) {
         self.inner.reset();
         self.out_of_range = 0;
     }
 
-    /// Adds another histogram's samples.
+    /// Adds the samples of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.inner.add(&other.inner).expect("all latency histograms have the same bounds");
         self.out_of_range += other.out_of_range;
     }
 
-    /// What was recorded since `earlier`, an earlier state of this same histogram.
+    /// The samples recorded since `earlier`, an earlier state of this histogram.
     ///
     /// # Errors
-    /// If `earlier` holds samples that this one does not: then it is no earlier state of it.
+    /// If `earlier` has samples that this histogram does not have.
     pub fn since(&self, earlier: &Self) -> Result<Self, HistogramError> {
         let mut difference = self.clone();
         difference.inner.subtract(&earlier.inner).map_err(|_| HistogramError::NotEarlier)?;
@@ -126,7 +127,7 @@ impl LatencyHistogram {
     /// The inverse of [`encode`](Self::encode).
     ///
     /// # Errors
-    /// If the text is not base64, not a V2 compressed histogram, or has values beyond our bounds.
+    /// If the text is not base64, not a V2 compressed histogram, or has values out of range.
     pub fn decode(text: &str, out_of_range: u64) -> Result<Self, HistogramError> {
         let bytes = STANDARD.decode(text).map_err(|error| HistogramError::Undecodable(error.to_string()))?;
         let read: Histogram<u64> = Deserializer::new()
@@ -137,7 +138,7 @@ impl LatencyHistogram {
         Ok(histogram)
     }
 
-    /// The summary that goes into a result.
+    /// The form that results contain.
     pub fn summary(&self) -> Latency {
         let some = |value: u64| (self.count() > 0).then_some(value);
         let percentile = |quantile: f64| self.percentile(quantile);
@@ -161,11 +162,11 @@ impl LatencyHistogram {
 /// Why a histogram could not be read or taken apart.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
-    /// Not what `encode` writes.
-    #[error("the histogram does not decode: {0}")]
+    /// The text is not what `encode` writes.
+    #[error("the histogram cannot be decoded: {0}")]
     Undecodable(String),
-    /// A difference of two histograms that are no two states of one.
-    #[error("the histogram holds fewer samples than its earlier state: the server was restarted in between")]
+    /// The histogram is not a later state of the other.
+    #[error("the histogram has fewer samples than before; do not restart the server during a run")]
     NotEarlier,
 }
 
@@ -177,32 +178,32 @@ pub enum Unit {
     Ns,
 }
 
-/// A latency as a result has it. A percentile with too few samples for it is `None` (see [`samples_needed`]).
+/// A latency in a result. Percentiles with too few samples are null (see [`samples_needed`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
-    /// Of `min` to `max`.
+    /// Unit of `min` to `max`.
     pub unit: Unit,
-    /// Samples in the histogram.
+    /// Number of samples.
     pub count: u64,
-    /// Smallest sample, to three digits.
+    /// Smallest sample, to three significant digits; null without samples.
     pub min: Option<u64>,
-    /// Arithmetic mean.
+    /// Arithmetic mean; null without samples.
     pub mean: Option<f64>,
-    /// Median.
+    /// Median; null without samples.
     pub p50: Option<u64>,
-    /// 90th percentile, from 36 samples on.
+    /// 90th percentile; null with fewer than 36 samples.
     pub p90: Option<u64>,
-    /// 99th percentile, from 368 samples on.
+    /// 99th percentile; null with fewer than 368 samples.
     pub p99: Option<u64>,
-    /// 99.9th percentile, from 3,688 samples on.
+    /// 99.9th percentile; null with fewer than 3,688 samples.
     pub p99_9: Option<u64>,
-    /// 99.99th percentile, from 36,888 samples on.
+    /// 99.99th percentile; null with fewer than 36,888 samples.
     pub p99_99: Option<u64>,
-    /// Largest sample, to three digits.
+    /// Largest sample, to three significant digits; null without samples.
     pub max: Option<u64>,
-    /// Samples beyond 60 s: not in `count`, not in the percentiles.
+    /// Number of samples above 60 s, which are neither in `count` nor in the percentiles.
     pub out_of_range: u64,
-    /// All samples: base64 of HdrHistogram's V2 compressed form.
+    /// All samples: base64 of HdrHistogram's V2 compressed encoding.
     pub histogram: String,
 }
 
@@ -213,15 +214,15 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// The samples themselves.
+    /// The histogram of the samples.
     ///
     /// # Errors
-    /// If `histogram` was cut short or edited.
+    /// If `histogram` is damaged, or does not have `count` samples.
     pub fn samples(&self) -> Result<LatencyHistogram, HistogramError> {
         let samples = LatencyHistogram::decode(&self.histogram, self.out_of_range)?;
         if samples.count() != self.count {
             return Err(HistogramError::Undecodable(format!(
-                "it holds {} samples where the result says {}",
+                "it has {} samples, but the result says {}",
                 samples.count(),
                 self.count
             )));
@@ -236,13 +237,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_samples_a_percentile_needs_are_those_of_the_rule() {
+    fn percentiles_need_the_documented_number_of_samples() {
         let needed: Vec<u64> = [0.5, 0.9, 0.99, 0.999, 0.9999].into_iter().map(samples_needed).collect();
         assert_eq!(needed, [1, 36, 368, 3_688, 36_888]);
     }
 
     #[test]
-    fn a_percentile_with_one_sample_too_few_is_not_told() {
+    fn a_percentile_with_one_sample_too_few_is_none() {
         let mut histogram = LatencyHistogram::new();
         for ns in 1..=367 {
             histogram.record_ns(ns);
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_sixty_seconds_is_counted_apart_and_changes_no_percentile() {
+    fn samples_above_60_s_are_counted_and_in_no_percentile() {
         let mut histogram = LatencyHistogram::new();
         histogram.record_ns(1_000);
         histogram.record_ns(HIGHEST_NS + 1);
@@ -264,23 +265,23 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_latency_tells_nothing() {
+    fn an_empty_latency_has_no_figures() {
         let empty = Latency::default();
         assert_eq!((empty.count, empty.min, empty.mean, empty.p50, empty.max), (0, None, None, None, None));
     }
 
     #[test]
-    fn a_summary_whose_count_was_edited_is_refused() {
+    fn a_latency_with_a_wrong_count_is_rejected() {
         let mut latency = LatencyHistogram::new().summary();
         latency.count = 7;
-        assert!(latency.samples().unwrap_err().to_string().contains("0 samples where the result says 7"));
+        assert!(latency.samples().unwrap_err().to_string().contains("0 samples, but the result says 7"));
         latency.histogram.truncate(9);
         assert!(latency.samples().is_err());
     }
 
     proptest! {
         #[test]
-        fn a_difference_is_exactly_what_was_recorded_in_between(
+        fn a_difference_holds_exactly_the_samples_in_between(
             before in proptest::collection::vec(0..=HIGHEST_NS, 0..50),
             between in proptest::collection::vec(0..=HIGHEST_NS, 0..50),
         ) {

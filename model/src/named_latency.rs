@@ -1,19 +1,18 @@
-//! Every latency of a result beside its path in the JSON: what a check of all of them goes through.
+//! All latencies of a result with their paths in the JSON.
 //!
-//! The structs are taken apart field by field and without `..` on purpose: a latency that is added to them does not
-//! compile until it stands here too.
+//! The structs are destructured without `..`, so that a new field does not compile until it is handled here.
 
 use crate::latency::Latency;
 use crate::run_result::{EchoResult, HandshakeResult, RunResult, Warmup};
 
-/// The latencies of the measured phases, `handshake.connect` and so on.
+/// The latencies of the measured phases, with paths such as `handshake.connect`.
 pub fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
     let mut named = of_handshake("handshake", &result.handshake);
     named.extend(result.echo.iter().flat_map(|echo| of_echo("echo", echo)));
     named
 }
 
-/// Those and the ones of the warm-up.
+/// The latencies of the measured phases and of the warm-up.
 pub fn all(result: &RunResult) -> Vec<(String, &Latency)> {
     let Warmup { handshake, echo, errors: _ } = &result.warmup;
     let mut named = measured(result);

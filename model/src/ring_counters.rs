@@ -1,35 +1,34 @@
-//! What an engine asked of the kernel and got: counted by the engine, one set a thread, added up over the threads of a
-//! side.
+//! Counters of the io_uring engine: one set per thread, summed over the threads of an end.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Counts of a ring. They run from the engine's start, so that a phase is the difference of two looks.
+/// Counters of a ring since the start of its engine. A phase is the difference of two readings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RingCounters {
-    /// Calls of io_uring_enter: submitting and waiting are one call.
+    /// Calls of io_uring_enter(2); one call submits and waits.
     pub enters: u64,
     /// Operations submitted.
     pub submissions: u64,
-    /// Completions taken from the ring. A multishot operation has many; a send that went out at once has none.
+    /// Completions reaped. A multishot operation has many; a send that completes inline has none.
     pub completions: u64,
-    /// Receive buffers in use, over all threads: more whenever there were too few; 0 where each receive brings its own.
+    /// Provided receive buffers of all threads, which grow on demand; 0 if every receive has a buffer of its own.
     pub buffers: u64,
-    /// The fewest of them that were left at any time, of one thread.
+    /// The lowest number of free buffers of any thread so far.
     pub buffers_low_water: u64,
-    /// Receives that found no buffer (ENOBUFS) and were armed again.
+    /// Receives that found no free buffer (ENOBUFS) and were armed again.
     pub no_buffers: u64,
-    /// Sends that the socket took only a part of, or nothing: the rest waited for room.
+    /// Sends that the socket accepted only in part or not at all; the rest waited for space.
     pub partial_sends: u64,
-    /// Sends of many bytes that were made by a call of their own, from where the bytes were; in no other count.
+    /// Large sends made by a direct sendmsg(2) without copying; in no other counter.
     #[serde(default)]
     pub direct_sends: u64,
-    /// Times that the completion queue was full and the kernel kept completions back.
+    /// Overflows of the completion queue, in which the kernel holds completions back.
     pub overflows: u64,
 }
 
 impl RingCounters {
-    /// Adds another thread's.
+    /// Adds the counters of another thread.
     pub fn add(&mut self, other: &Self) {
         self.buffers_low_water = match (self.buffers, other.buffers) {
             (_, 0) => self.buffers_low_water,
@@ -46,7 +45,7 @@ impl RingCounters {
         self.overflows += other.overflows;
     }
 
-    /// What happened since an earlier look; the low-water mark stays that of the whole time.
+    /// The difference to an earlier reading. The low-water mark remains that of the whole time.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -63,8 +62,8 @@ impl RingCounters {
     }
 }
 
-/// What both ends' rings did in a phase. An end is null whose engine does not count (epoll, tokio-uring), or that is
-/// not known.
+/// The ring counters of both ends in a phase. Null for an end whose engine has no such counters (epoll, tokio-uring), or
+/// that is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseRings {
     /// All threads of the generator.
@@ -73,44 +72,44 @@ pub struct PhaseRings {
     pub server: Option<EndRings>,
 }
 
-/// What the rings of one end did in a phase.
+/// The ring counters of one end in a phase.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndRings {
-    /// The counts; the low-water mark is that of the whole time until the end of the phase.
+    /// The counters. The low-water mark is that of the whole time until the end of the phase.
     #[serde(flatten)]
     pub totals: RingCounters,
-    /// Completions taken an enter, the average batch; null without an enter.
+    /// Completions per io_uring_enter call, the mean batch size; null without a call.
     pub completions_per_enter: Option<f64>,
-    /// Enters a completed handshake, connect, accept and close included; null in a phase of messages.
+    /// io_uring_enter calls per completed handshake, including connect, accept and close; null in the echo phase.
     pub enters_per_handshake: Option<f64>,
-    /// Enters a message whose echo came back; null in a phase of handshakes.
+    /// io_uring_enter calls per echo received; null in a phase of handshakes.
     pub enters_per_message: Option<f64>,
 }
 
 impl EndRings {
-    /// Of a phase in which so many handshakes were completed.
+    /// For a phase that completed `completed` handshakes.
     #[must_use]
     pub fn of_handshakes(totals: RingCounters, completed: u64) -> Self {
-        let enters_per_handshake = each(totals.enters, completed);
+        let enters_per_handshake = per_op(totals.enters, completed);
         Self { enters_per_handshake, ..Self::of(totals) }
     }
 
-    /// Of a phase in which so many messages came back.
+    /// For a phase that received `received` echoes.
     #[must_use]
     pub fn of_messages(totals: RingCounters, received: u64) -> Self {
-        let enters_per_message = each(totals.enters, received);
+        let enters_per_message = per_op(totals.enters, received);
         Self { enters_per_message, ..Self::of(totals) }
     }
 
     fn of(totals: RingCounters) -> Self {
-        let completions_per_enter = each(totals.completions, totals.enters);
+        let completions_per_enter = per_op(totals.completions, totals.enters);
         Self { totals, completions_per_enter, enters_per_handshake: None, enters_per_message: None }
     }
 }
 
-/// How many of `total` each of `count` has; none if there is none to have any.
+/// `total` ÷ `count`; `None` if `count` is 0.
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-fn each(total: u64, count: u64) -> Option<f64> {
+fn per_op(total: u64, count: u64) -> Option<f64> {
     (count > 0).then(|| total as f64 / count as f64)
 }
 
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_add_up_and_the_low_water_mark_is_that_of_the_lowest() {
+    fn sums_threads_and_keeps_the_lowest_low_water_mark() {
         let thread =
             |buffers, low| RingCounters { enters: 2, buffers, buffers_low_water: low, ..RingCounters::default() };
         let mut sum = RingCounters::default();
@@ -130,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn a_phase_is_the_difference_of_two_looks() {
-        let look = |factor: u64| RingCounters {
+    fn a_phase_is_the_difference_of_two_readings() {
+        let reading = |factor: u64| RingCounters {
             enters: 10 * factor,
             submissions: 11 * factor,
             completions: 12 * factor,
@@ -142,16 +141,16 @@ mod tests {
             direct_sends: 4 * factor,
             overflows: 3 * factor,
         };
-        let phase = look(5).since(&look(2));
-        assert_eq!(phase, RingCounters { buffers_low_water: 50, ..look(3) });
+        let phase = reading(5).since(&reading(2));
+        assert_eq!(phase, RingCounters { buffers_low_water: 50, ..reading(3) });
     }
 
     #[test]
-    fn what_cannot_be_divided_is_null() {
+    fn a_quotient_without_a_divisor_is_null() {
         let totals = RingCounters { enters: 30, completions: 75, ..RingCounters::default() };
-        let side = EndRings::of_messages(totals.clone(), 60);
-        assert_eq!((side.completions_per_enter, side.enters_per_message), (Some(2.5), Some(0.5)));
-        assert_eq!(side.enters_per_handshake, None);
+        let end = EndRings::of_messages(totals.clone(), 60);
+        assert_eq!((end.completions_per_enter, end.enters_per_message), (Some(2.5), Some(0.5)));
+        assert_eq!(end.enters_per_handshake, None);
         assert_eq!(EndRings::of_handshakes(totals, 0).enters_per_handshake, None);
         assert_eq!(EndRings::of_handshakes(RingCounters::default(), 3).completions_per_enter, None);
     }

@@ -1,4 +1,4 @@
-//! What a run found: [`RunResult`], schema `wssbench.run/2`. Additions are free; names that stand here stay.
+//! The result of a run: [`RunResult`], schema `wssbench.run/2`. Fields may be added; existing ones keep their meaning.
 
 use std::collections::BTreeMap;
 
@@ -12,73 +12,73 @@ use crate::named_choice;
 use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
 
-/// One run, complete: every report is made from this and nothing else.
+/// One run. Every report is made from this alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunResult {
     /// `wssbench.run/2`.
     pub schema: String,
-    /// Also the name of its file: instant of the start and process.
+    /// Instant of the start and process id; also the name of the file.
     pub id: String,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// What measured.
+    /// The program that measured.
     pub tool: Tool,
-    /// Where it measured.
+    /// The machine.
     pub environment: Environment,
-    /// What was asked for, every default filled in.
+    /// The requested configuration, with all defaults.
     pub config: RunConfig,
-    /// Where the load went.
+    /// The server under test.
     pub target: Target,
-    /// What was negotiated, seen from the client, with how often. Empty without TLS.
+    /// The kinds of handshake that the client counted. Empty without TLS.
     pub negotiated: Vec<NegotiatedCount>,
-    /// The same seen from the server, if its admin endpoint was at hand.
+    /// The kinds of handshake that the server counted; null without its admin endpoint.
     pub server_negotiated: Option<Vec<NegotiatedCount>>,
-    /// How certificates were verified: `full`, `no-chain` (`--insecure`) or `none`; absent without TLS.
+    /// How certificates were verified: `full`, `no-chain` (`--insecure`) or `none`; null without TLS.
     pub verify: Option<String>,
-    /// What `verify` leaves unchecked, in words.
+    /// What `verify` leaves unchecked, in words; null if nothing.
     #[serde(default)]
     pub verify_skips: Option<String>,
-    /// The mix of full and resumed handshakes, if one was asked for.
+    /// The mix of full and resumed handshakes; null unless one was requested.
     #[serde(default)]
     pub resumption: Option<Resumption>,
     /// The handshakes.
     pub handshake: HandshakeResult,
-    /// The echo round trips of open connections; absent in `--mode handshake`.
+    /// The echo round trips of open connections; null in `--mode handshake`.
     pub echo: Option<EchoResult>,
-    /// What the warm-up measured, apart from the above.
+    /// The warm-up, which is in none of the above.
     pub warmup: Warmup,
-    /// The server's side; absent if it has no admin endpoint.
+    /// The server; null without its admin endpoint.
     pub server: Option<End>,
-    /// The generator's side.
+    /// The generator.
     pub client: End,
-    /// One entry a second of the measured phases.
+    /// One entry per second of each measured phase.
     pub series: Vec<SeriesPoint>,
-    /// Whatever went wrong, by phase and kind.
+    /// Errors by phase and kind.
     pub errors: Vec<ErrorCount>,
-    /// Whether the figures can be trusted.
+    /// Whether the figures may be used.
     pub valid: bool,
-    /// Why not.
+    /// Why not. Empty if valid.
     pub invalid_because: Vec<Reason>,
-    /// What a reader should know that does not make it invalid.
+    /// Remarks that do not make the result invalid.
     pub notes: Vec<String>,
-    /// Cut short by a signal: what had been measured until then.
+    /// Whether a signal ended the run early.
     pub interrupted: bool,
 }
 
-/// The program.
+/// The program that measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Version of wssbench.
     pub version: String,
-    /// Commit it was built from, if it was built in a checkout.
+    /// Commit that it was built from; null if it was built outside a checkout.
     pub git_commit: Option<String>,
-    /// Whether the checkout had changes that were not committed.
+    /// Whether the checkout had uncommitted changes; null outside a checkout.
     pub git_dirty: Option<bool>,
     /// `rustc --version`.
     pub rustc: String,
-    /// `release` or `debug`.
+    /// Build profile: `release` or `debug`.
     pub profile: String,
-    /// Versions of the crates that matter for the figures.
+    /// Versions of the crates that affect the figures.
     pub crates: BTreeMap<String, String>,
 }
 
@@ -89,34 +89,34 @@ pub struct Environment {
     pub kernel: String,
     /// CPU model.
     pub cpu_model: String,
-    /// CPUs that this process may use.
+    /// Number of CPUs available to the process.
     pub cores: usize,
-    /// Memory of the machine.
+    /// Memory of the machine, bytes.
     pub memory_bytes: u64,
-    /// Frequency governor of the first CPU, if there is one.
+    /// Frequency governor of the first CPU; null if there is none.
     pub governor: Option<String>,
-    /// What the machine is virtualised by, if the CPU says that it is.
+    /// Hypervisor; null on bare metal.
     pub hypervisor: Option<String>,
-    /// Clock source of the kernel.
+    /// Clock source of the kernel; null if unknown.
     pub clocksource: Option<String>,
-    /// Share of the CPU time that the hypervisor kept for others during the run, in percent.
+    /// CPU time that the hypervisor gave to others during the run, in percent.
     pub steal_percent: f64,
 }
 
 impl Environment {
-    /// Memory in whole GiB, as far as machines are told apart by it: what a kernel keeps for itself differs by some MiB
-    /// from boot to boot.
+    /// Memory in GiB, rounded up, to compare machines: the part that the kernel reserves differs by a few MiB from boot to
+    /// boot.
     pub fn memory_gib(&self) -> u64 {
         self.memory_bytes.div_ceil(1 << 30)
     }
 }
 
-/// Where the load went.
+/// The server under test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// URL.
     pub url: String,
-    /// Address it resolved to.
+    /// Address that it resolved to.
     pub address: String,
     /// Whether the server was the embedded one, started by this run.
     pub embedded: bool,
@@ -126,202 +126,206 @@ pub struct Target {
     pub command: Option<String>,
 }
 
-/// What one handshake was, as each end sees it.
+/// A kind of handshake: what was negotiated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Negotiated {
     /// `TLSv1.3` or `TLSv1.2`.
     pub version: String,
-    /// Cipher suite, as rustls names it: `TLS13_AES_256_GCM_SHA384`.
+    /// Cipher suite by its name in rustls: `TLS13_AES_256_GCM_SHA384`.
     pub suite: String,
-    /// Key exchange group: `X25519MLKEM768`.
+    /// Key exchange group: `X25519MLKEM768`. Empty if there was no key exchange.
     pub group: String,
-    /// Kind of the server's certificate: `ecdsa-p256`, `rsa-2048`, `ed25519`.
+    /// Key of the server's certificate: `ecdsa-p256`, `rsa-2048`, `ed25519`.
     pub certificate: String,
     /// `full`, `full-after-retry` (HelloRetryRequest), `resumed`, or `early-data` (resumed, and the server took the
     /// upgrade request that came with the first flight).
     pub kind: String,
 }
 
-/// Full and resumed handshakes: what was asked for and what was had.
+/// The mix of full and resumed handshakes, requested and achieved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resumption {
     /// `ticket`, `stateful` or `session-id`.
     pub mechanism: String,
-    /// Share of the handshakes that was to resume a session, in percent.
+    /// Requested share of resumed handshakes, in percent.
     pub requested_percent: f64,
-    /// Share of the completed ones that did.
+    /// Share of resumed handshakes among the completed ones, in percent.
     pub achieved_percent: f64,
-    /// Of all completed ones, the share of which the server took early data, in percent.
+    /// Share of completed handshakes whose early data the server accepted, in percent.
     pub early_data_percent: f64,
 }
 
-/// How many handshakes were like this.
+/// A kind of handshake with its count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NegotiatedCount {
-    /// What they were.
+    /// The kind.
     #[serde(flatten)]
     pub negotiated: Negotiated,
-    /// How many.
+    /// Number of handshakes.
     pub count: u64,
 }
 
-/// The handshakes. `planned = completed + failed`; every latency holds the completed ones alone.
+/// The handshakes of a phase. `planned = completed + failed`. Latencies cover completed handshakes only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HandshakeResult {
     /// Handshakes that were due.
     pub planned: u64,
-    /// Those that were begun.
+    /// Handshakes started.
     pub started: u64,
-    /// Those that passed every phase.
+    /// Handshakes that passed every phase.
     pub completed: u64,
-    /// Those that did not.
+    /// Handshakes that did not.
     pub failed: u64,
-    /// Completed ones a second.
+    /// Completed handshakes per second.
     pub rate_per_s: f64,
-    /// TCP: from the call of connect to its success.
+    /// TCP: from the call of connect() to its success.
     pub connect: Latency,
-    /// TLS: from the first poll of the handshake to the client's Finished handed to the engine. Leaves out
-    /// connect, and with TLS 1.3 the server's work on the client's Finished.
+    /// TLS: from the first poll of the handshake until the client's Finished is handed to the engine. Excludes connect and,
+    /// with TLS 1.3, the server's work on the client's Finished.
     pub tls: Latency,
-    /// RFC 6455 opening handshake: from the request's sending to the checked response.
+    /// Opening handshake (RFC 6455 section 4): from sending the request to the verified response.
     pub upgrade: Latency,
     /// The first message and its echo (`--mode handshake`).
     pub first_echo: Latency,
-    /// From the planned instant to the end of the last of connect, TLS and upgrade.
+    /// Time to ready: from the planned instant to the end of the last of connect, TLS and upgrade.
     pub ready: Latency,
-    /// Actual start minus planned start: the generator's fault. All zero in a closed loop.
+    /// Actual start minus planned start: the generator's own delay. All zero in a closed loop.
     pub lateness: Latency,
-    /// Time inside polling TLS and upgrade, client; on an idle thread its CPU time.
+    /// Time spent polling TLS and upgrade on the client. On an otherwise idle thread this is its CPU time.
     pub client_busy: Latency,
-    /// The same on the server, all that it completed in the phase.
+    /// The same on the server, for all handshakes that it completed in the phase; null without its admin endpoint.
     pub server_busy: Option<Latency>,
-    /// Bytes that the client's TLS and upgrade sent, TCP payload.
+    /// TCP payload that the client sent for TLS and upgrade, mean per completed handshake, bytes; null without TLS and
+    /// upgrade.
     pub bytes_sent_mean: Option<f64>,
-    /// Bytes that they received.
+    /// TCP payload that it received for them, likewise.
     pub bytes_received_mean: Option<f64>,
-    /// CPU time of the generator's workers a completed handshake, kernel included, connect and close included.
+    /// CPU time of the generator's threads per completed handshake, including kernel, connect and close; null if none
+    /// completed.
     pub client_cpu_ns: Option<f64>,
-    /// CPU time of the server's workers a completed handshake, the same.
+    /// CPU time of the server's workers per completed handshake, likewise; null without its admin endpoint.
     pub server_cpu_ns: Option<f64>,
-    /// Where the client's time went.
+    /// How the client's time is spent; null with `--cost-split off`.
     #[serde(default)]
     pub client_cost: Option<HandshakeCost>,
-    /// Where the server's time went.
+    /// How the server's time is spent; null with `--cost-split off` or without its admin endpoint.
     #[serde(default)]
     pub server_cost: Option<HandshakeCost>,
-    /// What went over the wire.
+    /// What the handshakes put on the wire; null without TLS.
     #[serde(default)]
     pub flights: Option<Flights>,
-    /// What both ends' rings did meanwhile.
+    /// What the rings of both ends did in this phase.
     #[serde(default)]
     pub rings: PhaseRings,
 }
 
-/// Where one end's time for a handshake went: means over the completed ones, nanoseconds.
+/// How one end spends its time for a handshake: means per completed handshake, nanoseconds.
 ///
 /// `busy = key_exchange_start + key_exchange_complete + sign + verify + aead + hash + socket + rest`, and
-/// `cpu = busy - socket + system + unexplained`. What was not timed (`--cost-split`) is absent, and part of `rest`.
+/// `cpu = busy - socket + system + unexplained`. What `--cost-split` does not time is null, and part of `rest`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HandshakeCost {
-    /// Time inside polling TLS and upgrade.
+    /// Time spent polling TLS and upgrade.
     pub busy_ns: f64,
-    /// Making key shares.
+    /// Generating key shares.
     pub key_exchange_start_ns: Option<f64>,
-    /// From the peer's key share to the shared secret; where a server makes its own share in the same step, that too.
+    /// From the peer's key share to the shared secret. Includes the server's own key share if it is generated in the same
+    /// step.
     pub key_exchange_complete_ns: Option<f64>,
     /// Signing the handshake.
     pub sign_ns: Option<f64>,
-    /// Verifying signatures: those of the chain and that of the handshake.
+    /// Verifying the signatures of the certificate chain and of the handshake.
     pub verify_ns: Option<f64>,
     /// Encrypting and decrypting records (`--cost-split all`).
     pub aead_ns: Option<f64>,
     /// Hashes, HMAC and key derivation (`--cost-split all`).
     pub hash_ns: Option<f64>,
-    /// Inside the calls that read and write the socket: with epoll the system calls, with a ring what queues them.
+    /// Calls that read and write the socket: system calls with epoll, queueing with a ring.
     pub socket_ns: Option<f64>,
-    /// PollTime with something else: rustls' state machine, messages, certificates' parsing; the upgrade; the adapter to
-    /// the engine.
+    /// The rest of `busy`: rustls' state machine, encoding and parsing of messages and certificates; the upgrade; the
+    /// adapter to the engine.
     pub rest_ns: f64,
-    /// What of the above is the timing's own: calls, times what one costs here.
+    /// The part of the above that the timers themselves cost: number of timed calls × cost of one timed call here.
     pub timer_overhead_ns: f64,
-    /// CPU time by the kernel's accounting, connect, accept and close included.
+    /// CPU time as the kernel accounts it, including connect, accept and close; null if unknown.
     pub cpu_ns: Option<f64>,
-    /// Its part in the kernel: the network stack and the system calls. Sampled by the kernel at its ticks, and so
-    /// absent if the phase took less than a second of CPU time.
+    /// The part of `cpu` in the kernel: network stack and system calls. The kernel samples it at its ticks, so it is null if
+    /// the phase took less than a second of CPU time.
     pub system_ns: Option<f64>,
-    /// `cpu - (busy - socket) - system`: the engine and the tasks in user space, accept and close. Below 0 if what
-    /// was busy was interrupted.
+    /// `cpu - (busy - socket) - system`: engine and tasks in user space, accept and close. Negative if polling was
+    /// interrupted by other work.
     pub unexplained_ns: Option<f64>,
 }
 
-/// What the handshakes put on the wire: means over the completed ones, seen from the client, TLS and upgrade.
+/// What the handshakes put on the wire, as the client saw it: means per completed handshake.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Flights {
-    /// TLS records that the client sent until its handshake was done.
+    /// TLS records sent by the client during its TLS handshake.
     pub tls_records_sent: f64,
-    /// Those that it received until then.
+    /// TLS records received by the client during its TLS handshake.
     pub tls_records_received: f64,
-    /// Bytes of TCP payload that it sent until then.
+    /// TCP payload sent during its TLS handshake, bytes.
     pub tls_bytes_sent: f64,
-    /// Those that it received until then.
+    /// TCP payload received during its TLS handshake, bytes.
     pub tls_bytes_received: f64,
-    /// Times that it waited for an answer until then: round trips of TLS alone.
+    /// Round trips of the TLS handshake: how often the client waited for an answer.
     pub tls_round_trips: f64,
-    /// The same with the upgrade.
+    /// Round trips of TLS and upgrade.
     pub round_trips: f64,
-    /// Bytes of the server's session tickets with their records, counted by the server (TLS 1.3) or seen by the
-    /// client (TLS 1.2); absent if neither can tell.
+    /// Bytes of the server's session tickets including their records, counted by the server (TLS 1.3) or the client (TLS
+    /// 1.2); null if unknown.
     pub ticket_bytes: Option<f64>,
 }
 
-/// The echo round trips. `planned = received + failed`.
+/// The echo round trips of a phase. `planned = received + failed`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EchoResult {
     /// Messages that were due.
     pub planned: u64,
-    /// Those that were sent.
+    /// Messages sent.
     pub sent: u64,
-    /// Those whose echo came back, byte for byte.
+    /// Messages whose echo was received and equal to the message.
     pub received: u64,
-    /// Those whose echo did not.
+    /// Messages without such an echo.
     pub failed: u64,
-    /// Echoes a second.
+    /// Echoes per second.
     pub rate_per_s: f64,
-    /// From the planned instant to the echo. In a closed loop the same as `service`.
+    /// Response time: from the planned instant to the echo. In a closed loop equal to `service`.
     pub response: Latency,
-    /// From the actual sending to the echo.
+    /// Service time: from the actual send to the echo.
     pub service: Latency,
-    /// Actual sending minus the instant at which it could have been sent: the planned one or, if all messages in
-    /// flight were taken, the one at which one was free again. The generator's fault alone.
+    /// Actual send minus the instant at which the message could have been sent: the planned instant or, if the connection
+    /// had `in_flight` messages outstanding, the instant at which one of them completed. The generator's own delay.
     pub lateness: Latency,
-    /// Messages that were due while all messages in flight of their connection were taken.
+    /// Messages that had to wait because their connection had `in_flight` messages outstanding when they were due.
     pub in_flight_waits: u64,
-    /// CPU time of the generator's workers a received message, kernel included.
+    /// CPU time of the generator's threads per echo received, including the kernel; null if none was.
     pub client_cpu_ns: Option<f64>,
-    /// CPU time of the server's workers a received message, kernel included.
+    /// CPU time of the server's workers per echo received, including the kernel; null without its admin endpoint.
     pub server_cpu_ns: Option<f64>,
-    /// Payload echoed, in each direction, bytes a second.
+    /// Payload echoed per second, in each direction, bytes.
     #[serde(default)]
     pub bytes_per_s: f64,
-    /// WorkloadSpec of `client_cpu_ns` in the records' AEAD (`--cost-split all`).
+    /// The part of `client_cpu_ns` that the AEAD of the records takes; null without `--cost-split all`.
     #[serde(default)]
     pub client_aead_ns: Option<f64>,
-    /// WorkloadSpec of `server_cpu_ns` in the records' AEAD (`--cost-split all`).
+    /// The part of `server_cpu_ns` that the AEAD of the records takes; null without `--cost-split all`.
     #[serde(default)]
     pub server_aead_ns: Option<f64>,
-    /// What both ends' rings did meanwhile.
+    /// What the rings of both ends did in this phase.
     #[serde(default)]
     pub rings: PhaseRings,
 }
 
-/// The warm-up, with the same shapes.
+/// The warm-up, in the same form as the measured phases.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {
-    /// The handshakes of `--mode handshake`; in `--mode echo` each connection opened once, in a closed loop.
+    /// The handshakes of `--mode handshake`; in `--mode echo`, each connection opened once in a closed loop. Null without a
+    /// warm-up.
     pub handshake: Option<HandshakeResult>,
-    /// In `--mode echo`.
+    /// The echo round trips; null in `--mode handshake`.
     pub echo: Option<EchoResult>,
-    /// Whatever went wrong in it, by phase and kind.
+    /// Errors of the warm-up by phase and kind.
     pub errors: Vec<ErrorCount>,
 }
 
@@ -331,21 +335,21 @@ pub struct End {
     /// Engine; null for a server that is not wss-server.
     #[serde(default)]
     pub engine: Option<EngineKind>,
-    /// The form that it took, as `wssbench engines` tells it: an older kernel brings about another. Null of older results.
+    /// What the engine used of the kernel, as `wssbench engines` prints it; null in older results.
     #[serde(default)]
     pub engine_features: Option<String>,
     /// Worker threads.
     pub threads: usize,
-    /// CPUs it was pinned to, if it was.
+    /// CPUs that it was pinned to; null if it was not.
     pub cpus: Option<String>,
-    /// CPU time of the workers over elapsed time and threads, 0 to 1, in the phase that the run is about: echo,
-    /// or the handshakes of `--mode handshake`.
+    /// CPU time of the worker threads ÷ (elapsed time × threads), 0 to 1, in the phase that the mode measures: echo, or the
+    /// handshakes of `--mode handshake`.
     pub cpu_utilization: f64,
-    /// The same while the connections were opened (`--mode echo`).
+    /// The same while the connections of `--mode echo` were opened; null in `--mode handshake`.
     pub cpu_utilization_handshake: Option<f64>,
-    /// Resident memory with all connections open and nothing sent yet.
+    /// Resident memory with all connections open and nothing sent yet, bytes; null in `--mode handshake`.
     pub rss_bytes_idle: Option<u64>,
-    /// Resident memory at its highest.
+    /// Peak resident memory, bytes.
     pub rss_bytes_peak: u64,
 }
 
@@ -366,34 +370,34 @@ named_choice! {
     }
 }
 
-/// One second.
+/// One second of a phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesPoint {
     /// The phase that this second belongs to.
     pub phase: MeasuredPhase,
-    /// Seconds since the phase began, at the end of this one.
+    /// Seconds from the start of the phase to the end of this one.
     pub second: f64,
-    /// Connections open at its end.
+    /// Open connections at its end.
     pub connections: u64,
     /// Handshakes or echoes completed in it.
     pub completed: u64,
     /// Errors in it.
     pub errors: u64,
-    /// Median of `ready` or `response`, nanoseconds.
+    /// Median of `ready` or `response`, nanoseconds; null with too few samples.
     pub p50: Option<u64>,
-    /// 99th percentile of it.
+    /// 99th percentile, likewise.
     pub p99: Option<u64>,
 }
 
-/// What went wrong, how often.
+/// Errors of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorCount {
-    /// Where in the life of a connection.
+    /// The phase of the connection.
     pub phase: ErrorPhase,
-    /// What.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// How often.
+    /// Number of errors.
     pub count: u64,
-    /// The first one, in a sentence.
+    /// The first error, in one sentence.
     pub example: String,
 }

@@ -1,6 +1,6 @@
-//! What the server's admin endpoint says: `GET /stats`. Written by wss-server, read by the generator.
+//! The JSON of the server's admin endpoint, `GET /stats`: written by wss-server, read by the generator.
 //!
-//! Everything counts from the server's start, so that a phase is the difference of two answers.
+//! Everything counts from the start of the server. A phase is the difference of two readings.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,55 +16,55 @@ pub const SCHEMA: &str = "wssbench.server-stats/2";
 /// One answer of `GET /stats`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerStats {
-    /// [`SCHEMA`].
+    /// `wssbench.server-stats/2`.
     pub schema: String,
-    /// Process.
+    /// Process id.
     pub pid: u32,
     /// Engine of every worker.
     pub engine: EngineKind,
-    /// The form that it took; null of older servers.
+    /// What the engine uses of the kernel, in one line; null from older servers.
     #[serde(default)]
     pub engine_features: Option<String>,
-    /// The stack it serves.
+    /// The protocol stack that it serves.
     pub layer: Layer,
     /// Worker threads.
     pub workers: usize,
-    /// Nanoseconds since its start.
+    /// Time since its start, nanoseconds.
     pub uptime_ns: u64,
-    /// CPU time of the process without the threads of the admin endpoint and of signals, in nanoseconds: the
-    /// workers, and what the kernel does for their rings in threads of its own.
+    /// CPU time of the process without the threads for the admin endpoint and for signals, nanoseconds: the workers, and
+    /// the kernel threads of their rings.
     pub cpu_ns: u64,
-    /// Resident memory now.
+    /// Resident memory, bytes.
     pub rss_bytes: u64,
-    /// Resident memory at its highest.
+    /// Peak resident memory, bytes.
     pub rss_bytes_peak: u64,
-    /// Connections open now.
+    /// Open connections.
     pub connections_open: u64,
-    /// Messages echoed: WebSocket messages; over `tls://` and `tcp://` reads that were written back.
+    /// WebSocket messages echoed; with `tls://` and `tcp://`, reads that were written back.
     pub messages_echoed: u64,
     /// Payload bytes echoed.
     pub bytes_echoed: u64,
-    /// What became of it, by phase: `accept`, `tls`, `upgrade`, `echo`, `close`.
+    /// How the phases `accept`, `tls`, `upgrade`, `echo` and `close` ended, with counts.
     pub outcomes: Vec<Outcome>,
-    /// TLS handshakes completed, by what was negotiated.
+    /// Completed TLS handshakes by kind.
     pub negotiated: Vec<NegotiatedCount>,
-    /// Time inside polling the TLS handshake and the upgrade, of those that completed.
+    /// Time spent polling TLS and upgrade, of completed handshakes.
     pub handshake_busy: EncodedHistogram,
-    /// What those handshakes cost and put on the wire, in sum.
+    /// Total cost of those handshakes, and what they put on the wire.
     pub handshakes: HandshakeTotals,
-    /// Time in cryptography of the workers, everything since the start.
+    /// Time that the workers spent in cryptography.
     pub crypto: CryptoTime,
-    /// WorkloadSpec of `cpu_ns` in the kernel.
+    /// The part of `cpu_ns` in the kernel.
     pub system_ns: u64,
-    /// What the workers' rings did; null where the engine does not count it.
+    /// Counters of the workers' rings; null if the engine has none.
     #[serde(default)]
     pub rings: Option<RingCounters>,
 }
 
-/// Time in cryptography by what it was for, and how often the clock was read for it. All zero where nothing is timed.
+/// Time spent in cryptography by purpose, nanoseconds, and the number of timed calls. All zero if nothing is timed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CryptoTime {
-    /// Making key shares, nanoseconds.
+    /// Generating key shares.
     pub key_exchange_start_ns: u64,
     /// From the peer's key share to the shared secret.
     pub key_exchange_complete_ns: u64,
@@ -76,34 +76,34 @@ pub struct CryptoTime {
     pub aead_ns: u64,
     /// Hashes, HMAC and key derivation.
     pub hash_ns: u64,
-    /// Inside the calls that read and write the socket, during handshakes.
+    /// Calls that read and write the socket, during handshakes.
     pub socket_ns: u64,
-    /// Calls that were timed.
+    /// Timed calls.
     pub calls: u64,
 }
 
 /// Sums over completed handshakes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HandshakeTotals {
-    /// Handshakes.
+    /// Number of handshakes.
     pub count: u64,
-    /// Time inside polling them.
+    /// Time spent polling them, nanoseconds.
     pub busy_ns: u64,
-    /// The part of it in cryptography and in the socket.
+    /// The part of it in cryptography and in socket calls.
     pub crypto: CryptoTime,
-    /// Bytes of session tickets with their records.
+    /// Bytes of session tickets including their records.
     pub ticket_bytes: u64,
 }
 
 macro_rules! field_by_field {
     ($name:ident { $($field:ident),* }) => {
         impl $name {
-            /// Adds another one.
+            /// Adds the counts of `other`.
             pub fn add(&mut self, other: &Self) {
                 $(self.$field = self.$field.saturating_add(other.$field);)*
             }
 
-            /// What came after `earlier`.
+            /// The difference to an earlier reading.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $($field: self.$field.saturating_sub(earlier.$field)),* }
@@ -124,7 +124,7 @@ field_by_field!(CryptoTime {
 });
 
 impl CryptoTime {
-    /// Everything but the socket.
+    /// The sum without the socket calls.
     pub fn primitives_ns(&self) -> u64 {
         self.key_exchange_start_ns
             + self.key_exchange_complete_ns
@@ -136,7 +136,7 @@ impl CryptoTime {
 }
 
 impl HandshakeTotals {
-    /// Adds another one.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.busy_ns += other.busy_ns;
@@ -144,7 +144,7 @@ impl HandshakeTotals {
         self.ticket_bytes += other.ticket_bytes;
     }
 
-    /// What came after `earlier`.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -156,21 +156,21 @@ impl HandshakeTotals {
     }
 }
 
-/// How often a phase ended in one way.
+/// One way in which a phase ended, with its count.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// `accept`, `tls`, `upgrade`, `echo` or `close`.
     pub phase: String,
     /// `completed`, or the kind of failure.
     pub outcome: String,
-    /// How often.
+    /// Number of times.
     pub count: u64,
 }
 
-/// A histogram on the wire.
+/// A histogram in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EncodedHistogram {
-    /// Samples beyond 60 s.
+    /// Number of samples above 60 s.
     pub out_of_range: u64,
     /// Base64 of HdrHistogram's V2 compressed form, nanoseconds.
     pub histogram: String,
@@ -183,10 +183,10 @@ impl From<&LatencyHistogram> for EncodedHistogram {
 }
 
 impl EncodedHistogram {
-    /// The samples.
+    /// The decoded histogram.
     ///
     /// # Errors
-    /// If it does not decode.
+    /// If it cannot be decoded.
     pub fn decode(&self) -> Result<LatencyHistogram, HistogramError> {
         LatencyHistogram::decode(&self.histogram, self.out_of_range)
     }

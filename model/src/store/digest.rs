@@ -1,16 +1,16 @@
-//! The digest at the end of a file, by which an edit of it shows.
+//! The digest at the end of a result file, which reveals edits.
 //!
-//! It is over what the JSON says and not over its bytes, so that another layout or order of fields, as a formatter
-//! makes it, changes nothing. It proves no origin: who wants to forge can make a new one.
+//! It covers the values of the JSON and not its bytes, so that reformatting and reordering do not change it. It does not
+//! authenticate: anybody can compute a new digest.
 
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The name of the field that holds it.
+/// Name of the field with the digest.
 pub(super) const FIELD: &str = "digest";
 
-/// A result with the digest of all of it, as it stands in a file.
+/// A result with its digest, as stored in a file.
 #[derive(Serialize)]
 pub(super) struct Sealed<'a, T> {
     #[serde(flatten)]
@@ -20,29 +20,28 @@ pub(super) struct Sealed<'a, T> {
 
 impl<'a, T: Serialize> Sealed<'a, T> {
     pub(super) fn new(result: &'a T) -> serde_json::Result<Self> {
-        Ok(Self { result, digest: of(&serde_json::to_value(result)?) })
+        Ok(Self { result, digest: digest_of(&serde_json::to_value(result)?) })
     }
 }
 
-/// Whether a file holds what it was written with. One without a digest, from before there were any, cannot tell, and is
-/// taken.
+/// Whether the values match the digest. Older files have no digest and are accepted.
 pub(super) fn is_as_written(mut file: Value) -> bool {
     let written = file.as_object_mut().and_then(|fields| fields.remove(FIELD));
-    written.is_none_or(|written| written.as_str() == Some(&of(&file)))
+    written.is_none_or(|written| written.as_str() == Some(&digest_of(&file)))
 }
 
 /// `sha256:` and 64 hexadecimal digits.
-fn of(value: &Value) -> String {
+fn digest_of(value: &Value) -> String {
     let mut hash = Sha256::new();
     feed(&mut hash, value);
     let hexadecimal: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hexadecimal}")
 }
 
-/// Each value by its sort and its length, so that none reads as another.
+/// Feeds each value with its type and length, so that no two different values give the same bytes.
 fn feed(hash: &mut Sha256, value: &Value) {
-    let text = |hash: &mut Sha256, sort: u8, text: &str| {
-        hash.update([sort]);
+    let text = |hash: &mut Sha256, tag: u8, text: &str| {
+        hash.update([tag]);
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     };
@@ -50,7 +49,7 @@ fn feed(hash: &mut Sha256, value: &Value) {
         Value::Null => hash.update(b"n"),
         Value::Bool(true) => hash.update(b"t"),
         Value::Bool(false) => hash.update(b"f"),
-        // By their value: 1 and 1.0 are the same to JSON.
+        // By value: JSON does not distinguish 1 from 1.0.
         Value::Number(number) => {
             hash.update(b"#");
             hash.update(number.as_f64().unwrap_or(f64::NAN).to_be_bytes());
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_of_anything_shows_and_another_layout_does_not() {
+    fn detects_edits_and_ignores_formatting() {
         let file = sealed(&json!({ "ratio": 1.031, "blocks": [1, 2, { "valid": true }], "why": null }));
         let text = serde_json::to_string_pretty(&file).unwrap();
         assert!(is_as_written(serde_json::from_str(&text).unwrap()));
@@ -97,23 +96,23 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_from_one_value_into_the_next_shows() {
+    fn detects_text_that_moves_to_the_next_value() {
         let digests =
-            [json!(["ab", "c"]), json!(["a", "bc"]), json!([["ab", "c"]]), json!(["ab", ["c"]])].map(|one| of(&one));
+            [json!(["ab", "c"]), json!(["a", "bc"]), json!([["ab", "c"]]), json!(["ab", ["c"]])].map(|one| digest_of(&one));
         for (at, one) in digests.iter().enumerate() {
             assert!(!digests[..at].contains(one), "{at}");
         }
     }
 
     #[test]
-    fn a_file_from_before_there_were_digests_is_taken() {
+    fn accepts_a_file_without_a_digest() {
         assert!(is_as_written(json!({ "ratio": 1.5 })));
         assert!(!is_as_written(json!({ "ratio": 1.5, "digest": 7 })));
     }
 
     proptest! {
         #[test]
-        fn any_number_is_the_same_after_it_was_written_and_read(number in any::<f64>().prop_filter("JSON has no other", |number| number.is_finite())) {
+        fn any_number_matches_after_a_round_trip(number in any::<f64>().prop_filter("JSON has no other", |number| number.is_finite())) {
             let text = serde_json::to_string(&sealed(&json!({ "number": number }))).unwrap();
             prop_assert!(is_as_written(serde_json::from_str(&text).unwrap()));
         }
