@@ -180,7 +180,10 @@ mod tests {
         store::write(&counts, &path).unwrap();
         assert_eq!(store::read::<Counts>(&path).unwrap(), counts);
         let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert!(jsonschema::validator_for(&wss_model::schema::of_file::<Counts>()).unwrap().is_valid(&written), "{written}");
+        assert!(
+            jsonschema::validator_for(&wss_model::schema::of_file::<Counts>()).unwrap().is_valid(&written),
+            "{written}"
+        );
     }
 
     #[test]

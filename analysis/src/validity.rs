@@ -285,11 +285,7 @@ fn negotiated(result: &RunResult) -> Option<Reason> {
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let named = &differing[..differing.len().min(LISTED_KINDS)];
     (!differing.is_empty())
-        .then(|| reason!(
-            EndsDisagree,
-            "client and server counted different handshakes: {}{more}",
-            named.join("; ")
-        ))
+        .then(|| reason!(EndsDisagree, "client and server counted different handshakes: {}{more}", named.join("; ")))
 }
 
 fn steal(result: &RunResult) -> Option<Reason> {

@@ -146,7 +146,10 @@ fn a_planned_rate_is_that_of_the_own_turns() {
     for workload in comparison.blocks[0].trials.iter().flat_map(|trial| &trial.workloads) {
         // Late the generator may be on this machine, but it sends what was planned, in the time that it was planned for.
         assert!(workload.valid || workload.disturbed, "{workload:?}");
-        assert!(!workload.invalid_because.iter().any(|reason| reason.code == wss_model::ReasonCode::RateNotAchieved), "{workload:?}");
+        assert!(
+            !workload.invalid_because.iter().any(|reason| reason.code == wss_model::ReasonCode::RateNotAchieved),
+            "{workload:?}"
+        );
     }
 }
 

@@ -57,7 +57,11 @@ fn the_text_says_the_same_as_the_json() {
     let ended = wssbench(&["engines"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
     let (result, text) = (as_json(), &ended.stdout);
-    assert_eq!(*text, wss_report::engines(&result, wss_report::Style::default()), "the text is made from the JSON alone");
+    assert_eq!(
+        *text,
+        wss_report::engines(&result, wss_report::Style::default()),
+        "the text is made from the JSON alone"
+    );
     assert!(text.starts_with(&format!("Linux {}\n", result.kernel)), "{ended}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{ended}");
     // However it is wrapped.

@@ -80,7 +80,7 @@ fn assert_partial(ended: &Ended) -> wss_model::RunResult {
     assert!(result.invalid_because[0].text.contains("interrupted"), "{:?}", result.invalid_because);
     assert!(result.errors.is_empty(), "an interruption is not an error: {:?}", result.errors);
     let path = ended.folder.path().join(wss_model::store::default_path::<wss_model::RunResult>(&result.id));
-    assert_eq!(wss_model::store::read(&path).unwrap(), result);
+    assert_eq!(wss_model::store::read::<wss_model::RunResult>(&path).unwrap(), result);
     result
 }
 

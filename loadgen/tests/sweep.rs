@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{BOUND, Ended, Running, start_in, wssbench};
 use tempfile::TempDir;
-use wss_analysis::sweep::SweepResult;
 use wss_analysis::metric::Metric;
+use wss_analysis::sweep::SweepResult;
 use wss_analysis::workload::Workload;
 use wss_model::store;
 
@@ -128,7 +128,10 @@ fn the_configurations_of_a_block_can_run_at_the_same_time_in_turns() {
     assert_told(&ended, &sweep);
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
     assert!(words.join(" ").contains("at the same time, in time slices of 10ms"), "{ended}");
-    assert_eq!((sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()), (Some("10ms".to_owned()), 2));
+    assert_eq!(
+        (sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()),
+        (Some("10ms".to_owned()), 2)
+    );
     for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
         for metric in [Metric::ServerCpuHandshakeUs, Metric::ServerCpuMessageUs] {
             assert!(trial.metric(metric).is_some_and(|us| us > 0.0) || !trial.valid, "{trial:?}");

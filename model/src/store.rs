@@ -186,9 +186,7 @@ pub fn read<T: Stored>(path: &Path) -> Result<T, StoreError> {
     if !digest::is_as_written(serde_json::from_str(&text).map_err(malformed)?) {
         return Err(StoreError::Edited { path: path.to_owned() });
     }
-    result
-        .check()
-        .map_err(|(latency, source)| StoreError::Histogram { path: path.to_owned(), latency, source })?;
+    result.check().map_err(|(latency, source)| StoreError::Histogram { path: path.to_owned(), latency, source })?;
     Ok(result)
 }
 

@@ -175,7 +175,9 @@ impl Source {
         match store::schema_of(SCHEMAS, path)?.as_str() {
             RunResult::SCHEMA => store::read(path).map(|run| Self::Run(Box::new(run))),
             Comparison::SCHEMA => store::read(path).map(|comparison| Self::Comparison(Box::new(comparison))),
-            found => Err(StoreError::UnexpectedSchema { path: path.to_owned(), found: found.to_owned(), schema: SCHEMAS }),
+            found => {
+                Err(StoreError::UnexpectedSchema { path: path.to_owned(), found: found.to_owned(), schema: SCHEMAS })
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use super::layout::Layout;
 use super::style::Style;
 use super::table::Table;
 use wss_analysis::history::{Build, Entry, Fingerprint, Series, TrackedRatio, Trend, series};
-use wss_analysis::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
 use wss_analysis::metric::Metric;
+use wss_analysis::statistics::change_points::{ChangePoint, MIN_POINTS, MIN_SEGMENT};
 use wss_model::text::phrases::pluralize;
 
 /// Points in the line of a trend: the latest ones.

@@ -14,8 +14,8 @@ pub use self::label::label_as_requested;
 pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
-use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
 use wss_analysis::metric::Metric;
+use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
 use wss_analysis::sweep::{Security, Summary, SweepResult};
 use wss_analysis::workload::Workload;
 use wss_model::text::phrases::pluralize;

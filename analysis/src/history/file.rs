@@ -87,8 +87,7 @@ pub fn default_path() -> PathBuf {
 /// # Errors
 /// If the file itself cannot be read.
 pub fn read(path: &Path) -> Result<History, HistoryError> {
-    let bytes =
-        fs::read(path).map_err(|source| HistoryError::Io { path: path.to_owned(), action: "read", source })?;
+    let bytes = fs::read(path).map_err(|source| HistoryError::Io { path: path.to_owned(), action: "read", source })?;
     let mut history = History::default();
     for (line, entry) in lines(&bytes) {
         match entry {
@@ -115,8 +114,7 @@ pub fn append(path: &Path, entry: &Entry) -> Result<Added, HistoryError> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(failed("create the folder of"))?;
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open"))?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed("open"))?;
     // An advisory lock, released when the file is closed: nobody else appends between our read and our write.
     file.lock().map_err(failed("lock"))?;
     let mut bytes = Vec::new();

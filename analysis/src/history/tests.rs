@@ -160,10 +160,7 @@ fn appending_waits_for_the_lock() {
     std::thread::scope(|scope| {
         let adding = scope.spawn(|| add(&path, &entry(0, 1.0, 1.0)));
         std::thread::sleep(std::time::Duration::from_millis(100));
-        assert!(
-            !adding.is_finished() && fs::read(&path).unwrap().is_empty(),
-            "it wrote to a locked file"
-        );
+        assert!(!adding.is_finished() && fs::read(&path).unwrap().is_empty(), "it wrote to a locked file");
         holder.unlock().unwrap();
         assert_eq!(adding.join().unwrap().line, 1);
     });

@@ -35,10 +35,7 @@ fn reasons(sweep: &SweepResult) -> Vec<Reason> {
     let complete = sweep.complete_blocks();
     let planned = pluralize(sweep.blocks_planned as u64, "block");
     if sweep.interrupted {
-        reasons.push(reason!(
-            Interrupted,
-            "interrupted after {complete} of {planned}: partial results"
-        ));
+        reasons.push(reason!(Interrupted, "interrupted after {complete} of {planned}: partial results"));
     } else if complete < sweep.blocks_planned {
         reasons.push(reason!(Incomplete, "only {complete} of {planned} completed"));
     }

@@ -84,7 +84,8 @@ pub fn sweep(blocks: usize) -> SweepResult {
 }
 
 fn block(number: usize) -> Block {
-    let order: Vec<usize> = (0..=CONFIGURATIONS.len()).map(|turn| (turn + number) % (CONFIGURATIONS.len() + 1) + 1).collect();
+    let order: Vec<usize> =
+        (0..=CONFIGURATIONS.len()).map(|turn| (turn + number) % (CONFIGURATIONS.len() + 1) + 1).collect();
     let trials = order.iter().map(|configuration| trial(*configuration, number)).collect();
     Block { number, started_at: "2026-03-01T12:00:00Z".to_owned(), order, trials }
 }

@@ -1,8 +1,8 @@
 //! Each rule on both sides of its limit.
 
 use super::*;
-use wss_model::fixtures::{always, echo_run, error, handshake_run, negotiated};
 use wss_model::failure::{ErrorKind, ErrorPhase};
+use wss_model::fixtures::{always, echo_run, error, handshake_run, negotiated};
 
 /// The texts of the reasons, in their order.
 fn judge(result: &RunResult) -> Vec<String> {
@@ -121,10 +121,7 @@ fn lateness_in_a_closed_loop_is_not_judged() {
 #[test]
 fn below_98_percent_of_the_number_or_the_rate_is_invalid() {
     let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().received = 97_999);
-    assert_eq!(
-        only_text(&result),
-        "echoes: only 97,999 of 100,000 planned completed (97.999%, limit 98.000%)"
-    );
+    assert_eq!(only_text(&result), "echoes: only 97,999 of 100,000 planned completed (97.999%, limit 98.000%)");
     let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().rate_per_s = 9_412.0);
     assert_eq!(only_text(&result), "echoes: only 9,412/s of 10,000/s achieved (94.1%, limit 98.0%)");
     let result = changed(handshake_run(), |r| {
@@ -186,10 +183,7 @@ fn one_error_is_enough_and_the_three_most_frequent_kinds_are_listed() {
 #[test]
 fn steal_above_5_percent_is_invalid() {
     let stolen = |percent| changed(echo_run(), |r| r.environment.steal_percent = percent);
-    assert_eq!(
-        only_text(&stolen(6.25)),
-        "the hypervisor gave 6.25% of the CPU time to others (limit 5.00%)"
-    );
+    assert_eq!(only_text(&stolen(6.25)), "the hypervisor gave 6.25% of the CPU time to others (limit 5.00%)");
     assert_eq!(judge(&stolen(5.0)), Vec::<String>::new());
 }
 

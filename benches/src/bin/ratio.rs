@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use wss_analysis::statistics::paired_ratio;
 use wss_analysis::metric::Metric;
+use wss_analysis::statistics::paired_ratio;
 use wss_analysis::sweep::{Block, SweepResult};
 use wss_benches::summary;
 use wss_model::store;

@@ -52,7 +52,11 @@ pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) 
     } else if md {
         output::print(&report::markdown(comparison))?;
     } else {
-        output::print(&format!("{}\nresult: {}\n", report::terminal(comparison, output::style(false)), path.display()))?;
+        output::print(&format!(
+            "{}\nresult: {}\n",
+            report::terminal(comparison, output::style(false)),
+            path.display()
+        ))?;
     }
     Ok(comparison.valid)
 }

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use wss_analysis::comparison::{
-    self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, Trial,
-};
+use wss_analysis::comparison::{self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, Trial};
 use wss_analysis::trial::WorkloadResult;
 use wss_analysis::workload::Workload;
 use wss_model::store::{self, Stored as _};

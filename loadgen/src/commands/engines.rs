@@ -4,8 +4,8 @@
 
 use clap::Args;
 use wss_model::RunConfig;
-use wss_model::store::Stored as _;
 use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature};
+use wss_model::store::Stored as _;
 use wss_report as report;
 use wss_wire::engine::{Capabilities, Feature, offers};
 

@@ -46,7 +46,9 @@ pub(crate) struct GateCommand {
 /// If the policy or a result cannot be read: one sentence.
 pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
     let policy = policy(&command.policy)?;
-    let read = |path: &PathBuf| Ok((name(path), store::read::<Comparison>(path).context("reading a result of ab or compare")?));
+    let read = |path: &PathBuf| {
+        Ok((name(path), store::read::<Comparison>(path).context("reading a result of ab or compare")?))
+    };
     let comparisons: Vec<(String, Comparison)> = command.results.iter().map(read).collect::<anyhow::Result<_>>()?;
     let scenarios: Vec<Scenario<'_>> =
         comparisons.iter().map(|(name, comparison)| Scenario { name, comparison }).collect();

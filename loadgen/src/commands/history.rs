@@ -85,12 +85,16 @@ pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
             let added = add(comparisons, &path, &shown)?;
             branch.map_or(Ok(()), |branch| branch.commit(&format!("history: {}", added.join(", "))))
         }
-        Action::Show { metric, .. } => {
-            output::print(&wss_report::history::show(&entries(&path, &shown)?, metric.as_deref(), output::style(false))?)
-        }
-        Action::Changes { metric, .. } => {
-            output::print(&wss_report::history::changes(&entries(&path, &shown)?, metric.as_deref(), output::style(false))?)
-        }
+        Action::Show { metric, .. } => output::print(&wss_report::history::show(
+            &entries(&path, &shown)?,
+            metric.as_deref(),
+            output::style(false),
+        )?),
+        Action::Changes { metric, .. } => output::print(&wss_report::history::changes(
+            &entries(&path, &shown)?,
+            metric.as_deref(),
+            output::style(false),
+        )?),
     }
 }
 

@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn detects_text_that_moves_to_the_next_value() {
-        let digests =
-            [json!(["ab", "c"]), json!(["a", "bc"]), json!([["ab", "c"]]), json!(["ab", ["c"]])].map(|one| digest_of(&one));
+        let digests = [json!(["ab", "c"]), json!(["a", "bc"]), json!([["ab", "c"]]), json!(["ab", ["c"]])]
+            .map(|one| digest_of(&one));
         for (at, one) in digests.iter().enumerate() {
             assert!(!digests[..at].contains(one), "{at}");
         }

@@ -1,10 +1,10 @@
 //! Writing, reading back, and every way in which a file is rejected.
 
-use std::error::Error;
 use super::*;
 use crate::config::EngineKind;
 use crate::fixtures::{echo_run, handshake_run};
 use crate::ring_counters::PhaseRings;
+use std::error::Error;
 
 /// Reads `text` as a run's file and returns the error with its causes, as the command prints it.
 fn refusal(text: &str) -> String {
@@ -102,7 +102,10 @@ fn a_result_has_the_permissions_of_any_new_file() {
 fn another_schema_is_rejected_before_anything_else_is_read() {
     let message = refusal(r#"{ "figures": "all different", "schema": "wssbench.run/3" }"#);
     assert!(message.ends_with("unsupported schema wssbench.run/3; expected wssbench.run/2"), "{message}");
-    assert!(refusal(&edited(|run| run["schema"] = "wssbench.comparison/2".into())).contains("schema wssbench.comparison/2;"));
+    assert!(
+        refusal(&edited(|run| run["schema"] = "wssbench.comparison/2".into()))
+            .contains("schema wssbench.comparison/2;")
+    );
 }
 
 #[test]

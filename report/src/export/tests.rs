@@ -362,7 +362,10 @@ fn a_file_is_read_as_what_it_says_it_is_and_another_one_is_refused() {
     let compared = serde_json::to_string(&comparison(6, 1.0)).unwrap();
     assert!(matches!(read(&compared), Ok(Source::Comparison(_))));
     for (text, says) in [
-        (run.replace("wssbench.run/2", "wssbench.run/1"), "unsupported schema wssbench.run/1; expected wssbench.run/2 or"),
+        (
+            run.replace("wssbench.run/2", "wssbench.run/1"),
+            "unsupported schema wssbench.run/1; expected wssbench.run/2 or",
+        ),
         (run.replace("wssbench.run/2", "wssbench.sweep/2"), "unsupported schema wssbench.sweep/2; expected"),
         (run[..run.len() / 2].to_owned(), "the file is truncated"),
         (compared[..compared.len() / 2].to_owned(), "the file is truncated"),

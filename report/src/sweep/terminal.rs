@@ -6,8 +6,8 @@ use super::{compared, describe_ratio, legend, title};
 use crate::layout::Layout;
 use crate::style::Style;
 use crate::verdict::{heads_up, verdict};
-use wss_analysis::statistics::Finding;
 use wss_analysis::metric::Metric;
+use wss_analysis::statistics::Finding;
 use wss_analysis::sweep::{Ranking, SweepResult};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::style::Style;
-use wss_analysis::sweep::fixtures::{spoil, sweep};
 use wss_analysis::metric::Metric;
 use wss_analysis::sweep::InvalidCombination;
+use wss_analysis::sweep::fixtures::{spoil, sweep};
 use wss_model::{Reason, ReasonCode};
 
 fn text(sweep: &SweepResult) -> String {

@@ -5,14 +5,14 @@ use insta::assert_snapshot;
 use super::timeline;
 use crate::style::Style;
 use wss_model::run_result::{Negotiated, Tool};
+use wss_model::store::Stored as _;
 use wss_model::trace_result::application::{AcceptDerivation, Application, Frame, HttpHead};
 use wss_model::trace_result::handshake::{
     Certificate, ClientHello, Extension, HandshakeMessage, KeyShare, MessageDetails, ServerHello,
 };
-use wss_model::store::Stored as _;
 use wss_model::trace_result::{
-    Content, Direction, Event, EventDetails, PhaseTotal, Protection, Record, TraceFailure, TracePhase,
-    TraceResult, TraceTarget,
+    Content, Direction, Event, EventDetails, PhaseTotal, Protection, Record, TraceFailure, TracePhase, TraceResult,
+    TraceTarget,
 };
 
 fn record(content_type: &str, length: u64, protection: Protection, contents: Vec<Content>) -> EventDetails {

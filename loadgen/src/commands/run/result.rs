@@ -6,11 +6,10 @@ use wss_analysis::validity;
 use wss_model::RunConfig;
 use wss_model::config::tls::Verify;
 use wss_model::ring_counters::{EndRings, PhaseRings};
-use wss_model::store::Stored as _;
 use wss_model::run_result::{
-    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, Resumption, RunResult, SeriesPoint,
-    Warmup,
+    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, Resumption, RunResult, SeriesPoint, Warmup,
 };
+use wss_model::store::Stored as _;
 
 use super::accounting::PhaseUsage;
 use super::cost::CostSplitter;
