@@ -93,7 +93,7 @@ pub fn serve(options: &ServeOptions) -> anyhow::Result<()> {
     let (workers, address) = start_workers(options, acceptor, &events)?;
     let about = About {
         engine: options.engine,
-        engine_features: engine::form(options.engine),
+        engine_features: engine::engine_features(options.engine),
         layer: options.layer,
         workers: workers.commands.clone(),
         start: Instant::now(),

@@ -166,7 +166,7 @@ async fn work<E: Engine>(setup: Setup) {
         tokio::select! {
             biased;
             command = commands.recv() => match command {
-                Some(Command::Snapshot(answer)) => drop(answer.send(shared.counters.snapshot(E::io()))),
+                Some(Command::Snapshot(answer)) => drop(answer.send(shared.counters.snapshot(E::ring_counters()))),
                 Some(Command::Drain) | None => break,
             },
             accepted = E::accept(&mut listener) => match accepted {
@@ -207,7 +207,7 @@ async fn drain<E: Engine>(shared: &Rc<Shared>, mut commands: mpsc::UnboundedRece
     let answering = async {
         while let Some(command) = commands.recv().await {
             if let Command::Snapshot(answer) = command {
-                let _ = answer.send(shared.counters.snapshot(E::io()));
+                let _ = answer.send(shared.counters.snapshot(E::ring_counters()));
             }
         }
         std::future::pending::<()>().await;

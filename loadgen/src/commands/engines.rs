@@ -1,13 +1,13 @@
-//! `wssbench engines`: what this kernel offers to each engine, and the form that each takes here.
+//! `wssbench engines`: what this kernel supports and what each engine uses of it.
 //!
-//! That an engine does not run is an answer, and no error: nothing was asked to run.
+//! An engine that cannot run is a result here, not an error.
 
 use clap::Args;
 use wss_model::RunConfig;
-use wss_model::engines_result::{EngineOnMachine, EnginesResult, KernelFeature};
+use wss_model::engines_result::{EngineOnMachine, EnginesResult};
 use wss_model::store::Stored as _;
 use wss_report as report;
-use wss_wire::engine::{Capabilities, Feature, offers};
+use wss_wire::engine::{Capabilities, capabilities};
 
 use crate::output;
 
@@ -28,7 +28,7 @@ pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
         schema: EnginesResult::SCHEMA.to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         default: RunConfig::default().engine,
-        engines: offers().into_iter().map(on_machine).collect(),
+        engines: capabilities().into_iter().map(on_machine).collect(),
     };
     if command.json {
         output::print(&(serde_json::to_string_pretty(&result)? + "\n"))
@@ -37,27 +37,11 @@ pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
     }
 }
 
-fn on_machine(Capabilities { engine, form, features }: Capabilities) -> EngineOnMachine {
-    let (form, refused_because) = match form {
-        Ok(form) => (Some(form), None),
+fn on_machine(found: Capabilities) -> EngineOnMachine {
+    let Capabilities { engine, engine_features, features } = found;
+    let (engine_features, unavailable_because) = match engine_features {
+        Ok(engine_features) => (Some(engine_features), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let features = features.into_iter().map(feature).collect();
-    EngineOnMachine {
-        engine,
-        available: form.is_some(),
-        engine_features: form,
-        unavailable_because: refused_because,
-        features,
-    }
-}
-
-fn feature(Feature { name, since, offered, taken, why }: Feature) -> KernelFeature {
-    KernelFeature {
-        name: name.to_owned(),
-        since: since.to_owned(),
-        supported: offered,
-        used: taken,
-        reason: why.to_owned(),
-    }
+    EngineOnMachine { engine, available: engine_features.is_some(), engine_features, unavailable_because, features }
 }

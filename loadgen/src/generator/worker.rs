@@ -28,7 +28,7 @@ pub(crate) fn run<E: Engine>(setup: WorkerSetup) {
     let pinned = cpu.map_or(Ok(()), |cpu| wss_wire::machine::pin_thread(&BTreeSet::from([cpu])));
     let ended: Result<(), EngineError> = match pinned {
         Ok(()) => E::run(|| execute_commands::<E>(setup)),
-        Err(source) => Err(EngineError::Setup { engine: E::KIND, source }),
+        Err(cause) => Err(EngineError::Setup { engine: E::KIND, cause }),
     };
     if let Err(error) = ended {
         let _ = reports.send(Report::Failed(format!("{:#}", anyhow::Error::from(error))));
@@ -51,7 +51,7 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
                 continue;
             }
             Command::Handshakes(plan) => {
-                let (start, rings) = (plan.clock.start(), E::io());
+                let (start, rings) = (plan.clock.start(), E::ring_counters());
                 let phase = handshake_phase::run::<E>(&context, plan);
                 run_phase::<E>(&context, start, &mut commands, &reports, phase).await;
                 let mut record = context.take_handshakes();
@@ -59,7 +59,7 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
                 Report::Handshakes(Box::new(record))
             }
             Command::Echo(plan) => {
-                let (spent, rings) = (timed::spent(), E::io());
+                let (spent, rings) = (timed::spent(), E::ring_counters());
                 let phase = echo_phase::run(&context, &plan);
                 run_phase::<E>(&context, plan.clock.start(), &mut commands, &reports, phase).await;
                 let mut record = context.take_echo();
@@ -82,7 +82,7 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
 
 /// What the ring of this thread did since `earlier`, with an engine that counts it.
 fn rings_since<E: Engine>(earlier: Option<&RingCounters>) -> Option<RingCounters> {
-    Some(E::io()?.since(earlier?))
+    Some(E::ring_counters()?.since(earlier?))
 }
 
 /// Runs a phase to its end; meanwhile reports once per second and waits for [`Command::Stop`].

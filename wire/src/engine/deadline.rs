@@ -1,7 +1,7 @@
-//! [`before`] and [`within`]: waiting with a deadline.
+//! Deadlines for futures: [`before`] and [`within`].
 //!
-//! Written out by hand, since an `async fn` keeps a future that it was given twice, as its argument and where it is
-//! polled: of the largest of a connection that were a kilobyte a connection, and a copy of it a message.
+//! A hand-written future, because an `async fn` stores a future argument twice (as the argument and where it is
+//! polled). For the largest futures that would cost 1 KiB per connection and a copy per message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,8 +15,8 @@ use super::{Engine, Sleep, TimedOut};
 pin_project! {
     /// A future with a deadline: see [`before`] and [`within`].
     #[derive(Debug)]
-    #[must_use = "a future does nothing unless it is awaited"]
-    pub struct Bounded<F> {
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Timeout<F> {
         #[pin]
         future: F,
         limit: Limit,
@@ -25,28 +25,34 @@ pin_project! {
 
 #[derive(Debug)]
 enum Limit {
-    /// Counted from the first poll after which it is not done.
+    /// Counts from the first poll that returns `Pending`.
     After(Duration),
     At(Sleep),
 }
 
-/// Waits for `future`, at most until `deadline`: gives [`TimedOut`] if that passes first. The future is dropped with
-/// this one: never use it on a read that goes on afterwards.
-pub fn before<E: Engine, F: Future>(deadline: Instant, future: F) -> Bounded<F> {
-    Bounded { future, limit: Limit::At(E::sleep_until(deadline)) }
+impl<F: Future> Timeout<F> {
+    pub(super) fn new(sleep: Sleep, future: F) -> Self {
+        Self { future, limit: Limit::At(sleep) }
+    }
 }
 
-/// [`before`], counted from the first poll.
-pub fn within<E: Engine, F: Future>(time: Duration, future: F) -> Bounded<F> {
-    Bounded { future, limit: Limit::After(time) }
+/// Waits for `future` until `deadline` at the latest; returns [`TimedOut`] if the deadline passes first. The future is
+/// dropped with this one, so do not use it for a read that is to continue later.
+pub fn before<E: Engine, F: Future>(deadline: Instant, future: F) -> Timeout<F> {
+    Timeout::new(E::sleep_until(deadline), future)
 }
 
-impl<F: Future> Future for Bounded<F> {
+/// Like [`before`], with a duration that counts from the first poll.
+pub fn within<E: Engine, F: Future>(time: Duration, future: F) -> Timeout<F> {
+    Timeout { future, limit: Limit::After(time) }
+}
+
+impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, TimedOut>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        // Before the clock is read: most of what is sent goes out at once.
+        // Before reading the clock: most sends complete at once.
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }

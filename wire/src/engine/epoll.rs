@@ -1,4 +1,4 @@
-//! The epoll engine: tokio as it is, one current-thread runtime.
+//! The epoll engine: tokio's own I/O, in a current-thread runtime.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -16,14 +16,14 @@ use wss_model::EngineKind;
 
 use super::{Engine, EngineError, timer};
 
-/// One whole TLS record (RFC 8446, 5.2: 2^14 + 256 and a header of 5).
+/// Bytes of a whole TLS record (RFC 8446, section 5.2: 2^14 + 256 and a header of 5).
 const READ_AHEAD: usize = 16_384 + 256 + 5;
-/// Buffers for reading ahead that a thread keeps: as many connections may have read ahead at a time before one is made
-/// anew, which a message then pays for.
-const SPARES: usize = 32;
+/// Maximum number of read-ahead buffers that a thread keeps. If more connections read ahead at a time, their messages pay
+/// for an allocation.
+const MAX_SPARE: usize = 32;
 
 thread_local! {
-    static AHEAD: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// epoll, through tokio.
@@ -40,17 +40,16 @@ impl Engine for Epoll {
         M: FnOnce() -> F,
         F: Future,
     {
-        let refused = |source| EngineError::Setup { engine: Self::KIND, source };
-        let runtime =
-            Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).map_err(refused)?;
+        let setup = |cause| EngineError::Setup { engine: Self::KIND, cause };
+        let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).map_err(setup)?;
         let output = runtime.block_on(async {
             #[allow(clippy::disallowed_methods)] // this engine's tasks are tokio's own
-            tokio::task::spawn_local(timer::driver()?);
+            tokio::task::spawn_local(timer::timerfd_task()?);
             Ok(main().await)
         });
         drop(runtime);
         timer::clear();
-        output.map_err(refused)
+        output.map_err(setup)
     }
 
     fn listen(socket: std::net::TcpListener) -> io::Result<TcpListener> {
@@ -71,28 +70,28 @@ impl Engine for Epoll {
     }
 }
 
-/// A TCP stream that reads ahead where that saves calls.
+/// A TCP stream that reads ahead where that saves system calls.
 ///
-/// rustls reads in steps of 4,096 bytes: alone, a record of 16 KiB would cost five calls. But small messages are read
-/// whole in one, and a buffer between would copy them once more. So a read that was filled to the brim is followed by
-/// reads of a whole record into a buffer of the thread, until one is short again. No connection that waits has one.
+/// rustls reads 4,096 bytes at a time, so a record of 16 KiB would cost five calls. Small messages are read in one call,
+/// and an intermediate buffer would copy them once more. So after a read that filled its buffer, the following reads fetch
+/// a whole record into a buffer of the thread, until one is short. A waiting connection holds no such buffer.
 pub struct EpollStream {
     stream: TcpStream,
-    /// The last read left nothing of its room: there may be more.
+    /// The latest read filled its buffer, so there may be more.
     bulk: bool,
-    /// What was read ahead; of the thread's spares, and empty unless `start < end`.
+    /// The data read ahead, in one of the thread's spare buffers; empty unless `start < end`.
     ahead: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
 fn take_spare() -> Box<[u8]> {
-    AHEAD.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_AHEAD].into_boxed_slice())
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; READ_AHEAD].into_boxed_slice())
 }
 
 fn give_spare(ahead: Box<[u8]>) {
-    AHEAD.with_borrow_mut(|spares| {
-        if spares.len() < SPARES {
+    SPARE.with_borrow_mut(|spares| {
+        if spares.len() < MAX_SPARE {
             spares.push(ahead);
         }
     });
@@ -124,7 +123,7 @@ impl AsyncRead for EpollStream {
             let read = Pin::new(&mut this.stream).poll_read(cx, &mut ahead);
             let (length, full) = (ahead.filled().len(), ahead.remaining() == 0);
             if length == 0 {
-                // Who waits has no buffer meanwhile. At the end of the stream there is nothing to wait for.
+                // Nothing was read (it is pending, at the end of the stream, or failed): the buffer is not needed.
                 give_spare(mem::take(&mut this.ahead));
                 return read;
             }

@@ -1,7 +1,7 @@
-//! Engines: who drives the sockets. One small trait, one file an engine.
+//! Engines: what drives the sockets. One small trait, one module per engine.
 //!
-//! An engine runs one thread: its streams, its tasks and its timers stay on it, so nothing here is `Send`.
-//! Code above is generic over [`Engine`]; [`with_engine!`](crate::with_engine) turns a name into a type.
+//! An engine runs on one thread; its streams, tasks and timers stay on that thread, so nothing here is `Send`.
+//! Code above is generic over [`Engine`]; [`with_engine!`](crate::with_engine) maps a name to a type.
 
 mod capabilities;
 mod deadline;
@@ -18,35 +18,35 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
-use wss_model::EngineKind;
 use wss_model::ring_counters::RingCounters;
 
-pub use self::capabilities::{Capabilities, Feature, form, offers};
-pub use self::deadline::{Bounded, before, within};
+pub use wss_model::EngineKind;
+
+pub use self::capabilities::{Capabilities, capabilities, engine_features};
+pub use self::deadline::{Timeout, before, within};
 pub use self::epoll::Epoll;
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;
 
-/// Who drives the sockets of one thread.
+/// Drives the sockets of one thread.
 ///
-/// All methods but [`run`](Self::run) and [`listen`](Self::listen) are called from within `run`.
+/// All methods except [`run`](Self::run) are called from within `run`.
 pub trait Engine: 'static {
-    /// Its name.
+    /// The name of the engine.
     const KIND: EngineKind;
 
-    /// A connected TCP stream with TCP_NODELAY. Dropping it closes the connection, after what was accepted for
-    /// sending has been sent, within a bound.
+    /// A connected TCP stream with TCP_NODELAY. Dropping it sends the data already accepted for sending, within a time
+    /// limit, and then closes the connection.
     type Stream: AsyncRead + AsyncWrite + AsFd + Unpin + 'static;
 
     /// A listening socket. Dropping it stops listening.
     type Listener: 'static;
 
-    /// Runs `main`, and the tasks that it spawns, on this thread until `main` is done; tasks that are left are
-    /// dropped.
+    /// Runs `main` and the tasks that it spawns on this thread until `main` completes; the remaining tasks are dropped.
     ///
     /// # Errors
-    /// If the kernel refuses what the engine needs.
+    /// If the kernel refuses a resource that the engine needs.
     fn run<M, F>(main: M) -> Result<F::Output, EngineError>
     where
         M: FnOnce() -> F,
@@ -55,17 +55,17 @@ pub trait Engine: 'static {
     /// Takes over a listening socket.
     ///
     /// # Errors
-    /// If it cannot be made non-blocking or be registered.
+    /// If the socket cannot be made non-blocking or cannot be registered.
     fn listen(socket: std::net::TcpListener) -> io::Result<Self::Listener>;
 
-    /// The next connection. May be dropped while it waits: no connection is lost by it.
+    /// Accepts the next connection. Cancel-safe: dropping the future loses no connection.
     fn accept(listener: &mut Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
 
-    /// Opens a connection. May be dropped while it waits: the attempt is then given up.
+    /// Opens a connection. Dropping the future abandons the attempt.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
 
-    /// Runs a task on this thread. The only way to start one: an engine may have to know of each.
-    #[allow(clippy::disallowed_methods)] // where an engine's tasks are tokio's own
+    /// Spawns a task on this thread. The only way to do so: an engine may need to wrap every task.
+    #[allow(clippy::disallowed_methods)] // the default is for engines whose tasks are tokio's own
     fn spawn<F>(task: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -74,102 +74,102 @@ pub trait Engine: 'static {
         tokio::task::spawn_local(task)
     }
 
-    /// The next thing is the end: what is written from now on goes out together with the FIN, when the writing side is
-    /// shut down. A Close frame, a close_notify and the FIN are three segments otherwise, each with its way through
-    /// the kernel on both ends. To be followed by the shutdown at once: the kernel holds back for 200 ms.
+    /// Holds back writes until the writing side is shut down, so that a Close frame, a close_notify and the FIN leave in
+    /// one segment instead of three. Shut the stream down right afterwards: the kernel holds data back for 200 ms only
+    /// (TCP_CORK, tcp(7)).
     fn cork(stream: &Self::Stream) {
-        // If it cannot be, the last words go out one by one.
+        // Without the cork the data leaves in several segments.
         let _ = rustix::net::sockopt::set_tcp_cork(stream, true);
     }
 
-    /// The time, to a turn of the engine: for limits of seconds, and not for measuring.
+    /// The current time, as of the latest ring iteration: for timeouts of seconds, not for measurements.
     fn now() -> Instant {
         Instant::now()
     }
 
-    /// What the engine of this thread asked of the kernel since it started; `None` where nobody counts it.
-    fn io() -> Option<RingCounters> {
+    /// Counters of this thread's ring since the engine started; `None` if the engine does not count.
+    fn ring_counters() -> Option<RingCounters> {
         None
     }
 
-    /// Sleeps until an instant, exact to about 50 µs on an idle machine (tokio's own timers are exact to 1 ms).
+    /// Sleeps until an instant, accurate to about 50 µs on an idle machine (tokio's own timers: 1 ms).
     fn sleep_until(deadline: Instant) -> Sleep {
         Sleep::new(deadline)
     }
 }
 
-/// Why an engine does not run.
+/// Why an engine cannot run.
+///
+/// The cause is part of the text, because these errors cross threads as text.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The kernel, a sysctl or a seccomp filter forbids io_uring.
     #[error(
-        "the kernel refuses io_uring ({source}): it is switched off (sysctl kernel.io_uring_disabled is {disabled}), \
-         filtered by the container, or the kernel is older than {since}; try --engine epoll"
+        "the kernel refuses io_uring ({cause}): the sysctl kernel.io_uring_disabled (now {disabled}) or a container's \
+         seccomp filter forbids it, or the kernel is older than {since}; try --engine epoll"
     )]
     UringRefused {
-        /// What the kernel said.
-        source: io::Error,
-        /// What `kernel.io_uring_disabled` says.
+        /// The kernel's error.
+        cause: io::Error,
+        /// The value of the sysctl `kernel.io_uring_disabled`.
         disabled: String,
-        /// The first kernel with what the engine needs.
+        /// The first kernel release that has what the engine needs.
         since: &'static str,
     },
-    /// A ring has to be locked in memory.
+    /// The memory of a ring is charged to RLIMIT_MEMLOCK.
     #[error(
-        "the {engine} engine does not start: the kernel has no memory for a ring ({source}); raise the limit of locked \
-         memory (ulimit -l, RLIMIT_MEMLOCK), or try --engine epoll"
+        "cannot start the {engine} engine: no memory for a ring ({cause}); raise the limit of locked memory (ulimit -l, \
+         RLIMIT_MEMLOCK) or try --engine epoll"
     )]
     NoMemory {
         /// Which engine.
         engine: EngineKind,
-        /// What the kernel said.
-        source: io::Error,
+        /// The kernel's error.
+        cause: io::Error,
     },
-    /// Out of something.
-    #[error("the {engine} engine does not start: {source}")]
+    /// Another resource is missing, or a setting is invalid.
+    #[error("cannot start the {engine} engine: {cause}")]
     Setup {
         /// Which engine.
         engine: EngineKind,
-        /// What the kernel said.
-        source: io::Error,
+        /// The cause.
+        cause: io::Error,
     },
 }
 
-/// What `kernel.io_uring_disabled` says: 0 to all, 1 to those with CAP_SYS_ADMIN and a group, 2 to nobody.
+/// The value of the sysctl `kernel.io_uring_disabled`: 0 allows all processes, 1 those with CAP_SYS_ADMIN or in
+/// `io_uring_group`, 2 none.
 fn uring_disabled() -> String {
     std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
         .map_or_else(|_| "absent".to_owned(), |text| text.trim().to_owned())
 }
 
-/// The deadline passed first.
+/// The deadline passed before the future completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("timed out")]
 pub struct TimedOut;
 
-/// Calls a function that is generic over the engine with the one that an [`EngineKind`] names:
+/// Calls a function that is generic over the engine with the engine that an [`EngineKind`] names:
 /// `with_engine!(kind, E => work::<E>(arguments))`.
 #[macro_export]
 macro_rules! with_engine {
     ($kind:expr, $engine:ident => $call:expr) => {
         match $kind {
-            $crate::engine::Kind::Uring => {
+            $crate::engine::EngineKind::Uring => {
                 type $engine = $crate::engine::Uring;
                 $call
             }
-            $crate::engine::Kind::TokioUring => {
+            $crate::engine::EngineKind::TokioUring => {
                 type $engine = $crate::engine::TokioUring;
                 $call
             }
-            $crate::engine::Kind::Epoll => {
+            $crate::engine::EngineKind::Epoll => {
                 type $engine = $crate::engine::Epoll;
                 $call
             }
         }
     };
 }
-
-/// The names that [`with_engine!`](crate::with_engine) matches.
-pub use wss_model::EngineKind as Kind;
 
 #[cfg(test)]
 mod tests;

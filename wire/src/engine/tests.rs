@@ -1,4 +1,4 @@
-//! Each engine does what the trait promises, with real sockets.
+//! The guarantees of the `Engine` trait, for every engine, with real sockets.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -11,30 +11,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Engine, Epoll, TimedOut, TokioUring, Uring, before, within};
 
-/// A bound for what must happen; reached only if it does not.
+/// Time limit for an expected event; reached only if the test fails.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// The names of all tests that are generic over the engine, for a macro that makes a test of each.
+/// Passes the names of all tests that are generic over the engine to a macro.
 macro_rules! every_test {
     ($then:ident) => {
         $then! {
-            what_is_sent_is_received_in_any_piece
-            a_dropped_stream_sends_what_it_took_and_ends
-            a_stream_dropped_with_a_read_in_flight_shows_its_peer_the_end
-            a_connect_that_is_given_up_leaves_no_descriptor
-            an_accept_that_is_given_up_loses_no_connection
-            a_refused_connection_is_an_error
-            a_stream_may_be_shut_down_again_after_both_ends_have_ended
-            sleepers_wake_in_the_order_of_their_deadlines_and_never_early
-            a_deadline_ends_what_waits_for_nothing
-            accepted_and_connected_sockets_have_no_delay
+            delivers_data_written_in_any_pieces
+            dropped_stream_sends_accepted_data
+            dropping_a_stream_mid_read_ends_the_peer
+            dropped_connect_leaves_no_descriptor
+            dropped_accept_loses_no_connection
+            refused_connection_is_an_error
+            second_shutdown_succeeds
+            sleepers_wake_in_order_and_never_early
+            deadline_ends_a_pending_future
+            sockets_have_tcp_nodelay
             thousands_of_connections_leave_no_descriptor
         }
     };
 }
 pub(super) use every_test;
 
-/// The same test for every engine.
+/// Runs every test on every engine.
 macro_rules! on_every_engine {
     ($($name:ident)*) => {
         mod epoll { $(#[test] fn $name() { super::$name::<super::Epoll>(); })* }
@@ -50,10 +50,10 @@ fn listener() -> TcpListener {
     listener
 }
 
-/// How many sockets have this port on either side: others' descriptors come and go at the same time.
-pub(super) fn held(port: u16) -> usize {
-    // The kernel hands the table out in pieces, and what others open and close in between moves lines from one piece to
-    // another: read until it says the same twice.
+/// The number of sockets with this local or remote port. (Other tests open and close descriptors concurrently.)
+pub(super) fn open_sockets(port: u16) -> usize {
+    // The kernel returns the table in pieces, and sockets opened or closed in between shift lines from one piece to
+    // another: read until two results agree.
     let mut last = sockets(port);
     loop {
         let next = sockets(port);
@@ -64,28 +64,28 @@ pub(super) fn held(port: u16) -> usize {
     }
 }
 
-/// Inodes of the sockets that have this port on either side.
+/// Inodes of the sockets with this local or remote port.
 fn sockets(port: u16) -> BTreeSet<String> {
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let has_port =
         |end: &str| end.split_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok()) == Some(port);
-    let of_a_file = |line: &str| {
+    let inode = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        // One that no file holds any more, or not yet, has no inode.
-        let held = fields.len() > 9 && (has_port(fields[1]) || has_port(fields[2])) && fields[9] != "0";
-        held.then(|| fields[9].to_owned())
+        // A socket without a file has no inode.
+        let matches = fields.len() > 9 && (has_port(fields[1]) || has_port(fields[2])) && fields[9] != "0";
+        matches.then(|| fields[9].to_owned())
     };
-    table.lines().filter_map(of_a_file).collect()
+    table.lines().filter_map(inode).collect()
 }
 
-pub(super) fn what_is_sent_is_received_in_any_piece<E: Engine>() {
+pub(super) fn delivers_data_written_in_any_pieces<E: Engine>() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let echo = std::thread::spawn(move || {
         let (mut peer, _) = socket.accept().unwrap();
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
-        // Back in pieces of odd lengths.
+        // Returned in pieces of odd lengths.
         for piece in all.chunks(7919) {
             peer.write_all(piece).unwrap();
         }
@@ -106,10 +106,10 @@ pub(super) fn what_is_sent_is_received_in_any_piece<E: Engine>() {
     })
     .unwrap();
     echo.join().unwrap();
-    assert!(received == sent, "{} bytes came back of {}, or others", received.len(), sent.len());
+    assert!(received == sent, "{} of {} bytes came back, or wrong data", received.len(), sent.len());
 }
 
-pub(super) fn a_dropped_stream_sends_what_it_took_and_ends<E: Engine>() {
+pub(super) fn dropped_stream_sends_accepted_data<E: Engine>() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let peer = std::thread::spawn(move || {
@@ -128,7 +128,7 @@ pub(super) fn a_dropped_stream_sends_what_it_took_and_ends<E: Engine>() {
     assert_eq!(peer.join().unwrap(), [42; 5000]);
 }
 
-pub(super) fn a_stream_dropped_with_a_read_in_flight_shows_its_peer_the_end<E: Engine>() {
+pub(super) fn dropping_a_stream_mid_read_ends_the_peer<E: Engine>() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let peer = std::thread::spawn(move || {
@@ -141,7 +141,7 @@ pub(super) fn a_stream_dropped_with_a_read_in_flight_shows_its_peer_the_end<E: E
         let reading = within::<E, _>(Duration::from_millis(20), stream.read_u8()).await;
         assert!(matches!(reading, Err(TimedOut)));
         drop(stream);
-        // The peer sees it while the engine still runs.
+        // The peer sees the end while the engine still runs.
         let joined = E::spawn(async { E::sleep_until(Instant::now() + Duration::from_millis(200)).await });
         joined.await.unwrap();
         assert!(peer.is_finished());
@@ -150,8 +150,8 @@ pub(super) fn a_stream_dropped_with_a_read_in_flight_shows_its_peer_the_end<E: E
     assert_eq!(peer.join().unwrap().unwrap(), 0);
 }
 
-pub(super) fn a_connect_that_is_given_up_leaves_no_descriptor<E: Engine>() {
-    // A listener whose queue is full does not answer: the connect hangs, as to a host that drops packets.
+pub(super) fn dropped_connect_leaves_no_descriptor<E: Engine>() {
+    // A listener with a full queue does not answer, so the connect hangs, as with a host that drops packets.
     let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
     rustix::net::bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     rustix::net::listen(&socket, 0).unwrap();
@@ -159,19 +159,19 @@ pub(super) fn a_connect_that_is_given_up_leaves_no_descriptor<E: Engine>() {
     let address = socket.local_addr().unwrap();
     let full: Vec<TcpStream> =
         (0..8).filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(50)).ok()).collect();
-    let before_them = held(address.port());
+    let before = open_sockets(address.port());
     E::run(|| async {
         for _ in 0..100 {
             let connecting = within::<E, _>(Duration::from_millis(2), E::connect(address)).await;
-            assert!(matches!(connecting, Err(TimedOut)), "a connect to a full queue was answered");
+            assert!(matches!(connecting, Err(TimedOut)), "a full queue accepted");
         }
     })
     .unwrap();
-    assert_eq!(held(address.port()), before_them);
+    assert_eq!(open_sockets(address.port()), before);
     drop(full);
 }
 
-pub(super) fn an_accept_that_is_given_up_loses_no_connection<E: Engine>() {
+pub(super) fn dropped_accept_loses_no_connection<E: Engine>() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let accepted = E::run(|| async {
@@ -193,7 +193,7 @@ pub(super) fn an_accept_that_is_given_up_loses_no_connection<E: Engine>() {
     assert_eq!(accepted, 20);
 }
 
-pub(super) fn a_refused_connection_is_an_error<E: Engine>() {
+pub(super) fn refused_connection_is_an_error<E: Engine>() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     drop(socket);
@@ -201,7 +201,7 @@ pub(super) fn a_refused_connection_is_an_error<E: Engine>() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
-pub(super) fn a_stream_may_be_shut_down_again_after_both_ends_have_ended<E: Engine>() {
+pub(super) fn second_shutdown_succeeds<E: Engine>() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let peer = std::thread::spawn(move || drop(socket.accept().unwrap()));
@@ -216,7 +216,7 @@ pub(super) fn a_stream_may_be_shut_down_again_after_both_ends_have_ended<E: Engi
     peer.join().unwrap();
 }
 
-pub(super) fn sleepers_wake_in_the_order_of_their_deadlines_and_never_early<E: Engine>() {
+pub(super) fn sleepers_wake_in_order_and_never_early<E: Engine>() {
     let woken = E::run(|| async {
         let start = Instant::now();
         let order = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
@@ -241,7 +241,7 @@ pub(super) fn sleepers_wake_in_the_order_of_their_deadlines_and_never_early<E: E
     assert_eq!(woken, [0, 1, 3, 5, 7, 9]);
 }
 
-pub(super) fn a_deadline_ends_what_waits_for_nothing<E: Engine>() {
+pub(super) fn deadline_ends_a_pending_future<E: Engine>() {
     let ended = E::run(|| async {
         let deadline = Instant::now() + Duration::from_millis(5);
         let ended = before::<E, _>(deadline, std::future::pending::<()>()).await;
@@ -251,9 +251,8 @@ pub(super) fn a_deadline_ends_what_waits_for_nothing<E: Engine>() {
     assert_eq!(ended, (Err(TimedOut), true));
 }
 
-pub(super) fn accepted_and_connected_sockets_have_no_delay<E: Engine>() {
-    // What the engine hands out hides its descriptor: this looks at every socket of the process that is connected to
-    // the listener's port, on either end.
+pub(super) fn sockets_have_tcp_nodelay<E: Engine>() {
+    // Checks every socket of the process that is connected to the listener's port, on either end.
     let socket = listener();
     let address = socket.local_addr().unwrap();
     E::run(|| async {
@@ -263,11 +262,11 @@ pub(super) fn accepted_and_connected_sockets_have_no_delay<E: Engine>() {
         let mut seen = 0;
         for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
             let number: i32 = entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
-            // /proc hands out the same open file under a new number, which is ours to close; sockets it does not.
+            // Opening the path in /proc does not work for sockets, so the descriptor is duplicated.
             let Some(copy) = duplicate(number) else { continue };
             let ours = |end: std::io::Result<std::net::SocketAddr>| end.is_ok_and(|end| end == address);
             if (ours(copy.local_addr()) || ours(copy.peer_addr())) && copy.peer_addr().is_ok() {
-                assert!(sockopt::tcp_nodelay(copy.as_fd()).unwrap(), "descriptor {number} delays");
+                assert!(sockopt::tcp_nodelay(copy.as_fd()).unwrap(), "descriptor {number} has no TCP_NODELAY");
                 seen += 1;
             }
         }
@@ -277,11 +276,11 @@ pub(super) fn accepted_and_connected_sockets_have_no_delay<E: Engine>() {
     .unwrap();
 }
 
-/// A duplicate of a descriptor of this process by its number, if it is a socket.
+/// Duplicates a descriptor of this process by its number, if it is a socket.
 #[allow(unsafe_code)]
 fn duplicate(number: i32) -> Option<TcpStream> {
-    // SAFETY: borrowed for the length of one call. If another thread has closed the number by now, duplicating
-    // fails, or duplicates another file, which is then only looked at.
+    // SAFETY: borrowed for one call. If another thread has closed the descriptor meanwhile, duplicating fails, or
+    // duplicates another file, which is only inspected.
     let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
     let copy = borrowed.try_clone_to_owned().ok()?;
     sockopt::socket_type(&copy).ok()?;
@@ -301,18 +300,18 @@ pub(super) fn thousands_of_connections_leave_no_descriptor<E: Engine>() {
             accepted.read_exact(&mut four).await.unwrap();
             assert_eq!(&four, b"ping");
             if round % 3 == 0 {
-                // Dropped with a read in flight on the one end, and with bytes that nobody has read on the other.
+                // Dropped with a read in flight on one end, and with unread data on the other.
                 let _ = within::<E, _>(Duration::from_micros(50), connected.read(&mut four)).await;
                 accepted.write_all(b"late").await.unwrap();
             }
         }
     })
     .unwrap();
-    assert_eq!(held(address.port()), 0);
+    assert_eq!(open_sockets(address.port()), 0);
 }
 
 #[test]
-fn where_the_kernel_refuses_io_uring_the_error_says_what_to_do() {
+fn refused_io_uring_error_names_a_remedy() {
     for code in [1, 38] {
         let error = super::tokio_uring::refused(std::io::Error::from_raw_os_error(code)).to_string();
         assert!(error.contains("kernel.io_uring_disabled") && error.contains("--engine epoll"), "{error}");
@@ -320,7 +319,7 @@ fn where_the_kernel_refuses_io_uring_the_error_says_what_to_do() {
 }
 
 #[test]
-fn a_peer_that_shuts_down_both_ways_ends_a_read_in_flight() {
+fn tokio_uring_read_ends_when_the_peer_shuts_down() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let peer = std::thread::spawn(move || {

@@ -1,11 +1,10 @@
-//! Timers exact to the kernel's: one queue of deadlines a thread, and one thing that goes off at the earliest of them.
+//! Timers as accurate as the kernel's: one queue of deadlines per thread, and one alarm for the earliest.
 //!
-//! tokio's own timers round to 1 ms, which at 20,000 messages a second would be twenty messages late. What goes off is
-//! a timerfd, read through the reactor that the epoll and the tokio-uring engine have below them ([`driver`]), or the
-//! wait of the ring itself ([`on_own_wait`]): an engine that waits by itself asks [`next`] how long and then calls
-//! [`fire`].
+//! tokio's own timers round to 1 ms; at 20,000 messages per second that is 20 messages late. The alarm is a timerfd in
+//! the reactor of the epoll and tokio-uring engines ([`timerfd_task`]), or the wait of the ring itself
+//! ([`use_engine_wait`]): the uring engine waits until [`next_deadline`] and then calls [`fire`].
 //!
-//! A message may cost a timer, so the queue is a heap over slots that are used again: nothing is allocated for one.
+//! A message may need a timer, so the queue is a heap over reusable slots: a timer allocates nothing.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -33,28 +32,28 @@ struct Timers {
     alarm: Alarm,
 }
 
-/// What goes off at the earliest deadline.
+/// What wakes the thread at the earliest deadline.
 enum Alarm {
     /// No engine runs.
     None,
-    /// The engine waits until then by itself.
-    OwnWait,
+    /// The engine passes the deadline to its own wait.
+    EngineWait,
     Timerfd(Timerfd),
 }
 
-/// The timerfd, and what it is armed for.
+/// A timerfd and the deadline that it is armed for.
 struct Timerfd {
     timer: Rc<AsyncFd<OwnedFd>>,
     armed_for: Option<Instant>,
 }
 
 impl Timerfd {
-    /// Arms the timerfd for `deadline` unless it goes off no later anyway.
+    /// Arms the timerfd for `deadline`, unless it already expires by then.
     fn arm(&mut self, deadline: Instant) {
         if self.armed_for.is_some_and(|armed| armed <= deadline) {
             return;
         }
-        // A timerfd armed with zero is switched off, hence at least 1 ns.
+        // Zero would disarm the timerfd.
         let wait = deadline.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
         let it_value = Timespec {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
@@ -62,30 +61,30 @@ impl Timerfd {
         };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
         rustix::time::timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &once)
-            .expect("a timerfd of our own takes any valid time");
+            .expect("a timerfd accepts any valid time");
         self.armed_for = Some(deadline);
     }
 }
 
-/// The task that wakes sleepers; an engine spawns it first of all, from within its reactor.
+/// The task that wakes sleepers. An engine spawns it first, from within its reactor.
 ///
 /// # Errors
-/// If no timerfd can be made.
-pub(super) fn driver() -> io::Result<impl Future<Output = ()>> {
+/// If the timerfd cannot be created.
+pub(super) fn timerfd_task() -> io::Result<impl Future<Output = ()>> {
     let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
     let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
-    // SAFETY: the descriptor is an OwnedFd that the AsyncFd takes over: it names the same open file, and nobody else
-    // closes it, for as long as it is registered.
+    // SAFETY: the AsyncFd takes over the OwnedFd, so the descriptor names the same open file and is closed by nothing
+    // else while it is registered.
     #[allow(unsafe_code)]
     let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) };
     let timer = Rc::new(timer.map_err(io::Error::from)?);
     let alarm = Alarm::Timerfd(Timerfd { timer: Rc::clone(&timer), armed_for: None });
     TIMERS.with_borrow_mut(|timers| timers.alarm = alarm);
     Ok(async move {
-        // Kept: a paced message is a timer that goes off.
+        // Reused: every paced message is a timer that fires.
         let mut due = Vec::new();
         while let Ok(mut ready) = timer.readable().await {
-            // Not read: the next settime clears its count, and readiness is by edge.
+            // Not read: the next settime clears the count, and readiness is edge-triggered.
             ready.clear_ready();
             fire(Instant::now(), &mut due);
             due.drain(..).for_each(Waker::wake);
@@ -93,26 +92,26 @@ pub(super) fn driver() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The engine of this thread waits by itself, until what [`next`] says, and then calls [`fire`].
-pub(super) fn on_own_wait() {
-    TIMERS.with_borrow_mut(|timers| timers.alarm = Alarm::OwnWait);
+/// The engine of this thread waits until [`next_deadline`] itself and then calls [`fire`].
+pub(super) fn use_engine_wait() {
+    TIMERS.with_borrow_mut(|timers| timers.alarm = Alarm::EngineWait);
 }
 
-/// Forgets all timers of this thread: the engine has ended.
+/// Removes all timers of this thread, after the engine has ended.
 pub(super) fn clear() {
     let old = TIMERS.with_borrow_mut(|timers| {
         (std::mem::replace(&mut timers.alarm, Alarm::None), std::mem::replace(&mut timers.queue, Queue::new()))
     });
-    // Wakers are dropped outside the borrow, since dropping one may drop a task that sleeps.
+    // Dropped outside the borrow: dropping a waker may drop a task that holds a `Sleep`.
     drop(old);
 }
 
 /// The earliest deadline.
-pub(super) fn next() -> Option<Instant> {
+pub(super) fn next_deadline() -> Option<Instant> {
     TIMERS.with_borrow(|timers| timers.queue.first())
 }
 
-/// Takes the wakers of all whose deadline has passed by `now`, for the caller to wake, and arms for the next.
+/// Moves the wakers whose deadline has passed by `now` to `due`, for the caller to wake, and rearms the timerfd.
 pub(super) fn fire(now: Instant, due: &mut Vec<Waker>) {
     TIMERS.with_borrow_mut(|timers| {
         while let Some(waker) = timers.queue.take_due(now) {
@@ -129,7 +128,7 @@ pub(super) fn fire(now: Instant, due: &mut Vec<Waker>) {
 
 /// Sleeps until a deadline: see [`Engine::sleep_until`](super::Engine::sleep_until).
 #[derive(Debug)]
-#[must_use = "a future sleeps only while it is awaited"]
+#[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
     deadline: Instant,
     registered: Option<queue::Key>,
@@ -158,8 +157,8 @@ impl Future for Sleep {
         }
         self.registered = Some(TIMERS.with_borrow_mut(|timers| {
             match &mut timers.alarm {
-                Alarm::None => panic!("sleeping is for within Engine::run"),
-                Alarm::OwnWait => {}
+                Alarm::None => panic!("Sleep polled outside Engine::run"),
+                Alarm::EngineWait => {}
                 Alarm::Timerfd(timerfd) => timerfd.arm(deadline),
             }
             timers.queue.insert(deadline, cx.waker().clone())
@@ -171,7 +170,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(key) = self.registered {
-            // try_with: a task may be dropped while its thread ends. The waker is dropped outside the borrow.
+            // try_with: a task may be dropped during thread exit. The waker is dropped outside the borrow.
             let waker = TIMERS.try_with(|timers| timers.borrow_mut().queue.remove(key));
             drop(waker);
         }

@@ -52,7 +52,7 @@ impl Ends {
         let client_utilization = |usage: &PhaseUsage| utilization(usage.client.total, usage, setup.threads);
         let client = End {
             engine: Some(setup.client_engine),
-            engine_features: engine::form(setup.client_engine),
+            engine_features: engine::engine_features(setup.client_engine),
             threads: setup.threads,
             cpus: Some(setup.client_cpus.to_string()),
             cpu_utilization: measured.as_ref().map_or(0.0, client_utilization),

@@ -1,10 +1,10 @@
-//! Deadlines in order, in slots that are used again: a binary heap of slot numbers, where each slot knows its place in
-//! the heap, so that one can be taken out of the midst of it.
+//! A priority queue of deadlines with removal: a binary heap of slot numbers, in which every slot knows its position.
+//! Slots are reused.
 
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-/// A slot and the use of it: a key of an earlier use names nothing.
+/// A slot and the generation of its use: a key of an earlier use matches nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     slot: u32,
@@ -20,16 +20,16 @@ struct Slot {
 #[derive(Debug)]
 enum State {
     Free,
-    /// In the heap at `place`.
+    /// In the heap at `position`.
     Waiting {
-        place: usize,
+        position: usize,
         waker: Waker,
     },
-    /// Taken out by [`Queue::take_due`], and not looked at yet.
+    /// Taken by [`Queue::take_due`]; its `Sleep` has not been polled since.
     Due,
 }
 
-/// Deadlines with the wakers of who waits for them.
+/// Deadlines with the wakers of their sleepers.
 #[derive(Debug)]
 pub(super) struct Queue {
     heap: Vec<(Instant, u32)>,
@@ -50,15 +50,15 @@ impl Queue {
     pub(super) fn insert(&mut self, deadline: Instant, waker: Waker) -> Key {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, state: State::Free });
-            u32::try_from(self.slots.len() - 1).expect("fewer sleepers than 2^32")
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 sleepers")
         });
-        self.slots[slot as usize].state = State::Waiting { place: self.heap.len(), waker };
+        self.slots[slot as usize].state = State::Waiting { position: self.heap.len(), waker };
         self.heap.push((deadline, slot));
-        self.rise(self.heap.len() - 1);
+        self.sift_up(self.heap.len() - 1);
         Key { slot, generation: self.slots[slot as usize].generation }
     }
 
-    /// Whether the deadline has passed; else remembers who waits. A key that was ready is used up.
+    /// Ready if the deadline has passed, which consumes the key; otherwise stores the waker.
     pub(super) fn poll(&mut self, key: Key, waiting: &Waker) -> Poll<()> {
         let Some(slot) = self.slot(key) else { return Poll::Ready(()) };
         match &mut slot.state {
@@ -73,12 +73,12 @@ impl Queue {
         }
     }
 
-    /// Forgets a deadline; hands back the waker, for the caller to drop.
+    /// Removes a deadline. Returns the waker, for the caller to drop.
     pub(super) fn remove(&mut self, key: Key) -> Option<Waker> {
         let state = std::mem::replace(&mut self.slot(key)?.state, State::Free);
         let waker = match state {
-            State::Waiting { place, waker } => {
-                self.take_out(place);
+            State::Waiting { position, waker } => {
+                self.remove_at(position);
                 Some(waker)
             }
             State::Due | State::Free => None,
@@ -93,10 +93,10 @@ impl Queue {
         if deadline > now {
             return None;
         }
-        self.take_out(0);
+        self.remove_at(0);
         match std::mem::replace(&mut self.slots[slot as usize].state, State::Due) {
             State::Waiting { waker, .. } => Some(waker),
-            State::Due | State::Free => unreachable!("what is in the heap waits"),
+            State::Due | State::Free => unreachable!("a slot in the heap is waiting"),
         }
     }
 
@@ -111,51 +111,51 @@ impl Queue {
         self.free.push(number);
     }
 
-    /// Takes what is at `place` out of the heap.
-    fn take_out(&mut self, place: usize) {
-        self.heap.swap_remove(place);
-        if place < self.heap.len() {
-            self.note(place);
-            self.rise(place);
-            self.sink(place);
+    /// Removes the heap entry at `position`.
+    fn remove_at(&mut self, position: usize) {
+        self.heap.swap_remove(position);
+        if position < self.heap.len() {
+            self.update_slot(position);
+            self.sift_up(position);
+            self.sift_down(position);
         }
     }
 
-    /// Tells the slot at `place` where it is.
-    fn note(&mut self, place: usize) {
-        let (_, number) = self.heap[place];
-        if let State::Waiting { place: noted, .. } = &mut self.slots[number as usize].state {
-            *noted = place;
+    /// Stores the position of a heap entry in its slot.
+    fn update_slot(&mut self, position: usize) {
+        let (_, number) = self.heap[position];
+        if let State::Waiting { position: stored, .. } = &mut self.slots[number as usize].state {
+            *stored = position;
         }
     }
 
-    fn rise(&mut self, mut place: usize) {
-        while place > 0 {
-            let parent = (place - 1) / 2;
-            if self.heap[parent].0 <= self.heap[place].0 {
+    fn sift_up(&mut self, mut position: usize) {
+        while position > 0 {
+            let parent = (position - 1) / 2;
+            if self.heap[parent].0 <= self.heap[position].0 {
                 return;
             }
-            self.swap(parent, place);
-            place = parent;
+            self.swap(parent, position);
+            position = parent;
         }
     }
 
-    fn sink(&mut self, mut place: usize) {
+    fn sift_down(&mut self, mut position: usize) {
         loop {
-            let children = 2 * place + 1..(2 * place + 3).min(self.heap.len());
+            let children = 2 * position + 1..(2 * position + 3).min(self.heap.len());
             let Some(least) = children.min_by_key(|&child| self.heap[child].0) else { return };
-            if self.heap[place].0 <= self.heap[least].0 {
+            if self.heap[position].0 <= self.heap[least].0 {
                 return;
             }
-            self.swap(place, least);
-            place = least;
+            self.swap(position, least);
+            position = least;
         }
     }
 
-    fn swap(&mut self, one: usize, other: usize) {
-        self.heap.swap(one, other);
-        self.note(one);
-        self.note(other);
+    fn swap(&mut self, first: usize, second: usize) {
+        self.heap.swap(first, second);
+        self.update_slot(first);
+        self.update_slot(second);
     }
 }
 
@@ -170,19 +170,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn deadlines_come_in_order_whatever_is_inserted_removed_and_taken(
+        fn keeps_deadlines_in_order_under_any_operations(
             steps in proptest::collection::vec((0u8..3, 0u64..1000), 1..200)
         ) {
             let start = Instant::now();
             let mut queue = Queue::new();
-            // What should be in it: the deadline by key.
+            // The expected content: deadlines by slot.
             let mut model: BTreeMap<u32, (Duration, Key)> = BTreeMap::new();
             for (step, number) in steps {
                 match step {
                     0 => {
                         let after = Duration::from_micros(number);
                         let key = queue.insert(start + after, Waker::noop().clone());
-                        prop_assert!(model.insert(key.slot, (after, key)).is_none(), "a slot was given twice");
+                        prop_assert!(model.insert(key.slot, (after, key)).is_none(), "slot in use was returned");
                     }
                     1 => {
                         let Some((&slot, &(_, key))) = model.iter().nth(number as usize % model.len().max(1)) else { continue };
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_used_again() {
+    fn reuses_slots() {
         let mut queue = Queue::new();
         for _ in 0..1000 {
             let key = queue.insert(Instant::now(), Waker::noop().clone());

@@ -1,4 +1,4 @@
-//! Operations of our own on tokio-uring's ring.
+//! Operations of our own on tokio-uring's ring, counted while they are in flight.
 
 use std::cell::Cell;
 use std::io;
@@ -12,12 +12,12 @@ thread_local! {
     static IN_FLIGHT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Operations of this thread that have not completed.
+/// The number of operations of this thread that have not completed.
 pub(super) fn in_flight() -> usize {
     IN_FLIGHT.get()
 }
 
-/// What an operation needs until it has completed, counted while it is in flight.
+/// The data of an operation, counted until the operation has completed and the data is dropped.
 pub(super) struct Counted<D>(pub(super) D);
 
 impl<D> Counted<D> {
@@ -29,12 +29,12 @@ impl<D> Counted<D> {
 
 impl<D> Drop for Counted<D> {
     fn drop(&mut self) {
-        // try_with: the driver may be dropped while its thread ends.
+        // try_with: the driver may be dropped during thread exit.
         let _ = IN_FLIGHT.try_with(|count| count.set(count.get() - 1));
     }
 }
 
-/// Hands back the result with the data.
+/// Returns the result together with the data.
 pub(super) struct WithData<D>(PhantomData<D>);
 
 impl<D> OneshotOutputTransform for WithData<D> {
@@ -50,8 +50,8 @@ impl<D> OneshotOutputTransform for WithData<D> {
 
 pub(super) type InFlight<D> = InFlightOneshot<Counted<D>, WithData<D>>;
 
-/// Submits an operation. All that `entry` points to lies in `data`, behind a pointer that does not move with it:
-/// the driver keeps `data` until the operation has completed, dropped or not.
+/// Submits an operation. Everything that `entry` points to must belong to `data`, behind a pointer that does not move
+/// with it: the driver keeps `data` until the operation has completed, even if the future is dropped.
 pub(super) fn submit<D>(data: D, entry: Entry) -> InFlight<D> {
     UnsubmittedOneshot::new(Counted::new(data), WithData(PhantomData), entry).submit()
 }

@@ -1,14 +1,18 @@
-//! One thread's ring, and all that was asked of the kernel through it.
+//! The driver: one thread's ring and the state of everything that was submitted to it.
 //!
-//! A turn: what connections want becomes submissions; one call submits them and waits; what has completed is handed to
-//! whom it is for; who waited for it is woken. Wakers are collected and woken, and old ones dropped, when nothing is
-//! borrowed any more, since they may run anything.
+//! A ring iteration: the operations that connections need become submissions; one `io_uring_enter` submits them and
+//! waits; completions are dispatched to their entries; the tasks that wait for them are woken. Wakers are collected, and
+//! called or dropped only when nothing is borrowed, because a waker may run arbitrary code.
 
 mod completions;
+mod connect;
 mod current;
+mod listener;
 #[cfg(test)]
 mod shuffle;
 mod shutdown;
+mod submission;
+mod tag;
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,392 +27,366 @@ use std::time::{Duration, Instant};
 use io_uring::{cqueue, opcode, squeue, types};
 use wss_model::ring_counters::RingCounters;
 
-pub(super) use self::current::{bell, start, stop, try_with, turn, with};
+pub(super) use self::current::{run_iteration, start, stop, try_with, unparker, with};
 #[cfg(test)]
-pub(super) use self::shuffle::set_shuffle;
-use super::accept::Listening;
-use super::buffers::{BufferRing, GROUP};
-use super::connect::Connecting;
-use super::executor::Unparker;
-use super::features::{Features, SEND_FLAGS, TRY_FLAGS};
+pub(super) use self::shuffle::{Delivery, set_shuffle};
+use super::buffers::BufferRing;
+use super::features::Features;
 use super::pool::Pool;
 use super::ring::{Ring, Wait};
 use super::slab::{Key, Slab};
-use super::state::connection::{Buffers, Connection, Operation, Piece, ReceiveForm};
+use super::state::connect::ConnectState;
+use super::state::connection::{Connection, Operation, ReceiveMode, SendMode};
+use super::state::listener::ListenerState;
+use super::wakeup::Unparker;
 use crate::engine::timer;
 
-/// From how far away a deadline is not waited for by the entry itself, which would arm a timer each time (2% of the CPU of
-/// a paced message): the tick looks after those. They are those of connections that say nothing, and no message's.
+/// Deadlines further away than this are left to the tick: as a timeout of `io_uring_enter` they would arm a kernel timer
+/// in every iteration (2% of the CPU of a paced message). They belong to idle connections, not to messages.
 const FAR: Duration = Duration::from_secs(2);
-/// How long a tick takes. At its end a deadline that was far away when it began is still to come, even if that was by the
-/// time of the turn before.
+/// The duration of a tick. Half of [`FAR`], so that a deadline that was far when the tick began is still ahead when it
+/// ends, even if "far" was judged by the time of the previous iteration.
 static TICK: types::Timespec = types::Timespec::new().sec(FAR.as_secs() / 2);
 
-/// How often the end of the engine looks whether the kernel has let go.
-const STOPPING_LOOK: Duration = Duration::from_millis(10);
+/// How often the shutdown checks whether the kernel has completed everything.
+const SHUTDOWN_POLL: Duration = Duration::from_millis(10);
 
-/// What an operation is.
-pub(super) mod tag {
-    pub(in super::super) const RECEIVE: u8 = 0;
-    pub(in super::super) const TRY: u8 = 1;
-    pub(in super::super) const SEND: u8 = 2;
-    pub(in super::super) const ACCEPT: u8 = 3;
-    pub(in super::super) const CONNECT: u8 = 4;
-    /// A cancelling: what it says of itself is of no use, as what it cancels says so too.
-    pub(in super::super) const CANCEL: u8 = 5;
-    /// The bell was rung.
-    pub(in super::super) const BELL: u8 = 6;
-    /// A tick is over: deadlines are looked at again.
-    pub(in super::super) const TICK: u8 = 7;
-}
-
-/// What the reading of the bell, ticks and cancellings carry: they are nobody's.
-const BELL_BITS: u64 = (tag::BELL as u64) << 60;
-const TICK_BITS: u64 = (tag::TICK as u64) << 60;
-const CANCEL_BITS: u64 = (tag::CANCEL as u64) << 60;
-
-/// Drivers of this process: a handle that outlives its engine must not be taken for one of the next on its thread.
+/// Drivers started in this process, so that a handle that outlives its engine does not match an entry of the next one on
+/// its thread.
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
-/// A connection with what its waking needs.
-pub(super) struct Open {
-    pub(super) socket: Rc<OwnedFd>,
-    pub(super) connection: Connection,
-    /// It is in the list of those that want something.
-    attention: bool,
+/// Whether a ring iteration may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Iteration {
+    /// Submits and dispatches what has completed.
+    Poll,
+    /// Also waits until an operation completes or a deadline passes.
+    Wait,
 }
 
-impl Open {
-    /// Puts it on the list of those that want something, once.
-    fn want(&mut self, key: Key, list: &mut Vec<Key>) {
-        if !self.attention {
-            self.attention = true;
-            list.push(key);
-        }
+/// What a connection needs from the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interest {
+    /// Nothing.
+    None,
+    /// To be visited in the next ring iteration: it has an operation to submit, or is done.
+    Visit,
+}
+
+impl Interest {
+    pub(super) fn visit_if(condition: bool) -> Self {
+        if condition { Self::Visit } else { Self::None }
     }
 }
 
-pub(super) enum Entry {
-    Open(Open),
-    Connecting(Connecting),
-    Listening(Listening),
+/// What an operation in flight belongs to. An entry is removed only when the kernel has completed its operations.
+enum Entry {
+    Connection(ConnectionEntry),
+    Connect(ConnectState),
+    Listener(ListenerState),
+}
+
+/// A connection and its socket.
+struct ConnectionEntry {
+    socket: Rc<OwnedFd>,
+    connection: Connection,
+    /// It is on the ready list.
+    is_ready: bool,
+}
+
+impl ConnectionEntry {
+    /// Puts it on the ready list, once.
+    fn mark_ready(&mut self, key: Key, ready: &mut Vec<Key>) {
+        if !self.is_ready {
+            self.is_ready = true;
+            ready.push(key);
+        }
+    }
 }
 
 /// See the module.
 pub(super) struct Driver {
-    form: Features,
+    features: Features,
     ring: Ring,
-    buffers: RingBuffers,
-    pub(super) entries: Slab<Entry>,
+    /// With multishot receives.
+    buffers: Option<BufferRing>,
+    entries: Slab<Entry>,
     pool: Pool,
-    /// Connections that want something of the kernel.
-    attention: Vec<Key>,
-    /// Connections that have buffers of the ring.
+    /// The ready list: connections to visit in the next iteration.
+    ready: Vec<Key>,
+    /// Connections that hold buffers of the ring.
     filled: Vec<Key>,
-    /// Connections whose send was tried in this turn.
-    tried: Vec<Key>,
-    /// Connections without a stream that have something to send, and until when they may.
+    /// Connections with an inline send in flight.
+    inline_sends: Vec<Key>,
+    /// Detached connections with unsent data, and when that data is discarded.
     lingering: VecDeque<(Instant, Key)>,
     completions: Vec<cqueue::Entry>,
-    pub(super) wakes: Vec<Waker>,
-    bell: Arc<Unparker>,
-    /// Where the bell's count is read to.
-    bell_count: Box<[u8; 8]>,
-    bell_armed: bool,
+    wakes: Vec<Waker>,
+    unparker: Arc<Unparker>,
+    /// The buffer of the read of the unparker's eventfd.
+    unpark_count: Box<[u8; 8]>,
+    unpark_armed: bool,
     tick_armed: bool,
-    /// The engine ends: nothing waits long, and nobody rings.
-    stopping: bool,
-    /// The end of the last turn.
+    /// The engine shuts down: waits are short, and the unparker is not used.
+    shutting_down: bool,
+    /// When the latest iteration ended.
     now: Instant,
-    /// The ring has failed: nobody knows any more what the kernel still has.
+    /// The ring has failed, and what the kernel still owns is unknown.
     broken: bool,
-    totals: RingCounters,
+    counters: RingCounters,
     #[cfg(test)]
     shuffle: Option<shuffle::Shuffle>,
 }
 
-/// The buffers of the ring, if the form has such.
-pub(super) struct RingBuffers(Option<BufferRing>);
-
-impl Buffers for RingBuffers {
-    fn bytes(&self, piece: Piece) -> &[u8] {
-        self.0.as_ref().map_or(&[], |buffers| buffers.bytes(piece))
-    }
-
-    fn give_back(&mut self, buffer: u16) {
-        if let Some(buffers) = &mut self.0 {
-            buffers.give_back(buffer);
-        }
-    }
-}
-
 impl Driver {
-    fn new(form: Features) -> io::Result<Self> {
-        let bell = Unparker::new()?;
-        let ring = Ring::new(form)?;
-        let buffers = if form.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
+    fn new(features: Features) -> io::Result<Self> {
+        let unparker = Unparker::new()?;
+        let ring = Ring::new(features)?;
+        let buffers = if features.multishot_receive { Some(BufferRing::register(&ring)?) } else { None };
         Ok(Self {
-            form,
+            features,
             ring,
-            buffers: RingBuffers(buffers),
+            buffers,
             entries: Slab::new(STARTED.fetch_add(1, Ordering::Relaxed)),
             pool: Pool::default(),
-            attention: Vec::new(),
+            ready: Vec::new(),
             filled: Vec::new(),
-            tried: Vec::new(),
+            inline_sends: Vec::new(),
             lingering: VecDeque::new(),
             completions: Vec::new(),
             wakes: Vec::new(),
-            bell,
-            bell_count: Box::default(),
-            bell_armed: false,
+            unparker,
+            unpark_count: Box::default(),
+            unpark_armed: false,
             tick_armed: false,
-            stopping: false,
+            shutting_down: false,
             now: Instant::now(),
             broken: false,
-            totals: RingCounters::default(),
+            counters: RingCounters::default(),
             #[cfg(test)]
             shuffle: shuffle::Shuffle::of_thread(),
         })
     }
 
-    /// Counts until now.
-    pub(super) fn totals(&self) -> RingCounters {
+    /// The counters since the start.
+    pub(super) fn counters(&self) -> RingCounters {
         RingCounters {
             enters: self.ring.enters,
             submissions: self.ring.submissions,
-            buffers: self.buffers.0.as_ref().map_or(0, BufferRing::used),
-            buffers_low_water: self.buffers.0.as_ref().map_or(0, BufferRing::low_water),
-            ..self.totals.clone()
+            buffers: self.buffers.as_ref().map_or(0, BufferRing::in_use),
+            buffers_low_water: self.buffers.as_ref().map_or(0, BufferRing::low_water),
+            ..self.counters.clone()
         }
     }
 
-    /// Slots that were ever used.
+    /// The number of connections, connects and listeners.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The number of slots that were ever used.
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
-        self.entries.used()
+        self.entries.ever_used()
     }
 
-    /// Buffers of the ring that the kernel does not have.
+    /// The number of buffers of the ring that the kernel does not have.
     #[cfg(test)]
     pub(super) fn buffers_out(&self) -> u16 {
-        self.buffers.0.as_ref().map_or(0, BufferRing::out)
+        self.buffers.as_ref().map_or(0, BufferRing::out)
     }
 
-    /// How often completions were put into another order, and how many came late.
+    /// How often completions were reordered, and how many were delayed.
     #[cfg(test)]
     pub(super) fn shuffled(&self) -> (u64, u64) {
         self.shuffle.as_ref().map_or((0, 0), shuffle::Shuffle::counts)
     }
 
-    /// Takes over a connected socket.
+    /// Adds a connection with a connected socket.
     pub(super) fn open(&mut self, socket: Rc<OwnedFd>) -> Key {
-        let form = if self.form.multishot_receive { ReceiveForm::Multishot } else { ReceiveForm::OneShot };
-        self.entries.insert(Entry::Open(Open {
-            socket,
-            connection: Connection::new(form, self.form.inline_send),
-            attention: false,
-        }))
+        let receive = if self.features.multishot_receive { ReceiveMode::Multishot } else { ReceiveMode::OneShot };
+        let send = if self.features.inline_send { SendMode::Inline } else { SendMode::Waiting };
+        let connection = Connection::new(receive, send);
+        self.entries.insert(Entry::Connection(ConnectionEntry { socket, connection, is_ready: false }))
     }
 
-    /// Does something with a connection, and afterwards what it wants.
+    /// Calls `work` with a connection, and puts the connection on the ready list if `work` says so.
     pub(super) fn connection<T>(
         &mut self,
         key: Key,
-        work: impl FnOnce(&mut Connection, &mut RingBuffers, &mut Pool) -> (T, bool),
+        work: impl FnOnce(&mut Connection, &mut Option<BufferRing>, &mut Pool) -> (T, Interest),
     ) -> T {
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { panic!("a stream has its connection") };
-        let (done, wants) = work(&mut open.connection, &mut self.buffers, &mut self.pool);
-        if wants {
-            open.want(key, &mut self.attention);
+        let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { panic!("a stream has its connection") };
+        let (output, interest) = work(&mut entry.connection, &mut self.buffers, &mut self.pool);
+        if interest == Interest::Visit {
+            entry.mark_ready(key, &mut self.ready);
         }
-        done
+        output
     }
 
-    fn turn(&mut self, wait: bool) -> Instant {
-        if wait && !self.bell_armed && !self.stopping {
-            self.arm_bell();
+    /// Runs one ring iteration: see the module. Returns when it ended.
+    fn iterate(&mut self, iteration: Iteration) -> Instant {
+        if iteration == Iteration::Wait && !self.unpark_armed && !self.shutting_down {
+            self.arm_unpark();
         }
-        self.spill();
-        let awaited = self.submit_wanted();
-        self.enter(wait && !awaited);
+        self.copy_out();
+        let inline_send_awaited = self.submit_ready();
+        self.submit_and_wait(if inline_send_awaited { Iteration::Poll } else { iteration });
         loop {
             self.dispatch();
-            // A completion that the kernel keeps back may tell of a try that failed: all of them, before tries are
-            // taken to have gone through.
+            // A completion that the kernel keeps back may report an incomplete inline send: take all of them before
+            // inline sends without a completion are considered done.
             if !self.ring.overflowed() {
                 break;
             }
-            self.totals.overflows += 1;
-            self.enter_ring(Wait::No);
+            self.counters.overflows += 1;
+            self.enter(Wait::No);
         }
-        self.settle_tried();
+        self.finish_inline_sends();
         self.now = Instant::now();
         self.expire(self.now);
         self.now
     }
 
-    /// Whether the kernel is to be asked for something.
-    pub(super) fn is_wanted(&self) -> bool {
-        !self.attention.is_empty()
+    /// Whether a connection has an operation to submit.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
-    /// Empties the inboxes of those that have not read: their buffers go back.
-    fn spill(&mut self) {
+    /// Copies out what was received and not read, so that the buffers go back to the kernel.
+    fn copy_out(&mut self) {
         let mut filled = mem::take(&mut self.filled);
         for key in filled.drain(..) {
-            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
-            open.connection.spill(&mut self.buffers, &mut self.pool);
-            if open.connection.is_overfull() {
-                open.want(key, &mut self.attention);
+            let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { continue };
+            entry.connection.copy_out(&mut self.buffers, &mut self.pool);
+            if entry.connection.is_overfull() {
+                entry.mark_ready(key, &mut self.ready);
             }
         }
         self.filled = filled;
     }
 
-    /// Asks the kernel for what connections want; lets go of those that are done. Says whether somebody waits for
-    /// something that has no completion, so that this entry must not wait.
-    fn submit_wanted(&mut self) -> bool {
-        // Those of an earlier turn that the kernel has not taken yet.
-        let tried = mem::take(&mut self.tried);
-        let mut awaited = tried
-            .iter()
-            .any(|key| matches!(self.entries.get_mut(*key), Some(Entry::Open(open)) if open.connection.awaits_try()));
-        self.tried = tried;
-        let mut attention = mem::take(&mut self.attention);
-        for key in attention.drain(..) {
-            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
-            open.attention = false;
-            let receive = open.connection.want_receive(&mut self.pool);
-            let send = open.connection.want_send();
-            if open.connection.is_done() {
+    /// Submits the operations of the ready connections and removes those that are done. Returns whether the end of an
+    /// inline send is awaited: it has no completion, so this iteration must not wait.
+    fn submit_ready(&mut self) -> bool {
+        // Inline sends of an earlier iteration that the kernel has not taken yet.
+        let inline_sends = mem::take(&mut self.inline_sends);
+        let mut awaited = inline_sends.iter().any(|key| {
+            matches!(self.entries.get_mut(*key),
+                Some(Entry::Connection(entry)) if entry.connection.awaits_inline_send())
+        });
+        self.inline_sends = inline_sends;
+        let mut ready = mem::take(&mut self.ready);
+        for key in ready.drain(..) {
+            let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { continue };
+            entry.is_ready = false;
+            let receive = entry.connection.next_receive(&mut self.pool);
+            let send = entry.connection.next_send();
+            if entry.connection.is_done() {
                 self.entries.remove(key);
                 continue;
             }
-            let fd = types::Fd(open.socket.as_raw_fd());
-            let entries =
-                [receive, send].map(|wanted| wanted.map(|wanted| entry(wanted, fd, key, &mut open.connection)));
-            if send == Some(Operation::TrySend) {
-                awaited |= open.connection.awaits_try();
-                self.tried.push(key);
+            let fd = types::Fd(entry.socket.as_raw_fd());
+            let submissions = [receive, send].map(|operation| {
+                operation.map(|operation| submission::of_connection(operation, fd, key, &mut entry.connection))
+            });
+            if send == Some(Operation::SendInline) {
+                awaited |= entry.connection.awaits_inline_send();
+                self.inline_sends.push(key);
             }
-            for entry in entries.into_iter().flatten() {
-                // SAFETY: a cancelling points to nothing. All else points into the connection, behind a pointer that
-                // does not move with it, and the connection keeps it, and its socket open, until it is done:
-                // - a receive of its own writes to `Connection::receive_buffer`, kept until `Connection::is_done`;
-                // - a send that waits reads `Connection::to_send`, likewise;
-                // - a send that is tried reads it too, until `Connection::tried`. It completes within the entry that
-                //   submits it (`form.rs` tries that at the start), and its memory goes to the pool and not to others.
-                unsafe { self.push(entry) };
+            for submission in submissions.into_iter().flatten() {
+                // SAFETY: a cancellation and a multishot receive point to no memory. The others point to heap buffers of
+                // the connection, which do not move with it. The connection keeps them, and its socket open, until it
+                // is done:
+                // - a one-shot receive writes to `Connection::receive_buffer`, kept until the receive has completed;
+                // - a send that waits reads `Connection::send_data`, kept likewise;
+                // - an inline send reads it too, until `Connection::inline_send_done`. It ends within the
+                //   `io_uring_enter` that submits it (`probe.rs` verifies that), so its buffer can be reused then.
+                unsafe { self.push(submission) };
             }
         }
-        self.attention = attention;
+        self.ready = ready;
         awaited
     }
 
     /// Queues an operation.
     ///
     /// # Safety
-    /// What `entry` points to stays where it is, and is touched by nobody else, and its socket stays open, until the
-    /// operation has completed: in an entry of `self.entries` that is removed only then, or in `self`, behind a pointer
-    /// that does not move with it.
-    pub(super) unsafe fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: what the caller promises.
+    /// The memory that `entry` points to does not move, is accessed by nothing else, and the socket stays open until the
+    /// operation has completed. The memory belongs to an entry of `self.entries` that is removed only then, or to
+    /// `self`, in either case behind a pointer that does not move with its owner.
+    unsafe fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: guaranteed by the caller.
         if let Err(error) = unsafe { self.ring.push(&entry) } {
             self.broken = true;
-            panic!("the ring does not take operations: {error}");
+            panic!("io_uring does not accept submissions: {error}");
         }
     }
 
-    /// Asks the kernel to end what carries these bits.
-    pub(super) fn cancel(&mut self, bits: u64) {
-        // SAFETY: it points to nothing.
-        unsafe { self.push(cancel_entry(bits)) };
+    /// Cancels the operation with this `user_data`.
+    fn cancel(&mut self, user_data: u64) {
+        // SAFETY: the entry points to no memory.
+        unsafe { self.push(submission::cancellation(user_data)) };
     }
 
-    fn arm_bell(&mut self) {
-        let fd = types::Fd(self.bell.descriptor().as_raw_fd());
-        self.bell_armed = true;
-        let read = opcode::Read::new(fd, self.bell_count.as_mut_ptr(), 8).build().user_data(BELL_BITS);
-        // SAFETY: the count is boxed and, as the bell, the driver's, which is not dropped while `bell_armed`.
+    fn arm_unpark(&mut self) {
+        let fd = types::Fd(self.unparker.descriptor().as_raw_fd());
+        self.unpark_armed = true;
+        let read = opcode::Read::new(fd, self.unpark_count.as_mut_ptr(), 8).build().user_data(tag::UNPARK_BITS);
+        // SAFETY: the boxed count and the eventfd belong to the driver, which is not dropped while `unpark_armed`.
         unsafe { self.push(read) };
     }
 
     fn arm_tick(&mut self) {
         self.tick_armed = true;
-        // SAFETY: it points to a static that nobody writes.
-        unsafe { self.push(opcode::Timeout::new(&raw const TICK).build().user_data(TICK_BITS)) };
+        // SAFETY: the entry points to an immutable static.
+        unsafe { self.push(opcode::Timeout::new(&raw const TICK).build().user_data(tag::TICK_BITS)) };
     }
 
-    /// Enters the ring; if it is to wait, until something completes or is due.
-    fn enter(&mut self, wait: bool) {
+    /// Submits, and waits for a completion or the next deadline if the iteration may wait.
+    fn submit_and_wait(&mut self, iteration: Iteration) {
         #[cfg(test)]
-        let wait = wait && !self.shuffle.as_ref().is_some_and(shuffle::Shuffle::holds);
-        if !wait || !self.bell.may_wait() {
-            self.enter_ring(Wait::No);
+        let iteration =
+            if self.shuffle.as_ref().is_some_and(shuffle::Shuffle::has_delayed) { Iteration::Poll } else { iteration };
+        if iteration == Iteration::Poll || !self.unparker.begin_park() {
+            self.enter(Wait::No);
             return;
         }
-        let due = [timer::next(), self.lingering.front().map(|&(until, _)| until)].into_iter().flatten().min();
-        let wait = match due {
-            _ if self.stopping => Wait::AtMost(STOPPING_LOOK),
-            None => Wait::Long,
-            // Far away by the time of the last turn, so that the clock is not read for it.
-            Some(due) if due.saturating_duration_since(self.now) > FAR => {
+        let linger = self.lingering.front().map(|&(until, _)| until);
+        let deadline = [timer::next_deadline(), linger].into_iter().flatten().min();
+        let wait = match deadline {
+            _ if self.shutting_down => Wait::AtMost(SHUTDOWN_POLL),
+            None => Wait::Indefinitely,
+            // Compared with the time of the latest iteration, so that the clock is not read for it.
+            Some(deadline) if deadline.saturating_duration_since(self.now) > FAR => {
                 if !self.tick_armed {
                     self.arm_tick();
                 }
-                Wait::Long
+                Wait::Indefinitely
             }
-            Some(due) => Wait::AtMost(due.saturating_duration_since(Instant::now())),
+            Some(deadline) => Wait::AtMost(deadline.saturating_duration_since(Instant::now())),
         };
-        self.enter_ring(wait);
-        self.bell.waits_no_more();
+        self.enter(wait);
+        self.unparker.end_park();
     }
 
-    fn enter_ring(&mut self, wait: Wait) {
-        if let Err(error) = self.ring.enter(wait) {
+    fn enter(&mut self, wait: Wait) {
+        if let Err(error) = self.ring.submit_and_wait(wait) {
             self.broken = true;
-            panic!("the ring cannot be entered: {error}");
+            panic!("io_uring_enter failed: {error}");
         }
     }
 
-    /// Puts a connection on the list of those that want something.
-    fn want(&mut self, key: Key) {
-        if let Some(Entry::Open(open)) = self.entries.get_mut(key) {
-            open.want(key, &mut self.attention);
+    /// Puts a connection on the ready list.
+    fn mark_ready(&mut self, key: Key) {
+        if let Some(Entry::Connection(entry)) = self.entries.get_mut(key) {
+            entry.mark_ready(key, &mut self.ready);
         }
     }
 
-    /// A send of many bytes was made beside the ring.
+    /// Counts a large write that was sent by a direct system call.
     pub(super) fn count_direct_send(&mut self) {
-        self.totals.direct_sends += 1;
+        self.counters.direct_sends += 1;
     }
-}
-
-/// The submission for what a connection wants.
-fn entry(operation: Operation, fd: types::Fd, key: Key, connection: &mut Connection) -> squeue::Entry {
-    let send = |data: &[u8], flags| {
-        let length = u32::try_from(data.len()).expect("at most PENDING_MOST");
-        opcode::Send::new(fd, data.as_ptr(), length).flags(flags).build()
-    };
-    match operation {
-        Operation::ReceiveMultishot => opcode::RecvMulti::new(fd, GROUP).build().user_data(key.with_tag(tag::RECEIVE)),
-        Operation::ReceiveOnce => {
-            let buffer = connection.receive_buffer();
-            let length = u32::try_from(buffer.len()).expect("a small constant");
-            opcode::Recv::new(fd, buffer.as_mut_ptr(), length).build().user_data(key.with_tag(tag::RECEIVE))
-        }
-        Operation::TrySend => {
-            send(connection.to_send(), TRY_FLAGS).flags(squeue::Flags::SKIP_SUCCESS).user_data(key.with_tag(tag::TRY))
-        }
-        Operation::Send => send(connection.to_send(), SEND_FLAGS).user_data(key.with_tag(tag::SEND)),
-        Operation::CancelReceive => cancel_entry(key.with_tag(tag::RECEIVE)),
-        Operation::CancelSend => cancel_entry(key.with_tag(tag::SEND)),
-    }
-}
-
-/// The submission that ends what carries these bits. That it found nothing is told, and nobody listens: it has ended.
-fn cancel_entry(bits: u64) -> squeue::Entry {
-    let cancel = types::CancelBuilder::user_data(bits);
-    opcode::AsyncCancel2::new(cancel).build().flags(squeue::Flags::SKIP_SUCCESS).user_data(CANCEL_BITS)
 }

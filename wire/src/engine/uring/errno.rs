@@ -1,4 +1,4 @@
-//! The error numbers that completions and calls say, as positive numbers: rustix' own, in the form that patterns take.
+//! Error numbers of completions and system calls as positive constants, for use in patterns.
 
 use rustix::io::Errno;
 

@@ -1,21 +1,23 @@
 //! The uring engine: io_uring on a ring of our own, without epoll.
 //!
-//! One ring a thread, one place to wait: a single `io_uring_enter` submits all that the tasks have asked for, and waits
-//! until something completes or is due. The way of a message: a multishot receive fills a buffer of the ring
-//! (`buffers`) → the completion wakes the task (`driver`, `executor`) → it reads and writes (`stream`, `connection`) →
-//! the next entry sends (`driver`). Each submission says where it is made why what it points to stays; `form` finds out
-//! what the kernel has.
+//! One ring per thread, one place to wait: a single `io_uring_enter` submits everything that the tasks requested, and waits
+//! until an operation completes or a deadline passes. The path of a message: a multishot receive fills a buffer of the
+//! ring (`buffers`) → the completion wakes the task (`driver`, `executor`) → the task reads and writes (`stream`,
+//! `state/connection`) → the next `io_uring_enter` sends (`driver`). Wherever an operation is submitted, a SAFETY comment
+//! says why its memory stays valid. `probe` finds out what the kernel supports (`features`).
 //!
-//! A paced message costs one entry, where epoll costs three calls: a send that goes out at once has no completion
-//! (CQE_SKIP_SUCCESS), so the entry that submits it goes on waiting for the next message. A send that finds no room
-//! says so (MSG_DONTWAIT), and is submitted again as one that waits.
+//! A paced message costs one system call, where epoll needs three: a send that goes out at once has no completion
+//! (CQE_SKIP_SUCCESS), so the `io_uring_enter` that submits it goes on to wait for the next message. A send without room
+//! fails (MSG_DONTWAIT) and is resubmitted as one that waits.
 //!
-//! Many bytes go another way: they are sent by a call of their own from where they are (`stream`), since a copy for the
-//! ring costs more than the call.
+//! Large writes are sent by a direct system call (`stream`): copying them for the ring costs more than the call.
 //!
-//! Not here, since it was measured and did not gain (README, "What the engines cost"): incremental buffers, busy polling,
-//! a wait that does not count as one for I/O, direct descriptors, and zero-copy sends, which cost a third more. Receive
-//! bundles current kernels get wrong.
+//! Measured and left out, because they gained nothing (docs/results/engines.md): incremental buffers, busy polling, a
+//! wait that does not count as I/O wait, direct descriptors, and zero-copy sends (a third more expensive). Receive bundles
+//! are left out because current kernels lose data with them.
+//!
+//! Layers, each using only those before it: `errno`, `slab`, `pool`, `wakeup`; `features`; `ring`; `buffers`; `state`;
+//! `probe`; `driver`; `executor`, `stream`; `accept`, `connect`; this file.
 #![allow(unsafe_code)]
 
 mod accept;
@@ -26,12 +28,14 @@ mod errno;
 mod executor;
 mod features;
 mod pool;
+mod probe;
 mod ring;
 mod slab;
 mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wakeup;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -45,7 +49,8 @@ use wss_model::ring_counters::RingCounters;
 
 pub(super) use self::accept::UringListener;
 use self::connect::Connect;
-pub(super) use self::features::{Features, refused};
+use self::features::Features;
+pub(super) use self::probe::{best_features, kernel_features, refused};
 pub(super) use self::stream::UringStream;
 use super::{Engine, EngineError, timer};
 
@@ -63,13 +68,13 @@ impl Engine for Uring {
         M: FnOnce() -> F,
         F: Future,
     {
-        let setup = |source| EngineError::Setup { engine: Self::KIND, source };
-        let running = Running::start(Features::best()?)?;
+        let setup = |cause| EngineError::Setup { engine: Self::KIND, cause };
+        let driver = DriverGuard::start(best_features()?)?;
         let runtime = executor::runtime().map_err(setup)?;
         let output = executor::block_on(&runtime, async { main().await });
-        // Its tasks go first, and with them the streams: what they leave behind is the driver's.
+        // The tasks first, and their streams with them: the driver finishes what they leave behind.
         drop(runtime);
-        drop(running);
+        drop(driver);
         Ok(output)
     }
 
@@ -98,36 +103,36 @@ impl Engine for Uring {
         executor::now()
     }
 
-    /// Nothing to do: what is written in one go is one send here, and the shutdown says that the FIN follows.
+    /// Not needed: everything written between two iterations is one send, and the shutdown announces the FIN (MSG_MORE).
     fn cork(_: &UringStream) {}
 
-    fn io() -> Option<RingCounters> {
-        driver::try_with(|driver| driver.totals())
+    fn ring_counters() -> Option<RingCounters> {
+        driver::try_with(|driver| driver.counters())
     }
 }
 
-/// The driver of this thread from its start to its end, by whatever way that comes.
-struct Running {
-    /// Timer slack of the thread before, in nanoseconds.
+/// Stops the driver of this thread when dropped, also during a panic.
+struct DriverGuard {
+    /// The thread's previous timer slack, in nanoseconds.
     slack: Option<u64>,
 }
 
-impl Running {
-    fn start(form: Features) -> Result<Self, EngineError> {
-        driver::start(form).map_err(|error| refused(error.raw_os_error().unwrap_or(0)))?;
-        executor::set_bell(Some(&driver::bell()));
-        timer::on_own_wait();
-        // The wait of the ring is late by as much as the thread may be: 50 µs by default.
+impl DriverGuard {
+    fn start(features: Features) -> Result<Self, EngineError> {
+        driver::start(features).map_err(|error| refused(error.raw_os_error().unwrap_or(0)))?;
+        executor::set_unparker(Some(&driver::unparker()));
+        timer::use_engine_wait();
+        // The ring's wait may be late by the thread's timer slack: 50 µs by default.
         let slack = rustix::thread::current_timer_slack().ok();
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         Ok(Self { slack })
     }
 }
 
-impl Drop for Running {
+impl Drop for DriverGuard {
     fn drop(&mut self) {
         driver::stop();
-        executor::set_bell(None);
+        executor::set_unparker(None);
         timer::clear();
         if let Some(slack) = self.slack {
             let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(slack));

@@ -1,36 +1,34 @@
-//! Buffers that are used again, by sends and for what is received and not read at once.
+//! Reusable buffers for sends and for received data that is copied out.
 
-use super::executor::POLLS;
-
-/// Buffers kept for later: what all that can run between two turns of the ring may want at a time. (A thousand peers that
-/// come at once want one each, and once only.)
-const KEPT_MOST: usize = POLLS as usize;
-/// Bytes kept for later, all buffers together.
-const KEPT_BYTES_MOST: usize = 4 << 20;
-/// Bytes of a new buffer: what a small message takes.
-const CAPACITY_FIRST: usize = 512;
+/// Buffers kept for reuse: enough for the tasks that run between two ring iterations (`executor::MAX_POLLS`). A burst,
+/// such as a thousand peers that connect at once, needs more, but only once.
+const MAX_KEPT: usize = 128;
+/// Bytes kept for reuse, over all buffers.
+const MAX_KEPT_BYTES: usize = 4 << 20;
+/// Capacity of a new buffer: enough for a small message.
+const INITIAL_CAPACITY: usize = 512;
 
 /// Empty buffers.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     buffers: Vec<Vec<u8>>,
-    kept: usize,
+    kept_bytes: usize,
 }
 
 impl Pool {
-    /// An empty buffer, the one that was given last: the processor still knows it.
+    /// Takes an empty buffer: the one given back last, which is still in the CPU's cache.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        let Some(buffer) = self.buffers.pop() else { return Vec::with_capacity(CAPACITY_FIRST) };
-        self.kept -= buffer.capacity();
+        let Some(buffer) = self.buffers.pop() else { return Vec::with_capacity(INITIAL_CAPACITY) };
+        self.kept_bytes -= buffer.capacity();
         buffer
     }
 
-    /// Takes a buffer back. The kernel must be done with it.
+    /// Gives a buffer back. The kernel must not use it any more.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity > 0 && self.buffers.len() < KEPT_MOST && self.kept + capacity <= KEPT_BYTES_MOST {
+        if capacity > 0 && self.buffers.len() < MAX_KEPT && self.kept_bytes + capacity <= MAX_KEPT_BYTES {
             buffer.clear();
-            self.kept += capacity;
+            self.kept_bytes += capacity;
             self.buffers.push(buffer);
         }
     }

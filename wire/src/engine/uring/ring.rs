@@ -1,4 +1,4 @@
-//! The ring itself: made in the best form that the kernel has, filled, entered, emptied.
+//! The ring itself: setup, submission queue, `io_uring_enter`, completion queue.
 
 use std::io;
 use std::time::Duration;
@@ -9,47 +9,55 @@ use io_uring::{IoUring, cqueue, squeue};
 use super::errno::{EAGAIN, EBUSY, EINTR, ETIME};
 use super::features::Features;
 
-/// Submissions between two entries; when they are full the ring is entered once more.
+/// Capacity of the submission queue; when it is full the queued operations are submitted early.
 const SUBMISSIONS: u32 = 1024;
-/// Entries in a row of which the kernel takes nothing, with the queue full: it has no memory, and will have none.
-const FULL_MOST: u32 = 10_000;
-/// Completions that fit before the kernel has to keep some back.
+/// Consecutive attempts to submit a full queue of which the kernel takes nothing, before the ring gives up: the kernel
+/// is out of memory.
+const MAX_ATTEMPTS: u32 = 10_000;
+/// Capacity of the completion queue; beyond it the kernel keeps completions back.
 const COMPLETIONS: u32 = 16_384;
 
 /// IORING_ENTER_GETEVENTS and IORING_ENTER_EXT_ARG of io_uring.h.
 const ENTER_GETEVENTS: u32 = 1 << 0;
 const ENTER_EXT_ARG: u32 = 1 << 3;
 
+/// Flags of a send that waits for room: MSG_WAITALL and MSG_NOSIGNAL of socket.h.
+pub(super) const SEND_FLAGS: i32 = 0x100 | 0x4000;
+/// Flags of a send that completes inline, with EAGAIN or a partial count if there is no room.
+pub(super) const INLINE_SEND_FLAGS: i32 = MSG_DONTWAIT | SEND_FLAGS;
+/// MSG_DONTWAIT of socket.h.
+const MSG_DONTWAIT: i32 = 0x40;
+
 #[cfg(not(test))]
-fn sizes() -> (u32, u32) {
+fn capacity() -> (u32, u32) {
     (SUBMISSIONS, COMPLETIONS)
 }
 
 #[cfg(test)]
 thread_local! {
-    static SIZES: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((SUBMISSIONS, COMPLETIONS)) };
+    static CAPACITY: std::cell::Cell<(u32, u32)> = const { std::cell::Cell::new((SUBMISSIONS, COMPLETIONS)) };
 }
 
 #[cfg(test)]
-fn sizes() -> (u32, u32) {
-    SIZES.get()
+fn capacity() -> (u32, u32) {
+    CAPACITY.get()
 }
 
-/// How much the rings of this thread have room for, from now on.
+/// Sets the capacity of the rings that this thread creates from now on.
 #[cfg(test)]
-pub(super) fn set_sizes(submissions: u32, completions: u32) {
-    SIZES.set((submissions, completions));
+pub(super) fn set_capacity(submissions: u32, completions: u32) {
+    CAPACITY.set((submissions, completions));
 }
 
-/// Until when an entry may wait.
+/// How long `io_uring_enter` may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Not at all.
     No,
-    /// Until something completes, or this much time has passed.
+    /// Until an operation completes or the time has passed.
     AtMost(Duration),
-    /// Until something completes.
-    Long,
+    /// Until an operation completes.
+    Indefinitely,
 }
 
 /// A ring of one thread.
@@ -60,20 +68,20 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring. The thread that makes it is the only one that may use it.
-    pub(super) fn new(form: Features) -> io::Result<Self> {
-        let (submissions, completions) = sizes();
-        Self::with_sizes(form, submissions, completions)
+    /// Creates a ring. Only the thread that creates it may use it.
+    pub(super) fn new(features: Features) -> io::Result<Self> {
+        let (submissions, completions) = capacity();
+        Self::with_capacity(features, submissions, completions)
     }
 
-    /// [`new`](Self::new), with room for so many.
-    pub(super) fn with_sizes(form: Features, submissions: u32, completions: u32) -> io::Result<Self> {
+    /// [`new`](Self::new) with the capacities of both queues.
+    pub(super) fn with_capacity(features: Features, submissions: u32, completions: u32) -> io::Result<Self> {
         let mut builder = IoUring::builder();
         builder.setup_cqsize(completions).dontfork();
-        if form.single_issuer {
+        if features.single_issuer {
             builder.setup_single_issuer();
         }
-        if form.defer_taskrun {
+        if features.defer_taskrun {
             builder.setup_defer_taskrun();
         } else {
             builder.setup_coop_taskrun();
@@ -84,41 +92,40 @@ impl Ring {
     /// Queues an operation.
     ///
     /// # Safety
-    /// All that `entry` points to stays where it is, and is touched by nobody else, until the operation has completed.
+    /// All memory that `entry` points to stays valid and is accessed by nothing else until the operation has completed.
     pub(super) unsafe fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         self.submissions += 1;
-        for _ in 0..FULL_MOST {
-            // SAFETY: what the caller promises.
+        for _ in 0..MAX_ATTEMPTS {
+            // SAFETY: guaranteed by the caller.
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return Ok(());
             }
-            // The queue is full: let the kernel take what is in it.
-            self.enter(Wait::No)?;
+            // The queue is full: submit it.
+            self.submit_and_wait(Wait::No)?;
         }
         Err(io::Error::from_raw_os_error(EBUSY))
     }
 
-    /// Submits all that is queued, lets the kernel do what it has put off, and waits for a completion.
+    /// Submits the queued operations, lets the kernel run deferred work, and waits for a completion.
     ///
     /// # Errors
-    /// Those that mean that the ring is of no use any more: that nothing came, a signal did, or the kernel asks to take
-    /// completions away first are no errors.
-    pub(super) fn enter(&mut self, wait: Wait) -> io::Result<()> {
+    /// Those that make the ring unusable. A timeout, a signal, and a full completion queue are not errors.
+    pub(super) fn submit_and_wait(&mut self, wait: Wait) -> io::Result<()> {
         self.enters += 1;
         let queued = u32::try_from(self.ring.submission().len()).expect("at most SUBMISSIONS");
         let (timeout, want);
         let mut args = SubmitArgs::new();
         match wait {
             Wait::No => want = 0,
-            Wait::Long => want = 1,
+            Wait::Indefinitely => want = 1,
             Wait::AtMost(time) => {
                 want = 1;
                 timeout = Timespec::new().sec(time.as_secs()).nsec(time.subsec_nanos());
                 args = args.timespec(&timeout);
             }
         }
-        // SAFETY: `args` and the time it points to live until the call is over, the flags say what it is, and in memory
-        // it is the kernel's io_uring_getevents_arg alone (SubmitArgs is transparent).
+        // SAFETY: `args` and the timespec that it points to outlive the call. ENTER_EXT_ARG announces an
+        // io_uring_getevents_arg, which is what `SubmitArgs` is in memory (it is `repr(transparent)`).
         let entered =
             unsafe { self.ring.submitter().enter(queued, want, ENTER_GETEVENTS | ENTER_EXT_ARG, Some(&args)) };
         match entered {
@@ -127,17 +134,17 @@ impl Ring {
         }
     }
 
-    /// Whether the kernel has taken all that was queued.
+    /// Whether the kernel has taken everything that was queued.
     pub(super) fn all_submitted(&mut self) -> bool {
         self.ring.submission().is_empty()
     }
 
-    /// Whether the completion queue was full, so that the kernel keeps completions back: they come at the next entry.
+    /// Whether the completion queue overflowed: the kernel delivers the rest at the next `io_uring_enter`.
     pub(super) fn overflowed(&mut self) -> bool {
         self.ring.submission().cq_overflow()
     }
 
-    /// Takes all completions; false if the kernel has ever lost one.
+    /// Moves all completions to `completions`. Returns false if the kernel has ever lost one.
     #[must_use]
     pub(super) fn reap(&mut self, completions: &mut Vec<cqueue::Entry>) -> bool {
         let mut queue = self.ring.completion();
@@ -145,12 +152,12 @@ impl Ring {
         queue.overflow() == 0
     }
 
-    /// Hands the kernel a ring of buffers.
+    /// Registers a ring of provided buffers.
     ///
     /// # Safety
-    /// At `entries` there is room for `count` entries, on whole pages, until they are unregistered.
+    /// `entries` points to page-aligned memory for `count` entries that stays valid until it is unregistered.
     pub(super) unsafe fn register_buffers(&self, entries: *mut u8, count: u16, group: u16) -> io::Result<()> {
-        // SAFETY: what the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.ring.submitter().register_buf_ring_with_flags(entries as u64, count, group, 0) }
     }
 
@@ -158,7 +165,7 @@ impl Ring {
         self.ring.submitter().unregister_buf_ring(group)
     }
 
-    /// What the kernel says of itself when a ring is made.
+    /// What the kernel reported at setup.
     pub(super) fn parameters(&self) -> &io_uring::Parameters {
         self.ring.params()
     }

@@ -1,25 +1,25 @@
-//! What has completed, handed to whom it is for; who waited for it is put down to be woken.
+//! Dispatches completions to their entries, and collects the wakers of the tasks that wait for them.
 
 use std::mem;
 
 use io_uring::cqueue;
 
 use super::{Driver, Entry, tag};
-use crate::engine::uring::buffers::BufferRing;
+use crate::engine::uring::buffers::{BufferRing, Buffers};
 use crate::engine::uring::errno::{EAGAIN, ENOBUFS};
 use crate::engine::uring::slab::Key;
-use crate::engine::uring::state::connection::{Buffers, Received};
+use crate::engine::uring::state::connection::Received;
 
 impl Driver {
-    /// Hands out what has completed.
+    /// Dispatches everything that has completed.
     pub(super) fn dispatch(&mut self) {
         let mut completions = mem::take(&mut self.completions);
         if !self.ring.reap(&mut completions) {
-            // A try that failed would be taken to have gone through.
+            // An incomplete inline send whose completion is lost would be considered done.
             self.broken = true;
-            panic!("the kernel had no memory for completions and has lost some");
+            panic!("io_uring lost completions: the kernel was out of memory");
         }
-        self.totals.completions += completions.len() as u64;
+        self.counters.completions += completions.len() as u64;
         #[cfg(test)]
         if let Some(shuffle) = &mut self.shuffle {
             shuffle.shuffle(&mut completions);
@@ -29,11 +29,11 @@ impl Driver {
             let (result, flags) = (completion.result(), completion.flags());
             match tag {
                 tag::RECEIVE => self.received(key, result, flags),
-                tag::TRY => self.try_completed(key, result),
+                tag::SEND_INLINE => self.inline_send_incomplete(key, result),
                 tag::SEND => self.sent(key, result),
-                tag::ACCEPT => self.accepted(key, result, cqueue::more(flags)),
+                tag::ACCEPT => self.accepted(key, result, flags),
                 tag::CONNECT => self.connected(key, result),
-                tag::BELL => self.bell_armed = false,
+                tag::UNPARK => self.unpark_armed = false,
                 tag::TICK => self.tick_armed = false,
                 _ => {}
             }
@@ -44,63 +44,63 @@ impl Driver {
     fn received(&mut self, key: Key, result: i32, flags: u32) {
         let received = Received { result, buffer: cqueue::buffer_select(flags), more: cqueue::more(flags) };
         if result == -ENOBUFS {
-            self.totals.no_buffers += 1;
-            self.buffers.0.iter_mut().for_each(BufferRing::ran_out);
+            self.counters.no_buffers += 1;
+            self.buffers.iter_mut().for_each(BufferRing::ran_out);
         }
         if received.buffer.is_some()
-            && let Some(buffers) = &mut self.buffers.0
+            && let Some(buffers) = &mut self.buffers
         {
             buffers.filled();
         }
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else {
-            // The entry outlives its receive, so this cannot be; if it were, the buffer must not be lost.
+        let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else {
+            // Not expected, as a connection outlives its receive; but the buffer must not be lost.
             if let Some(buffer) = received.buffer {
                 self.buffers.give_back(buffer);
             }
             return;
         };
-        self.wakes.extend(open.connection.received(received, &mut self.buffers));
+        self.wakes.extend(entry.connection.received(received, &mut self.buffers));
         self.filled.push(key);
         if !received.more {
-            self.want(key);
+            self.mark_ready(key);
         }
     }
 
-    fn try_completed(&mut self, key: Key, result: i32) {
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
-        let length = open.connection.to_send().len();
-        self.wakes.extend(open.connection.try_failed(result));
+    fn inline_send_incomplete(&mut self, key: Key, result: i32) {
+        let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { return };
+        let length = entry.connection.send_data().len();
+        self.wakes.extend(entry.connection.inline_send_incomplete(result));
         self.count_partial(result, length);
-        self.want(key);
+        self.mark_ready(key);
     }
 
-    /// Tries of which nothing was heard went through.
-    pub(super) fn settle_tried(&mut self) {
-        if self.tried.is_empty() || !self.ring.all_submitted() {
+    /// Finishes the inline sends that were submitted and had no completion: all of their data was sent.
+    pub(super) fn finish_inline_sends(&mut self) {
+        if self.inline_sends.is_empty() || !self.ring.all_submitted() {
             return;
         }
-        let mut tried = mem::take(&mut self.tried);
-        for key in tried.drain(..) {
-            let Some(Entry::Open(open)) = self.entries.get_mut(key) else { continue };
-            self.wakes.extend(open.connection.tried(&mut self.pool));
-            if open.connection.sendable().is_some() || open.connection.is_done() {
-                self.want(key);
+        let mut inline_sends = mem::take(&mut self.inline_sends);
+        for key in inline_sends.drain(..) {
+            let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { continue };
+            self.wakes.extend(entry.connection.inline_send_done(&mut self.pool));
+            if entry.connection.sendable().is_some() || entry.connection.is_done() {
+                self.mark_ready(key);
             }
         }
-        self.tried = tried;
+        self.inline_sends = inline_sends;
     }
 
     fn sent(&mut self, key: Key, result: i32) {
-        let Some(Entry::Open(open)) = self.entries.get_mut(key) else { return };
-        let length = open.connection.to_send().len();
-        self.wakes.extend(open.connection.sent(result, &mut self.pool));
+        let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { return };
+        let length = entry.connection.send_data().len();
+        self.wakes.extend(entry.connection.sent(result, &mut self.pool));
         self.count_partial(result, length);
-        self.want(key);
+        self.mark_ready(key);
     }
 
-    /// Counts a send of `length` bytes of which the socket took a part or nothing. An error is none.
+    /// Counts a send of `length` bytes for which the socket had room for only a part or nothing. Errors do not count.
     fn count_partial(&mut self, result: i32, length: usize) {
         let partial = result == -EAGAIN || usize::try_from(result).is_ok_and(|sent| sent < length);
-        self.totals.partial_sends += u64::from(partial);
+        self.counters.partial_sends += u64::from(partial);
     }
 }

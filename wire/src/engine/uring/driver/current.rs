@@ -1,4 +1,4 @@
-//! The driver of this thread: made, turned, borrowed and ended.
+//! The driver of this thread: start, iterations, access, stop.
 
 use std::cell::RefCell;
 use std::io;
@@ -6,70 +6,73 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Driver;
 use super::shutdown::LINGER;
-use crate::engine::uring::executor::Unparker;
+use super::{Driver, Iteration};
 use crate::engine::uring::features::Features;
+use crate::engine::uring::wakeup::Unparker;
 
-/// How long the kernel may take to let go of what is cancelled.
+/// How long the kernel may take to complete what is cancelled.
 const CANCEL: Duration = Duration::from_secs(1);
 
 thread_local! {
     static DRIVER: RefCell<Option<Driver>> = const { RefCell::new(None) };
 }
 
-/// Makes the driver of this thread.
-pub(in super::super) fn start(form: Features) -> io::Result<()> {
-    let driver = Driver::new(form)?;
-    DRIVER.with_borrow_mut(|place| {
-        assert!(place.is_none(), "one engine a thread at a time");
-        *place = Some(driver);
+/// Starts the driver of this thread.
+///
+/// # Errors
+/// If the ring, its buffers or the eventfd cannot be created.
+pub(crate) fn start(features: Features) -> io::Result<()> {
+    let driver = Driver::new(features)?;
+    DRIVER.with_borrow_mut(|current| {
+        assert!(current.is_none(), "only one engine per thread at a time");
+        *current = Some(driver);
     });
     Ok(())
 }
 
-/// Ends the driver of this thread: all streams are gone, or are taken to be; what they had to send is sent, within
-/// [`LINGER`]; what the kernel still has is cancelled; and only when it has let go of everything the memory is freed.
-pub(in super::super) fn stop() {
+/// Stops the driver of this thread: detaches all entries; sends what was written, for at most [`LINGER`]; cancels the
+/// rest; and frees the memory only if the kernel has completed everything.
+pub(crate) fn stop() {
     if with(|driver| driver.broken) {
-        // Nobody can ask the kernel what it still has.
-        return keep(DRIVER.take());
+        // What the kernel still owns is unknown.
+        return leak(DRIVER.take());
     }
-    // Dropped outside the driver.
+    // The wakers are dropped while the driver is not borrowed.
     drop(with(|driver| {
-        driver.stopping = true;
-        driver.release_all()
+        driver.shutting_down = true;
+        driver.detach_all()
     }));
     let end = Instant::now() + LINGER;
-    while with(Driver::busy_sending) && Instant::now() < end {
-        turn(true);
+    while with(Driver::is_lingering) && Instant::now() < end {
+        run_iteration(Iteration::Wait);
     }
-    with(Driver::give_up_all);
+    with(Driver::discard_all_unsent);
     let end = Instant::now() + CANCEL;
-    while with(|driver| driver.entries.len() > 0 || driver.bell_armed) && Instant::now() < end {
-        turn(true);
+    while with(|driver| driver.entries.len() > 0 || driver.unpark_armed) && Instant::now() < end {
+        run_iteration(Iteration::Wait);
     }
     let driver = DRIVER.take();
     match driver {
-        Some(driver) if driver.entries.len() == 0 && !driver.bell_armed => {
-            if let Some(buffers) = &driver.buffers.0 {
-                // The ring is closed next, which does the same; this one is done when it returns.
+        Some(driver) if driver.entries.len() == 0 && !driver.unpark_armed => {
+            if let Some(buffers) = &driver.buffers {
+                // Closing the ring unregisters them too, but possibly after close() has returned.
                 let _ = buffers.unregister(&driver.ring);
             }
         }
-        driver => keep(driver),
+        driver => leak(driver),
     }
 }
 
-/// The kernel has not let go: rather lose the memory than have it written to later.
-fn keep(driver: Option<Driver>) {
-    eprintln!("note: the kernel has not let go of a ring of this process; its memory is kept until the process ends");
+/// Leaks the driver: the kernel may still write to its memory.
+fn leak(driver: Option<Driver>) {
+    eprintln!("warning: the kernel did not complete all io_uring operations; their memory stays allocated until exit");
     mem::forget(driver);
 }
 
-/// Runs one ring iteration: see the module. When it was done.
-pub(in super::super) fn turn(wait: bool) -> Instant {
-    let (now, mut wakes) = with(|driver| (driver.turn(wait), mem::take(&mut driver.wakes)));
+/// Runs one ring iteration and calls the collected wakers. Returns when the iteration ended.
+pub(crate) fn run_iteration(iteration: Iteration) -> Instant {
+    let (now, mut wakes) = with(|driver| (driver.iterate(iteration), mem::take(&mut driver.wakes)));
     for waker in wakes.drain(..) {
         waker.wake();
     }
@@ -77,20 +80,20 @@ pub(in super::super) fn turn(wait: bool) -> Instant {
     now
 }
 
-/// Does something with the driver of this thread.
+/// Calls `work` with the driver of this thread.
 ///
 /// # Panics
-/// Outside [`start`] and [`stop`], and within itself.
-pub(in super::super) fn with<T>(work: impl FnOnce(&mut Driver) -> T) -> T {
-    DRIVER.with_borrow_mut(|driver| work(driver.as_mut().expect("within Engine::run")))
+/// Outside [`start`] and [`stop`], and if nested.
+pub(crate) fn with<T>(work: impl FnOnce(&mut Driver) -> T) -> T {
+    DRIVER.with_borrow_mut(|driver| work(driver.as_mut().expect("called within Engine::run")))
 }
 
-/// [`with`], if there is a driver: for what may be dropped after it.
-pub(in super::super) fn try_with<T>(work: impl FnOnce(&mut Driver) -> T) -> Option<T> {
+/// Like [`with`], if there is a driver: for handles that may be dropped after it.
+pub(crate) fn try_with<T>(work: impl FnOnce(&mut Driver) -> T) -> Option<T> {
     DRIVER.try_with(|driver| driver.borrow_mut().as_mut().map(work)).ok().flatten()
 }
 
-/// The bell of this thread.
-pub(in super::super) fn bell() -> Arc<Unparker> {
-    with(|driver| Arc::clone(&driver.bell))
+/// The unparker of this thread.
+pub(crate) fn unparker() -> Arc<Unparker> {
+    with(|driver| Arc::clone(&driver.unparker))
 }

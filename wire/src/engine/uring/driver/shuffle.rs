@@ -1,5 +1,4 @@
-//! Completions in another order than the kernel's, and later: it promises none between two operations, and to be in
-//! time for none. For tests alone.
+//! Reorders and delays completions, for tests: the kernel guarantees no order between two operations and no latency.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -12,59 +11,68 @@ use super::tag;
 use crate::engine::uring::slab::Key;
 
 thread_local! {
-    static SHUFFLE: Cell<Option<(u64, bool)>> = const { Cell::new(None) };
+    static SHUFFLE: Cell<Option<(u64, Delivery)>> = const { Cell::new(None) };
 }
 
-/// Completions of this thread's drivers, from now on, are handed out in an order by this seed, and some of them, if
-/// `late`, in a later turn.
-pub(in super::super) fn set_shuffle(seed: u64, late: bool) {
-    SHUFFLE.set(Some((seed, late)));
+/// When completions are dispatched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// In the ring iteration in which they arrive.
+    Prompt,
+    /// Some of them in a later iteration.
+    Delayed,
+}
+
+/// Makes the drivers that this thread starts from now on reorder completions, by a seed.
+pub(crate) fn set_shuffle(seed: u64, delivery: Delivery) {
+    SHUFFLE.set(Some((seed, delivery)));
 }
 
 pub(super) struct Shuffle {
     rng: TestRng,
-    late: bool,
-    held: Vec<cqueue::Entry>,
-    /// How often the order became another, and how many were late.
+    delivery: Delivery,
+    delayed: Vec<cqueue::Entry>,
+    /// How often the order was changed, and how many completions were delayed.
     counts: (u64, u64),
 }
 
 impl Shuffle {
-    /// As [`set_shuffle`] has it.
+    /// The one that [`set_shuffle`] configured for this thread.
     pub(super) fn of_thread() -> Option<Self> {
-        let (seed, late) = SHUFFLE.get()?;
+        let (seed, delivery) = SHUFFLE.get()?;
         let rng = TestRng::from_seed(RngAlgorithm::XorShift, &u128::from(seed).to_le_bytes());
-        Some(Self { rng, late, held: Vec::new(), counts: (0, 0) })
+        Some(Self { rng, delivery, delayed: Vec::new(), counts: (0, 0) })
     }
 
-    /// Whether there are completions for later: nobody must wait for the kernel, which has handed them over.
-    pub(super) fn holds(&self) -> bool {
-        !self.held.is_empty()
+    /// Whether completions are delayed: then the driver must not wait for the kernel, which has delivered them.
+    pub(super) fn has_delayed(&self) -> bool {
+        !self.delayed.is_empty()
     }
 
     pub(super) fn counts(&self) -> (u64, u64) {
         self.counts
     }
 
-    /// Puts `completions` into another order; those of one operation stay in theirs, which the kernel does promise.
+    /// Reorders `completions`; those of one operation keep their order, which the kernel guarantees.
     pub(super) fn shuffle(&mut self, completions: &mut Vec<cqueue::Entry>) {
-        let all: Vec<_> = self.held.drain(..).chain(completions.drain(..)).collect();
+        let all: Vec<_> = self.delayed.drain(..).chain(completions.drain(..)).collect();
         let mut order: Vec<u64> = all.iter().map(cqueue::Entry::user_data).collect();
         for end in (1..order.len()).rev() {
             order.swap(end, self.rng.random_range(0..=end));
         }
         self.counts.0 += u64::from(!order.iter().copied().eq(all.iter().map(cqueue::Entry::user_data)));
-        let mut of_operation = HashMap::<u64, VecDeque<cqueue::Entry>>::new();
+        let mut by_operation = HashMap::<u64, VecDeque<cqueue::Entry>>::new();
         for completion in all {
-            of_operation.entry(completion.user_data()).or_default().push_back(completion);
+            by_operation.entry(completion.user_data()).or_default().push_back(completion);
         }
-        for bits in order {
-            let next = of_operation.get_mut(&bits).and_then(VecDeque::pop_front).expect("as many as there are");
-            // Not a try: that it failed is told within its turn (`form.rs` sees to it), and the driver relies on that.
-            let may_be_late = self.late && Key::from_bits(bits).0 != tag::TRY;
-            let behind = self.held.iter().any(|held| held.user_data() == bits);
-            if may_be_late && (behind || self.rng.random_ratio(1, 3)) {
-                self.held.push(next);
+        for user_data in order {
+            let next = by_operation.get_mut(&user_data).and_then(VecDeque::pop_front).expect("a permutation");
+            // Not inline sends: they complete within their iteration (`probe.rs` verifies that), and the driver relies
+            // on it.
+            let may_delay = self.delivery == Delivery::Delayed && Key::from_bits(user_data).0 != tag::SEND_INLINE;
+            let predecessor_delayed = self.delayed.iter().any(|delayed| delayed.user_data() == user_data);
+            if may_delay && (predecessor_delayed || self.rng.random_ratio(1, 3)) {
+                self.delayed.push(next);
                 self.counts.1 += 1;
             } else {
                 completions.push(next);

@@ -1,14 +1,14 @@
-//! One TCP connection as the engine sees it: what was received and not read, what was written and not sent, and what
-//! the kernel has been asked. A state machine without a socket: it says which operations it wants and is told how they
-//! ended, so that a test can end them in any order.
+//! One TCP connection as the driver sees it: received data that was not read, written data that was not sent, and the
+//! operations in flight. A state machine without a socket: it returns the operations to submit and is given their
+//! results, so that a test can complete them in any order.
 //!
-//! - One receive is with the kernel at most. A multishot one stays there; where it fills buffers of the ring, they are
-//!   given back before the thread waits again, read or not ([`Connection::spill`]): who does not read cannot keep
-//!   buffers from others.
-//! - Whatever a task writes between two entries of the ring goes out as one send. One send is on its way at most. It is
-//!   tried at once, and only if the socket has no room does it wait for it.
-//! - Nothing that the kernel may touch is freed: while a send is on its way its buffer stays here, and a connection
-//!   whose stream is gone stays until the kernel has let go of it ([`Connection::is_done`]).
+//! - At most one receive is in flight. A multishot receive stays in flight; the buffers of the ring that it fills are
+//!   given back before the thread waits again, read or not ([`Connection::copy_out`]), so that a task that does not read
+//!   cannot keep buffers from others.
+//! - Everything that a task writes between two ring iterations goes out as one send. At most one send is in flight. It
+//!   is first submitted inline and waits only if the socket has no room.
+//! - Memory that the kernel may access is not freed: the buffer of a send in flight stays here, and a detached connection
+//!   stays until the kernel has completed its operations ([`Connection::is_done`]).
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,93 +17,90 @@ use std::task::{Poll, Waker};
 
 use tokio::io::ReadBuf;
 
+use crate::engine::uring::buffers::{Buffers, LENGTH, Piece};
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
 use crate::engine::uring::pool::Pool;
 
-/// Bytes that may wait for being sent, besides those that are on their way: what four records of rustls' output hold.
-pub(in super::super) const PENDING_MOST: usize = 64 * 1024;
-/// Bytes received and not read above which a connection receives no more until they are.
-pub(in super::super) const UNREAD_MOST: usize = 64 * 1024;
+/// Maximum number of bytes pending behind the send in flight: four records of rustls' output.
+pub(crate) const MAX_PENDING: usize = 64 * 1024;
+/// Received bytes that nobody has read at which a connection stops receiving.
+pub(crate) const MAX_UNREAD: usize = 64 * 1024;
 
-/// Bytes in a buffer of the ring.
+/// How a connection receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Piece {
-    pub(in super::super) buffer: u16,
-    pub(in super::super) start: u32,
-    pub(in super::super) end: u32,
-}
-
-/// The buffers that receives fill.
-pub(in super::super) trait Buffers {
-    fn bytes(&self, piece: Piece) -> &[u8];
-    fn give_back(&mut self, buffer: u16);
-}
-
-/// How a receive goes about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum ReceiveForm {
-    /// One receive for many completions, into buffers of the ring.
+pub(crate) enum ReceiveMode {
+    /// One submission for many completions, into buffers of the ring.
     Multishot,
-    /// One receive, one completion, into a buffer that is the connection's.
+    /// One submission per completion, into a buffer of the connection.
     OneShot,
 }
 
-/// What came of a receive.
+/// How a connection sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Received {
-    /// Bytes, zero at the end of the stream, or an error number below zero.
-    pub(in super::super) result: i32,
-    /// The buffer of the ring that was filled.
-    pub(in super::super) buffer: Option<u16>,
-    /// The same receive goes on.
-    pub(in super::super) more: bool,
+pub(crate) enum SendMode {
+    /// Inline first; the rest, if any, waits for room.
+    Inline,
+    /// Every send may wait for room.
+    Waiting,
 }
 
-/// What the kernel is to be asked.
+/// The completion of a receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Operation {
-    /// Receive, many times.
+pub(crate) struct Received {
+    /// The number of bytes, zero at the end of the stream, or a negated error number.
+    pub(crate) result: i32,
+    /// The buffer of the ring that was filled.
+    pub(crate) buffer: Option<u16>,
+    /// The receive stays in flight.
+    pub(crate) more: bool,
+}
+
+/// An operation to submit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Receive repeatedly.
     ReceiveMultishot,
     /// Receive once, into [`Connection::receive_buffer`].
     ReceiveOnce,
-    /// End the receive.
+    /// Cancel the receive.
     CancelReceive,
-    /// Send [`Connection::to_send`] as far as it goes at once.
-    TrySend,
-    /// Send [`Connection::to_send`], waiting for room.
+    /// Send as much of [`Connection::send_data`] as there is room for, without waiting.
+    SendInline,
+    /// Send [`Connection::send_data`], waiting for room.
     Send,
-    /// End the send.
+    /// Cancel the send.
     CancelSend,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Receive {
-    Off,
-    /// With the kernel.
-    On,
-    /// With the kernel, which has been asked to end it.
-    Ending,
+pub(super) enum ReceiveState {
+    Idle,
+    /// Submitted to the kernel.
+    Submitted,
+    /// Submitted, and its cancellation as well.
+    Cancelling,
 }
 
+/// Why nothing more is received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// The peer sends nothing more.
+pub(super) enum StreamEnd {
+    /// The peer has shut down its writing side.
     Eof,
-    /// An error number, told to the reader once.
+    /// An error number that the reader has not been given yet.
     Failed(i32),
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Send {
+pub(super) enum SendState {
     Idle,
-    /// Submitted as one that does not wait.
-    Trying(Vec<u8>),
-    /// `from` on it has to wait for room: to be submitted as one that does.
+    /// Submitted as an inline send.
+    Inline(Vec<u8>),
+    /// The bytes from `from` on wait for room: to be submitted as a send that waits.
     Blocked {
         buffer: Vec<u8>,
         from: usize,
     },
-    /// Submitted as one that waits.
+    /// Submitted as a send that waits.
     Waiting {
         buffer: Vec<u8>,
         from: usize,
@@ -112,56 +109,54 @@ pub(super) enum Send {
 
 /// See the module.
 #[derive(Debug)]
-pub(in super::super) struct Connection {
-    pub(super) form: ReceiveForm,
-    /// A send is tried first.
-    pub(super) tries: bool,
-    pub(super) receive: Receive,
-    pub(super) end: Option<End>,
-    pub(super) inbox: VecDeque<Piece>,
-    /// Received and not read, after the inbox was emptied into it; from `unread_from` on. Comes before the inbox.
-    pub(super) unread: Vec<u8>,
-    pub(super) unread_from: usize,
-    /// What a receive of its own fills.
-    pub(super) filling: Vec<u8>,
-    pub(super) reader: Option<Waker>,
+pub(crate) struct Connection {
+    receive_mode: ReceiveMode,
+    pub(super) send_mode: SendMode,
+    receive: ReceiveState,
+    end: Option<StreamEnd>,
+    inbox: VecDeque<Piece>,
+    /// Unread bytes that were copied out of the inbox, from `unread_from` on. They precede the inbox.
+    unread: Vec<u8>,
+    unread_from: usize,
+    /// The buffer that a one-shot receive fills.
+    receive_target: Vec<u8>,
+    reader: Option<Waker>,
     pub(super) pending: Vec<u8>,
-    pub(super) send: Send,
-    pub(super) failed: Option<i32>,
+    pub(super) send: SendState,
+    pub(super) send_error: Option<i32>,
     pub(super) writer: Option<Waker>,
-    /// A stream holds it.
-    pub(super) held: bool,
-    /// What is unsent is given up.
-    pub(super) given_up: bool,
-    pub(super) cancelled_send: bool,
+    /// A stream handle owns it; otherwise it is detached.
+    pub(super) has_handle: bool,
+    /// Unsent data is discarded.
+    pub(super) discards: bool,
+    pub(super) send_cancelled: bool,
 }
 
 impl Connection {
-    /// `tries`: whether a send can be tried, with an outcome at once, before it is made to wait for room.
-    pub(in super::super) fn new(form: ReceiveForm, tries: bool) -> Self {
+    pub(crate) fn new(receive_mode: ReceiveMode, send_mode: SendMode) -> Self {
         Self {
-            form,
-            tries,
-            receive: Receive::Off,
+            receive_mode,
+            send_mode,
+            receive: ReceiveState::Idle,
             end: None,
             inbox: VecDeque::new(),
             unread: Vec::new(),
             unread_from: 0,
-            filling: Vec::new(),
+            receive_target: Vec::new(),
             reader: None,
             pending: Vec::new(),
-            send: Send::Idle,
-            failed: None,
+            send: SendState::Idle,
+            send_error: None,
             writer: None,
-            held: true,
-            given_up: false,
-            cancelled_send: false,
+            has_handle: true,
+            discards: false,
+            send_cancelled: false,
         }
     }
 
-    /// Fills `out` with what was received. While nothing is there, `waker` waits for it; the one that waited before
-    /// is handed back through `old`, to be dropped where nothing is borrowed. Wants attention if it is pending.
-    pub(in super::super) fn read(
+    /// Fills `out` with received data. If there is none, stores `waker` and moves the previous one to `old`, for the
+    /// caller to drop when nothing is borrowed. See [`needs_receive`](Self::needs_receive) afterwards.
+    pub(crate) fn read(
         &mut self,
         out: &mut ReadBuf<'_>,
         buffers: &mut impl Buffers,
@@ -190,33 +185,34 @@ impl Connection {
                 buffers.give_back(piece.buffer);
                 self.inbox.pop_front();
             } else {
-                piece.start += u32::try_from(length).expect("a part of a piece");
+                piece.start += u32::try_from(length).expect("shorter than a buffer");
             }
         }
         if out.filled().len() > before || out.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         match self.end {
-            Some(End::Eof) => Poll::Ready(Ok(())),
-            Some(End::Failed(code)) => {
-                self.end = Some(End::Eof);
+            Some(StreamEnd::Eof) => Poll::Ready(Ok(())),
+            Some(StreamEnd::Failed(code)) => {
+                self.end = Some(StreamEnd::Eof);
                 Poll::Ready(Err(io::Error::from_raw_os_error(code)))
             }
             None => {
-                wait(&mut self.reader, waker, old);
+                store_waker(&mut self.reader, waker, old);
                 Poll::Pending
             }
         }
     }
 
-    /// Whether a reader waits and nobody has asked the kernel.
-    pub(in super::super) fn wants_receive(&self) -> bool {
-        self.receive == Receive::Off && self.reader.is_some()
+    /// Whether a reader waits and no receive is in flight.
+    pub(crate) fn needs_receive(&self) -> bool {
+        self.receive == ReceiveState::Idle && self.reader.is_some()
     }
 
-    /// The stream is gone: nothing more is read, and what was written is still sent. Hands back the wakers.
-    pub(in super::super) fn release(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) -> [Option<Waker>; 2] {
-        self.held = false;
+    /// The stream handle was dropped: discards unread data; data that was written is still sent. Returns the wakers, for
+    /// the caller to drop.
+    pub(crate) fn detach(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) -> [Option<Waker>; 2] {
+        self.has_handle = false;
         for piece in self.inbox.drain(..) {
             buffers.give_back(piece.buffer);
         }
@@ -225,52 +221,52 @@ impl Connection {
         [self.reader.take(), self.writer.take()]
     }
 
-    /// Whether the stream is gone and the kernel has let go of everything.
-    pub(in super::super) fn is_done(&self) -> bool {
-        !self.held && self.receive == Receive::Off && self.send == Send::Idle && !self.has_unsent()
+    /// Whether the connection is detached, has sent everything, and has no operation in flight.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.has_handle && self.receive == ReceiveState::Idle && self.send == SendState::Idle && !self.has_unsent()
     }
 
-    /// What to ask the kernel of receiving now. Whoever calls it asks.
-    pub(in super::super) fn want_receive(&mut self, pool: &mut Pool) -> Option<Operation> {
-        let full = self.unread.len() - self.unread_from >= UNREAD_MOST;
+    /// The receive operation that is due, if any. The caller must submit it.
+    pub(crate) fn next_receive(&mut self, pool: &mut Pool) -> Option<Operation> {
+        let full = self.unread.len() - self.unread_from >= MAX_UNREAD;
         match self.receive {
-            Receive::Off if self.held && !full && self.end.is_none() && self.reader.is_some() => {
-                self.receive = Receive::On;
-                Some(match self.form {
-                    ReceiveForm::Multishot => Operation::ReceiveMultishot,
-                    ReceiveForm::OneShot => {
-                        self.filling = pool.take();
-                        self.filling.resize(crate::engine::uring::buffers::LENGTH, 0);
+            ReceiveState::Idle if self.has_handle && !full && self.end.is_none() && self.reader.is_some() => {
+                self.receive = ReceiveState::Submitted;
+                Some(match self.receive_mode {
+                    ReceiveMode::Multishot => Operation::ReceiveMultishot,
+                    ReceiveMode::OneShot => {
+                        self.receive_target = pool.take();
+                        self.receive_target.resize(LENGTH, 0);
                         Operation::ReceiveOnce
                     }
                 })
             }
-            Receive::On if !self.held || (full && self.form == ReceiveForm::Multishot) => {
-                self.receive = Receive::Ending;
+            ReceiveState::Submitted if !self.has_handle || (full && self.receive_mode == ReceiveMode::Multishot) => {
+                self.receive = ReceiveState::Cancelling;
                 Some(Operation::CancelReceive)
             }
             _ => None,
         }
     }
 
-    /// Where a receive of its own writes.
-    pub(in super::super) fn receive_buffer(&mut self) -> &mut [u8] {
-        &mut self.filling
+    /// The buffer of a one-shot receive.
+    pub(crate) fn receive_buffer(&mut self) -> &mut [u8] {
+        &mut self.receive_target
     }
 
-    /// A receive has completed, once more or for the last time. Hands back who waits for it.
-    pub(in super::super) fn received(&mut self, received: Received, buffers: &mut impl Buffers) -> Option<Waker> {
+    /// Handles a completion of the receive. Returns the reader's waker.
+    pub(crate) fn received(&mut self, received: Received, buffers: &mut impl Buffers) -> Option<Waker> {
         if !received.more {
-            self.receive = Receive::Off;
+            self.receive = ReceiveState::Idle;
         }
         let bytes = u32::try_from(received.result).unwrap_or(0);
-        if self.form == ReceiveForm::OneShot {
-            // Nothing is unread, or nobody would have asked for more.
-            debug_assert!(self.unread.is_empty() || !self.held);
-            self.filling.truncate(bytes as usize);
-            self.unread = mem::take(&mut self.filling);
+        if self.receive_mode == ReceiveMode::OneShot {
+            // A one-shot receive is submitted only when everything before it was read.
+            debug_assert!(self.unread.is_empty() || !self.has_handle);
+            self.receive_target.truncate(bytes as usize);
+            self.unread = mem::take(&mut self.receive_target);
         } else if let Some(buffer) = received.buffer {
-            if bytes > 0 && self.held {
+            if bytes > 0 && self.has_handle {
                 self.inbox.push_back(Piece { buffer, start: 0, end: bytes });
             } else {
                 buffers.give_back(buffer);
@@ -278,30 +274,30 @@ impl Connection {
         }
         match received.result {
             1.. => {}
-            0 => self.end = Some(End::Eof),
+            0 => self.end = Some(StreamEnd::Eof),
             result => match -result {
-                // Asked for again when the reader, which is woken for that, comes back.
+                // The reader is woken, polls again, and the receive is resubmitted.
                 ENOBUFS | EAGAIN | EINTR => {}
-                ECANCELED if self.receive_was_cancelled() => {}
-                code => self.end = Some(End::Failed(code)),
+                ECANCELED if self.expects_cancellation() => {}
+                code => self.end = Some(StreamEnd::Failed(code)),
             },
         }
         self.reader.take()
     }
 
-    /// Whether a cancelled receive is no error: the engine itself asks for it, of a stream that is gone and, of a
-    /// multishot one, of a stream that does not read. A receive of its own is cancelled by nobody else while it is held.
-    fn receive_was_cancelled(&self) -> bool {
-        self.form == ReceiveForm::Multishot || !self.held
+    /// Whether a cancelled receive is not an error, because the engine itself cancels receives: those of detached
+    /// connections, and multishot ones of connections that nobody reads from.
+    fn expects_cancellation(&self) -> bool {
+        self.receive_mode == ReceiveMode::Multishot || !self.has_handle
     }
 
-    /// Whether it has more to be read than it should have, and still receives.
-    pub(in super::super) fn is_overfull(&self) -> bool {
-        self.receive == Receive::On && self.unread.len() - self.unread_from >= UNREAD_MOST
+    /// Whether [`MAX_UNREAD`] is reached while a receive is in flight.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.receive == ReceiveState::Submitted && self.unread.len() - self.unread_from >= MAX_UNREAD
     }
 
-    /// Empties the inbox into memory of the connection, so that its buffers can be filled again.
-    pub(in super::super) fn spill(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) {
+    /// Copies the inbox into memory of the connection and gives its buffers back.
+    pub(crate) fn copy_out(&mut self, buffers: &mut impl Buffers, pool: &mut Pool) {
         if self.inbox.is_empty() {
             return;
         }
@@ -319,9 +315,9 @@ impl Connection {
     }
 }
 
-/// Remembers who waits.
-pub(super) fn wait(waiting: &mut Option<Waker>, waker: &Waker, old: &mut Option<Waker>) {
-    if !waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
-        *old = waiting.replace(waker.clone());
+/// Stores a clone of `waker` unless the stored one wakes the same task; moves the replaced one to `old`.
+pub(super) fn store_waker(stored: &mut Option<Waker>, waker: &Waker, old: &mut Option<Waker>) {
+    if !stored.as_ref().is_some_and(|stored| stored.will_wake(waker)) {
+        *old = stored.replace(waker.clone());
     }
 }

@@ -1,4 +1,6 @@
-//! What the driver keeps of each entry: the state machines, without a ring.
+//! The state that the driver keeps for each connection, listener and connect, without a ring.
 
+pub(super) mod connect;
 pub(super) mod connection;
+pub(super) mod listener;
 mod sending;

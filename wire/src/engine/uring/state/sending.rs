@@ -4,25 +4,25 @@ use std::io;
 use std::mem;
 use std::task::{Poll, Waker};
 
-use super::connection::{Connection, Operation, PENDING_MOST, Send, wait};
+use super::connection::{Connection, MAX_PENDING, Operation, SendMode, SendState, store_waker};
 use crate::engine::uring::errno::{EAGAIN, EINTR, EPIPE};
 use crate::engine::uring::pool::Pool;
 
 impl Connection {
-    /// Takes what of `data` there is room for. Wants attention if it took any.
-    pub(in super::super) fn write(
+    /// Copies as much of `data` as there is room for. See [`sendable`](Self::sendable) afterwards.
+    pub(crate) fn write(
         &mut self,
         data: &[io::IoSlice<'_>],
         pool: &mut Pool,
         waker: &Waker,
         old: &mut Option<Waker>,
     ) -> Poll<io::Result<usize>> {
-        if let Some(code) = self.failed {
+        if let Some(code) = self.send_error {
             return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
         }
-        let mut room = PENDING_MOST - self.pending.len();
+        let mut room = MAX_PENDING - self.pending.len();
         if room == 0 {
-            wait(&mut self.writer, waker, old);
+            store_waker(&mut self.writer, waker, old);
             return Poll::Pending;
         }
         if self.pending.capacity() == 0 {
@@ -37,143 +37,143 @@ impl Connection {
         Poll::Ready(Ok(self.pending.len() - before))
     }
 
-    /// Ready if what was written is sent or will be tried at the next entry of the ring; pending while the socket has
-    /// no room (where sends are not tried: while one is on its way).
-    pub(in super::super) fn flush(&mut self, waker: &Waker, old: &mut Option<Waker>) -> Poll<io::Result<()>> {
-        if let Some(code) = self.failed {
+    /// Ready if the written data is sent or will be submitted inline in the next ring iteration; pending while the socket
+    /// has no room (without inline sends: while a send is in flight).
+    pub(crate) fn flush(&mut self, waker: &Waker, old: &mut Option<Waker>) -> Poll<io::Result<()>> {
+        if let Some(code) = self.send_error {
             return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
         }
-        if matches!(self.send, Send::Blocked { .. } | Send::Waiting { .. }) {
-            wait(&mut self.writer, waker, old);
+        if matches!(self.send, SendState::Blocked { .. } | SendState::Waiting { .. }) {
+            store_waker(&mut self.writer, waker, old);
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when all that was written is sent.
-    pub(in super::super) fn poll_all_sent(&mut self, waker: &Waker, old: &mut Option<Waker>) -> Poll<io::Result<()>> {
-        if let Some(code) = self.failed {
+    /// Ready when all written data is sent.
+    pub(crate) fn poll_all_sent(&mut self, waker: &Waker, old: &mut Option<Waker>) -> Poll<io::Result<()>> {
+        if let Some(code) = self.send_error {
             return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
         }
         if !self.has_unsent() {
             return Poll::Ready(Ok(()));
         }
-        wait(&mut self.writer, waker, old);
+        store_waker(&mut self.writer, waker, old);
         Poll::Pending
     }
 
-    /// What waits for the next send, if none is on its way.
-    pub(in super::super) fn sendable(&self) -> Option<&[u8]> {
-        (self.send == Send::Idle && !self.pending.is_empty()).then_some(&self.pending)
+    /// The data of the next send, if none is in flight.
+    pub(crate) fn sendable(&self) -> Option<&[u8]> {
+        (self.send == SendState::Idle && !self.pending.is_empty()).then_some(&self.pending)
     }
 
-    /// The first `count` bytes of [`Self::sendable`] were sent by other means than the ring.
-    pub(in super::super) fn sent_beside(&mut self, count: usize, pool: &mut Pool) {
+    /// The first `count` bytes of [`Self::sendable`] were sent by a direct system call.
+    pub(crate) fn sent_directly(&mut self, count: usize, pool: &mut Pool) {
         self.pending.drain(..count);
         if self.pending.is_empty() {
             pool.give(mem::take(&mut self.pending));
         }
     }
 
-    /// What was not sent by now will not be.
-    pub(in super::super) fn give_up(&mut self) {
-        self.given_up = true;
+    /// Discards the data that is not sent yet.
+    pub(crate) fn discard_unsent(&mut self) {
+        self.discards = true;
         self.pending.clear();
     }
 
-    /// Whether something is left to be sent.
-    pub(in super::super) fn has_unsent(&self) -> bool {
-        self.failed.is_none() && !(self.pending.is_empty() && self.send == Send::Idle)
+    /// Whether data is pending or in flight.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.send_error.is_none() && !(self.pending.is_empty() && self.send == SendState::Idle)
     }
 
-    /// Whether somebody has to be told when a try goes through, which has no completion: who waits for room, and the
-    /// engine itself, which closes a connection whose stream is gone.
-    pub(in super::super) fn awaits_try(&self) -> bool {
-        self.writer.is_some() || !self.held
+    /// Whether the end of an inline send must be noticed, although it has no completion: a writer waits for room, or the
+    /// connection is detached and to be closed.
+    pub(crate) fn awaits_inline_send(&self) -> bool {
+        self.writer.is_some() || !self.has_handle
     }
 
-    /// What to ask the kernel of sending now. Whoever calls it asks.
-    pub(in super::super) fn want_send(&mut self) -> Option<Operation> {
+    /// The send operation that is due, if any. The caller must submit it.
+    pub(crate) fn next_send(&mut self) -> Option<Operation> {
         match &mut self.send {
-            Send::Idle if !self.pending.is_empty() && self.failed.is_none() => {
+            SendState::Idle if !self.pending.is_empty() && self.send_error.is_none() => {
                 let buffer = mem::take(&mut self.pending);
-                if self.tries {
-                    self.send = Send::Trying(buffer);
-                    return Some(Operation::TrySend);
+                if self.send_mode == SendMode::Inline {
+                    self.send = SendState::Inline(buffer);
+                    return Some(Operation::SendInline);
                 }
-                self.send = Send::Waiting { buffer, from: 0 };
+                self.send = SendState::Waiting { buffer, from: 0 };
                 Some(Operation::Send)
             }
-            Send::Blocked { buffer, from } => {
+            SendState::Blocked { buffer, from } => {
                 let (buffer, from) = (mem::take(buffer), *from);
-                if self.given_up {
-                    self.send = Send::Idle;
+                if self.discards {
+                    self.send = SendState::Idle;
                     return None;
                 }
-                self.send = Send::Waiting { buffer, from };
+                self.send = SendState::Waiting { buffer, from };
                 Some(Operation::Send)
             }
-            Send::Waiting { .. } if self.given_up && !self.cancelled_send => {
-                self.cancelled_send = true;
+            SendState::Waiting { .. } if self.discards && !self.send_cancelled => {
+                self.send_cancelled = true;
                 Some(Operation::CancelSend)
             }
             _ => None,
         }
     }
 
-    /// What a send reads.
-    pub(in super::super) fn to_send(&self) -> &[u8] {
+    /// The bytes of the send in flight.
+    pub(crate) fn send_data(&self) -> &[u8] {
         match &self.send {
-            Send::Idle => &[],
-            Send::Trying(buffer) => buffer,
-            Send::Blocked { buffer, from } | Send::Waiting { buffer, from } => &buffer[*from..],
+            SendState::Idle => &[],
+            SendState::Inline(buffer) => buffer,
+            SendState::Blocked { buffer, from } | SendState::Waiting { buffer, from } => &buffer[*from..],
         }
     }
 
-    /// The try did not go through as a whole: bytes that went, or an error number below zero.
-    pub(in super::super) fn try_failed(&mut self, result: i32) -> Option<Waker> {
-        let Send::Trying(buffer) = &mut self.send else { return None };
+    /// An inline send completed, which means that it was partial or failed: the byte count or a negated error number.
+    pub(crate) fn inline_send_incomplete(&mut self, result: i32) -> Option<Waker> {
+        let SendState::Inline(buffer) = &mut self.send else { return None };
         match usize::try_from(result) {
             Ok(sent) if sent < buffer.len() => {
-                self.send = Send::Blocked { buffer: mem::take(buffer), from: sent };
+                self.send = SendState::Blocked { buffer: mem::take(buffer), from: sent };
                 None
             }
             Ok(_) => None,
             Err(_) if result == -EAGAIN => {
-                self.send = Send::Blocked { buffer: mem::take(buffer), from: 0 };
+                self.send = SendState::Blocked { buffer: mem::take(buffer), from: 0 };
                 None
             }
             Err(_) => self.fail(-result),
         }
     }
 
-    /// The try was submitted, and nothing was heard of it: it went through. Hands back who waits for room.
-    pub(in super::super) fn tried(&mut self, pool: &mut Pool) -> Option<Waker> {
-        let Send::Trying(buffer) = &mut self.send else { return None };
+    /// The inline send was submitted and had no completion, so all of it was sent. Returns the writer's waker.
+    pub(crate) fn inline_send_done(&mut self, pool: &mut Pool) -> Option<Waker> {
+        let SendState::Inline(buffer) = &mut self.send else { return None };
         pool.give(mem::take(buffer));
-        self.send = Send::Idle;
+        self.send = SendState::Idle;
         self.writer.take()
     }
 
-    /// A send that waited for room has completed: bytes that went, or an error number below zero.
-    pub(in super::super) fn sent(&mut self, result: i32, pool: &mut Pool) -> Option<Waker> {
-        let Send::Waiting { buffer, from } = &mut self.send else { return None };
+    /// A send that waits for room completed, with the byte count or a negated error number.
+    pub(crate) fn sent(&mut self, result: i32, pool: &mut Pool) -> Option<Waker> {
+        let SendState::Waiting { buffer, from } = &mut self.send else { return None };
         match usize::try_from(result) {
             Ok(0) => self.fail(EPIPE),
             Ok(count) if *from + count < buffer.len() => {
-                self.send = Send::Blocked { buffer: mem::take(buffer), from: *from + count };
-                self.cancelled_send = false;
+                self.send = SendState::Blocked { buffer: mem::take(buffer), from: *from + count };
+                self.send_cancelled = false;
                 None
             }
             Ok(_) => {
                 pool.give(mem::take(buffer));
-                self.send = Send::Idle;
+                self.send = SendState::Idle;
                 self.writer.take()
             }
-            // Interrupted before anything went: asked for again.
+            // Interrupted before anything was sent: resubmitted.
             Err(_) if matches!(-result, EAGAIN | EINTR) => {
-                self.send = Send::Blocked { buffer: mem::take(buffer), from: *from };
-                self.cancelled_send = false;
+                self.send = SendState::Blocked { buffer: mem::take(buffer), from: *from };
+                self.send_cancelled = false;
                 None
             }
             Err(_) => self.fail(-result),
@@ -181,8 +181,8 @@ impl Connection {
     }
 
     fn fail(&mut self, code: i32) -> Option<Waker> {
-        self.send = Send::Idle;
-        self.failed = Some(code);
+        self.send = SendState::Idle;
+        self.send_error = Some(code);
         self.pending = Vec::new();
         self.writer.take()
     }

@@ -1,4 +1,4 @@
-//! Peers that do what peers should not, or what they may and few do.
+//! Peers that misbehave, or do what is allowed but rare.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{BOUND, driver, held, in_both_forms, let_go, listener, on_ring_in, pattern};
-use crate::engine::uring::state::connection::{PENDING_MOST, UNREAD_MOST};
+use super::{BOUND, driver, listener, on_ring_with, open_sockets, pattern, wait_for_entries, with_both_feature_sets};
+use crate::engine::uring::state::connection::{MAX_PENDING, MAX_UNREAD};
 use crate::engine::uring::{Features, UringStream};
 use crate::engine::{Engine, Uring, within};
 
 type E = Uring;
 
-in_both_forms! {
-    a_peer_that_resets_fails_what_waits_and_what_comes_later
-    a_peer_that_ends_its_side_is_still_sent_to
-    a_side_that_has_ended_still_receives
-    a_peer_that_never_reads_stops_the_writer_and_gets_all_when_it_does
-    who_never_reads_stops_the_peer_and_gets_all_when_it_does
-    single_bytes_are_put_together
+with_both_feature_sets! {
+    reset_by_peer_fails_pending_and_later_operations
+    peer_that_shut_down_still_receives
+    stream_that_shut_down_still_receives
+    peer_that_does_not_read_blocks_the_writer_without_loss
+    stream_that_is_not_read_blocks_the_peer_without_loss
+    single_bytes_arrive_in_order
 }
 
-/// A connection, and its peer. Small buffers in the kernel, so that what stands in them does not count.
+/// A connection and its peer, with small socket buffers, so that their content is negligible.
 async fn pair(socket: &TcpListener) -> (UringStream, TcpStream) {
     sockopt::set_socket_recv_buffer_size(socket, 32 << 10).unwrap();
     sockopt::set_socket_send_buffer_size(socket, 32 << 10).unwrap();
@@ -45,7 +45,7 @@ async fn pause(milliseconds: u64) {
     E::sleep_until(Instant::now() + Duration::from_millis(milliseconds)).await;
 }
 
-/// In the background, for as long as it takes.
+/// Reads to the end, in the background.
 fn read_all(mut peer: TcpStream) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut all = Vec::new();
@@ -55,10 +55,10 @@ fn read_all(mut peer: TcpStream) -> thread::JoinHandle<Vec<u8>> {
     })
 }
 
-fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Features) {
-    on_ring_in(form, || async {
+fn reset_by_peer_fails_pending_and_later_operations(features: Features) {
+    on_ring_with(features, || async {
         let socket = listener();
-        // A read in flight.
+        // With a read in flight.
         let (mut stream, peer) = pair(&socket).await;
         let resetting = E::spawn(async move {
             pause(5).await;
@@ -67,7 +67,7 @@ fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Features) {
         let error = within::<E, _>(BOUND, stream.read_u8()).await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         resetting.await.unwrap();
-        // Told once; after it there is an end.
+        // The error is returned once, then end of stream.
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
         let written = within::<E, _>(BOUND, async {
             while stream.write_all(&[1; 100]).await.is_ok() {
@@ -77,7 +77,7 @@ fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Features) {
         written.await.unwrap();
         drop(stream);
 
-        // A write that waits for room.
+        // With a write that waits for room.
         let (mut stream, peer) = pair(&socket).await;
         let resetting = E::spawn(async move {
             pause(20).await;
@@ -90,7 +90,7 @@ fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Features) {
         resetting.await.unwrap();
         drop(stream);
 
-        // Both at once, by halves of one stream.
+        // With both, on the halves of one stream.
         let (stream, peer) = pair(&socket).await;
         let (mut reader, mut writer) = tokio::io::split(stream);
         let reading = E::spawn(async move { reader.read_u8().await.is_err() });
@@ -99,13 +99,13 @@ fn a_peer_that_resets_fails_what_waits_and_what_comes_later(form: Features) {
         reset(peer);
         assert!(within::<E, _>(BOUND, reading).await.unwrap().unwrap());
         assert!(within::<E, _>(BOUND, writing).await.unwrap().unwrap());
-        let_go(0).await;
-        assert_eq!(held(socket.local_addr().unwrap().port()), 1);
+        wait_for_entries(0).await;
+        assert_eq!(open_sockets(socket.local_addr().unwrap().port()), 1);
     });
 }
 
-fn a_peer_that_ends_its_side_is_still_sent_to(form: Features) {
-    on_ring_in(form, || async {
+fn peer_that_shut_down_still_receives(features: Features) {
+    on_ring_with(features, || async {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
         peer.write_all(b"the last words").unwrap();
@@ -119,12 +119,12 @@ fn a_peer_that_ends_its_side_is_still_sent_to(form: Features) {
         stream.shutdown().await.unwrap();
         assert!(reading.join().unwrap() == sent);
         drop(stream);
-        let_go(0).await;
+        wait_for_entries(0).await;
     });
 }
 
-fn a_side_that_has_ended_still_receives(form: Features) {
-    on_ring_in(form, || async {
+fn stream_that_shut_down_still_receives(features: Features) {
+    on_ring_with(features, || async {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
         stream.write_all(b"the last words").await.unwrap();
@@ -133,20 +133,20 @@ fn a_side_that_has_ended_still_receives(form: Features) {
         peer.read_to_end(&mut words).unwrap();
         assert_eq!(words, b"the last words");
         let sent = pattern(1 << 20);
-        let its = sent.clone();
-        let sending = thread::spawn(move || peer.write_all(&its));
+        let data = sent.clone();
+        let sending = thread::spawn(move || peer.write_all(&data));
         let mut all = Vec::new();
         within::<E, _>(BOUND, stream.read_to_end(&mut all)).await.unwrap().unwrap();
         assert!(all == sent);
         sending.join().unwrap().unwrap();
         assert!(stream.write_all(b"after the last").await.is_err() || stream.flush().await.is_ok());
         drop(stream);
-        let_go(0).await;
+        wait_for_entries(0).await;
     });
 }
 
-fn a_peer_that_never_reads_stops_the_writer_and_gets_all_when_it_does(form: Features) {
-    on_ring_in(form, move || async move {
+fn peer_that_does_not_read_blocks_the_writer_without_loss(features: Features) {
+    on_ring_with(features, move || async move {
         let socket = listener();
         let (mut stream, peer) = pair(&socket).await;
         let sent = pattern(4 << 20);
@@ -154,30 +154,33 @@ fn a_peer_that_never_reads_stops_the_writer_and_gets_all_when_it_does(form: Feat
         while let Ok(count) = within::<E, _>(Duration::from_millis(100), stream.write(&sent[taken..])).await {
             taken += count.unwrap();
         }
-        // What is on its way, what waits behind it, and the buffers of the kernel, which doubles what it is asked for.
-        assert!((PENDING_MOST..2 * PENDING_MOST + (512 << 10)).contains(&taken), "{taken} bytes were taken");
-        assert!(within::<E, _>(Duration::from_millis(10), stream.flush()).await.is_err(), "nothing is flushed");
-        // The others go on.
-        let (mut other, mut its_peer) = pair(&socket).await;
+        // The send in flight, the pending data, and the kernel's buffers, which are twice the requested size.
+        assert!((MAX_PENDING..2 * MAX_PENDING + (512 << 10)).contains(&taken), "{taken} bytes were accepted");
+        assert!(
+            within::<E, _>(Duration::from_millis(10), stream.flush()).await.is_err(),
+            "flush succeeded without room"
+        );
+        // Other connections are not affected.
+        let (mut other, mut other_peer) = pair(&socket).await;
         other.write_all(b"quick").await.unwrap();
         pause(1).await;
-        its_peer.read_exact(&mut [0; 5]).unwrap();
+        other_peer.read_exact(&mut [0; 5]).unwrap();
         let reading = read_all(peer);
         within::<E, _>(BOUND, stream.write_all(&sent[taken..])).await.unwrap().unwrap();
         within::<E, _>(BOUND, stream.shutdown()).await.unwrap().unwrap();
         assert!(reading.join().unwrap() == sent);
-        if form.inline_send {
-            assert!(driver::with(|driver| driver.totals().partial_sends) > 0);
+        if features.inline_send {
+            assert!(driver::with(|driver| driver.counters().partial_sends) > 0);
         }
     });
 }
 
-fn who_never_reads_stops_the_peer_and_gets_all_when_it_does(form: Features) {
-    on_ring_in(form, move || async move {
+fn stream_that_is_not_read_blocks_the_peer_without_loss(features: Features) {
+    on_ring_with(features, move || async move {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
         let sent = pattern(4 << 20);
-        // It has read once, so that a receive is in flight where there is a multishot one.
+        // One read first, so that a multishot receive is in flight.
         assert!(within::<E, _>(Duration::from_millis(1), stream.read_u8()).await.is_err());
         peer.set_nonblocking(true).unwrap();
         let (mut taken, mut last) = (0, Instant::now());
@@ -189,27 +192,27 @@ fn who_never_reads_stops_the_peer_and_gets_all_when_it_does(form: Features) {
             pause(0).await;
             tokio::task::yield_now().await;
         }
-        assert!(taken < sent.len(), "all of it was taken, and nobody read");
-        assert!(taken < UNREAD_MOST + (1 << 20), "{taken} bytes were taken");
-        assert_eq!(driver::with(|driver| driver.buffers_out()), 0, "it keeps buffers from others");
+        assert!(taken < sent.len(), "the peer sent everything although nothing was read");
+        assert!(taken < MAX_UNREAD + (1 << 20), "{taken} bytes were accepted");
+        assert_eq!(driver::with(|driver| driver.buffers_out()), 0, "the stream holds buffers of the ring");
         peer.set_nonblocking(false).unwrap();
         let rest = sent[taken..].to_vec();
         let sending = thread::spawn(move || peer.write_all(&rest));
         let mut all = Vec::new();
         within::<E, _>(BOUND, stream.read_to_end(&mut all)).await.unwrap().unwrap();
-        assert!(all == sent, "{} bytes came", all.len());
+        assert!(all == sent, "{} bytes arrived", all.len());
         sending.join().unwrap().unwrap();
     });
 }
 
-fn single_bytes_are_put_together(form: Features) {
-    on_ring_in(form, || async {
+fn single_bytes_arrive_in_order(features: Features) {
+    on_ring_with(features, || async {
         let socket = listener();
         let (mut stream, mut peer) = pair(&socket).await;
         let sent = pattern(3000);
-        let its = sent.clone();
+        let data = sent.clone();
         let sending = thread::spawn(move || {
-            for byte in &its {
+            for byte in &data {
                 peer.write_all(&[*byte]).unwrap();
             }
             peer
@@ -217,7 +220,7 @@ fn single_bytes_are_put_together(form: Features) {
         let mut all = vec![0; sent.len()];
         within::<E, _>(BOUND, stream.read_exact(&mut all)).await.unwrap().unwrap();
         assert!(all == sent);
-        // And the other way, with a turn of the ring after every third.
+        // The other direction, with a ring iteration after every third byte.
         let reading = read_all(sending.join().unwrap());
         for (at, byte) in sent.iter().enumerate() {
             stream.write_all(&[*byte]).await.unwrap();
@@ -227,7 +230,7 @@ fn single_bytes_are_put_together(form: Features) {
             }
         }
         drop(stream);
-        let_go(0).await;
+        wait_for_entries(0).await;
         assert!(reading.join().unwrap() == sent);
     });
 }

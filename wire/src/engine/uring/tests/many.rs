@@ -1,22 +1,22 @@
-//! Many connections, one after another: nothing grows.
+//! Many connections in succession: nothing grows.
 
 use std::time::Duration;
 
 use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{alone, driver, let_go, listener, on_ring, open_files};
+use super::{alone, driver, listener, on_ring, open_files, wait_for_entries};
 use crate::engine::{Engine, Uring};
 
 type E = Uring;
 
 const CONNECTIONS: usize = 100_000;
-/// Connections at a time.
+/// Concurrent connections.
 const AT_A_TIME: usize = 50;
 
 #[test]
-fn a_hundred_thousand_connections_leave_nothing() {
-    alone!(a_hundred_thousand_connections_leave_nothing, || {
+fn hundred_thousand_connections_leave_nothing_behind() {
+    alone!(hundred_thousand_connections_leave_nothing_behind, || {
         let socket = listener();
         let address = socket.local_addr().unwrap();
         on_ring(move || async move {
@@ -30,7 +30,7 @@ fn a_hundred_thousand_connections_leave_nothing() {
                     ends.push(E::accept(&mut listening).await.unwrap());
                 }
                 for end in &mut ends {
-                    // A reset in place of an end: no port has to wait for its next use.
+                    // Closing resets the connection, so that no port stays in TIME_WAIT.
                     sockopt::set_socket_linger(&*end, Some(Duration::ZERO)).unwrap();
                     end.write_all(b"ping").await.unwrap();
                 }
@@ -39,13 +39,13 @@ fn a_hundred_thousand_connections_leave_nothing() {
                     end.read_exact(&mut four).await.unwrap();
                     assert_eq!(&four, b"ping");
                 }
-                // A part of them with a receive in flight.
+                // Some with a receive in flight.
                 if round % 3 == 0 {
                     for end in &mut ends {
                         let mut byte = [0];
                         tokio::select! {
                             biased;
-                            read = end.read(&mut byte) => panic!("nobody has sent anything: {read:?}"),
+                            read = end.read(&mut byte) => panic!("unexpected data: {read:?}"),
                             () = std::future::ready(()) => {}
                         }
                     }
@@ -53,15 +53,15 @@ fn a_hundred_thousand_connections_leave_nothing() {
                 }
                 drop(ends);
                 if round % 100 == 99 {
-                    // The listener and its accept stay.
-                    let_go(1).await;
+                    // The listener remains.
+                    wait_for_entries(1).await;
                     assert_eq!(open_files().len(), before);
-                    // Those of a round, those of the round before that the kernel has not let go of, and the listener.
+                    // One round, the previous round if the kernel has not completed it yet, and the listener.
                     let slots = driver::with(|driver| driver.slots());
                     assert!(slots <= 2 * 2 * AT_A_TIME + 1, "{slots} slots");
                 }
             }
-            driver::with(|driver| assert_eq!(driver.buffers_out(), 0, "buffers are lost"));
+            driver::with(|driver| assert_eq!(driver.buffers_out(), 0, "buffers were lost"));
         });
     });
 }

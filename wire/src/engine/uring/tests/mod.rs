@@ -1,14 +1,15 @@
-//! The uring engine under faults: each subject has a file.
+//! The uring engine under faults, one file per subject.
 //!
-//! What could hang runs in a thread of its own ([`guarded`]), and what would hurt other tests in a process of its own
-//! ([`alone!`]).
+//! Tests that might hang run in a thread of their own ([`guarded`]); tests that would disturb others run in a process of
+//! their own ([`alone!`]).
 //!
-//! The address sanitizer sees what the engine reads, writes and frees, and not what the kernel writes: `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p wss-wire --lib
-//! --target x86_64-unknown-linux-gnu engine::uring`.
+//! The address sanitizer sees what the engine reads, writes and frees, but not what the kernel writes:
+//! `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p wss-wire --lib --target x86_64-unknown-linux-gnu
+//! engine::uring`.
 
 mod dropping;
 mod faults;
-mod forms;
+mod feature_sets;
 mod frames;
 mod many;
 mod model;
@@ -27,62 +28,64 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-use super::{Features, Uring, driver};
+use super::{Features, Uring, driver, probe};
 use crate::engine::Engine;
-use crate::engine::tests::held;
+use crate::engine::tests::open_sockets;
 
-/// A bound for what must happen; reached only if it does not.
+/// Time limit for an expected event; reached only if the test fails.
 const BOUND: Duration = Duration::from_secs(10);
-/// The same for a whole test.
+/// Time limit for a whole test.
 const GUARD: Duration = Duration::from_secs(40);
 
-/// The variable that tells a process which test it was started for.
+/// Environment variable that names the test that a process was started for.
 const ALONE: &str = "WSSBENCH_TEST_ALONE";
 
-/// Runs `work` in a thread, so that a test that hangs fails.
+/// Runs `work` in a thread, so that a hanging test fails.
 fn guarded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
-        let _ = tell.send(work());
+        let _ = sender.send(work());
     });
-    match told.recv_timeout(GUARD) {
+    match receiver.recv_timeout(GUARD) {
         Ok(output) => {
-            thread.join().expect("it has answered");
+            thread.join().expect("the thread sent its output");
             output
         }
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("hangs since {GUARD:?}"),
-        Err(mpsc::RecvTimeoutError::Disconnected) => std::panic::resume_unwind(thread.join().expect_err("no answer")),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("still running after {GUARD:?}"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            std::panic::resume_unwind(thread.join().expect_err("the thread sent no output"))
+        }
     }
 }
 
-/// [`guarded`], within the engine.
+/// [`guarded`], within `Uring::run`.
 fn on_ring<F: Future<Output: Send + 'static>>(main: impl FnOnce() -> F + Send + 'static) -> F::Output {
     guarded(|| Uring::run(main).expect("a ring"))
 }
 
-/// [`on_ring`], in a form.
-fn on_ring_in<F: Future<Output: Send + 'static>>(
-    form: Features,
+/// [`on_ring`], with a feature set.
+fn on_ring_with<F: Future<Output: Send + 'static>>(
+    features: Features,
     main: impl FnOnce() -> F + Send + 'static,
 ) -> F::Output {
     guarded(move || {
-        Features::set_override(Some(form));
+        probe::set_override(Some(features));
         Uring::run(main).expect("a ring")
     })
 }
 
-/// The same test in the best form and in the simplest.
-macro_rules! in_both_forms {
+/// Runs each test with all features and with the minimal ones.
+macro_rules! with_both_feature_sets {
     ($($name:ident)*) => {$(
         mod $name {
-            #[test] fn best() { super::$name($crate::engine::uring::tests::forms::ALL); }
-            #[test] fn least() { super::$name($crate::engine::uring::Features::LEAST); }
+            #[test] fn all() { super::$name($crate::engine::uring::Features::ALL); }
+            #[test] fn minimal() { super::$name($crate::engine::uring::Features::MINIMAL); }
         }
     )*};
 }
-use in_both_forms;
+use with_both_feature_sets;
 
-/// Runs the rest of the test `$name` in a process of its own, where no other test is.
+/// Runs the body of the test `$name` in a process of its own.
 macro_rules! alone {
     ($name:ident, $body:expr) => {
         $crate::engine::uring::tests::in_a_process(concat!(module_path!(), "::", stringify!($name)), $body)
@@ -102,7 +105,7 @@ fn in_a_process(path: &str, body: impl FnOnce()) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process");
-    // Meanwhile: who says much waits until it is read.
+    // Read in the background: a full pipe would block the process.
     let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
     let end = Instant::now() + GUARD + BOUND;
     while child.try_wait().expect("a child").is_none() {
@@ -113,11 +116,11 @@ fn in_a_process(path: &str, body: impl FnOnce()) {
         thread::sleep(Duration::from_millis(5));
     }
     let status = child.wait().expect("a child");
-    let said = [stdout, stderr].map(|reading| reading.join().expect("no panic")).concat();
-    assert!(status.success() && said.contains("1 passed"), "alone, it failed with {status}:\n{said}");
+    let output = [stdout, stderr].map(|reading| reading.join().expect("no panic")).concat();
+    assert!(status.success() && output.contains("1 passed"), "failed in its own process with {status}:\n{output}");
 }
 
-/// What somebody says until its end, as text, in the background.
+/// Reads everything, as text, in the background.
 fn read_all(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
     let mut from = from.expect("a pipe");
     thread::spawn(move || {
@@ -134,33 +137,33 @@ fn listener() -> TcpListener {
     listener
 }
 
-/// What the driver of this thread still has.
+/// The number of entries of this thread's driver.
 fn entries() -> usize {
-    driver::with(|driver| driver.entries.len())
+    driver::with(|driver| driver.entries())
 }
 
-/// Waits until the driver has nothing but `left`.
-async fn let_go(left: usize) {
+/// Waits until the driver has only `expected` entries left.
+async fn wait_for_entries(expected: usize) {
     let end = Instant::now() + BOUND;
-    while entries() > left {
-        assert!(Instant::now() < end, "{} entries are left, not {left}", entries());
+    while entries() > expected {
+        assert!(Instant::now() < end, "{} entries are left, expected {expected}", entries());
         Uring::sleep_until(Instant::now() + Duration::from_millis(1)).await;
     }
-    assert_eq!(entries(), left);
+    assert_eq!(entries(), expected);
 }
 
-/// Bytes in which a lost, doubled or moved piece shows: their period divides no size that there is here.
+/// Bytes in which a lost, repeated or moved piece shows: their period divides none of the sizes used here.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8 ^ (at / 251) as u8).collect()
 }
 
-/// What this process has open, by number. Only where it is alone.
+/// The open files of this process, by number. For tests with a process of their own.
 fn open_files() -> Vec<String> {
     let entries = std::fs::read_dir("/proc/self/fd").expect("a directory");
     entries
         .filter_map(|entry| {
             let entry = entry.expect("an entry");
-            // The directory itself is gone by now.
+            // Fails for the directory itself, which is closed by now.
             let target = std::fs::read_link(entry.path()).ok()?;
             Some(format!("{} {}", entry.file_name().to_string_lossy(), target.display()))
         })
@@ -168,7 +171,7 @@ fn open_files() -> Vec<String> {
         .collect()
 }
 
-/// A listener that answers nobody: its queue is full. With those that fill it.
+/// A listener that accepts nothing because its queue is full, and the connections that fill it.
 fn full_listener() -> (TcpListener, Vec<TcpStream>) {
     use rustix::net::{AddressFamily, SocketType};
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");

@@ -1,4 +1,4 @@
-//! Rings that are too small for what happens: buffers, completions, submissions; and signals.
+//! Rings that are too small: buffers, completions, submissions; and signals during the wait.
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::forms::ALL;
-use super::{BOUND, alone, driver, guarded, in_both_forms, let_go, listener, on_ring, on_ring_in, pattern};
-use crate::engine::uring::{Features, UringStream, buffers, ring};
+use super::{
+    BOUND, alone, driver, guarded, listener, on_ring, on_ring_with, pattern, wait_for_entries, with_both_feature_sets,
+};
+use crate::engine::uring::{Features, UringStream, buffers, probe, ring};
 use crate::engine::{Engine, Uring, within};
 
 type E = Uring;
 
-/// Bytes that tell one stream from another.
-fn own(number: usize, length: usize) -> Vec<u8> {
+/// Data that differs from stream to stream.
+fn stream_data(number: usize, length: usize) -> Vec<u8> {
     pattern(length + number)[number..].to_vec()
 }
 
@@ -31,9 +32,9 @@ async fn pairs(socket: &TcpListener, count: usize) -> Vec<(UringStream, TcpStrea
     pairs
 }
 
-/// More connections than there are buffers, at first and at most, and each has something to be received at once. How
-/// many are in use in the end.
-fn buffers_run_out(form: Features, first: u16, most: u16) -> u64 {
+/// Receives on more connections at once than there are buffers, initially and at most. Returns the number of buffers in use
+/// at the end.
+fn exhaust_buffers(features: Features, initial: u16, max: u16) -> u64 {
     const STREAMS: usize = 100;
     let main = || async move {
         let (pairs, mut peers): (Vec<_>, Vec<_>) = pairs(&listener(), STREAMS).await.into_iter().unzip();
@@ -41,17 +42,17 @@ fn buffers_run_out(form: Features, first: u16, most: u16) -> u64 {
             E::spawn(async move {
                 let mut all = vec![0; 3 * 5000];
                 stream.read_exact(&mut all).await.unwrap();
-                assert!(all == own(number, 15_000), "stream {number} got other bytes");
-                // The rest is not read: its buffer must come back anyway.
+                assert!(all == stream_data(number, 15_000), "stream {number} got wrong data");
+                // The rest is not read; its buffer must be given back anyway.
                 stream
             })
         });
         let reading: Vec<_> = reading.collect();
         E::sleep_until(Instant::now() + Duration::from_millis(5)).await;
-        // In one go, while this thread is not in the ring.
+        // All at once, while this thread is not in the ring.
         for part in 0..3 {
             for (number, peer) in peers.iter_mut().enumerate() {
-                peer.write_all(&own(number, 15_000)[part * 5000..][..5000]).unwrap();
+                peer.write_all(&stream_data(number, 15_000)[part * 5000..][..5000]).unwrap();
             }
             tokio::task::yield_now().await;
         }
@@ -63,34 +64,34 @@ fn buffers_run_out(form: Features, first: u16, most: u16) -> u64 {
             peer.write_all(b"and nobody reads it").unwrap();
         }
         E::sleep_until(Instant::now() + Duration::from_millis(5)).await;
-        driver::with(|driver| (driver.totals(), driver.buffers_out()))
+        driver::with(|driver| (driver.counters(), driver.buffers_out()))
     };
-    let (totals, out) = guarded(move || {
-        Features::set_override(Some(form));
-        buffers::set_counts(first, most);
+    let (counters, out) = guarded(move || {
+        probe::set_override(Some(features));
+        buffers::set_counts(initial, max);
         E::run(main).unwrap()
     });
-    assert_eq!(out, 0, "buffers are lost");
-    assert!(totals.no_buffers > 0 && totals.buffers_low_water == 0, "there were buffers enough: {totals:?}");
-    totals.buffers
+    assert_eq!(out, 0, "buffers were lost");
+    assert!(counters.no_buffers > 0 && counters.buffers_low_water == 0, "buffers did not run out: {counters:?}");
+    counters.buffers
 }
 
 #[test]
-fn streams_lose_nothing_when_buffers_run_out() {
-    alone!(streams_lose_nothing_when_buffers_run_out, || {
-        for form in [ALL, Features { defer_taskrun: false, ..ALL }] {
-            assert_eq!(buffers_run_out(form, 4, 4), 4);
-            let grown = buffers_run_out(form, 2, 512);
-            assert!(grown > 2 && grown <= 256, "{grown} buffers are in use");
+fn streams_lose_nothing_when_exhaust_buffers() {
+    alone!(running_out_of_buffers_loses_nothing, || {
+        for features in [Features::ALL, Features { defer_taskrun: false, ..Features::ALL }] {
+            assert_eq!(exhaust_buffers(features, 4, 4), 4);
+            let grown = exhaust_buffers(features, 2, 512);
+            assert!(grown > 2 && grown <= 256, "{grown} buffers in use");
         }
     });
 }
 
-fn what_is_written_between_two_turns_is_one_send(form: Features) {
-    on_ring_in(form, || async {
+fn writes_between_two_iterations_are_one_send(features: Features) {
+    on_ring_with(features, || async {
         let (mut stream, mut peer) = pairs(&listener(), 1).await.pop().unwrap();
-        let submitted = || driver::with(|driver| driver.totals().submissions);
-        // The bell is armed by the first wait.
+        let submitted = || driver::with(|driver| driver.counters().submissions);
+        // The first wait submits the read of the unparker's eventfd.
         E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
         for round in 1..=3 {
             let before = submitted();
@@ -108,38 +109,38 @@ fn what_is_written_between_two_turns_is_one_send(form: Features) {
     });
 }
 
-fn many_bytes_are_sent_from_where_they_are_unless_others_go_before_them(form: Features) {
-    on_ring_in(form, || async {
+fn large_writes_are_direct_unless_data_is_pending(features: Features) {
+    on_ring_with(features, || async {
         let (mut stream, mut peer) = pairs(&listener(), 1).await.pop().unwrap();
-        let direct = || driver::with(|driver| driver.totals().direct_sends);
-        let many = pattern(20_000);
-        stream.write_all(&many).await.unwrap();
+        let direct = || driver::with(|driver| driver.counters().direct_sends);
+        let large = pattern(20_000);
+        stream.write_all(&large).await.unwrap();
         assert_eq!(direct(), 1);
         stream.write_all(b"first").await.unwrap();
-        stream.write_all(&many).await.unwrap();
+        stream.write_all(&large).await.unwrap();
         assert_eq!(direct(), 1);
         E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
-        stream.write_all(&many).await.unwrap();
+        stream.write_all(&large).await.unwrap();
         assert_eq!(direct(), 2);
-        let mut all = vec![0; 3 * many.len() + 5];
+        let mut all = vec![0; 3 * large.len() + 5];
         peer.set_read_timeout(Some(BOUND)).unwrap();
         std::io::Read::read_exact(&mut peer, &mut all).unwrap();
-        assert!(all == [&many[..], b"first", &many, &many].concat());
+        assert!(all == [&large[..], b"first", &large, &large].concat());
     });
 }
 
-in_both_forms! {
-    what_is_written_between_two_turns_is_one_send
-    many_bytes_are_sent_from_where_they_are_unless_others_go_before_them
+with_both_feature_sets! {
+    writes_between_two_iterations_are_one_send
+    large_writes_are_direct_unless_data_is_pending
 }
 
-/// Tasks that send to each other more than sockets hold, over a ring of this size; how often completions did not fit.
-fn echoes_on_a_small_ring(form: Features, submissions: u32, completions: u32) -> u64 {
+/// Echoes more data than sockets hold, over rings of this capacity. Returns how often the completion queue overflowed.
+fn echoes_on_a_small_ring(features: Features, submissions: u32, completions: u32) -> u64 {
     const STREAMS: usize = 60;
     const LENGTH: usize = 300_000;
     guarded(move || {
-        Features::set_override(Some(form));
-        ring::set_sizes(submissions, completions);
+        probe::set_override(Some(features));
+        ring::set_capacity(submissions, completions);
         let main = async || {
             let socket = listener();
             let address = socket.local_addr().unwrap();
@@ -158,13 +159,13 @@ fn echoes_on_a_small_ring(form: Features, submissions: u32, completions: u32) ->
             let clients = (0..STREAMS).map(|number| {
                 E::spawn(async move {
                     let stream = E::connect(address).await.unwrap();
-                    // So that sends find no room.
+                    // So that sends run out of room.
                     sockopt::set_socket_send_buffer_size(&stream, 8 << 10).unwrap();
                     let (mut reader, mut writer) = tokio::io::split(stream);
-                    let sent = own(number, LENGTH);
-                    let its = sent.clone();
+                    let sent = stream_data(number, LENGTH);
+                    let data = sent.clone();
                     let writing = E::spawn(async move {
-                        writer.write_all(&its).await.unwrap();
+                        writer.write_all(&data).await.unwrap();
                         writer.shutdown().await.unwrap();
                     });
                     let mut all = Vec::new();
@@ -177,47 +178,50 @@ fn echoes_on_a_small_ring(form: Features, submissions: u32, completions: u32) ->
             for client in clients {
                 within::<E, _>(2 * BOUND, client).await.unwrap().unwrap();
             }
-            let_go(1).await;
+            wait_for_entries(1).await;
             driver::with(|driver| {
                 assert_eq!(driver.buffers_out(), 0);
-                driver.totals()
+                driver.counters()
             })
         };
-        let totals = E::run(main).unwrap();
-        if form.inline_send {
-            assert!(totals.partial_sends > 0, "sockets had room for all");
+        let counters = E::run(main).unwrap();
+        if features.inline_send {
+            assert!(counters.partial_sends > 0, "no send was partial");
         }
-        totals.overflows
+        counters.overflows
     })
 }
 
 #[test]
-fn nothing_is_lost_when_completions_do_not_fit() {
-    let overflows = echoes_on_a_small_ring(ALL, 8, 16);
-    assert!(overflows > 0, "they did fit");
-    assert!(echoes_on_a_small_ring(Features { defer_taskrun: false, ..ALL }, 8, 16) > 0, "they did fit");
-    assert!(echoes_on_a_small_ring(Features::LEAST, 8, 16) > 0, "they did fit");
+fn full_completion_queue_loses_nothing() {
+    let overflows = echoes_on_a_small_ring(Features::ALL, 8, 16);
+    assert!(overflows > 0, "the completion queue did not overflow");
+    assert!(
+        echoes_on_a_small_ring(Features { defer_taskrun: false, ..Features::ALL }, 8, 16) > 0,
+        "the completion queue did not overflow"
+    );
+    assert!(echoes_on_a_small_ring(Features::MINIMAL, 8, 16) > 0, "the completion queue did not overflow");
 }
 
 #[test]
-fn nothing_is_lost_when_submissions_do_not_fit() {
-    echoes_on_a_small_ring(ALL, 2, 4096);
-    echoes_on_a_small_ring(Features::LEAST, 2, 4096);
+fn full_submission_queue_loses_nothing() {
+    echoes_on_a_small_ring(Features::ALL, 2, 4096);
+    echoes_on_a_small_ring(Features::MINIMAL, 2, 4096);
 }
 
 #[test]
-fn more_submissions_in_a_turn_than_the_queue_holds_are_all_made() {
+fn more_submissions_than_the_queue_holds_are_all_made() {
     const STREAMS: usize = 1500;
-    alone!(more_submissions_in_a_turn_than_the_queue_holds_are_all_made, || {
+    alone!(more_submissions_than_the_queue_holds_are_all_made, || {
         on_ring(|| async {
             let mut pairs = pairs(&listener(), STREAMS).await;
-            let before = driver::with(|driver| driver.totals());
+            let before = driver::with(|driver| driver.counters());
             for (number, (stream, _)) in pairs.iter_mut().enumerate() {
                 stream.write_all(&number.to_ne_bytes()).await.unwrap();
             }
             tokio::task::yield_now().await;
             E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
-            let made = driver::with(|driver| driver.totals()).since(&before);
+            let made = driver::with(|driver| driver.counters()).since(&before);
             assert!(made.submissions >= STREAMS as u64 && made.enters < 20, "{made:?}");
             for (number, (_, peer)) in pairs.iter_mut().enumerate() {
                 let mut eight = [0; 8];
@@ -225,7 +229,7 @@ fn more_submissions_in_a_turn_than_the_queue_holds_are_all_made() {
                 std::io::Read::read_exact(peer, &mut eight).unwrap();
                 assert_eq!(eight, number.to_ne_bytes());
             }
-            // And as many receives in one turn, and as many cancellings.
+            // As many receives in one iteration, and as many cancellations.
             let reading: Vec<_> = pairs
                 .into_iter()
                 .map(|(mut stream, peer)| (E::spawn(async move { stream.read_u8().await.unwrap() }), peer))
@@ -239,53 +243,53 @@ fn more_submissions_in_a_turn_than_the_queue_holds_are_all_made() {
                     reading.abort();
                 }
             }
-            let_go(0).await;
+            wait_for_entries(0).await;
         });
     });
 }
 
 #[test]
 #[allow(unsafe_code)]
-fn signals_that_come_while_the_ring_waits_lose_nothing() {
+fn signals_during_the_wait_lose_nothing() {
     extern "C" fn nothing(_: libc::c_int) {}
-    // SAFETY: a handler that does nothing, for a signal that nobody else here uses; all other fields may be zero. No
-    // SA_RESTART: calls are to end with EINTR.
+    // SAFETY: the handler does nothing and is async-signal-safe; no other test uses the signal; the other fields may be
+    // zero. Without SA_RESTART, system calls fail with EINTR.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = nothing as *const () as usize;
         assert_eq!(libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()), 0);
     }
-    for form in [ALL, Features::LEAST] {
+    for features in [Features::ALL, Features::MINIMAL] {
         let done = Arc::new(AtomicBool::new(false));
-        let (its, (tell, told)) = (Arc::clone(&done), std::sync::mpsc::channel());
+        let (stop, (sender, receiver)) = (Arc::clone(&done), std::sync::mpsc::channel());
         let signalling = thread::spawn(move || {
-            let ring_thread: libc::pthread_t = told.recv().unwrap();
+            let ring_thread: libc::pthread_t = receiver.recv().unwrap();
             let mut signals = 0;
-            while !its.load(Ordering::SeqCst) {
-                // SAFETY: the thread is there until it has said that it is done and been answered.
+            while !stop.load(Ordering::SeqCst) {
+                // SAFETY: the ring thread joins this one before it ends, so it exists.
                 unsafe { libc::pthread_kill(ring_thread, libc::SIGUSR2) };
                 signals += 1;
                 thread::sleep(Duration::from_micros(50));
             }
             signals
         });
-        let signals = on_ring_in(form, move || async move {
+        let signals = on_ring_with(features, move || async move {
             let socket = listener();
             let address = socket.local_addr().unwrap();
             let mut listening = E::listen(socket).unwrap();
             let mut stream = E::connect(address).await.unwrap();
             let mut accepted = E::accept(&mut listening).await.unwrap();
-            // SAFETY: it has no conditions.
-            tell.send(unsafe { libc::pthread_self() }).unwrap();
+            // SAFETY: pthread_self has no preconditions.
+            sender.send(unsafe { libc::pthread_self() }).unwrap();
             let sent = pattern(2 << 20);
-            let its = sent.clone();
-            let writing = E::spawn(async move { stream.write_all(&its).await.map(|()| stream) });
+            let data = sent.clone();
+            let writing = E::spawn(async move { stream.write_all(&data).await.map(|()| stream) });
             let mut all = vec![0; sent.len()];
             within::<E, _>(BOUND, accepted.read_exact(&mut all)).await.unwrap().unwrap();
             assert!(all == sent);
             let mut stream = writing.await.unwrap().unwrap();
             for round in 0..100u8 {
-                // The ring waits for a timer, and for a message.
+                // The ring waits for a timer, then for a message.
                 let deadline = Instant::now() + Duration::from_micros(300);
                 E::sleep_until(deadline).await;
                 assert!(Instant::now() >= deadline);
@@ -295,6 +299,6 @@ fn signals_that_come_while_the_ring_waits_lose_nothing() {
             done.store(true, Ordering::SeqCst);
             signalling.join().unwrap()
         });
-        assert!(signals > 50, "{signals} signals came");
+        assert!(signals > 50, "only {signals} signals were sent");
     }
 }

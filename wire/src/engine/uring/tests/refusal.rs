@@ -1,4 +1,4 @@
-//! A kernel that refuses: descriptors, and rings.
+//! A kernel that refuses descriptors or rings.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -7,31 +7,31 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{BOUND, alone, driver, guarded, listener, on_ring, open_files};
 use crate::engine::uring::refused;
-use crate::engine::{Engine, EngineError, Uring, offers, within};
+use crate::engine::{Engine, EngineError, EngineKind, Uring, capabilities, within};
 
 type E = Uring;
 
 const EMFILE: i32 = 24;
 
-/// From now on so many descriptors can be had, and no more.
-fn leave(more: usize) {
+/// Limits this process to `count` more descriptors.
+fn limit_descriptors(count: usize) {
     let files = open_files();
     let open: Vec<u64> = files.iter().map(|file| file.split_once(' ').unwrap().0.parse().unwrap()).collect();
-    // The lowest numbers that are free are taken: the limit is behind as many of them.
-    let limit = (0..).filter(|number| !open.contains(number)).nth(more);
+    // The kernel assigns the lowest free numbers, so the limit is above `count` of them.
+    let limit = (0..).filter(|number| !open.contains(number)).nth(count);
     setrlimit(Resource::Nofile, Rlimit { current: limit, ..getrlimit(Resource::Nofile) }).unwrap();
 }
 
 #[test]
-fn without_descriptors_accepting_fails_without_spinning_and_goes_on_afterwards() {
-    alone!(without_descriptors_accepting_fails_without_spinning_and_goes_on_afterwards, || {
+fn accept_out_of_descriptors_fails_without_spinning_and_recovers() {
+    alone!(accept_out_of_descriptors_fails_without_spinning_and_recovers, || {
         on_ring(|| async {
             let limit = getrlimit(Resource::Nofile);
             let socket = listener();
             let address = socket.local_addr().unwrap();
             let mut listening = E::listen(socket).unwrap();
             let peers: Vec<_> = (0..30).map(|_| TcpStream::connect(address).unwrap()).collect();
-            leave(5);
+            limit_descriptors(5);
             let mut accepted = Vec::new();
             let error = loop {
                 match within::<E, _>(BOUND, E::accept(&mut listening)).await.unwrap() {
@@ -41,16 +41,16 @@ fn without_descriptors_accepting_fails_without_spinning_and_goes_on_afterwards()
             };
             assert_eq!((error.raw_os_error(), accepted.len()), (Some(EMFILE), 5));
             assert_eq!(E::connect(address).await.err().unwrap().raw_os_error(), Some(EMFILE));
-            // One error for each time that somebody asks; nobody asks, and the ring sleeps.
+            // One error per accept; without an accept the ring sleeps.
             for _ in 0..3 {
                 let again = within::<E, _>(BOUND, E::accept(&mut listening)).await.unwrap();
                 assert_eq!(again.err().unwrap().raw_os_error(), Some(EMFILE));
-                let before = driver::with(|driver| driver.totals());
+                let before = driver::with(|driver| driver.counters());
                 E::sleep_until(Instant::now() + Duration::from_millis(30)).await;
-                let since = driver::with(|driver| driver.totals()).since(&before);
+                let since = driver::with(|driver| driver.counters()).since(&before);
                 assert!(since.enters < 10 && since.submissions < 10, "{since:?}");
             }
-            // One at a time.
+            // With one free descriptor at a time.
             for _ in 0..5 {
                 drop(accepted.pop());
                 E::sleep_until(Instant::now() + Duration::from_millis(1)).await;
@@ -69,7 +69,7 @@ fn without_descriptors_accepting_fails_without_spinning_and_goes_on_afterwards()
                         accepted.push(stream);
                         all += 1;
                     }
-                    // What was said before the limit was lifted.
+                    // From before the limit was lifted.
                     Err(error) => assert_eq!(error.raw_os_error(), Some(EMFILE)),
                 }
             }
@@ -78,18 +78,18 @@ fn without_descriptors_accepting_fails_without_spinning_and_goes_on_afterwards()
 }
 
 #[test]
-fn without_descriptors_the_engine_does_not_start_and_does_afterwards() {
-    alone!(without_descriptors_the_engine_does_not_start_and_does_afterwards, || {
+fn start_out_of_descriptors_fails_cleanly_and_recovers() {
+    alone!(start_out_of_descriptors_fails_cleanly_and_recovers, || {
         guarded(|| {
             E::run(|| async {}).unwrap();
             let limit = getrlimit(Resource::Nofile);
             let before = open_files();
-            // None for the ring; one for the ring, and none for the bell.
-            for more in [0, 1] {
-                leave(more);
+            // None for the eventfd; one for the eventfd and none for the ring.
+            for count in [0, 1] {
+                limit_descriptors(count);
                 let error = E::run(|| async {}).unwrap_err();
-                let EngineError::Setup { source, .. } = &error else { panic!("{error}") };
-                assert_eq!(source.raw_os_error(), Some(EMFILE));
+                let EngineError::Setup { cause, .. } = &error else { panic!("{error}") };
+                assert_eq!(cause.raw_os_error(), Some(EMFILE));
                 setrlimit(Resource::Nofile, limit).unwrap();
                 assert_eq!(open_files(), before);
             }
@@ -99,21 +99,21 @@ fn without_descriptors_the_engine_does_not_start_and_does_afterwards() {
 }
 
 #[test]
-fn each_refusal_says_what_to_do() {
+fn every_refusal_names_a_remedy() {
     const ENOMEM: i32 = 12;
-    for (code, says) in [
+    for (code, expected) in [
         (1, ["kernel.io_uring_disabled", "try --engine epoll"]),
         (38, ["older than 5.19", "try --engine epoll"]),
         (22, ["older than 5.19", "try --engine epoll"]),
         (ENOMEM, ["ulimit -l", "try --engine epoll"]),
-        (EMFILE, ["the uring engine does not start", "Too many open files"]),
+        (EMFILE, ["cannot start the uring engine", "Too many open files"]),
     ] {
         let error = refused(code).to_string();
-        assert!(says.iter().all(|part| error.contains(part)), "{code}: {error}");
+        assert!(expected.iter().all(|part| error.contains(part)), "{code}: {error}");
     }
 }
 
-/// From now on this thread gets `code` in answer to io_uring_setup.
+/// Makes io_uring_setup fail with `code` on this thread.
 #[allow(unsafe_code)]
 fn filter(code: u16) {
     const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -127,45 +127,45 @@ fn filter(code: u16) {
         operation(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the kernel copies the program, which outlives the calls. It forbids one call to this thread alone, which
-    // is that of a process of its own.
+    // SAFETY: the kernel copies the program, which outlives the calls. The filter affects only this thread, of a process
+    // that runs nothing but this test.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
     }
 }
 
-/// Where the kernel answers so, the engine says these words, and others run.
-fn refused_by_a_filter(code: u16, says: [&'static str; 2]) {
+/// With io_uring_setup failing with `code`, the error contains the expected texts and only epoll is available.
+fn assert_refused(code: u16, expected: [&'static str; 2]) {
     guarded(move || {
         filter(code);
         let error = E::run(|| async {}).unwrap_err().to_string();
-        assert!(says.iter().all(|part| error.contains(part)), "{error}");
-        let offers = offers();
-        let runs: Vec<bool> = offers.iter().map(|offer| offer.form.is_ok()).collect();
-        let epoll = offers.iter().position(|offer| offer.engine == wss_model::EngineKind::Epoll).unwrap();
-        assert!(runs[epoll] && runs.iter().filter(|runs| **runs).count() == 1, "{offers:?}");
+        assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+        let found = capabilities();
+        let available: Vec<EngineKind> =
+            found.iter().filter(|found| found.engine_features.is_ok()).map(|found| found.engine).collect();
+        assert_eq!(available, [EngineKind::Epoll], "{found:?}");
         crate::engine::Epoll::run(|| async {}).unwrap();
     });
 }
 
 #[test]
-fn a_ring_that_is_forbidden_is_an_error_that_says_so() {
-    alone!(a_ring_that_is_forbidden_is_an_error_that_says_so, || {
-        refused_by_a_filter(1, ["Operation not permitted", "kernel.io_uring_disabled is "]);
+fn forbidden_ring_is_an_error_naming_the_sysctl() {
+    alone!(forbidden_ring_is_an_error_naming_the_sysctl, || {
+        assert_refused(1, ["Operation not permitted", "sysctl kernel.io_uring_disabled (now "]);
     });
 }
 
 #[test]
-fn a_kernel_without_rings_is_an_error_that_says_so() {
-    alone!(a_kernel_without_rings_is_an_error_that_says_so, || {
-        refused_by_a_filter(38, ["Function not implemented", "older than 5.19"]);
+fn kernel_without_io_uring_is_an_error_naming_the_release() {
+    alone!(kernel_without_io_uring_is_an_error_naming_the_release, || {
+        assert_refused(38, ["Function not implemented", "older than 5.19"]);
     });
 }
 
 #[test]
-fn a_kernel_without_memory_for_a_ring_is_an_error_that_says_so() {
-    alone!(a_kernel_without_memory_for_a_ring_is_an_error_that_says_so, || {
-        refused_by_a_filter(12, ["Cannot allocate memory", "RLIMIT_MEMLOCK"]);
+fn ring_without_memory_is_an_error_naming_the_limit() {
+    alone!(ring_without_memory_is_an_error_naming_the_limit, || {
+        assert_refused(12, ["Cannot allocate memory", "RLIMIT_MEMLOCK"]);
     });
 }

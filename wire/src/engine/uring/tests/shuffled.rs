@@ -1,6 +1,6 @@
-//! The whole driver while completions come in any order, and late (`driver/shuffle.rs`): several connections at once,
-//! with connects, accepts and timers among them, and all of it dropped in the midst of what it does. The kernel is the
-//! real one, so that a script that fails may pass at the next try: what is printed of one is where to begin.
+//! The whole driver with completions reordered and delayed (`driver/shuffle.rs`): concurrent connections, with connects,
+//! accepts and timers among them, all dropped in the middle of an operation. The kernel is the real one, so a script that
+//! failed may pass when repeated; the printed script is where to start.
 
 mod script;
 
@@ -17,43 +17,42 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
-use self::script::{Break, Micros, Script, Side, Stray, Then, script};
-use super::forms::ALL;
-use super::{BOUND, alone, driver, full_listener, guarded, let_go, listener, open_files, pattern};
-use crate::engine::uring::{Features, UringListener, UringStream, buffers, ring};
+use self::script::{Break, Cut, Micros, Script, Side, Stray, Then, script};
+use super::{BOUND, alone, driver, full_listener, guarded, listener, open_files, pattern, wait_for_entries};
+use crate::engine::uring::{Features, UringListener, UringStream, buffers, probe, ring};
 use crate::engine::{Engine, Uring, timer, within};
 
 type E = Uring;
 
-/// Scripts a form.
+/// Scripts per feature set.
 const SCRIPTS: u32 = 200;
-/// Milliseconds in which a script that fails is made smaller.
+/// Milliseconds for shrinking a failed script.
 const SHRINK: u32 = 10_000;
 
-/// What became of what one end of a conversation sends.
+/// One direction of a conversation, in bytes.
 #[derive(Default)]
-struct Way {
-    taken: Cell<usize>,
+struct Direction {
+    written: Cell<usize>,
     read: Cell<usize>,
     ended: Cell<bool>,
 }
 
-/// What all tasks of a script have.
+/// State shared by all tasks of a script.
 struct Scene {
     script: Script,
     address: SocketAddr,
-    /// Answers nobody.
+    /// A listener whose queue is full.
     full: SocketAddr,
-    /// Refuses everybody.
+    /// A port that refuses connections.
     refusing: SocketAddr,
     /// By conversation: from the client, from the server.
-    ways: Vec<[Way; 2]>,
+    directions: Vec<[Direction; 2]>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
-    /// Everything is being dropped: who is still there, or comes, meets with ends that are gone.
+    /// Everything is being dropped: errors of the remaining tasks do not count.
     over: Cell<bool>,
 }
 
-/// Bytes of a way from a position on.
+/// The bytes of a direction between two positions.
 fn bytes(number: usize, from: usize, to: usize) -> &'static [u8] {
     static ALL: LazyLock<Vec<u8>> = LazyLock::new(|| pattern(1_300_000));
     &ALL[number + from..number + to]
@@ -63,23 +62,28 @@ async fn sleep(time: Micros) {
     if time > 0 {
         let deadline = Instant::now() + Duration::from_micros(time);
         E::sleep_until(deadline).await;
-        assert!(Instant::now() >= deadline, "woken early");
+        assert!(Instant::now() >= deadline, "woken too early");
     }
 }
 
-/// A future, unless it takes too long: then it is dropped.
+/// The output of a future, or `None` if it takes too long and is dropped.
 async fn for_at_most<F: Future>(time: Micros, future: F) -> Option<F::Output> {
     within::<E, _>(Duration::from_micros(time), future).await.ok()
 }
 
-/// Writes what a side has to write, and ends its way.
-async fn write(mut stream: impl AsyncWrite + Unpin, side: &Side, number: usize, way: &Way) -> io::Result<()> {
+/// Writes the data of a side and shuts the direction down.
+async fn write(
+    mut stream: impl AsyncWrite + Unpin,
+    side: &Side,
+    number: usize,
+    direction: &Direction,
+) -> io::Result<()> {
     for &(length, then) in &side.writes {
-        let to = way.taken.get() + length;
-        while way.taken.get() < to {
-            let taken = stream.write(bytes(number, way.taken.get(), to)).await?;
-            assert!(taken > 0);
-            way.taken.set(way.taken.get() + taken);
+        let to = direction.written.get() + length;
+        while direction.written.get() < to {
+            let count = stream.write(bytes(number, direction.written.get(), to)).await?;
+            assert!(count > 0);
+            direction.written.set(direction.written.get() + count);
         }
         match then {
             Then::Nothing => {}
@@ -90,31 +94,31 @@ async fn write(mut stream: impl AsyncWrite + Unpin, side: &Side, number: usize, 
     stream.shutdown().await
 }
 
-/// Reads until the way of the other side ends.
-async fn read(mut stream: impl AsyncRead + Unpin, side: &Side, number: usize, way: &Way) -> io::Result<()> {
+/// Reads until the peer shuts its direction down.
+async fn read(mut stream: impl AsyncRead + Unpin, side: &Side, number: usize, direction: &Direction) -> io::Result<()> {
     let mut reads = side.reads.iter().copied();
     let mut memory = vec![0; 200_000];
     loop {
         let (time, length) = reads.next().unwrap_or((0, memory.len()));
         sleep(time).await;
         let count = stream.read(&mut memory[..length]).await?;
-        let to = way.read.get() + count;
-        assert!(to <= way.taken.get(), "way {number}: more than was written");
+        let to = direction.read.get() + count;
+        assert!(to <= direction.written.get(), "direction {number}: read more than was written");
         assert!(
-            memory[..count] == *bytes(number, way.read.get(), to),
-            "way {number}: other bytes from {to} - {count} on"
+            memory[..count] == *bytes(number, direction.read.get(), to),
+            "direction {number}: wrong data in the {count} bytes before {to}"
         );
-        way.read.set(to);
+        direction.read.set(to);
         if count == 0 {
-            way.ended.set(true);
+            direction.ended.set(true);
             return Ok(());
         }
     }
 }
 
-/// An end of a conversation, from its stream on.
+/// Runs one end of a conversation on its stream.
 async fn converse(scene: &Scene, at: usize, who: usize, stream: UringStream) {
-    let (conversation, ways) = (&scene.script.conversations[at], &scene.ways[at]);
+    let (conversation, directions) = (&scene.script.conversations[at], &scene.directions[at]);
     let side = conversation.sides()[who];
     if conversation.narrow {
         sockopt::set_socket_send_buffer_size(&stream, 4 << 10).unwrap();
@@ -125,7 +129,9 @@ async fn converse(scene: &Scene, at: usize, who: usize, stream: UringStream) {
     }
     let (reader, writer) = tokio::io::split(stream);
     let (own, others) = (2 * at + who, 2 * at + 1 - who);
-    let both = async { tokio::join!(write(writer, side, own, &ways[who]), read(reader, side, others, &ways[1 - who])) };
+    let both = async {
+        tokio::join!(write(writer, side, own, &directions[who]), read(reader, side, others, &directions[1 - who]))
+    };
     match broken {
         Some(Break { after, .. }) => drop(for_at_most(after, both).await),
         None => {
@@ -134,10 +140,10 @@ async fn converse(scene: &Scene, at: usize, who: usize, stream: UringStream) {
                 return;
             }
             if conversation.arrives_from(1 - who) {
-                read.unwrap_or_else(|error| panic!("way {others}: {error}"));
+                read.unwrap_or_else(|error| panic!("direction {others}: {error}"));
             }
             if conversation.breaks.is_none() {
-                written.unwrap_or_else(|error| panic!("way {own}: {error}"));
+                written.unwrap_or_else(|error| panic!("direction {own}: {error}"));
             }
         }
     }
@@ -146,13 +152,13 @@ async fn converse(scene: &Scene, at: usize, who: usize, stream: UringStream) {
 async fn client(scene: Rc<Scene>, at: usize) {
     sleep(scene.script.conversations[at].after).await;
     let mut stream = E::connect(scene.address).await.unwrap();
-    // Which one it is, since they are accepted in any order.
+    // The number of the conversation, because connections are accepted in any order.
     stream.write_u8(at as u8).await.unwrap();
     converse(&scene, at, 0, stream).await;
 }
 
 async fn server(scene: Rc<Scene>, mut stream: UringStream) {
-    // A stray says nothing, and one that resets may not have come to it.
+    // Strays send nothing, and a client that resets may not have sent its number.
     if let Ok(at) = stream.read_u8().await {
         converse(&scene, usize::from(at), 1, stream).await;
     }
@@ -171,11 +177,11 @@ async fn serve(scene: Rc<Scene>, mut listening: UringListener) {
     }
 }
 
-async fn pass_by(scene: Rc<Scene>, stray: Stray) {
+async fn run_stray(scene: Rc<Scene>, stray: Stray) {
     match stray {
         Stray::GivenUp(time) => drop(for_at_most(time, E::connect(scene.address)).await),
         Stray::Unanswered(time) => {
-            assert!(for_at_most(time, E::connect(scene.full)).await.is_none(), "somebody answers");
+            assert!(for_at_most(time, E::connect(scene.full)).await.is_none(), "a full queue accepted");
         }
         Stray::Refused => {
             let error = E::connect(scene.refusing).await.map(drop).unwrap_err();
@@ -196,7 +202,7 @@ async fn pass_by(scene: Rc<Scene>, stray: Stray) {
             assert!(for_at_most(time, accepting).await.is_none());
             drop((listening, accepted));
             for connecting in connecting {
-                // Refused, if the listener was gone already; else nobody is there, or nobody any more.
+                // Refused if the listener was dropped before; otherwise closed or reset.
                 if let Ok(mut stream) = connecting.await.unwrap() {
                     assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
                 }
@@ -210,8 +216,8 @@ async fn pass_by(scene: Rc<Scene>, stray: Stray) {
     }
 }
 
-/// A task's end; its panic is ours.
-async fn end(task: JoinHandle<()>) {
+/// Waits for a task, and propagates its panic.
+async fn join(task: JoinHandle<()>) {
     if let Err(error) = task.await
         && error.is_panic()
     {
@@ -219,14 +225,14 @@ async fn end(task: JoinHandle<()>) {
     }
 }
 
-/// All tasks have ended, and what else is waited for is there. The first that panics ends it.
-async fn all_ended(scene: &Scene, and: impl Fn() -> bool) {
+/// Waits until all tasks have ended and `condition` holds. Propagates the first panic.
+async fn wait_for_tasks(scene: &Scene, condition: impl Fn() -> bool) {
     loop {
         let ended: Vec<_> = scene.tasks.borrow_mut().extract_if(.., |task| task.is_finished()).collect();
         for task in ended {
-            end(task).await;
+            join(task).await;
         }
-        if scene.tasks.borrow().is_empty() && and() {
+        if scene.tasks.borrow().is_empty() && condition() {
             return;
         }
         sleep(100).await;
@@ -238,90 +244,95 @@ async fn play(scene: Rc<Scene>, socket: TcpListener) {
     let serving = E::spawn(serve(Rc::clone(&scene), E::listen(socket).unwrap()));
     let clients = (0..conversations.len()).map(|at| E::spawn(client(Rc::clone(&scene), at)));
     scene.tasks.borrow_mut().extend(clients);
-    let strays = scene.script.strays.iter().map(|&stray| E::spawn(pass_by(Rc::clone(&scene), stray)));
+    let strays = scene.script.strays.iter().map(|&stray| E::spawn(run_stray(Rc::clone(&scene), stray)));
     let strays: Vec<_> = strays.collect();
     match scene.script.cut {
         None => {
             scene.tasks.borrow_mut().extend(strays);
-            // A client may be gone before it is accepted.
-            let all_came =
-                || conversations.iter().zip(&scene.ways).all(|(its, ways)| !its.arrives_from(0) || ways[0].ended.get());
-            all_ended(&scene, all_came).await;
+            // A client may have ended before it is accepted.
+            let all_arrived = || {
+                let mut both = conversations.iter().zip(&scene.directions);
+                both.all(|(conversation, directions)| !conversation.arrives_from(0) || directions[0].ended.get())
+            };
+            wait_for_tasks(&scene, all_arrived).await;
             serving.abort();
-            end(serving).await;
-            all_ended(&scene, || true).await;
-            for (at, (conversation, ways)) in conversations.iter().zip(&scene.ways).enumerate() {
-                for (who, way) in ways.iter().enumerate() {
-                    let (taken, read) = (way.taken.get(), way.read.get());
+            join(serving).await;
+            wait_for_tasks(&scene, || true).await;
+            for (at, (conversation, directions)) in conversations.iter().zip(&scene.directions).enumerate() {
+                for (who, direction) in directions.iter().enumerate() {
+                    let (written, read) = (direction.written.get(), direction.read.get());
                     if conversation.arrives_from(who) {
-                        assert!(way.ended.get() && read == taken, "{at} from {who}: {read} of {taken} bytes came");
+                        assert!(
+                            direction.ended.get() && read == written,
+                            "conversation {at} from {who}: {read} of {written} bytes arrived"
+                        );
                     }
                 }
             }
         }
-        Some((time, ends_at_once)) => {
-            sleep(time).await;
+        Some(Cut { after, engine_stops }) => {
+            sleep(after).await;
             scene.over.set(true);
-            if !ends_at_once {
-                // Else they are the engine's to end.
+            if !engine_stops {
+                // Otherwise the engine drops them.
                 scene.tasks.borrow_mut().extend(strays.into_iter().chain([serving]));
             }
             scene.tasks.borrow().iter().for_each(JoinHandle::abort);
-            all_ended(&scene, || true).await;
+            wait_for_tasks(&scene, || true).await;
         }
     }
 }
 
-/// At its end, and if that is a panic, nothing more is sent: nobody reads any more, and it would be waited for.
-struct GivingUp;
+/// Discards unsent data when dropped, also during a panic: nobody reads it any more, and the engine would wait for it.
+struct DiscardGuard;
 
-impl Drop for GivingUp {
+impl Drop for DiscardGuard {
     fn drop(&mut self) {
-        driver::with(|driver| driver.give_up_all());
+        driver::with(|driver| driver.discard_all_unsent());
     }
 }
 
-/// Everything is dropped: what the kernel had comes back.
-async fn nothing_is_left() {
-    let_go(0).await;
-    driver::with(|driver| assert_eq!(driver.buffers_out(), 0, "buffers are lost"));
-    assert!(timer::next().is_none(), "a timer is left");
+/// Checks that the kernel has returned everything.
+async fn assert_nothing_left() {
+    wait_for_entries(0).await;
+    driver::with(|driver| assert_eq!(driver.buffers_out(), 0, "buffers were lost"));
+    assert!(timer::next_deadline().is_none(), "a timer is left");
 }
 
-/// A socket that has a port and does not listen.
+/// A socket that is bound to a port but does not listen.
 fn refusing() -> TcpListener {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
     socket.into()
 }
 
-/// Plays a script in a form, from the start of an engine to its end. How often completions were put into another order,
-/// and how many came late.
-fn run(form: Features, script: Script, full: SocketAddr, refusing: SocketAddr) -> (u64, u64) {
+/// Plays a script with a feature set, from the start of an engine to its end. Returns how often completions were reordered
+/// and how many were delayed.
+fn run(features: Features, script: Script, full: SocketAddr, refusing: SocketAddr) -> (u64, u64) {
     guarded(move || {
-        Features::set_override(Some(form));
+        probe::set_override(Some(features));
         buffers::set_counts(script.buffers.0, script.buffers.1);
-        ring::set_sizes(script.sizes.0, script.sizes.1);
-        driver::set_shuffle(script.seed, script.late);
+        ring::set_capacity(script.capacity.0, script.capacity.1);
+        driver::set_shuffle(script.seed, script.delivery);
         let main = || async move {
             let socket = listener();
             let address = socket.local_addr().unwrap();
-            let ways = script.conversations.iter().map(|_| Default::default()).collect();
-            let ends_at_once = matches!(script.cut, Some((_, true)));
+            let directions = script.conversations.iter().map(|_| Default::default()).collect();
+            let engine_stops = script.cut.is_some_and(|cut| cut.engine_stops);
             let scene = Rc::new(Scene {
                 script,
                 address,
                 full,
                 refusing,
-                ways,
+                directions,
                 tasks: RefCell::default(),
                 over: Cell::default(),
             });
-            let giving_up = GivingUp;
-            within::<E, _>(BOUND, play(scene, socket)).await.expect("it hangs");
-            drop(giving_up);
-            if !ends_at_once {
-                nothing_is_left().await;
+            let discard = DiscardGuard;
+            within::<E, _>(BOUND, play(scene, socket)).await.expect("the script hangs");
+            drop(discard);
+            if !engine_stops {
+                assert_nothing_left().await;
             }
             driver::with(|driver| driver.shuffled())
         };
@@ -330,8 +341,8 @@ fn run(form: Features, script: Script, full: SocketAddr, refusing: SocketAddr) -
 }
 
 #[test]
-fn nothing_is_lost_or_left_in_whatever_order_completions_come() {
-    alone!(nothing_is_lost_or_left_in_whatever_order_completions_come, || {
+fn nothing_is_lost_or_leaked_in_any_completion_order() {
+    alone!(nothing_is_lost_or_leaked_in_any_completion_order, || {
         let (full, filling) = full_listener();
         let refusing = refusing();
         let (unanswered, refused) = (full.local_addr().unwrap(), refusing.local_addr().unwrap());
@@ -341,19 +352,22 @@ fn nothing_is_lost_or_left_in_whatever_order_completions_come() {
             max_shrink_time: SHRINK,
             ..ProptestConfig::with_cases(SCRIPTS)
         };
-        for form in [ALL, Features::LEAST] {
-            let (moved, late) = (Cell::new(0), Cell::new(0));
+        for features in [Features::ALL, Features::MINIMAL] {
+            let (reordered, delayed) = (Cell::new(0), Cell::new(0));
             let played = TestRunner::new(config.clone()).run(&script(), |script| {
-                let counts = run(form, script, unanswered, refused);
-                moved.set(moved.get() + counts.0);
-                late.set(late.get() + counts.1);
-                assert_eq!(open_files(), before, "descriptors are left");
+                let counts = run(features, script, unanswered, refused);
+                reordered.set(reordered.get() + counts.0);
+                delayed.set(delayed.get() + counts.1);
+                assert_eq!(open_files(), before, "descriptors were leaked");
                 Ok(())
             });
             if let Err(failure) = played {
-                panic!("{form:?}: {failure}");
+                panic!("{features:?}: {failure}");
             }
-            assert!(moved.get() > 0 && late.get() > 0, "all came in order, or in time: {moved:?}, {late:?}");
+            assert!(
+                reordered.get() > 0 && delayed.get() > 0,
+                "nothing was reordered or delayed: {reordered:?}, {delayed:?}"
+            );
         }
         drop(filling);
     });

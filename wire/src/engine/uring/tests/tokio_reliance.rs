@@ -1,4 +1,4 @@
-//! What `executor.rs` relies on in tokio, in the order of its list.
+//! The behaviour of tokio that `executor.rs` relies on, in the order of its list.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -19,23 +19,23 @@ use crate::engine::{Engine, Uring};
 type E = Uring;
 
 #[test]
-fn the_hook_is_called_when_nothing_can_run_and_who_is_woken_in_it_runs() {
+fn park_hook_runs_when_idle_and_its_wakes_take_effect() {
     thread_local! {
         static PARKED: Cell<u32> = const { Cell::new(0) };
-        static WAITS: RefCell<Option<Waker>> = const { RefCell::new(None) };
+        static SLEEPER: RefCell<Option<Waker>> = const { RefCell::new(None) };
         static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
     }
-    // tokio alone, with a hook that does what `park` does.
+    // tokio alone, with a hook like `park`.
     let (woken, rounds) = guarded(|| {
         let here = thread::current().id();
         let hook = move || {
-            // In the runtime's context: this would panic outside.
+            // Panics outside the runtime's context.
             tokio::runtime::Handle::current();
             assert_eq!(thread::current().id(), here);
             PARKED.set(PARKED.get() + 1);
-            // The task is woken every other time only; the root always.
+            // The task is woken every other time, the root always.
             if PARKED.get().is_multiple_of(2)
-                && let Some(waker) = WAITS.take()
+                && let Some(waker) = SLEEPER.take()
             {
                 waker.wake();
             }
@@ -44,7 +44,7 @@ fn the_hook_is_called_when_nothing_can_run_and_who_is_woken_in_it_runs() {
             }
         };
         let runtime = Builder::new_current_thread().on_thread_park(hook).build_local(LocalOptions::default()).unwrap();
-        #[allow(clippy::disallowed_methods)] // tokio itself is looked at
+        #[allow(clippy::disallowed_methods)] // tokio itself is tested
         let woken = runtime.block_on(async {
             let task = tokio::task::spawn_local(async {
                 let mut woken = 0;
@@ -54,7 +54,7 @@ fn the_hook_is_called_when_nothing_can_run_and_who_is_woken_in_it_runs() {
                         if std::mem::replace(&mut asleep, true) {
                             return Poll::Ready(());
                         }
-                        WAITS.set(Some(cx.waker().clone()));
+                        SLEEPER.set(Some(cx.waker().clone()));
                         Poll::Pending
                     })
                     .await;
@@ -77,7 +77,7 @@ fn the_hook_is_called_when_nothing_can_run_and_who_is_woken_in_it_runs() {
 }
 
 #[test]
-fn a_completion_that_wakes_only_a_finished_task_does_not_stop_the_ring() {
+fn waking_only_a_finished_task_does_not_stall_the_ring() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let peer = thread::spawn(move || {
@@ -88,10 +88,10 @@ fn a_completion_that_wakes_only_a_finished_task_does_not_stop_the_ring() {
     });
     on_ring(move || async move {
         let stream = Rc::new(RefCell::new(E::connect(address).await.unwrap()));
-        let its = Rc::clone(&stream);
-        // It ends while its waker waits for the socket.
+        let shared = Rc::clone(&stream);
+        // The task ends while its waker is registered with the socket.
         E::spawn(poll_fn(move |cx| {
-            let polled = Pin::new(&mut *its.borrow_mut()).poll_read(cx, &mut ReadBuf::new(&mut [0; 4]));
+            let polled = Pin::new(&mut *shared.borrow_mut()).poll_read(cx, &mut ReadBuf::new(&mut [0; 4]));
             assert!(polled.is_pending());
             Poll::Ready(())
         }))
@@ -108,7 +108,7 @@ fn a_completion_that_wakes_only_a_finished_task_does_not_stop_the_ring() {
 }
 
 #[test]
-fn two_tasks_that_wake_each_other_let_timers_and_sockets_through() {
+fn tasks_waking_each_other_do_not_starve_timers_and_sockets() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     let peer = thread::spawn(move || {
@@ -139,60 +139,60 @@ fn two_tasks_that_wake_each_other_let_timers_and_sockets_through() {
         players.iter().for_each(|player| assert!(!player.is_finished()));
         rounds.get()
     });
-    assert!(rounds > 1000, "they have woken each other {rounds} times only");
+    assert!(rounds > 1000, "the tasks woke each other only {rounds} times");
     peer.join().unwrap();
 }
 
 #[test]
-fn a_wake_from_another_thread_reaches_a_ring_that_sleeps() {
+fn wake_from_another_thread_unparks_the_ring() {
     on_ring(|| async {
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let thread = thread::spawn(move || {
             thread::sleep(Duration::from_millis(30));
-            tell.send(42).unwrap();
+            sender.send(42).unwrap();
         });
-        let task = E::spawn(async move { told.await.unwrap() });
+        let task = E::spawn(async move { receiver.await.unwrap() });
         assert_eq!(task.await.unwrap(), 42);
         thread.join().unwrap();
-        // And the root itself.
-        let (tell, told) = oneshot::channel();
+        // The root as well.
+        let (sender, receiver) = oneshot::channel();
         let thread = thread::spawn(move || {
             thread::sleep(Duration::from_millis(30));
-            tell.send(43).unwrap();
+            sender.send(43).unwrap();
         });
-        assert_eq!(told.await.unwrap(), 43);
+        assert_eq!(receiver.await.unwrap(), 43);
         thread.join().unwrap();
     });
 }
 
 #[test]
-fn a_wake_from_another_thread_reaches_the_ring_whenever_it_comes() {
-    // Before it sleeps, while it falls asleep, while it wakes up: the pause is another one each time.
+fn no_wake_from_another_thread_is_lost() {
+    // Before the ring waits, as it starts to, and as it returns: the delay varies.
     const ROUNDS: u64 = 20_000;
     on_ring(|| async {
-        let (ask, asked) = std::sync::mpsc::channel::<oneshot::Sender<u64>>();
+        let (request, requests) = std::sync::mpsc::channel::<oneshot::Sender<u64>>();
         let thread = thread::spawn(move || {
-            for (number, tell) in (0..).zip(asked) {
+            for (number, sender) in (0..).zip(requests) {
                 for _ in 0..number % 997 {
                     std::hint::spin_loop();
                 }
-                tell.send(number).unwrap();
+                sender.send(number).unwrap();
             }
         });
         for number in 0..ROUNDS {
-            let (tell, told) = oneshot::channel();
-            ask.send(tell).unwrap();
-            let got = if number % 2 == 0 { told.await } else { E::spawn(told).await.unwrap() };
+            let (sender, receiver) = oneshot::channel();
+            request.send(sender).unwrap();
+            let got = if number % 2 == 0 { receiver.await } else { E::spawn(receiver).await.unwrap() };
             assert_eq!(got.unwrap(), number);
         }
-        drop(ask);
+        drop(request);
         thread.join().unwrap();
     });
 }
 
 #[test]
-fn a_runtime_drops_its_tasks_on_its_thread_and_before_the_ring_ends() {
-    /// Says where it is dropped, and with what there.
+fn runtime_drops_tasks_on_its_thread_before_the_ring() {
+    /// Reports on which thread it is dropped, and whether there is a driver.
     struct Guard(std::sync::mpsc::Sender<(thread::ThreadId, bool)>);
     impl Drop for Guard {
         fn drop(&mut self) {
@@ -202,10 +202,10 @@ fn a_runtime_drops_its_tasks_on_its_thread_and_before_the_ring_ends() {
     }
     let socket = listener();
     let address = socket.local_addr().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let ring_thread = on_ring(move || async move {
         for number in 0..50 {
-            let guard = Guard(tell.clone());
+            let guard = Guard(sender.clone());
             let stream = (number % 2 == 0).then(|| E::connect(address));
             E::spawn(async move {
                 let _guard = guard;
@@ -217,19 +217,19 @@ fn a_runtime_drops_its_tasks_on_its_thread_and_before_the_ring_ends() {
                 drop(stream);
             });
         }
-        // Half of them have been polled, the later ones not.
+        // These were polled; the last one is not.
         tokio::task::yield_now().await;
-        let never_polled = Guard(tell.clone());
+        let never_polled = Guard(sender.clone());
         E::spawn(async move { drop(never_polled) });
         thread::current().id()
     });
-    let dropped: Vec<_> = told.iter().collect();
+    let dropped: Vec<_> = receiver.iter().collect();
     assert_eq!(dropped.len(), 51);
     assert!(dropped.iter().all(|&dropped| dropped == (ring_thread, true)), "{dropped:?}");
 }
 
 #[test]
-fn a_task_that_yields_for_ever_lets_timers_and_sockets_through() {
+fn yielding_task_does_not_starve_timers_and_sockets() {
     let socket = listener();
     let address = socket.local_addr().unwrap();
     on_ring(move || async move {
@@ -250,7 +250,7 @@ fn a_task_that_yields_for_ever_lets_timers_and_sockets_through() {
 }
 
 #[test]
-fn the_root_is_polled_with_the_same_waker_always() {
+fn root_is_always_polled_with_the_same_waker() {
     guarded(|| {
         let runtime = Builder::new_current_thread().build_local(LocalOptions::default()).unwrap();
         let mut first: Option<Waker> = None;

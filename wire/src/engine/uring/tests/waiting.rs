@@ -1,38 +1,38 @@
-//! How long the ring waits: until something is due, and no more often than that asks for.
+//! How long the ring waits: until a deadline, and with no more iterations than needed.
 
 use std::time::{Duration, Instant};
 
-use super::{driver, in_both_forms, on_ring_in};
+use super::{driver, on_ring_with, with_both_feature_sets};
 use crate::engine::uring::Features;
 use crate::engine::{Engine, Uring};
 
 type E = Uring;
 
 fn enters() -> u64 {
-    driver::with(|driver| driver.totals().enters)
+    driver::with(|driver| driver.counters().enters)
 }
 
-fn a_deadline_that_is_far_away_is_met_and_costs_a_tick_a_second(form: Features) {
-    on_ring_in(form, || async {
+fn far_deadline_is_met_with_one_tick_per_second(features: Features) {
+    on_ring_with(features, || async {
         let start = Instant::now();
         let (near, far, farther) =
             (start + Duration::from_millis(50), start + Duration::from_millis(2500), start + Duration::from_hours(1));
-        let nobody = E::spawn(E::sleep_until(farther));
+        let never_due = E::spawn(E::sleep_until(farther));
         let sleeper = E::spawn(async move {
             E::sleep_until(far).await;
             Instant::now()
         });
-        // A near one while the tick runs.
+        // A near deadline while the tick runs.
         E::sleep_until(near).await;
         assert!(Instant::now() >= near);
         let before = enters();
         let woken = sleeper.await.expect("no panic");
-        assert!(woken >= far, "woken {:?} early", far - woken);
-        // Two ticks, the deadline itself, and what else a turn may take. (A test of time would be one of the machine.)
+        assert!(woken >= far, "woken {:?} too early", far - woken);
+        // Two ticks, the deadline itself, and a few others. (Measuring time instead would test the machine.)
         let count = enters() - before;
-        assert!(count <= 8, "entered {count} times for one deadline");
-        assert!(!nobody.is_finished());
+        assert!(count <= 8, "{count} io_uring_enter calls for one deadline");
+        assert!(!never_due.is_finished());
     });
 }
 
-in_both_forms! { a_deadline_that_is_far_away_is_met_and_costs_a_tick_a_second }
+with_both_feature_sets! { far_deadline_is_met_with_one_tick_per_second }

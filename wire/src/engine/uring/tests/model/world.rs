@@ -1,4 +1,4 @@
-//! The connection, the kernel's part of it, and what must be at any time.
+//! The connection, the model's state, and its invariants.
 
 use std::collections::HashSet;
 use std::io::IoSlice;
@@ -8,25 +8,25 @@ use std::task::{Poll, Wake, Waker};
 
 use tokio::io::ReadBuf;
 
-use super::{EAGAIN, ECANCELED, EINTR, Outcome, Step};
-use crate::engine::uring::buffers::LENGTH;
-use crate::engine::uring::errno::ENOBUFS;
+use super::step::{Outcome, Step};
+use crate::engine::uring::buffers::{Buffers, LENGTH, Piece};
+use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
 use crate::engine::uring::pool::Pool;
-use crate::engine::uring::state::connection::{Buffers, Connection, PENDING_MOST, Piece, ReceiveForm, Received};
+use crate::engine::uring::state::connection::{Connection, MAX_PENDING, ReceiveMode, Received, SendMode};
 
-/// Few, so that they run out.
+/// The number of buffers: few, so that they run out.
 pub(super) const BUFFERS: u16 = 5;
-/// Both directions carry this, over and over.
+/// Both directions carry data with this period.
 const PERIOD: usize = 66_013;
 
-/// The stream from a position on: `length` bytes.
+/// The `length` bytes of a direction from a position on.
 pub(super) fn bytes(from: usize, length: usize) -> &'static [u8] {
     static ALL: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
     let all = ALL.get_or_init(|| (0..PERIOD + 200_000).map(|at| (((at % PERIOD) * 40_503) >> 7) as u8).collect());
     &all[from % PERIOD..][..length]
 }
 
-/// Buffers that know who has them.
+/// Buffers with an owner.
 pub(super) struct ModelBuffers {
     data: Vec<Vec<u8>>,
     pub(super) with_kernel: HashSet<u16>,
@@ -53,7 +53,7 @@ impl Wake for Flag {
     }
 }
 
-/// Someone who waits, polled with another waker each time.
+/// A reader or writer, polled with a new waker every time.
 #[derive(Default)]
 pub(super) struct Waiter(Option<Arc<Flag>>);
 
@@ -64,13 +64,13 @@ impl Waiter {
         Waker::from(flag)
     }
 
-    /// Still waits: was told to, and not woken since.
+    /// Whether the latest poll was pending and its waker was not called since.
     fn waits(&self) -> bool {
         self.0.as_ref().is_some_and(|flag| !flag.0.load(Ordering::Relaxed))
     }
 }
 
-/// Memory that the kernel has.
+/// Memory that the kernel owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Range(*const u8, pub(super) usize);
 
@@ -82,18 +82,18 @@ impl Range {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sending {
-    Try(Range),
+    Inline(Range),
     Wait(Range),
 }
 
-/// The connection, the kernel and the driver around it, and what must be.
+/// The connection, the kernel and the driver around it, and the expected state.
 pub(super) struct Model {
     pub(super) connection: Connection,
-    pub(super) form: ReceiveForm,
+    pub(super) receive_mode: ReceiveMode,
     pub(super) buffers: ModelBuffers,
     pub(super) pool: Pool,
-    pub(super) attention: bool,
-    /// With the kernel; where it writes to if that is the connection's.
+    pub(super) ready: bool,
+    /// The receive in flight, with its memory if that belongs to the connection.
     pub(super) receive: Option<Option<Range>>,
     pub(super) receive_cancelled: bool,
     pub(super) send: Option<Sending>,
@@ -103,26 +103,26 @@ pub(super) struct Model {
     pub(super) delivered: usize,
     pub(super) read: usize,
     pub(super) end: Option<i32>,
-    pub(super) end_told: bool,
+    pub(super) end_returned: bool,
     pub(super) written: usize,
     pub(super) sent: usize,
     pub(super) failed: bool,
-    pub(super) held: bool,
-    pub(super) given_up: bool,
+    pub(super) has_handle: bool,
+    pub(super) discards: bool,
     pub(super) gone: bool,
 }
 
 impl Model {
-    pub(super) fn new(form: ReceiveForm, tries: bool) -> Self {
+    pub(super) fn new(receive_mode: ReceiveMode, send_mode: SendMode) -> Self {
         Self {
-            connection: Connection::new(form, tries),
-            form,
+            connection: Connection::new(receive_mode, send_mode),
+            receive_mode,
             buffers: ModelBuffers {
                 data: vec![vec![0; LENGTH]; usize::from(BUFFERS)],
                 with_kernel: (0..BUFFERS).collect(),
             },
             pool: Pool::default(),
-            attention: false,
+            ready: false,
             receive: None,
             receive_cancelled: false,
             send: None,
@@ -132,12 +132,12 @@ impl Model {
             delivered: 0,
             read: 0,
             end: None,
-            end_told: false,
+            end_returned: false,
             written: 0,
             sent: 0,
             failed: false,
-            held: true,
-            given_up: false,
+            has_handle: true,
+            discards: false,
             gone: false,
         }
     }
@@ -147,51 +147,51 @@ impl Model {
             return;
         }
         match *step {
-            Step::Deliver(most, more) => self.deliver(most, more),
+            Step::Deliver { length, more } => self.deliver(length, more),
             Step::EndReceive(code) if self.receive.is_some() => self.receive_ends(-code),
-            Step::CancelLands if self.receive_cancelled => self.receive_ends(-ECANCELED),
-            Step::Read(most) if self.held => drop(self.poll_read(most)),
-            Step::Write(first, second) if self.held => drop(self.poll_write(first, second)),
-            Step::Flush if self.held => {
+            Step::CancelReceive if self.receive_cancelled => self.receive_ends(-ECANCELED),
+            Step::Read(max) if self.has_handle => drop(self.poll_read(max)),
+            Step::Write(first, second) if self.has_handle => drop(self.poll_write(first, second)),
+            Step::Flush if self.has_handle => {
                 let polled = self.connection.flush(&self.writer.waker(), &mut None);
-                self.told(polled);
+                self.writer_polled(polled);
             }
-            Step::AllSent | Step::Beside(_) if self.held => {
-                if let Step::Beside(most) = *step {
-                    self.send_beside(most);
+            Step::AllSent | Step::Shutdown(_) if self.has_handle => {
+                if let Step::Shutdown(max) = *step {
+                    self.send_directly(max);
                 }
                 let polled = self.connection.poll_all_sent(&self.writer.waker(), &mut None);
-                if let Some(Ok(())) = self.told(polled) {
-                    assert_eq!(self.sent, self.written, "all is sent, it says");
+                if let Some(Ok(())) = self.writer_polled(polled) {
+                    assert_eq!(self.sent, self.written, "reported as sent");
                 }
             }
-            Step::Iterate(outcome) => self.turn(outcome),
+            Step::Iterate(outcome) => self.iterate(outcome),
             Step::Send(outcome) => self.send_ends(outcome),
-            Step::Release if self.held => {
-                self.held = false;
-                drop(self.connection.release(&mut self.buffers, &mut self.pool));
+            Step::Detach if self.has_handle => {
+                self.has_handle = false;
+                drop(self.connection.detach(&mut self.buffers, &mut self.pool));
                 (self.reader, self.writer) = (Waiter::default(), Waiter::default());
-                self.attention = true;
+                self.ready = true;
             }
-            Step::GiveUp if !self.held => {
-                self.given_up = true;
-                self.connection.give_up();
-                self.attention = true;
+            Step::DiscardUnsent if !self.has_handle => {
+                self.discards = true;
+                self.connection.discard_unsent();
+                self.ready = true;
             }
             _ => {}
         }
         self.check();
     }
 
-    fn deliver(&mut self, most: usize, more: bool) {
+    fn deliver(&mut self, max: usize, more: bool) {
         let Some(range) = self.receive else { return };
-        let length = most.min(LENGTH);
+        let length = max.min(LENGTH);
         let arrived = bytes(self.delivered, length);
         let result = i32::try_from(length).expect("a small number");
         let received = match range {
             Some(range) => {
                 let buffer = self.connection.receive_buffer();
-                assert_eq!(Range::of(buffer), range, "the memory of a receive has moved");
+                assert_eq!(Range::of(buffer), range, "the memory of a receive moved");
                 buffer[..length].copy_from_slice(arrived);
                 Received { result, buffer: None, more: false }
             }
@@ -203,55 +203,55 @@ impl Model {
             }
         };
         self.delivered += length;
-        self.completes(received);
+        self.complete_receive(received);
     }
 
     fn receive_ends(&mut self, result: i32) {
-        let goes_on = match -result {
+        let is_transient = match -result {
             ENOBUFS | EAGAIN | EINTR => true,
             ECANCELED => self.receive_cancelled,
             _ => false,
         };
-        if !goes_on {
+        if !is_transient {
             self.end = Some(-result);
         }
-        self.completes(Received { result, buffer: None, more: false });
+        self.complete_receive(Received { result, buffer: None, more: false });
     }
 
-    fn completes(&mut self, received: Received) {
+    fn complete_receive(&mut self, received: Received) {
         if !received.more {
             (self.receive, self.receive_cancelled) = (None, false);
-            self.attention = true;
+            self.ready = true;
         }
         wake(self.connection.received(received, &mut self.buffers));
     }
 
-    /// Polls once; how many bytes came if it was ready.
-    fn poll_read(&mut self, most: usize) -> Option<usize> {
-        let mut memory = vec![0; most];
+    /// Polls once. Returns the number of bytes if it was ready.
+    fn poll_read(&mut self, max: usize) -> Option<usize> {
+        let mut memory = vec![0; max];
         let mut out = ReadBuf::new(&mut memory);
         let waker = self.reader.waker();
         let polled = self.connection.read(&mut out, &mut self.buffers, &mut self.pool, &waker, &mut None);
-        self.attention |= self.connection.wants_receive();
+        self.ready |= self.connection.needs_receive();
         let (filled, left) = (out.filled(), self.delivered - self.read);
-        assert!(filled == bytes(self.read, filled.len()), "other bytes than came, or in another order");
+        assert!(filled == bytes(self.read, filled.len()), "wrong data was read");
         let ended = match polled {
             Poll::Pending => {
-                assert!(left == 0 && self.end.is_none(), "{left} bytes are there, and it waits");
+                assert!(left == 0 && self.end.is_none(), "pending with {left} bytes to read");
                 return None;
             }
             Poll::Ready(Err(error)) => {
-                assert!(left == 0 && !self.end_told && error.raw_os_error() == self.end, "{error}");
+                assert!(left == 0 && !self.end_returned && error.raw_os_error() == self.end, "{error}");
                 true
             }
             Poll::Ready(Ok(())) => {
-                assert!(!filled.is_empty() || (left == 0 && self.end.is_some()), "an end before its time");
-                assert!(!filled.is_empty() || self.end_told || self.end == Some(0), "an error that nobody is told");
+                assert!(!filled.is_empty() || (left == 0 && self.end.is_some()), "early end of stream");
+                assert!(!filled.is_empty() || self.end_returned || self.end == Some(0), "the error was swallowed");
                 filled.is_empty()
             }
         };
         self.read += filled.len();
-        self.end_told |= ended;
+        self.end_returned |= ended;
         self.reader = Waiter::default();
         Some(filled.len())
     }
@@ -261,15 +261,15 @@ impl Model {
         let (first, second) = data.split_at(first.min(data.len()));
         let slices = [IoSlice::new(first), IoSlice::new(second)];
         let polled = self.connection.write(&slices, &mut self.pool, &self.writer.waker(), &mut None);
-        self.attention |= self.connection.sendable().is_some();
-        let taken = self.told(polled)?.ok()?;
-        assert!(taken > 0 && taken <= data.len().min(PENDING_MOST), "{taken} of {} were taken", data.len());
+        self.ready |= self.connection.sendable().is_some();
+        let taken = self.writer_polled(polled)?.ok()?;
+        assert!(taken > 0 && taken <= data.len().min(MAX_PENDING), "accepted {taken} of {} bytes", data.len());
         self.written += taken;
         Some(taken)
     }
 
-    /// What a poll of the writer says; it fails if and only if sending did.
-    fn told<T>(&mut self, polled: Poll<std::io::Result<T>>) -> Option<Result<T, ()>> {
+    /// Checks the result of polling the writer: it fails if and only if sending failed.
+    fn writer_polled<T>(&mut self, polled: Poll<std::io::Result<T>>) -> Option<Result<T, ()>> {
         match polled {
             Poll::Pending => {
                 assert!(!self.failed);
@@ -283,70 +283,70 @@ impl Model {
         }
     }
 
-    fn send_beside(&mut self, most: usize) {
+    fn send_directly(&mut self, max: usize) {
         let Some(data) = self.connection.sendable() else { return };
-        assert!(self.send.is_none(), "would overtake what is on its way");
-        let count = most.min(data.len());
+        assert!(self.send.is_none(), "would overtake the send in flight");
+        let count = max.min(data.len());
         assert!(&data[..count] == bytes(self.sent, count));
         self.sent += count;
-        self.connection.sent_beside(count, &mut self.pool);
-        self.attention |= self.connection.sendable().is_some();
+        self.connection.sent_directly(count, &mut self.pool);
+        self.ready |= self.connection.sendable().is_some();
     }
 
-    /// What must be at any time.
+    /// Checks the invariants.
     fn check(&mut self) {
         if self.gone {
-            assert_eq!(self.buffers.with_kernel.len(), usize::from(BUFFERS), "a buffer is lost");
+            assert_eq!(self.buffers.with_kernel.len(), usize::from(BUFFERS), "a buffer was lost");
             return;
         }
         if let Some(Some(range)) = self.receive {
-            assert_eq!(Range::of(self.connection.receive_buffer()), range, "the memory of a receive has moved");
+            assert_eq!(Range::of(self.connection.receive_buffer()), range, "the memory of a receive moved");
         }
-        if let Some(Sending::Try(range) | Sending::Wait(range)) = self.send {
-            assert_eq!(Range::of(self.connection.to_send()), range, "the memory of a send has moved");
+        if let Some(Sending::Inline(range) | Sending::Wait(range)) = self.send {
+            assert_eq!(Range::of(self.connection.send_data()), range, "the memory of a send moved");
         }
         if self.reader.waits() {
-            assert!(self.read == self.delivered && self.end.is_none(), "a reader sleeps on");
-            assert!(self.receive.is_some() || self.attention, "nobody receives for a reader that waits");
+            assert!(self.read == self.delivered && self.end.is_none(), "the reader was not woken");
+            assert!(self.receive.is_some() || self.ready, "no receive for a waiting reader");
         }
         if self.writer.waits() {
-            assert!(!self.failed, "a writer sleeps on");
-            assert!(self.send.is_some() || self.attention, "nobody sends for a writer that waits");
+            assert!(!self.failed, "the writer was not woken");
+            assert!(self.send.is_some() || self.ready, "no send for a waiting writer");
         }
-        if !self.held && self.connection.is_done() {
-            assert!(self.attention, "nobody looks at a connection that is done");
+        if !self.has_handle && self.connection.is_done() {
+            assert!(self.ready, "a finished connection is not visited");
         }
     }
 
-    /// From now on the kernel does what it is asked, and who is woken goes on.
-    pub(super) fn goes_well(&mut self) {
+    /// Lets every operation succeed until everything is delivered, then detaches the connection.
+    pub(super) fn finish(&mut self) {
         for _ in 0..50 {
             self.step(&Step::Iterate(Outcome::All));
-            self.step(&Step::CancelLands);
+            self.step(&Step::CancelReceive);
             self.step(&Step::Send(Outcome::All));
-            while self.held && !self.gone && !self.reader.waits() && !self.end_told {
+            while self.has_handle && !self.gone && !self.reader.waits() && !self.end_returned {
                 self.step(&Step::Read(100_000));
             }
-            if self.held && !self.writer.waits() {
+            if self.has_handle && !self.writer.waits() {
                 self.step(&Step::AllSent);
             }
         }
         if self.gone {
             return;
         }
-        assert!(self.held, "a connection without a stream stays for ever");
+        assert!(self.has_handle, "the detached connection is never removed");
         assert_eq!(self.read, self.delivered);
-        assert!(self.end_told || self.receive.is_some(), "a reader waits, and nobody receives");
-        assert!(self.failed || self.sent == self.written, "{} of {} bytes are sent", self.sent, self.written);
-        assert!(!self.writer.waits(), "a writer sleeps on");
-        self.step(&Step::Deliver(10, true));
+        assert!(self.end_returned || self.receive.is_some(), "no receive for a waiting reader");
+        assert!(self.failed || self.sent == self.written, "sent {} of {} bytes", self.sent, self.written);
+        assert!(!self.writer.waits(), "the writer was not woken");
+        self.step(&Step::Deliver { length: 10, more: true });
         assert!(!self.reader.waits());
-        self.step(&Step::Release);
+        self.step(&Step::Detach);
         for _ in 0..5 {
             self.step(&Step::Iterate(Outcome::All));
-            self.step(&Step::CancelLands);
+            self.step(&Step::CancelReceive);
         }
-        assert!(self.gone, "a connection without a stream stays for ever");
+        assert!(self.gone, "the detached connection is never removed");
     }
 }
 

@@ -1,8 +1,10 @@
-//! What happens: made up at random.
+//! Random scripts.
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+
+use crate::engine::uring::driver::Delivery;
 
 /// Microseconds.
 pub(super) type Micros = u64;
@@ -10,25 +12,32 @@ pub(super) type Micros = u64;
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     pub(super) seed: u64,
-    pub(super) late: bool,
-    /// At first and at most.
+    pub(super) delivery: Delivery,
+    /// The initial and the maximum number of buffers.
     pub(super) buffers: (u16, u16),
-    /// Submissions and completions that there is room for.
-    pub(super) sizes: (u32, u32),
-    /// An accept is dropped after so long, and begun again.
+    /// The capacities of the submission and the completion queue.
+    pub(super) capacity: (u32, u32),
+    /// How long an accept waits before it is dropped and repeated.
     pub(super) patience: Option<Micros>,
     pub(super) conversations: Vec<Conversation>,
     pub(super) strays: Vec<Stray>,
-    /// After so long everything is dropped; and whether the engine ends at once then.
-    pub(super) cut: Option<(Micros, bool)>,
+    pub(super) cut: Option<Cut>,
 }
 
-/// A connection. One end at most breaks off: with two nobody could say what has to arrive, and what one that is gone
-/// has to send would have to be given up.
+/// Everything is dropped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) after: Micros,
+    /// By stopping the engine at once; otherwise by aborting the tasks first.
+    pub(super) engine_stops: bool,
+}
+
+/// A connection. At most one end breaks off: with two it would be unknown what must arrive, and unsent data of a dropped
+/// end would have to be discarded.
 #[derive(Debug, Clone)]
 pub(super) struct Conversation {
     pub(super) after: Micros,
-    /// With little room in its sockets, so that sends have to wait.
+    /// With small socket buffers, so that sends must wait.
     pub(super) narrow: bool,
     pub(super) client: Side,
     pub(super) server: Side,
@@ -37,9 +46,9 @@ pub(super) struct Conversation {
 
 #[derive(Debug, Clone)]
 pub(super) struct Side {
-    /// Lengths, and what comes after each.
+    /// Lengths, and what follows each write.
     pub(super) writes: Vec<(usize, Then)>,
-    /// Lengths of the first reads, each with a pause before it; those that follow read what there is.
+    /// Lengths of the first reads, each after a pause; later reads take whatever is available.
     pub(super) reads: Vec<(Micros, usize)>,
 }
 
@@ -50,27 +59,29 @@ pub(super) enum Then {
     Pause(Micros),
 }
 
-/// The stream is dropped, whatever it is in the midst of.
+/// An end drops its stream, in the middle of any operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Break {
     pub(super) who: usize,
     pub(super) after: Micros,
-    /// With a reset in place of an end.
+    /// With a reset instead of a FIN.
     pub(super) resets: bool,
 }
 
-/// What has nothing to do with the conversations.
+/// An activity outside the conversations.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stray {
-    /// A connect that nobody wants any more after so long, to the listener of the conversations.
+    /// A connect to the listener of the conversations, dropped after this time.
     GivenUp(Micros),
-    /// The same, to one that does not answer.
+    /// A connect to a listener with a full queue, dropped after this time.
     Unanswered(Micros),
+    /// A connect to a port that nothing listens on.
     Refused,
-    /// A listener that is dropped after so long, while these many connect to it.
+    /// A listener that is dropped after this time, while this many clients connect to it.
     Closing(Micros, usize),
+    /// A timer that fires.
     Slept(Micros),
-    /// A timer that is dropped after so long.
+    /// A timer that is dropped after this time.
     Dropped(Micros),
 }
 
@@ -107,15 +118,17 @@ fn stray() -> impl Strategy<Value = Stray> {
 
 pub(super) fn script() -> impl Strategy<Value = Script> {
     let buffers = prop_oneof![Just((1, 1)), Just((2, 4)), Just((1, 64)), Just((32, 512))];
-    let sizes = prop_oneof![1 => Just((8, 16)), 3 => Just((1024, 16_384))];
-    let cut = prop_oneof![2 => Just(None), 1 => (0..3000u64, any::<bool>()).prop_map(Some)];
+    let capacity = prop_oneof![1 => Just((8, 16)), 3 => Just((1024, 16_384))];
+    let cut = (0..3000u64, any::<bool>()).prop_map(|(after, engine_stops)| Some(Cut { after, engine_stops }));
+    let cut = prop_oneof![2 => Just(None), 1 => cut];
+    let delivery = prop_oneof![Just(Delivery::Prompt), Just(Delivery::Delayed)];
     let parts = (vec(conversation(), 1..10), vec(stray(), 0..8));
-    (any::<u64>().no_shrink(), any::<bool>(), buffers, sizes, option::of(pause()), parts, cut).prop_map(
-        |(seed, late, buffers, sizes, patience, (conversations, strays), cut)| Script {
+    (any::<u64>().no_shrink(), delivery, buffers, capacity, option::of(pause()), parts, cut).prop_map(
+        |(seed, delivery, buffers, capacity, patience, (conversations, strays), cut)| Script {
             seed,
-            late,
+            delivery,
             buffers,
-            sizes,
+            capacity,
             patience,
             conversations,
             strays,
@@ -125,8 +138,8 @@ pub(super) fn script() -> impl Strategy<Value = Script> {
 }
 
 impl Conversation {
-    /// Whether all that end `who` has written must reach the other end. A reset takes it away; so does an end with
-    /// something unread, which is a reset as well.
+    /// Whether everything that end `who` writes must reach the other end. A reset discards data, and closing a socket with
+    /// unread data is a reset too.
     pub(super) fn arrives_from(&self, who: usize) -> bool {
         match self.breaks {
             None => true,
