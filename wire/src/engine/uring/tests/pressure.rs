@@ -77,7 +77,7 @@ fn exhaust_buffers(features: Features, initial: u16, max: u16) -> u64 {
 }
 
 #[test]
-fn streams_lose_nothing_when_exhaust_buffers() {
+fn running_out_of_buffers_loses_nothing() {
     alone!(running_out_of_buffers_loses_nothing, || {
         for features in [Features::ALL, Features { defer_taskrun: false, ..Features::ALL }] {
             assert_eq!(exhaust_buffers(features, 4, 4), 4);
