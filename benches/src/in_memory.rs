@@ -21,8 +21,8 @@ use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateKind, CostSplit};
 use wss_model::run_result::Negotiated;
 use wss_wire::tls::{
-    Asked, CertificateKinds, ClientConfigs, Identity, Label, Role, ServerExtras, Trust, client_config, server_config,
-    warm_up,
+    CertificateKinds, ClientConfigs, HandshakeLabel, Identity, RequestedTls, Role, ServerExtras, Trust, client_config,
+    server_config, warm_up,
 };
 
 pub use crate::side::Took;
@@ -78,7 +78,7 @@ impl Ends {
         warm_up(client.full.crypto_provider());
         let full = if options.force_retry { HandshakeKind::FullWithHelloRetryRequest } else { HandshakeKind::Full };
         let configs = Configs { server, client, name: ServerName::try_from("localhost")?, full };
-        let asked = Asked::new(options);
+        let asked = RequestedTls::new(options);
         let mut negotiated = agreed(&configs.handshake(false, &mut Took::default())?, &asked, false)?;
         if options.resumes() {
             negotiated = agreed(&configs.handshake(true, &mut Took::default())?, &asked, true)?;
@@ -150,10 +150,10 @@ impl Configs {
 }
 
 /// What both ends say that they negotiated, if they say the same and it is what was asked for.
-fn agreed(open: &Open, asked: &Asked, resumed: bool) -> anyhow::Result<Negotiated> {
+fn agreed(open: &Open, asked: &RequestedTls, resumed: bool) -> anyhow::Result<Negotiated> {
     let certificate = CertificateKinds::default().of(open.client.peer_certificates());
-    let client = Label::of(&open.client, Arc::clone(&certificate), false);
-    let server = Label::of(&open.server, certificate, false);
+    let client = HandshakeLabel::of(&open.client, Arc::clone(&certificate), false);
+    let server = HandshakeLabel::of(&open.server, certificate, false);
     ensure!(client == server, "the client negotiated {client:?} and the server {server:?}");
     match asked.check(&client, open.client.alpn_protocol(), resumed) {
         Ok(()) => Ok(client.negotiated()),

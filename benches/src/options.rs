@@ -5,7 +5,7 @@ use std::iter::once;
 use clap::{Args, FromArgMatches};
 use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite, TlsVersion};
-use wss_wire::tls::{Provider, Side};
+use wss_wire::tls::{Provider, Role};
 
 /// The suite of the reference of each version: what a run negotiates that asks for none.
 const REFERENCE: [(TlsVersion, Suite); 2] =
@@ -102,7 +102,7 @@ impl Differs {
             ..reference(self.version)
         };
         options.check().ok()?;
-        for side in [Side::Server, Side::Client] {
+        for side in [Role::Server, Role::Client] {
             Provider::new(&options, side).ok()?;
         }
         let mut name = self.by.map_or_else(|| "full".to_owned(), |by| format!("resumed-{by}"));

@@ -5,10 +5,10 @@
 
 use anyhow::{bail, ensure};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use wss_wire::flights::Seen;
-use wss_wire::transport::{Counted, Transport};
-use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, ServerUpgrade};
-use wss_wire::websocket::{self, Message, OpCode, Payload, Reader, Role, Shared, Writer};
+use wss_wire::flights::FlightStats;
+use wss_wire::transport::{CountedStream, Transport};
+use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, ServerUpgrade};
+use wss_wire::websocket::{self, Message, OpCode, Payload, Reader, Role, SharedStream, Writer};
 
 use crate::in_memory::Ends;
 use crate::memory::{Duplex, alternate};
@@ -36,7 +36,7 @@ pub fn payload(size: usize) -> Vec<u8> {
 }
 
 /// The stream below WebSocket.
-type Stream = Shared<Prefixed<Transport<Duplex>>>;
+type Stream = SharedStream<PrefixedStream<Transport<Duplex>>>;
 
 /// One end of an open connection.
 struct End {
@@ -47,7 +47,7 @@ struct End {
 
 impl End {
     fn new(stream: Transport<Duplex>, leftover: Vec<u8>, role: Role) -> Self {
-        let stream = Shared::new(Prefixed::new(stream, leftover));
+        let stream = SharedStream::new(PrefixedStream::new(stream, leftover));
         let (reader, writer) = websocket::after_handshake(stream.clone(), stream.clone(), role, LIMIT);
         Self { stream, reader, writer }
     }
@@ -91,20 +91,20 @@ impl Connection {
         let (here, there) = Duplex::pair();
         let (config, name) = ends.client();
         let client = async {
-            let tls = TlsConnector::from(config).connect(name, Counted::watched(here, false)).await?;
+            let tls = TlsConnector::from(config).connect(name, CountedStream::observing_flights(here, false)).await?;
             let mut stream = Transport::Tls(Box::new(tls.into()));
             let upgraded = upgrade::connect(&mut stream, &request()).await?;
             if !watch {
-                stream.unwatch();
+                stream.stop_observing();
             }
             anyhow::Ok(End::new(stream, upgraded.leftover, Role::Client))
         };
         let acceptor = TlsAcceptor::from(ends.server());
         let server = async {
-            let tls = acceptor.accept(Counted::watched(there, false)).await?;
+            let tls = acceptor.accept(CountedStream::observing_flights(there, false)).await?;
             let mut stream = Transport::Tls(Box::new(tls.into()));
             let accepted = upgrade::accept(&mut stream, &ServerUpgrade::default()).await?;
-            stream.unwatch();
+            stream.stop_observing();
             anyhow::Ok(End::new(stream, accepted.leftover, Role::Server))
         };
         let (client, server) = alternate(meter, client, server)?;
@@ -160,7 +160,7 @@ impl Connection {
         self.client.stream.with(|stream| {
             let transport = stream.get_ref();
             let (bytes_sent, bytes_received) = transport.bytes();
-            let Seen { records_sent, records_received, .. } = transport.seen();
+            let FlightStats { records_sent, records_received, .. } = transport.flights();
             OnTheWire { bytes_sent, bytes_received, records_sent, records_received }
         })
     }

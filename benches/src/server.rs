@@ -24,6 +24,7 @@ const END: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ready {
     /// Always true.
+    #[serde(default)]
     pub ready: bool,
     /// Where to connect.
     pub url: String,
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn the_ready_line_of_wss_server_has_what_is_needed_and_more() {
-        let line = r#"{"ready":true,"url":"wss://127.0.0.1:1/","admin":"http://127.0.0.1:2","pid":3,"ca_pem":"PEM"}"#;
+        let line =
+            r#"{"event":"ready","url":"wss://127.0.0.1:1/","admin":"http://127.0.0.1:2","pid":3,"ca_pem":"PEM"}"#;
         let ready: Ready = serde_json::from_str(line).unwrap();
         assert_eq!((ready.url.as_str(), ready.pid, ready.ca_pem.as_str()), ("wss://127.0.0.1:1/", 3, "PEM"));
     }

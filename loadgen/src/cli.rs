@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
     let ended = Command::from_arg_matches(&matches).map_err(anyhow::Error::from).and_then(|command| {
         let given = matches.subcommand().map_or(&matches, |(_, given)| given);
         match command.verb {
-            Some(Verb::Serve(options)) => wss_server::serve(&options).map(|()| ExitCode::SUCCESS),
+            Some(Verb::Serve(options)) => wss_server::serve(&options, "wssbench").map(|()| ExitCode::SUCCESS),
             Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
             Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
             Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),

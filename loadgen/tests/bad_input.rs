@@ -36,10 +36,10 @@ fn refused_by_the_parser(arguments: &[&str], says: &[&str]) {
 
 #[test]
 fn a_url_that_names_no_target() {
-    refused(&["127.0.0.1:8443"], &["`127.0.0.1:8443` is not a URL such as wss://127.0.0.1:8443/"]);
+    refused(&["127.0.0.1:8443"], &["`127.0.0.1:8443` is not a URL", "give one such as wss://127.0.0.1:8443/"]);
     refused(&["https://127.0.0.1:8443/"], &["the scheme of `https://", "use wss://, ws://, tls:// or tcp://"]);
-    refused(&["ws://127.0.0.1:0/"], &["port 0, where nothing listens"]);
-    refused(&["tls://127.0.0.1"], &["names no port"]);
+    refused(&["ws://127.0.0.1:0/"], &["has port 0"]);
+    refused(&["tls://127.0.0.1"], &["has no port"]);
     refused(&["wss://127.0.0.1:70000/"], &["is not a URL", "port"]);
     // RFC 6761 keeps .invalid for names that never resolve.
     refused(
@@ -169,6 +169,6 @@ fn a_file_of_certificates_that_holds_none() {
     let url = format!("wss://{}/", peer::nobody());
     let arguments = ["run", &url, "--ca", "ca.pem"];
     let sentence = start_in(folder, &arguments).end_within(common::BOUND).refusal();
-    assert!(sentence.contains("ca.pem holds no certificate in PEM"), "{sentence}");
-    refused(&[&url, "--ca", "missing.pem"], &["reading certificates in PEM from missing.pem"]);
+    assert!(sentence.contains("ca.pem contains no certificate; give a PEM file"), "{sentence}");
+    refused(&[&url, "--ca", "missing.pem"], &["cannot read certificates from missing.pem"]);
 }

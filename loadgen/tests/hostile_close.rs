@@ -72,12 +72,12 @@ fn never_ends_the_connection() {
 
 #[test]
 fn resets_instead_of_a_close_frame() {
-    assert_close_fails(&on_close(peer::reset), &[], "reset", "the connection broke");
+    assert_close_fails(&on_close(peer::reset), &[], "reset", "the connection failed");
 }
 
 #[test]
 fn ends_without_a_close_frame() {
-    assert_close_fails(&on_close(drop), &[], "closed", "ended without a Close frame");
+    assert_close_fails(&on_close(drop), &[], "closed", "closed the connection without a Close frame");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn send_raw(socket: WebSocket<TcpStream>, bytes: &[u8]) {
 #[test]
 fn closes_right_after_the_upgrade() {
     let server = peer::websocket(|socket| peer::end(socket.get_ref()));
-    assert_fails(&url(server), &[], "echo", "closed", "the peer ended without a Close frame");
+    assert_fails(&url(server), &[], "echo", "closed", "the peer closed the connection without a Close frame");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn closes_with_1011() {
 #[test]
 fn resets_the_connection() {
     let server = good_at_first(|socket, _| peer::reset(socket.into_inner()));
-    assert_fails(&server, &[], "echo", "reset", "the connection broke");
+    assert_fails(&server, &[], "echo", "reset", "the connection failed");
 }
 
 #[test]

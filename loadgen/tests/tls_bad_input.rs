@@ -96,14 +96,17 @@ fn what_resumption_and_early_data_need() {
 
 #[test]
 fn what_a_provider_has_not_on_either_side() {
-    let signatures = "has no signatures for the certificate ml-dsa-44; it has ecdsa-p256";
+    let signatures = "does not support signatures with the certificate ml-dsa-44; choose one of ecdsa-p256";
     refused("--provider ring --cert ml-dsa-44", &["the provider ring", signatures]);
     refused("--server-provider graviola --cert ml-dsa-44", &["graviola", signatures, "--server-provider"]);
     refused("--client-provider ring --cert ml-dsa-44", &["ring", signatures, "--client-provider"]);
-    let group = "has no group secp256r1MLKEM768; it has";
+    let group = "does not support the group secp256r1MLKEM768; choose one of";
     refused("--client-provider graviola --group secp256r1MLKEM768", &["graviola", group, "X25519MLKEM768"]);
     refused("--server-provider ring --group secp256r1MLKEM768", &["ring", group, "secp384r1"]);
-    refused("--provider ring --group X25519MLKEM768 --force-retry", &["ring has no group X25519MLKEM768"]);
+    refused(
+        "--provider ring --group X25519MLKEM768 --force-retry",
+        &["ring does not support the group X25519MLKEM768"],
+    );
 }
 
 #[test]
@@ -249,21 +252,33 @@ fn a_certificate_that_is_none_or_not_of_today_or_of_another_key() {
     let files = files
         .refuse_both("--cert expired.pem --key expired.key", &["expired.pem expired on Jan  1", "2021"])
         .refuse_both("--cert future.pem --key future.key", &["future.pem is not valid before Jan  1", "2095"])
-        .refuse_both("--cert good.pem --key expired.key", &["does not fit", "good.pem with expired.key"])
-        .refuse_both("--cert turned.pem --key good.key", &["does not fit", "the leaf is not the first"])
+        .refuse_both(
+            "--cert good.pem --key expired.key",
+            &["does not belong to the certificate", "good.pem with expired.key"],
+        )
+        .refuse_both(
+            "--cert turned.pem --key good.key",
+            &["does not belong to the certificate", "that the leaf is the first"],
+        )
         .refuse_both("--cert good.pem", &["needs its private key: give --key FILE"])
         .refuse_both("--cert ecdsa-p256 --key good.key", &["made at start with a key of its own"])
         .refuse_both("--cert good.pem --key good.key --chain 2", &["--chain is for certificates that are made"])
-        .refuse_both("--cert good.pem --key good.key --suite rsa-aes128", &["does not go with", "ecdsa-p256"]);
+        .refuse_both("--cert good.pem --key good.key --suite rsa-aes128", &["does not fit", "ecdsa-p256"]);
     let mut files = files
         .refuse_both("--cert missing.pem --key good.key", &["missing.pem", "No such file"])
         .refuse_both("--cert folder.pem --key good.key", &["folder.pem", "Is a directory"])
-        .refuse_both("--cert good.key --key good.key", &["good.key holds no certificate in PEM"])
-        .refuse_both("--cert garbage.pem --key good.key", &["garbage.pem holds no certificate in PEM"])
-        .refuse_both("--cert cut.pem --key good.key", &["cut.pem holds what is no certificate"])
+        .refuse_both("--cert good.key --key good.key", &["good.key contains no certificate"])
+        .refuse_both("--cert garbage.pem --key good.key", &["garbage.pem contains no certificate"])
+        .refuse_both("--cert cut.pem --key good.key", &["cut.pem contains an invalid certificate"])
         .refuse_both("--cert good.pem --key missing.key", &["missing.key", "No such file"])
-        .refuse_both("--cert good.pem --key good.pem", &["private key in PEM from good.pem: it holds none"])
-        .refuse_both("--cert good.pem --key garbage.pem", &["private key in PEM from garbage.pem: it holds none"]);
+        .refuse_both(
+            "--cert good.pem --key good.pem",
+            &["cannot read a private key from good.pem: it contains no -----BEGIN"],
+        )
+        .refuse_both(
+            "--cert good.pem --key garbage.pem",
+            &["cannot read a private key from garbage.pem: it contains no -----BEGIN"],
+        );
     // A file that its owner may not read either, unless the owner is root.
     let owner = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap();
     if owner != 0 {
@@ -287,12 +302,18 @@ fn a_certificate_that_the_client_of_the_run_would_not_take() {
     files.certificate("client", &client, "127.0.0.1", VALID, ExtendedKeyUsagePurpose::ClientAuth);
     let files = files
         .refuse("--cert good.pem --key good.key --ca stranger.pem", &["trying a handshake", "UnknownIssuer", "--ca"])
-        .refuse("--cert name.pem --key name.key --ca ca.pem", &["not for this name", "example.org", "--server-name"])
-        .refuse("--cert client.pem --key client.key --ca ca.pem", &["certificate was not accepted"])
-        .refuse("--cert good.pem --key good.key --ca good.key", &["good.key holds no certificate in PEM"])
-        .refuse("--cert rsa.pem --key rsa.key --ca ca.pem --suite ecdsa-aes128", &["does not go with", "rsa-2048"])
+        .refuse(
+            "--cert name.pem --key name.key --ca ca.pem",
+            &["not valid for the name", "example.org", "--server-name"],
+        )
+        .refuse("--cert client.pem --key client.key --ca ca.pem", &["certificate cannot be verified"])
+        .refuse("--cert good.pem --key good.key --ca good.key", &["good.key contains no certificate"])
+        .refuse("--cert rsa.pem --key rsa.key --ca ca.pem --suite ecdsa-aes128", &["does not fit", "rsa-2048"])
         .refuse("--cert p521.pem --key p521.key --ca ca.pem --client-provider ring", &["trying a handshake", "p521"])
-        .refuse("--cert p521.pem --key p521.key --ca ca.pem --server-provider ring", &["p521.key cannot be used"]);
+        .refuse(
+            "--cert p521.pem --key p521.key --ca ca.pem --server-provider ring",
+            &["cannot use p521.pem with p521.key"],
+        );
     // And those that it does take run.
     let mut files = files;
     for (arguments, kind) in [
@@ -322,13 +343,13 @@ fn a_client_s_certificate_or_authority_or_key_log_that_cannot_be() {
     let with = |options: &str| format!("{url} --mtls {options}");
     let files = files
         .refuse(&with("--client-cert expired.pem --client-key expired.key"), &["expired.pem expired on"])
-        .refuse(&with("--client-cert client.pem --client-key expired.key"), &["does not fit the certificate"])
+        .refuse(&with("--client-cert client.pem --client-key expired.key"), &["does not belong to the certificate"])
         .refuse(
             &with("--client-cert client.pem --client-key client.pem"),
-            &["private key in PEM from client.pem: it holds none"],
+            &["cannot read a private key from client.pem: it contains no -----BEGIN"],
         )
         .refuse(&with("--client-cert missing.pem --client-key client.key"), &["missing.pem", "No such file"])
-        .refuse(&format!("{url} --ca client.key"), &["client.key holds no certificate in PEM"])
+        .refuse(&format!("{url} --ca client.key"), &["client.key contains no certificate"])
         .refuse(&format!("{url} --ca missing.pem"), &["missing.pem", "No such file"])
         .refuse(&format!("{url} --server-name -"), &["`-` is no name that a certificate can have"])
         .refuse(&format!("{url} --key-log no/such/keys.log"), &["no/such/keys.log for the key log", "No such file"])
@@ -336,7 +357,7 @@ fn a_client_s_certificate_or_authority_or_key_log_that_cannot_be() {
         .refuse("--key-log no/such/keys.log", &["no/such/keys.log for the key log", "No such file"])
         .refuse("--key-log .", &["for the key log", "Is a directory"]);
     let (files, ended) = files.run("serve --mtls --client-ca client.key");
-    assert_refused(&ended, &["client.key holds no certificate in PEM"]);
+    assert_refused(&ended, &["client.key contains no certificate"]);
     let (_, ended) = files.run("serve --key-log no/such/keys.log");
     assert_refused(&ended, &["no/such/keys.log for the key log"]);
 }

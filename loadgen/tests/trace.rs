@@ -279,7 +279,7 @@ fn a_web_server_that_does_not_speak_websocket() {
     let (_server, address, ca) = openssl(folder.path(), &["-www"]);
     let (phase, sentence, trace) = failed(&[&format!("wss://localhost:{}/", address.port()), "--ca", &ca]);
     assert_eq!(phase, TracePhase::Upgrade);
-    assert!(sentence.contains("answered 200") && sentence.contains("instead of 101"), "{sentence}");
+    assert!(sentence.contains("responded with 200") && sentence.contains("instead of 101"), "{sentence}");
     assert!(story(&trace).contains(">request <NewSessionTicket"), "{}", story(&trace));
 }
 

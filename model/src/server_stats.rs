@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EngineKind, Layer};
+use crate::config::{EngineKind, Layer, named_choice};
 use crate::latency::{HistogramError, LatencyHistogram};
 use crate::ring_counters::RingCounters;
 use crate::run_result::NegotiatedCount;
@@ -44,8 +44,8 @@ pub struct ServerStats {
     pub messages_echoed: u64,
     /// Payload bytes echoed.
     pub bytes_echoed: u64,
-    /// How the phases `accept`, `tls`, `upgrade`, `echo` and `close` ended, with counts.
-    pub outcomes: Vec<Outcome>,
+    /// How the phases of connections ended.
+    pub outcomes: Vec<OutcomeCount>,
     /// Completed TLS handshakes by kind.
     pub negotiated: Vec<NegotiatedCount>,
     /// Time spent polling TLS and upgrade, of completed handshakes.
@@ -156,14 +156,94 @@ impl HandshakeTotals {
     }
 }
 
-/// One way in which a phase ended, with its count.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
-    /// `accept`, `tls`, `upgrade`, `echo` or `close`.
-    pub phase: String,
-    /// `completed`, or the kind of failure.
-    pub outcome: String,
-    /// Number of times.
+named_choice! {
+    /// A phase of a connection on the server.
+    ServerPhase {
+        /// TCP accept.
+        Accept = "accept",
+        /// The TLS handshake.
+        Tls = "tls",
+        /// The opening handshake of RFC 6455.
+        Upgrade = "upgrade",
+        /// Messages on an open connection.
+        Echo = "echo",
+        /// The end of the connection: close_notify, FIN, and the wait for the end of the peer.
+        Close = "close",
+    }
+}
+
+named_choice! {
+    /// How a phase of a connection on the server ended. One outcome can occur in several phases.
+    PhaseOutcome {
+        /// As it should.
+        Completed = "completed",
+        /// A limit of time passed.
+        Timeout = "timeout",
+        /// `--max-connections` connections were open.
+        OverLimit = "over_limit",
+        /// The peer ended the connection before it was accepted.
+        ConnectionAborted = "connection_aborted",
+        /// No file descriptor was free.
+        NoDescriptors = "no_descriptors",
+        /// The kernel was out of memory.
+        OutOfMemory = "out_of_memory",
+        /// Another error of the operating system.
+        Failed = "failed",
+        /// The client's certificate was not accepted.
+        Certificate = "certificate",
+        /// The certificate is valid for another name.
+        CertificateName = "certificate_name",
+        /// The peer sent a TLS alert.
+        Alert = "alert",
+        /// The peer does not speak TLS.
+        NotTls = "not_tls",
+        /// TLS failed: nothing in common, or a broken rule of the protocol.
+        Protocol = "protocol",
+        /// The connection ended without close_notify, or in the middle of a frame.
+        Truncated = "truncated",
+        /// The connection was reset.
+        Reset = "reset",
+        /// The upgrade request was answered with 400 Bad Request.
+        BadRequest = "400",
+        /// The upgrade request was answered with 404 Not Found.
+        NotFound = "404",
+        /// The upgrade request was answered with 405 Method Not Allowed.
+        MethodNotAllowed = "405",
+        /// The upgrade request was answered with 426 Upgrade Required.
+        UpgradeRequired = "426",
+        /// The upgrade request was answered with 431 Request Header Fields Too Large.
+        HeadTooLarge = "431",
+        /// The connection ended inside the upgrade request.
+        Eof = "eof",
+        /// The peer broke RFC 6455; the connection was closed with code 1002.
+        ProtocolError = "violation_1002",
+        /// The peer sent text that is not UTF-8; the connection was closed with code 1007.
+        InvalidPayload = "violation_1007",
+        /// The peer sent a message over `--max-message-size`; the connection was closed with code 1009.
+        MessageTooBig = "violation_1009",
+        /// The stream ended without a Close frame.
+        Closed = "closed",
+        /// This end had sent its Close frame before.
+        ClosedHere = "closed_here",
+        /// The server stopped and closed the connection.
+        Drained = "drained",
+        /// No whole message came within `--idle-timeout`.
+        IdleTimeout = "idle_timeout",
+        /// The peer did not read an echo within `--idle-timeout`.
+        PeerDoesNotRead = "peer_does_not_read",
+        /// The peer sent more than 1 MiB after the server had ended its direction.
+        PeerDoesNotEnd = "peer_does_not_end",
+    }
+}
+
+/// How often a phase ended with an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeCount {
+    /// Phase.
+    pub phase: ServerPhase,
+    /// Outcome.
+    pub outcome: PhaseOutcome,
+    /// Number of connections.
     pub count: u64,
 }
 

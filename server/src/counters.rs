@@ -1,38 +1,14 @@
-//! What a worker counts. Plain numbers on its own thread: no lock and no atomic on the way of a message. They
-//! leave the thread as a [`Snapshot`], taken by the worker itself.
+//! The counters of a worker: plain numbers on its own thread, without locks or atomics in the message path. The worker
+//! itself copies them into a [`Snapshot`] for other threads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+
 use wss_model::LatencyHistogram;
 use wss_model::ring_counters::RingCounters;
-use wss_model::server_stats::{CryptoTime, HandshakeTotals, Outcome};
-use wss_wire::poll_time::Spent;
-use wss_wire::tls::{Label, LabelCounts, timed};
-
-/// A phase of a connection, as `outcomes` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    Accept,
-    Tls,
-    Upgrade,
-    Echo,
-    Close,
-}
-
-impl Phase {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Tls => "tls",
-            Self::Upgrade => "upgrade",
-            Self::Echo => "echo",
-            Self::Close => "close",
-        }
-    }
-}
-
-/// The outcome of a phase that went well.
-pub(crate) const COMPLETED: &str = "completed";
+use wss_model::server_stats::{CryptoTime, HandshakeTotals, OutcomeCount, PhaseOutcome, ServerPhase};
+use wss_wire::poll_time::PollCost;
+use wss_wire::tls::{HandshakeLabel, LabelCounts, timed};
 
 /// The counters of one worker.
 #[derive(Debug, Default)]
@@ -40,47 +16,47 @@ pub(crate) struct Counters {
     pub(crate) open: Cell<u64>,
     messages: Cell<u64>,
     bytes: Cell<u64>,
-    outcomes: RefCell<BTreeMap<(Phase, String), u64>>,
+    outcomes: RefCell<BTreeMap<(ServerPhase, PhaseOutcome), u64>>,
     labels: RefCell<LabelCounts>,
     busy: RefCell<LatencyHistogram>,
     handshakes: Cell<HandshakeTotals>,
 }
 
 impl Counters {
-    /// Counts one message of so many payload bytes that was echoed.
+    /// Counts one echoed message with `bytes` of payload.
     pub(crate) fn echoed(&self, bytes: usize) {
         self.messages.set(self.messages.get() + 1);
         self.bytes.set(self.bytes.get() + bytes as u64);
     }
 
-    /// Counts how a phase ended.
-    pub(crate) fn count(&self, phase: Phase, outcome: &str) {
-        *self.outcomes.borrow_mut().entry((phase, outcome.to_owned())).or_default() += 1;
+    /// Counts the end of a phase.
+    pub(crate) fn count(&self, phase: ServerPhase, outcome: PhaseOutcome) {
+        *self.outcomes.borrow_mut().entry((phase, outcome)).or_default() += 1;
     }
 
-    /// Counts what a TLS handshake negotiated.
-    pub(crate) fn negotiated(&self, label: Label) {
+    /// Counts a TLS handshake by what it negotiated.
+    pub(crate) fn negotiated(&self, label: HandshakeLabel) {
         self.labels.borrow_mut().add(label);
     }
 
-    /// Records what a handshake took that was completed.
-    pub(crate) fn busy(&self, spent: Spent) {
-        self.busy.borrow_mut().record(spent.busy);
+    /// Records the cost of a completed handshake.
+    pub(crate) fn handshake(&self, cost: PollCost) {
+        self.busy.borrow_mut().record(cost.busy);
         let mut handshakes = self.handshakes.get();
         handshakes.count += 1;
-        handshakes.busy_ns += u64::try_from(spent.busy.as_nanos()).unwrap_or(u64::MAX);
-        handshakes.crypto.add(&spent.timed);
+        handshakes.busy_ns += u64::try_from(cost.busy.as_nanos()).unwrap_or(u64::MAX);
+        handshakes.crypto.add(&cost.timed);
         self.handshakes.set(handshakes);
     }
 
-    /// Counts the tickets of a TLS handshake.
+    /// Adds the bytes of the session tickets of a TLS handshake.
     pub(crate) fn tickets(&self, bytes: u64) {
         let mut handshakes = self.handshakes.get();
         handshakes.ticket_bytes += bytes;
         self.handshakes.set(handshakes);
     }
 
-    /// All of it, as it stands, beside what the engine of this thread counts.
+    /// Copies all counters; `rings` are those of this thread's engine.
     pub(crate) fn snapshot(&self, rings: Option<RingCounters>) -> Snapshot {
         Snapshot {
             open: self.open.get(),
@@ -102,18 +78,18 @@ pub(crate) struct Snapshot {
     pub(crate) open: u64,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
-    outcomes: BTreeMap<(Phase, String), u64>,
+    outcomes: BTreeMap<(ServerPhase, PhaseOutcome), u64>,
     pub(crate) labels: LabelCounts,
     pub(crate) busy: LatencyHistogram,
     pub(crate) handshakes: HandshakeTotals,
-    /// Of the worker's thread, which is the one that asks.
+    /// Cryptography on the worker's thread, since its start.
     pub(crate) crypto: CryptoTime,
-    /// Of its ring, if the engine has one that it counts.
+    /// Counters of the ring; `None` if the engine does not count them.
     pub(crate) rings: Option<RingCounters>,
 }
 
 impl Snapshot {
-    /// Adds another worker's.
+    /// Adds the counters of another worker.
     pub(crate) fn merge(&mut self, other: Self) {
         self.open += other.open;
         self.messages += other.messages;
@@ -130,15 +106,8 @@ impl Snapshot {
         }
     }
 
-    /// The outcomes in words, in the order of the phases.
-    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
-        self.outcomes
-            .iter()
-            .map(|((phase, outcome), &count)| Outcome {
-                phase: phase.name().to_owned(),
-                outcome: outcome.clone(),
-                count,
-            })
-            .collect()
+    /// The outcomes in the order of the phases.
+    pub(crate) fn outcomes(&self) -> Vec<OutcomeCount> {
+        self.outcomes.iter().map(|(&(phase, outcome), &count)| OutcomeCount { phase, outcome, count }).collect()
     }
 }

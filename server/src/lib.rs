@@ -1,16 +1,21 @@
-//! The wss echo server of wssbench: accept → TLS → upgrade → echo.
+//! The echo server of wssbench: accept → TLS → upgrade → echo.
 //!
-//! [`serve`](serve::serve) starts one worker a CPU, each a thread with its own engine and its own SO_REUSEPORT
-//! listener; they share nothing but their options. What a worker counts stays on its thread and is handed out on
-//! request (`counters.rs`). The admin endpoint (`admin/`) runs on a thread of its own.
+//! [`serve`](serve::serve) starts one worker per CPU. A worker is a thread with its own engine and its own SO_REUSEPORT
+//! listener; workers share only their settings and the number of open connections. A worker counts on its own thread and
+//! copies its counters on request (`counters.rs`). The admin endpoint (`admin/`) has a thread of its own.
 
 mod admin;
 mod connection;
+mod context;
 mod counters;
+pub mod event;
+mod identity;
 mod listener;
 pub mod options;
+mod outcome;
 pub mod serve;
 mod worker;
 
+pub use event::{Event, Ready};
 pub use options::ServeOptions;
-pub use serve::{Ready, serve};
+pub use serve::serve;

@@ -1,4 +1,4 @@
-//! What a well-behaved peer may send, over wss to the real server: it comes back byte by byte, however it was cut.
+//! Valid messages over wss: the server echoes them unchanged, however the peer fragments them.
 
 mod common;
 
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use common::{BINARY, CLOSE, Frame, PING, PONG, Server, TEXT, WebSocket, frame, on_every_engine, request};
 
-/// Bytes that repeat with a period no record or buffer has, so that a lost or doubled piece shows.
+/// Bytes with a period that no record or buffer has, so that lost or repeated pieces are detected.
 fn payload(length: usize) -> Vec<u8> {
     (0..length).map(|index| u8::try_from(index % 251).expect("below 251")).collect()
 }
 
-fn text_binary_and_empty_messages_come_back(engine: &str) {
+fn echoes_text_binary_and_empty_messages(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     peer.assert_echo(TEXT, "Grüße, 世界 🦀".as_bytes());
@@ -25,7 +25,7 @@ fn text_binary_and_empty_messages_come_back(engine: &str) {
     assert_eq!(stats.bytes_echoed, "Grüße, 世界 🦀".len() as u64 + 3);
 }
 
-fn each_form_of_the_length_comes_back(engine: &str) {
+fn echoes_each_form_of_the_length(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     for length in [1, 125, 126, 127, 16 << 10, 65_535, 65_536, 1 << 20] {
@@ -35,8 +35,8 @@ fn each_form_of_the_length_comes_back(engine: &str) {
     peer.close();
 }
 
-fn large_messages_come_back(engine: &str) {
-    // The edges of records, of what the engines receive at once and of what they keep for sending.
+fn echoes_large_messages(engine: &str) {
+    // Around the limits of records and of the engines' receive and send buffers.
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     let edges = [16_384, 16_896, 65_536, 131_072].into_iter().flat_map(|edge| [edge - 9, edge - 1, edge, edge + 1]);
@@ -46,10 +46,10 @@ fn large_messages_come_back(engine: &str) {
     peer.close();
 }
 
-fn bytes_of_tls_cut_anywhere_are_put_together(engine: &str) {
+fn reassembles_tls_records_cut_anywhere(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
-    // A frame that takes two records; cut within the headers of both, and in what stands around the frame's header.
+    // A frame in two records, cut inside the headers of both, and around the header of the frame.
     let message = payload(20_000);
     let second = 5 + 16_384 + 17;
     let end = second + 5 + (8 + message.len() - 16_384) + 17;
@@ -59,9 +59,9 @@ fn bytes_of_tls_cut_anywhere_are_put_together(engine: &str) {
         while peer.stream.conn.wants_write() {
             peer.stream.conn.write_tls(&mut records).expect("memory");
         }
-        assert_eq!(records.len(), end, "the records are others than this test thinks");
+        assert_eq!(records.len(), end, "the records differ from what this test expects");
         peer.stream.sock.write_all(&records[..cut]).expect("sending");
-        // So that the server reads what there is; if it does not, this cut is one test less.
+        // Time for the server to read the first piece; without it, this cut is not tested.
         std::thread::sleep(Duration::from_millis(1));
         peer.stream.sock.write_all(&records[cut..]).expect("sending");
         assert!(peer.read().payload == message, "cut at {cut}, it came back changed");
@@ -69,7 +69,7 @@ fn bytes_of_tls_cut_anywhere_are_put_together(engine: &str) {
     peer.close();
 }
 
-fn a_message_of_the_maximum_size_comes_back(engine: &str) {
+fn echoes_a_message_of_the_maximum_size(engine: &str) {
     let server = Server::start(engine, &["--max-message-size", "100000B"]);
     let mut peer = server.websocket();
     peer.assert_echo(BINARY, &payload(100_000));
@@ -78,18 +78,18 @@ fn a_message_of_the_maximum_size_comes_back(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_ping_between_two_fragments_is_answered_first(engine: &str) {
+fn answers_a_ping_between_fragments_first(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     let euro = "€".as_bytes();
-    // The character is cut in two, which is allowed: only the whole message has to be UTF-8.
+    // The character is split, which is valid: only the complete message has to be UTF-8.
     peer.send(&[frame(0x01, &euro[..1]), frame(PING, b"between"), frame(0x00, b""), frame(0x80, &euro[1..])].concat());
     assert_eq!(peer.read(), Frame { first: PONG, payload: b"between".to_vec() });
     assert_eq!(peer.read(), Frame { first: TEXT, payload: euro.to_vec() });
     peer.close();
 }
 
-fn a_message_in_many_fragments_comes_back_whole(engine: &str) {
+fn echoes_many_fragments_as_one_message(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     let whole = payload(300_000);
@@ -103,7 +103,7 @@ fn a_message_in_many_fragments_comes_back_whole(engine: &str) {
     peer.close();
 }
 
-fn a_ping_of_125_bytes_is_answered_and_a_pong_is_not(engine: &str) {
+fn answers_pings_but_not_pongs(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     peer.assert_pong(&[b'p'; 125]);
@@ -113,7 +113,7 @@ fn a_ping_of_125_bytes_is_answered_and_a_pong_is_not(engine: &str) {
     peer.close();
 }
 
-fn a_close_is_answered_with_its_own_code(engine: &str) {
+fn answers_a_close_with_the_same_code(engine: &str) {
     let server = Server::start(engine, &[]);
     for code in [1000_u16, 1001, 1003, 1007, 1011, 3000, 4999] {
         let mut peer = server.websocket();
@@ -128,7 +128,7 @@ fn a_close_is_answered_with_its_own_code(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_request_and_frames_in_one_segment_are_taken_apart(engine: &str) {
+fn accepts_a_request_and_frames_in_one_segment(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = WebSocket { stream: server.tls() };
     let large = payload(5_000);
@@ -139,12 +139,12 @@ fn a_request_and_frames_in_one_segment_are_taken_apart(engine: &str) {
     peer.close();
 }
 
-fn records_of_one_byte_are_put_together(engine: &str) {
+fn reassembles_records_of_one_byte(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = WebSocket { stream: server.tls() };
     let all = [request("").into_bytes(), frame(TEXT, b"drop by drop"), frame(BINARY, &payload(300))].concat();
     for byte in all {
-        // rustls makes a record of each write.
+        // rustls creates one record per write.
         peer.stream.write_all(&[byte]).expect("sending a byte");
     }
     peer.read_head();
@@ -153,7 +153,7 @@ fn records_of_one_byte_are_put_together(engine: &str) {
     peer.close();
 }
 
-fn messages_sent_at_once_come_back_in_order(engine: &str) {
+fn echoes_pipelined_messages_in_order(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     let all: Vec<u8> = (0..500_u32).flat_map(|number| frame(BINARY, &number.to_be_bytes())).collect();
@@ -166,16 +166,16 @@ fn messages_sent_at_once_come_back_in_order(engine: &str) {
 }
 
 on_every_engine! {
-    text_binary_and_empty_messages_come_back,
-    each_form_of_the_length_comes_back,
-    large_messages_come_back,
-    bytes_of_tls_cut_anywhere_are_put_together,
-    a_message_of_the_maximum_size_comes_back,
-    a_ping_between_two_fragments_is_answered_first,
-    a_message_in_many_fragments_comes_back_whole,
-    a_ping_of_125_bytes_is_answered_and_a_pong_is_not,
-    a_close_is_answered_with_its_own_code,
-    a_request_and_frames_in_one_segment_are_taken_apart,
-    records_of_one_byte_are_put_together,
-    messages_sent_at_once_come_back_in_order,
+    echoes_text_binary_and_empty_messages,
+    echoes_each_form_of_the_length,
+    echoes_large_messages,
+    reassembles_tls_records_cut_anywhere,
+    echoes_a_message_of_the_maximum_size,
+    answers_a_ping_between_fragments_first,
+    echoes_many_fragments_as_one_message,
+    answers_pings_but_not_pongs,
+    answers_a_close_with_the_same_code,
+    accepts_a_request_and_frames_in_one_segment,
+    reassembles_records_of_one_byte,
+    echoes_pipelined_messages_in_order,
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{
     BINARY, CLOSE, PATIENCE, PING, PONG, Server, Tls, WebSocket, frame, on_every_engine, read_to_end, wait_for,
 };
-use wss_model::server_stats::ServerStats;
+use wss_model::server_stats::{PhaseOutcome, ServerPhase, ServerStats};
 
 const MIB: u64 = 1 << 20;
 
@@ -176,13 +176,15 @@ fn running_out_of_descriptors_is_survived(engine: &str) {
     // Until all that waited are accepted, and those that have gone are closed, any answer may be 503, for the counters
     // need a descriptor too: one that was given does not mean that the next is.
     let accepted = |stats: &ServerStats| {
-        stats.outcomes.iter().any(|known| known.phase == "accept" && known.outcome == "completed" && known.count == 61)
+        stats.outcomes.iter().any(|known| {
+            known.phase == ServerPhase::Accept && known.outcome == PhaseOutcome::Completed && known.count == 61
+        })
     };
     let stats = wait_for("counters of 61", || server.try_stats().filter(accepted));
     let errors: u64 = stats
         .outcomes
         .iter()
-        .filter(|known| known.phase == "accept" && known.outcome != "completed")
+        .filter(|known| known.phase == ServerPhase::Accept && known.outcome == PhaseOutcome::NoDescriptors)
         .map(|known| known.count)
         .sum();
     assert!(errors > 0, "nothing ran out: {:?}", stats.outcomes);

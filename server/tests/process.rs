@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{BINARY, CLOSE, Server, TEXT, WebSocket, frame, on_every_engine, read_to_end, refused, tls_over};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::Signal;
+use wss_server::Event;
+use wss_server::event::{DrainReason, FailureCode};
 
 /// PEM of a CA, of a certificate that it signed for `localhost`, and of its key.
 fn identity() -> (String, String, String) {
@@ -110,6 +112,7 @@ fn the_end_of_standard_input_drains(engine: &str) {
     peer.assert_echo(TEXT, b"before");
     server.end_stdin();
     assert_eq!(peer.assert_closed(1001), "going away");
+    assert!(matches!(server.next_event(), Event::Draining { reason: DrainReason::StdinClosed }));
     let (status, said) = server.ended();
     assert_eq!(status.code(), Some(0), "{said}");
 }
@@ -118,8 +121,9 @@ fn a_server_without_connections_ends_on_sigterm(engine: &str) {
     let mut server = Server::start(engine, &[]);
     let address = server.address();
     server.signal(Signal::TERM);
+    assert!(matches!(server.next_event(), Event::Draining { reason: DrainReason::Signal }));
     let (status, said) = server.ended();
-    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
     std::net::TcpListener::bind(address).expect("the port is free again");
 }
 
@@ -141,22 +145,23 @@ fn a_server_that_was_killed_leaves_its_port_to_the_next(engine: &str) {
 fn a_second_server_on_the_same_port_is_refused(engine: &str) {
     let server = Server::start(engine, &[]);
     let address = server.address().to_string();
-    refused(engine, &["--listen", &address]).assert_one_sentence(&[&address, "--listen"]);
+    refused(engine, &["--listen", &address]).assert_failure(FailureCode::Listen, &[&address, "--listen"]);
     server.assert_echoes();
     let admin = server.ready.admin.trim_start_matches("http://");
-    refused(engine, &["--admin", admin]).assert_one_sentence(&[admin, "--admin"]);
+    refused(engine, &["--admin", admin]).assert_failure(FailureCode::Admin, &[admin, "--admin"]);
 }
 
 fn options_that_cannot_be_are_refused(engine: &str) {
-    for (options, word) in [
-        (["--max-connections", "0"], "--max-connections"),
-        (["--max-message-size", "0B"], "--max-message-size"),
-        (["--max-head-size", "0B"], "--max-head-size"),
-        (["--handshake-timeout", "0s"], "--handshake-timeout"),
-        (["--path", "echo"], "--path"),
-        (["--listen", "192.0.2.1:0"], "192.0.2.1"),
+    let invalid = FailureCode::InvalidOptions;
+    for (options, code, word) in [
+        (["--max-connections", "0"], invalid, "--max-connections"),
+        (["--max-message-size", "0B"], invalid, "--max-message-size"),
+        (["--max-head-size", "0B"], invalid, "--max-head-size"),
+        (["--handshake-timeout", "0s"], invalid, "--handshake-timeout"),
+        (["--path", "echo"], invalid, "--path"),
+        (["--listen", "192.0.2.1:0"], FailureCode::Listen, "192.0.2.1"),
     ] {
-        refused(engine, &options).assert_one_sentence(&[word]);
+        refused(engine, &options).assert_failure(code, &[word]);
     }
 }
 
@@ -182,22 +187,23 @@ fn wrong_certificates_and_keys_are_refused(engine: &str) {
     }
     let (certificate, key) = (path("cert"), path("key"));
     for (wrong_certificate, wrong_key, words) in [
-        (&path("missing"), &key, ["missing", "reading certificates"]),
-        (&certificate, &path("missing"), ["missing", "reading a private key"]),
-        (&path("text"), &key, ["text", "no certificate"]),
-        (&key, &key, ["key", "no certificate"]),
-        (&certificate, &path("text"), ["text", "reading a private key"]),
-        (&certificate, &certificate, ["cert", "reading a private key"]),
+        (&path("missing"), &key, ["missing", "cannot read certificates"]),
+        (&certificate, &path("missing"), ["missing", "cannot read a private key"]),
+        (&path("text"), &key, ["text", "contains no certificate"]),
+        (&key, &key, ["key", "contains no certificate"]),
+        (&certificate, &path("text"), ["text", "cannot read a private key"]),
+        (&certificate, &certificate, ["cert", "cannot read a private key"]),
         (&certificate, &path("other"), ["certificate", "key"]),
     ] {
-        refused(engine, &["--cert", wrong_certificate, "--key", wrong_key]).assert_one_sentence(&words);
+        refused(engine, &["--cert", wrong_certificate, "--key", wrong_key])
+            .assert_failure(FailureCode::Certificate, &words);
     }
 }
 
 fn the_ready_line_says_what_was_asked_for(engine: &str) {
     let server = Server::start(engine, &["--path", "/echo", "--max-connections", "7", "--idle-timeout", "90s"]);
     let ready = &server.ready;
-    assert!(ready.ready && ready.workers == 1 && ready.engine.to_string() == engine, "{ready:?}");
+    assert!(ready.workers == 1 && ready.engine.to_string() == engine, "{ready:?}");
     assert_eq!(ready.url, format!("wss://{}/echo", server.address()));
     assert_ne!(server.address().port(), 0);
     assert_eq!(ready.pid, server.stats().pid);

@@ -1,24 +1,24 @@
-//! Every frame that RFC 6455 forbids, sent over wss to the real server: it answers with the right close code, ends the
-//! connection in order, counts the violation, and goes on serving others.
+//! Every frame that RFC 6455 forbids, sent over wss: the server replies with the right close code, ends the connection
+//! cleanly, counts the violation, and continues to serve others.
 
 mod common;
 
 use common::{BINARY, CLOSE, PING, PONG, Server, TEXT, WebSocket, frame, header, on_every_engine};
 
-/// A frame of another kind than those of `common`: FIN clear.
+/// First bytes of fragments: FIN is clear except for the last.
 const TEXT_BEGINS: u8 = 0x01;
 const BINARY_BEGINS: u8 = 0x02;
 const CONTINUES: u8 = 0x00;
 const ENDS: u8 = 0x80;
 
-/// Sends `wrong` behind a good message and expects a Close with `code` whose reason has `word`.
+/// Sends `wrong` after a valid message, and expects a Close frame with `code` and a reason that contains `word`.
 fn assert_violation(engine: &str, wrong: &[u8], code: u16, word: &str) {
     let server = Server::start(engine, &["--max-message-size", "64KiB"]);
     let mut peer = server.websocket();
     peer.assert_echo(BINARY, b"good");
     peer.send(wrong);
     let reason = peer.assert_closed(code);
-    assert!(reason.contains(word), "the reason {reason:?} does not say `{word}`");
+    assert!(reason.contains(word), "the reason {reason:?} does not contain `{word}`");
     server.await_count("echo", &format!("violation_{code}"), 1);
     server.assert_echoes();
 }
@@ -52,12 +52,12 @@ fn each_reserved_bit_is_closed_with_1002(engine: &str) {
 
 fn a_reserved_opcode_is_closed_with_1002(engine: &str) {
     for opcode in [3, 7, 11, 15] {
-        assert_violation(engine, &frame(0x80 | opcode, b"x"), 1002, &format!("opcode {opcode} is reserved"));
+        assert_violation(engine, &frame(0x80 | opcode, b"x"), 1002, &format!("reserved opcode {opcode}"));
     }
 }
 
-fn a_continuation_of_nothing_is_closed_with_1002(engine: &str) {
-    assert_violation(engine, &frame(ENDS, b"x"), 1002, "without a message");
+fn a_continuation_outside_a_message_is_closed_with_1002(engine: &str) {
+    assert_violation(engine, &frame(ENDS, b"x"), 1002, "outside a fragmented message");
 }
 
 fn a_new_message_inside_a_fragmented_one_is_closed_with_1002(engine: &str) {
@@ -65,26 +65,26 @@ fn a_new_message_inside_a_fragmented_one_is_closed_with_1002(engine: &str) {
     assert_violation(engine, &frames, 1002, "inside a fragmented");
 }
 
-fn a_length_not_in_its_shortest_form_is_closed_with_1002(engine: &str) {
+fn a_length_not_in_shortest_form_is_closed_with_1002(engine: &str) {
     let sixteen_bits = [BINARY, 0x80 | 126, 0, 125, 0, 0, 0, 0];
     assert_violation(engine, &sixteen_bits, 1002, "shortest form");
     let sixty_four_bits = [BINARY, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
     assert_violation(engine, &sixty_four_bits, 1002, "shortest form");
 }
 
-fn a_length_with_its_top_bit_set_is_closed_with_1002(engine: &str) {
+fn a_64_bit_length_with_its_top_bit_set_is_closed_with_1002(engine: &str) {
     let header = [BINARY, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-    assert_violation(engine, &header, 1002, "top bit");
+    assert_violation(engine, &header, 1002, "most significant bit");
 }
 
-fn text_that_is_not_utf_8_is_closed_with_1007(engine: &str) {
-    // A byte that is never UTF-8, an overlong slash, a surrogate, beyond U+10FFFF, and a character cut off.
+fn invalid_utf_8_is_closed_with_1007(engine: &str) {
+    // A byte that never occurs in UTF-8, an overlong slash, a surrogate, a code point beyond U+10FFFF, a truncated one.
     for wrong in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"ok \xe2\x82"] {
         assert_violation(engine, &frame(TEXT, wrong), 1007, "UTF-8");
     }
 }
 
-fn text_that_is_not_utf_8_over_fragments_is_closed_with_1007(engine: &str) {
+fn invalid_utf_8_across_fragments_is_closed_with_1007(engine: &str) {
     let wrong_in_the_second = [frame(TEXT_BEGINS, b"ok \xe2"), frame(CONTINUES, b"\x28"), frame(ENDS, b"\xac")];
     assert_violation(engine, &wrong_in_the_second.concat(), 1007, "UTF-8");
     let cut_off_at_the_end = [frame(TEXT_BEGINS, b"ok \xe2"), frame(ENDS, b"\x82")];
@@ -95,22 +95,22 @@ fn a_close_of_one_byte_is_closed_with_1002(engine: &str) {
     assert_violation(engine, &frame(CLOSE, &[3]), 1002, "one byte");
 }
 
-fn a_close_code_that_may_not_be_sent_is_closed_with_1002(engine: &str) {
+fn a_forbidden_close_code_is_closed_with_1002(engine: &str) {
     for code in [0_u16, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535] {
         assert_violation(engine, &frame(CLOSE, &code.to_be_bytes()), 1002, &format!("close code {code}"));
     }
 }
 
-fn a_close_reason_that_is_not_utf_8_is_closed_with_1007(engine: &str) {
+fn a_close_reason_with_invalid_utf_8_is_closed_with_1007(engine: &str) {
     assert_violation(engine, &frame(CLOSE, b"\x03\xe8\xff"), 1007, "UTF-8");
 }
 
-fn a_header_that_claims_too_much_is_closed_with_1009_before_any_payload(engine: &str) {
+fn a_length_over_the_limit_is_closed_with_1009_at_once(engine: &str) {
     assert_violation(engine, &header(BINARY, (64 << 10) + 1), 1009, "limit of 65536 bytes");
     assert_violation(engine, &header(BINARY, i64::MAX as u64), 1009, "limit of 65536 bytes");
 }
 
-fn fragments_that_are_too_large_together_are_closed_with_1009(engine: &str) {
+fn fragments_over_the_limit_are_closed_with_1009(engine: &str) {
     let fits = frame(BINARY_BEGINS, &vec![1; 60 << 10]);
     let does_not = header(ENDS, (4 << 10) + 1);
     assert_violation(engine, &[fits, does_not].concat(), 1009, "limit of 65536 bytes");
@@ -126,9 +126,9 @@ fn frames_after_a_violation_are_not_answered(engine: &str) {
     server.assert_echoes();
 }
 
-/// 50 headers that claim the maximum, none of which is followed by what it claims: the memory that the process has
-/// asked for (VmData) must not rise either, since what is reserved and not touched does not show in what is resident.
-fn headers_that_claim_the_maximum_reserve_no_memory(engine: &str) {
+/// 50 headers that announce the maximum, without the payload. VmData must not grow either, because allocated memory that is
+/// not touched is not resident.
+fn headers_with_the_maximum_length_allocate_no_memory(engine: &str) {
     const MIB: u64 = 1 << 20;
     let server = Server::start(engine, &["--max-message-size", "16MiB"]);
     let mut peers: Vec<_> = (0..50).map(|_| server.websocket()).collect();
@@ -146,7 +146,7 @@ fn headers_that_claim_the_maximum_reserve_no_memory(engine: &str) {
     assert!(grown < 6 * MIB, "50 headers made the server grow by {grown} bytes");
     let grown = server.memory_kib("VmData").saturating_sub(reserved);
     assert!(grown < 64 * 1024, "50 headers made the server reserve {grown} KiB");
-    // The last of them is a message after all, so the header was taken and nothing was lost.
+    // The last message is completed, which shows that its header was processed.
     let mut last: WebSocket<_> = peers.pop().expect("50 of them");
     last.send(&vec![9; 16 * 1024 * 1024 - 1000]);
     assert_eq!(last.read().payload.len(), 16 << 20);
@@ -160,17 +160,17 @@ on_every_engine! {
     a_fragmented_ping_is_closed_with_1002,
     each_reserved_bit_is_closed_with_1002,
     a_reserved_opcode_is_closed_with_1002,
-    a_continuation_of_nothing_is_closed_with_1002,
+    a_continuation_outside_a_message_is_closed_with_1002,
     a_new_message_inside_a_fragmented_one_is_closed_with_1002,
-    a_length_not_in_its_shortest_form_is_closed_with_1002,
-    a_length_with_its_top_bit_set_is_closed_with_1002,
-    text_that_is_not_utf_8_is_closed_with_1007,
-    text_that_is_not_utf_8_over_fragments_is_closed_with_1007,
+    a_length_not_in_shortest_form_is_closed_with_1002,
+    a_64_bit_length_with_its_top_bit_set_is_closed_with_1002,
+    invalid_utf_8_is_closed_with_1007,
+    invalid_utf_8_across_fragments_is_closed_with_1007,
     a_close_of_one_byte_is_closed_with_1002,
-    a_close_code_that_may_not_be_sent_is_closed_with_1002,
-    a_close_reason_that_is_not_utf_8_is_closed_with_1007,
-    a_header_that_claims_too_much_is_closed_with_1009_before_any_payload,
-    fragments_that_are_too_large_together_are_closed_with_1009,
+    a_forbidden_close_code_is_closed_with_1002,
+    a_close_reason_with_invalid_utf_8_is_closed_with_1007,
+    a_length_over_the_limit_is_closed_with_1009_at_once,
+    fragments_over_the_limit_are_closed_with_1009,
     frames_after_a_violation_are_not_answered,
-    headers_that_claim_the_maximum_reserve_no_memory,
+    headers_with_the_maximum_length_allocate_no_memory,
 }

@@ -1,5 +1,5 @@
-//! The opening handshake over wss with the real server: each request it refuses is answered with the right status and
-//! a sentence that says why, is counted under that status, and the connection ends in order.
+//! The opening handshake over wss: a refused request is answered with the right status and a sentence with the reason, it
+//! is counted under that status, and the connection ends cleanly.
 
 mod common;
 
@@ -7,14 +7,14 @@ use std::io::Write;
 
 use common::{Server, TEXT, WebSocket, on_every_engine, read_to_end, request};
 
-/// An answer to a request that was refused.
-struct Answer {
+/// The response to a refused request.
+struct Response {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Answer {
+impl Response {
     fn parse(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}"));
@@ -29,23 +29,23 @@ impl Answer {
     }
 }
 
-/// Sends a request that is refused, and reads to the end of the stream, which has to be in order.
-fn assert_refused(server: &Server, request: &[u8], status: u16, why: &str) -> Answer {
+/// Sends a request that is refused, and reads up to the end of the stream, which must be clean.
+fn assert_refused(server: &Server, request: &[u8], status: u16, why: &str) -> Response {
     let before = server.count("upgrade", &status.to_string());
     let mut stream = server.tls();
-    // A head over the limit is not read to its end, so its last bytes may not be taken any more.
+    // A head over the limit is not read to its end, so writing its last bytes may fail.
     let _ = stream.write_all(request);
     let (bytes, ended) = read_to_end(&mut stream);
-    let answer = Answer::parse(&bytes);
+    let answer = Response::parse(&bytes);
     assert_eq!(answer.status, status, "{}\n{}", answer.head, answer.body);
-    assert!(answer.body.contains(why), "the body {:?} does not say `{why}`", answer.body);
+    assert!(answer.body.contains(why), "the body {:?} does not contain `{why}`", answer.body);
     assert_eq!(answer.field("Content-Length"), Some(answer.body.len().to_string().as_str()), "{}", answer.head);
-    ended.expect("the stream is ended with close_notify");
+    ended.expect("the stream ends with close_notify");
     server.await_count("upgrade", &status.to_string(), before + 1);
     answer
 }
 
-/// The good request with one line replaced; an empty one is left out.
+/// The valid request with one line replaced, or removed if `by` is empty.
 fn replaced(line: &str, by: &str) -> Vec<u8> {
     let good = request("");
     let line = format!("{line}\r\n");
@@ -56,7 +56,7 @@ fn replaced(line: &str, by: &str) -> Vec<u8> {
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
-fn a_request_that_is_not_valid_is_answered_with_400(engine: &str) {
+fn answers_an_invalid_request_with_400(engine: &str) {
     let server = Server::start(engine, &[]);
     for (wrong, why) in [
         (replaced(KEY, "Sec-WebSocket-Key: short"), "not 16 bytes"),
@@ -76,11 +76,11 @@ fn a_request_that_is_not_valid_is_answered_with_400(engine: &str) {
     server.assert_echoes();
 }
 
-fn another_path_is_answered_with_404(engine: &str) {
+fn answers_another_path_with_404(engine: &str) {
     let server = Server::start(engine, &["--path", "/echo"]);
     for path in ["/", "/echo/", "/Echo", "/echoes?/echo"] {
         let wrong = replaced("GET / HTTP/1.1", &format!("GET {path} HTTP/1.1"));
-        assert_refused(&server, &wrong, 404, "the WebSocket is at /echo");
+        assert_refused(&server, &wrong, 404, "The WebSocket is at the path /echo.");
     }
     let mut right = WebSocket { stream: server.tls() };
     right.send(&replaced("GET / HTTP/1.1", "GET /echo?with=query HTTP/1.1"));
@@ -89,7 +89,7 @@ fn another_path_is_answered_with_404(engine: &str) {
     right.close();
 }
 
-fn another_method_is_answered_with_405_and_allow(engine: &str) {
+fn answers_another_method_with_405_and_allow(engine: &str) {
     let server = Server::start(engine, &[]);
     for method in ["POST", "HEAD", "CONNECT", "get"] {
         let wrong = replaced("GET / HTTP/1.1", &format!("{method} / HTTP/1.1"));
@@ -99,7 +99,7 @@ fn another_method_is_answered_with_405_and_allow(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_request_without_upgrade_is_answered_with_426(engine: &str) {
+fn answers_a_request_without_upgrade_with_426(engine: &str) {
     let server = Server::start(engine, &[]);
     for (wrong, why) in [
         (replaced("Upgrade: websocket", ""), "Upgrade: websocket"),
@@ -112,7 +112,7 @@ fn a_request_without_upgrade_is_answered_with_426(engine: &str) {
     server.assert_echoes();
 }
 
-fn another_version_is_answered_with_426_that_names_13(engine: &str) {
+fn answers_another_version_with_426_and_version_13(engine: &str) {
     let server = Server::start(engine, &[]);
     for (version, why) in
         [("Sec-WebSocket-Version: 8", "13"), ("Sec-WebSocket-Version: 14", "13"), ("", "no Sec-WebSocket-Version")]
@@ -123,21 +123,21 @@ fn another_version_is_answered_with_426_that_names_13(engine: &str) {
     server.assert_echoes();
 }
 
-fn two_thousand_fields_are_answered_with_431(engine: &str) {
+fn answers_two_thousand_fields_with_431(engine: &str) {
     let server = Server::start(engine, &["--max-head-size", "1MiB"]);
     let fields: String = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
     assert_refused(&server, request(&fields).as_bytes(), 431, "more than 100 header fields");
     server.assert_echoes();
 }
 
-fn a_field_of_one_mib_is_answered_with_431(engine: &str) {
+fn answers_a_field_of_one_mib_with_431(engine: &str) {
     let server = Server::start(engine, &[]);
     let field = format!("X-Large: {}\r\n", "x".repeat(1 << 20));
     assert_refused(&server, request(&field).as_bytes(), 431, "larger than 16384 bytes");
     server.assert_echoes();
 }
 
-fn a_head_up_to_the_limit_is_taken_and_one_byte_more_is_not(engine: &str) {
+fn accepts_a_head_up_to_the_limit_exactly(engine: &str) {
     let server = Server::start(engine, &["--max-head-size", "1000B"]);
     let padded = |size: usize| request(&format!("X: {}\r\n", "x".repeat(size - request("X: \r\n").len()))).into_bytes();
     let mut fits = WebSocket { stream: server.tls() };
@@ -147,7 +147,7 @@ fn a_head_up_to_the_limit_is_taken_and_one_byte_more_is_not(engine: &str) {
     assert_refused(&server, &padded(1001), 431, "larger than 1000 bytes");
 }
 
-fn the_first_subprotocol_offered_that_is_spoken_is_chosen(engine: &str) {
+fn selects_the_first_supported_subprotocol(engine: &str) {
     let server = Server::start(engine, &["--subprotocol", "chat", "--subprotocol", "echo"]);
     for (offered, chosen) in [
         ("Sec-WebSocket-Protocol: superchat, chat\r\n", Some("chat")),
@@ -165,7 +165,7 @@ fn the_first_subprotocol_offered_that_is_spoken_is_chosen(engine: &str) {
     }
 }
 
-fn an_extension_offered_is_not_accepted(engine: &str) {
+fn accepts_no_extension(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = WebSocket { stream: server.tls() };
     peer.send(request("Sec-WebSocket-Extensions: permessage-deflate\r\n").as_bytes());
@@ -175,51 +175,51 @@ fn an_extension_offered_is_not_accepted(engine: &str) {
     peer.close();
 }
 
-fn what_a_client_sends_is_not_reflected(engine: &str) {
+fn does_not_reflect_the_request(engine: &str) {
     let server = Server::start(engine, &[]);
     let wrong = replaced("GET / HTTP/1.1", "GET /<script>alert(1)</script> HTTP/1.1");
-    let answer = assert_refused(&server, &wrong, 404, "nothing here");
+    let answer = assert_refused(&server, &wrong, 404, "The WebSocket is at the path /.");
     assert!(!answer.body.contains("script"), "{}", answer.body);
 }
 
-fn tls_on_the_port_of_plain_http_is_answered_with_400(engine: &str) {
+fn answers_tls_on_a_plaintext_port_with_400(engine: &str) {
     let server = Server::start(engine, &["--layer", "ws"]);
     let mut stream = server.tcp();
     stream.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").expect("sending");
     let (bytes, ended) = read_to_end(&mut stream);
-    assert_eq!(Answer::parse(&bytes).status, 400);
-    ended.expect("an end in order, in spite of bytes not read");
+    assert_eq!(Response::parse(&bytes).status, 400);
+    ended.expect("a clean end, despite unread bytes");
     server.await_count("upgrade", "400", 1);
     let mut fresh = WebSocket::open(server.tcp());
     fresh.assert_echo(TEXT, b"still there");
     fresh.close();
 }
 
-fn an_end_within_the_request_is_counted(engine: &str) {
+fn counts_an_end_inside_the_request(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut stream = server.tls();
     stream.write_all(b"GET / HTTP/1.1\r\n").expect("sending");
     stream.conn.send_close_notify();
     stream.flush().expect("sending close_notify");
     let (bytes, ended) = read_to_end(&mut stream);
-    assert!(bytes.is_empty(), "half a request has no answer: {bytes:?}");
-    ended.expect("an end in order");
+    assert!(bytes.is_empty(), "half a request is not answered: {bytes:?}");
+    ended.expect("a clean end");
     server.await_count("upgrade", "eof", 1);
     server.assert_echoes();
 }
 
 on_every_engine! {
-    a_request_that_is_not_valid_is_answered_with_400,
-    another_path_is_answered_with_404,
-    another_method_is_answered_with_405_and_allow,
-    a_request_without_upgrade_is_answered_with_426,
-    another_version_is_answered_with_426_that_names_13,
-    two_thousand_fields_are_answered_with_431,
-    a_field_of_one_mib_is_answered_with_431,
-    a_head_up_to_the_limit_is_taken_and_one_byte_more_is_not,
-    the_first_subprotocol_offered_that_is_spoken_is_chosen,
-    an_extension_offered_is_not_accepted,
-    what_a_client_sends_is_not_reflected,
-    tls_on_the_port_of_plain_http_is_answered_with_400,
-    an_end_within_the_request_is_counted,
+    answers_an_invalid_request_with_400,
+    answers_another_path_with_404,
+    answers_another_method_with_405_and_allow,
+    answers_a_request_without_upgrade_with_426,
+    answers_another_version_with_426_and_version_13,
+    answers_two_thousand_fields_with_431,
+    answers_a_field_of_one_mib_with_431,
+    accepts_a_head_up_to_the_limit_exactly,
+    selects_the_first_supported_subprotocol,
+    accepts_no_extension,
+    does_not_reflect_the_request,
+    answers_tls_on_a_plaintext_port_with_400,
+    counts_an_end_inside_the_request,
 }

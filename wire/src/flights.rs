@@ -1,54 +1,54 @@
-//! What a handshake puts on the wire, watched where the bytes pass: TLS records, round trips, tickets.
+//! Counts what a handshake puts on the wire, from the bytes that pass: TLS records, round trips, tickets.
 //!
-//! Only headers of records are looked at (RFC 8446 section 5.1), and of plaintext handshake records the first byte,
-//! the type of the message.
+//! Only the headers of records are parsed (RFC 8446 section 5.1), and the first byte of plaintext handshake records, which
+//! is the type of the message.
 
-/// Length of a record's header.
+/// Length of a record header.
 const HEADER: usize = 5;
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 const NEW_SESSION_TICKET: u8 = 4;
 
-/// Records of one direction, from bytes in pieces of any size.
+/// Parses the records of one direction, from pieces of any size.
 #[derive(Debug, Default)]
-struct Records {
+struct RecordParser {
     count: u64,
     header: [u8; HEADER],
-    have: usize,
-    left: usize,
-    /// The first byte of this record's payload is the next.
+    header_filled: usize,
+    payload_left: usize,
+    /// The next byte is the first of the payload.
     at_payload: bool,
     encrypted: bool,
-    /// Something other than a ChangeCipherSpec has passed since this was last looked at. That one is said in passing:
-    /// with TLS 1.3 in the midst of the other end's flight.
-    spoke: bool,
+    /// A record other than ChangeCipherSpec has passed since this flag was last taken. With TLS 1.3 a ChangeCipherSpec may
+    /// occur in the middle of the other end's flight, so it does not begin a flight.
+    flight_data: bool,
     ticket_bytes: u64,
 }
 
-impl Records {
-    fn pass(&mut self, mut bytes: &[u8]) {
+impl RecordParser {
+    fn parse(&mut self, mut bytes: &[u8]) {
         while let Some(&first) = bytes.first() {
-            if self.left > 0 {
+            if self.payload_left > 0 {
                 if std::mem::take(&mut self.at_payload)
                     && self.header[0] == HANDSHAKE
                     && !self.encrypted
                     && first == NEW_SESSION_TICKET
                 {
-                    self.ticket_bytes += (HEADER + self.left) as u64;
+                    self.ticket_bytes += (HEADER + self.payload_left) as u64;
                 }
-                self.spoke |= self.header[0] != CHANGE_CIPHER_SPEC;
-                let taken = self.left.min(bytes.len());
-                self.left -= taken;
-                bytes = &bytes[taken..];
+                self.flight_data |= self.header[0] != CHANGE_CIPHER_SPEC;
+                let count = self.payload_left.min(bytes.len());
+                self.payload_left -= count;
+                bytes = &bytes[count..];
                 continue;
             }
-            self.header[self.have] = first;
-            self.have += 1;
+            self.header[self.header_filled] = first;
+            self.header_filled += 1;
             bytes = &bytes[1..];
-            if self.have == HEADER {
-                self.have = 0;
+            if self.header_filled == HEADER {
+                self.header_filled = 0;
                 self.count += 1;
-                self.left = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
+                self.payload_left = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
                 self.at_payload = true;
                 self.encrypted |= self.header[0] == CHANGE_CIPHER_SPEC;
             }
@@ -56,36 +56,36 @@ impl Records {
     }
 }
 
-/// Watches a connection from its first byte on.
+/// Observes a connection from its first byte.
 #[derive(Debug, Default)]
-pub struct Watch {
-    sent: Records,
-    received: Records,
-    /// Something was said since the last byte that came.
-    awaiting: bool,
+pub struct FlightObserver {
+    sent: RecordParser,
+    received: RecordParser,
+    /// A flight was sent since the last byte was received.
+    awaiting_reply: bool,
     round_trips: u64,
     sent_since_received: u64,
 }
 
-/// What a [`Watch`] has seen until now.
+/// The counts of a [`FlightObserver`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct FlightStats {
     /// TLS records sent.
     pub records_sent: u64,
     /// TLS records received.
     pub records_received: u64,
-    /// Times that something came after something had been sent.
+    /// Number of times that something was received after something had been sent.
     pub round_trips: u64,
-    /// Bytes sent since the last byte came.
+    /// Bytes sent since the last byte was received.
     pub sent_since_received: u64,
-    /// Bytes of the NewSessionTicket records that came or went in the clear: those of TLS 1.2.
+    /// Bytes of plaintext NewSessionTicket records in both directions: those of TLS 1.2.
     pub plain_ticket_bytes: u64,
 }
 
-impl Watch {
+impl FlightObserver {
     pub(crate) fn sent(&mut self, bytes: &[u8]) {
-        self.sent.pass(bytes);
-        self.awaiting |= std::mem::take(&mut self.sent.spoke);
+        self.sent.parse(bytes);
+        self.awaiting_reply |= std::mem::take(&mut self.sent.flight_data);
         self.sent_since_received += bytes.len() as u64;
     }
 
@@ -93,14 +93,14 @@ impl Watch {
         if bytes.is_empty() {
             return;
         }
-        self.received.pass(bytes);
-        self.round_trips += u64::from(std::mem::take(&mut self.awaiting));
+        self.received.parse(bytes);
+        self.round_trips += u64::from(std::mem::take(&mut self.awaiting_reply));
         self.sent_since_received = 0;
     }
 
-    /// Until now.
-    pub fn seen(&self) -> Seen {
-        Seen {
+    /// The counts so far.
+    pub fn stats(&self) -> FlightStats {
+        FlightStats {
             records_sent: self.sent.count,
             records_received: self.received.count,
             round_trips: self.round_trips,
@@ -123,42 +123,42 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_counted_however_they_are_cut(cuts in proptest::collection::vec(1usize..40, 0..40)) {
+        fn counts_records_in_pieces_of_any_size(cuts in proptest::collection::vec(1usize..40, 0..40)) {
             let stream = [
                 record(HANDSHAKE, &[2; 90]),
                 record(HANDSHAKE, &[NEW_SESSION_TICKET; 60]),
                 record(CHANGE_CIPHER_SPEC, &[1]),
-                // Encrypted: its first byte says nothing.
+                // Encrypted, so its first byte is not a type.
                 record(HANDSHAKE, &[NEW_SESSION_TICKET; 40]),
                 record(23, &[]),
                 record(23, &[7; 200]),
             ].concat();
-            let mut watch = Watch::default();
-            watch.sent(b"\x16\x03\x01\x00\x01\x01");
+            let mut observer = FlightObserver::default();
+            observer.sent(b"\x16\x03\x01\x00\x01\x01");
             let mut rest = stream.as_slice();
             for cut in cuts {
                 let (piece, after) = rest.split_at(cut.min(rest.len()));
-                watch.received(piece);
+                observer.received(piece);
                 rest = after;
             }
-            watch.received(rest);
-            let seen = watch.seen();
-            prop_assert_eq!((seen.records_sent, seen.records_received), (1, 6));
-            prop_assert_eq!((seen.round_trips, seen.plain_ticket_bytes), (1, 65));
+            observer.received(rest);
+            let stats = observer.stats();
+            prop_assert_eq!((stats.records_sent, stats.records_received), (1, 6));
+            prop_assert_eq!((stats.round_trips, stats.plain_ticket_bytes), (1, 65));
         }
     }
 
     #[test]
-    fn a_round_trip_is_an_answer_to_something_sent() {
-        let mut watch = Watch::default();
-        watch.received(&record(HANDSHAKE, b"greeting"));
-        watch.sent(&record(HANDSHAKE, b"one"));
-        watch.sent(&record(HANDSHAKE, b"two"));
-        watch.received(&record(HANDSHAKE, b"the first half of an answer"));
-        // As a client of TLS 1.3 says it once it has read the ServerHello.
-        watch.sent(&record(CHANGE_CIPHER_SPEC, &[1]));
-        watch.received(&record(HANDSHAKE, b"the second half"));
-        watch.sent(&record(HANDSHAKE, b"four"));
-        assert_eq!((watch.seen().round_trips, watch.seen().sent_since_received), (1, 9));
+    fn a_round_trip_is_a_reply_to_something_sent() {
+        let mut observer = FlightObserver::default();
+        observer.received(&record(HANDSHAKE, b"greeting"));
+        observer.sent(&record(HANDSHAKE, b"one"));
+        observer.sent(&record(HANDSHAKE, b"two"));
+        observer.received(&record(HANDSHAKE, b"the first half of a reply"));
+        // As a TLS 1.3 client sends it after the ServerHello.
+        observer.sent(&record(CHANGE_CIPHER_SPEC, &[1]));
+        observer.received(&record(HANDSHAKE, b"the second half"));
+        observer.sent(&record(HANDSHAKE, b"four"));
+        assert_eq!((observer.stats().round_trips, observer.stats().sent_since_received), (1, 9));
     }
 }

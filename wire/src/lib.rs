@@ -1,8 +1,7 @@
-//! What both ends of wssbench share, and nothing else: the engines that drive sockets, TLS options made into
-//! configurations, the WebSocket opening handshake and strict framing, and the stack that a URL's scheme names.
+//! The code that both ends of wssbench share: engines for socket I/O, TLS configurations, the WebSocket opening handshake,
+//! strict framing, and targets.
 //!
-//! The way of the data, on both ends: [`engine`] → [`transport`] (TCP, or TLS over it) → [`upgrade`] →
-//! [`websocket`]. This crate measures nothing by itself: the clocks are read by the server and the generator.
+//! The data path on both ends is [`engine`] → [`transport`] (TCP, or TLS over TCP) → [`upgrade`] → [`websocket`].
 
 pub mod engine;
 pub mod flights;

@@ -1,4 +1,4 @@
-//! What both ends ask of the machine: CPUs, clocks of CPU time, the limit of open files.
+//! CPU affinity, CPU time, priority, and the limit on open files.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,16 +11,16 @@ use rustix::time::{ClockId, Timespec};
 /// The CPUs that this thread may run on.
 ///
 /// # Errors
-/// If the kernel does not say.
+/// If sched_getaffinity(2) fails.
 pub fn allowed_cpus() -> io::Result<BTreeSet<usize>> {
     let set = rustix::thread::sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
 }
 
-/// Lets this thread, and those that it will start, run on these CPUs alone.
+/// Restricts this thread, and the threads that it will start, to these CPUs.
 ///
 /// # Errors
-/// If none of them can be used by this process.
+/// If this process may use none of them.
 pub fn pin_thread(cpus: &BTreeSet<usize>) -> io::Result<()> {
     let mut set = CpuSet::new();
     for &cpu in cpus.iter().filter(|&&cpu| cpu < CpuSet::MAX_CPU) {
@@ -34,15 +34,15 @@ pub fn thread_cpu() -> Duration {
     duration(rustix::time::clock_gettime(ClockId::ThreadCPUTime))
 }
 
-/// CPU time of the process, user and kernel, with the threads that io_uring has the kernel start in it.
+/// CPU time of the process, user and kernel, including the worker threads of io_uring.
 pub fn process_cpu() -> Duration {
     duration(rustix::time::clock_gettime(ClockId::ProcessCPUTime))
 }
 
-/// CPU time of the process in the kernel without that of this thread, by its accounting: to 10 ms.
+/// CPU time of the process in the kernel, without that of this thread. The resolution is 10 ms (proc_pid_stat(5)).
 ///
 /// # Errors
-/// If /proc does not tell.
+/// If /proc cannot be read.
 pub fn system_cpu_of_others() -> io::Result<Duration> {
     let other = |error: procfs::ProcError| io::Error::other(error.to_string());
     let process = procfs::process::Process::myself().map_err(other)?;
@@ -53,7 +53,7 @@ pub fn system_cpu_of_others() -> io::Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64))
 }
 
-/// The clock that all processes of this machine share, since it was started: CLOCK_MONOTONIC, which is `Instant`'s too.
+/// CLOCK_MONOTONIC, which all processes of the machine share and `Instant` is based on.
 pub fn monotonic() -> Duration {
     duration(rustix::time::clock_gettime(ClockId::Monotonic))
 }
@@ -62,7 +62,7 @@ fn duration(time: Timespec) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Raises the limit of open files to the hard limit; returns it (`None`: no limit).
+/// Raises the soft limit on open files to the hard limit, and returns it; `None` means unlimited.
 ///
 /// # Errors
 /// If the kernel refuses.
@@ -73,12 +73,12 @@ pub fn raise_file_limit() -> io::Result<Option<u64>> {
     Ok(limit.maximum)
 }
 
-/// Lets this thread stand back behind all others: for one that shows and directs on a CPU where another measures.
-/// Threads and processes that it starts afterwards stand back too.
+/// Gives this thread the lowest priority: for a thread that only coordinates, on a CPU where another one measures. Threads
+/// and processes that it starts afterwards inherit the priority.
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn stand_back() -> io::Result<()> {
-    // On Linux the priority of "the calling process" is the calling thread's.
+pub fn lower_priority() -> io::Result<()> {
+    // On Linux setpriority(2) for "the calling process" applies to the calling thread.
     Ok(rustix::process::setpriority_process(None, 19)?)
 }

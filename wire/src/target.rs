@@ -1,4 +1,4 @@
-//! The stack that a URL names: `wss://`, `ws://`, `tls://` or `tcp://`, a host, a port, a path.
+//! Targets: URLs with the scheme `wss://`, `ws://`, `tls://` or `tcp://`.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -6,49 +6,49 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use url::{Host, Url};
 use wss_model::Layer;
 
-/// Where a load goes.
+/// The server to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The stack.
+    /// The protocol stack.
     pub layer: Layer,
     /// Name or address; IPv6 without brackets.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Path and query of the upgrade request; `/` below WebSocket.
+    /// Path and query of the upgrade request; `/` without WebSocket.
     pub path: String,
 }
 
-/// Why a URL is no target: one sentence.
+/// Why a URL is not a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// No URL at all.
-    #[error("`{0}` is not a URL such as wss://127.0.0.1:8443/ ({1})")]
+    /// Not a URL.
+    #[error("`{0}` is not a URL ({1}); give one such as wss://127.0.0.1:8443/")]
     NotAUrl(String, String),
-    /// A scheme that names no stack of ours.
-    #[error("the scheme of `{0}` names no layer: use wss://, ws://, tls:// or tcp://")]
+    /// Unsupported scheme.
+    #[error("the scheme of `{0}` is not supported; use wss://, ws://, tls:// or tcp://")]
     Scheme(String),
-    /// Something is missing or too much.
+    /// A component is missing, or not allowed.
     #[error("`{0}` {1}")]
     Component(String, &'static str),
     /// The name has no address.
-    #[error("the name `{host}` does not resolve ({reason}): check it, or give an address")]
+    #[error("the name `{host}` does not resolve ({reason}); check it, or give an address")]
     Unresolved {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         reason: String,
     },
 }
 
 impl Target {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// If it names no stack, host or port, or something that none of the layers carries.
+    /// If the scheme, host or port is missing, or a component has no meaning for the scheme.
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let url = Url::parse(text).map_err(|error| TargetError::NotAUrl(text.to_owned(), error.to_string()))?;
-        let part = |sentence| TargetError::Component(text.to_owned(), sentence);
+        let component = |sentence| TargetError::Component(text.to_owned(), sentence);
         let layer = match url.scheme() {
             "wss" => Layer::Wss,
             "ws" => Layer::Ws,
@@ -56,20 +56,20 @@ impl Target {
             "tcp" => Layer::Tcp,
             _ => return Err(TargetError::Scheme(text.to_owned())),
         };
-        let host = match url.host().ok_or_else(|| part("names no host"))? {
+        let host = match url.host().ok_or_else(|| component("has no host; add a name or an address"))? {
             Host::Ipv6(address) => address.to_string(),
             other => other.to_string(),
         };
         let port = url.port().or(layer.default_port());
-        let port = port.ok_or_else(|| part("names no port, and its scheme has none of its own"))?;
+        let port = port.ok_or_else(|| component("has no port, and its scheme has no default; add one"))?;
         if port == 0 {
-            return Err(part("has port 0, where nothing listens"));
+            return Err(component("has port 0; give the port that the server listens on"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(part("has a user name or password, which no layer here sends"));
+            return Err(component("has a user name or password, which is not supported; remove it"));
         }
         if url.fragment().is_some() {
-            return Err(part("has a fragment (#…), which RFC 6455 forbids"));
+            return Err(component("has a fragment (#…), which RFC 6455 forbids; remove it"));
         }
         let path = match (url.path(), url.query()) {
             ("", None) => "/".to_owned(),
@@ -77,17 +77,17 @@ impl Target {
             (path, Some(query)) => format!("{path}?{query}"),
         };
         if !layer.has_websocket() && path != "/" {
-            return Err(part("has a path, which only ws:// and wss:// know"));
+            return Err(component("has a path, which only ws:// and wss:// support; remove it"));
         }
         Ok(Self { layer, host, port, path })
     }
 
-    /// The URL, in the form that reads back as the same target.
+    /// The URL; it parses to an equal target.
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.layer, self.authority(true), self.path)
     }
 
-    /// What the Host field of the upgrade request says: the port only if it is not the scheme's own.
+    /// The value of the Host field: with the port only if it is not the default of the scheme.
     pub fn host_field(&self) -> String {
         self.authority(self.layer.default_port() != Some(self.port))
     }
@@ -106,7 +106,7 @@ impl Target {
         let addresses: io::Result<Vec<SocketAddr>> =
             (self.host.as_str(), self.port).to_socket_addrs().map(Iterator::collect);
         let addresses = addresses.map_err(|error| unresolved(error.to_string()))?;
-        addresses.first().copied().ok_or_else(|| unresolved("it has no address".to_owned()))
+        addresses.first().copied().ok_or_else(|| unresolved("no address found".to_owned()))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_scheme_names_its_stack_and_reads_back() {
+    fn parses_each_scheme_and_round_trips() {
         for (text, layer, port, path) in [
             ("wss://example.org/chat?room=1", Layer::Wss, 443, "/chat?room=1"),
             ("ws://127.0.0.1:8080/", Layer::Ws, 8080, "/"),
@@ -129,18 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn the_host_field_leaves_out_the_port_of_the_scheme() {
+    fn host_field_omits_the_default_port() {
         assert_eq!(Target::parse("wss://example.org:443/").unwrap().host_field(), "example.org");
         assert_eq!(Target::parse("ws://example.org:443/").unwrap().host_field(), "example.org:443");
         assert_eq!(Target::parse("wss://[::1]:9/").unwrap().host_field(), "[::1]:9");
     }
 
     #[test]
-    fn what_is_no_target_is_refused_in_a_sentence() {
+    fn rejects_invalid_targets() {
         for (text, says) in [
             ("127.0.0.1:80", "is not a URL"),
             ("https://127.0.0.1/", "use wss://, ws://, tls:// or tcp://"),
-            ("tls://127.0.0.1", "names no port"),
+            ("tls://127.0.0.1", "has no port"),
             ("wss://127.0.0.1:0/", "port 0"),
             ("wss://a:b@127.0.0.1/", "user name"),
             ("wss://127.0.0.1/#x", "fragment"),

@@ -1,4 +1,4 @@
-//! A connection below WebSocket: TCP, or TLS over it, with its bytes counted.
+//! The layers below WebSocket: TCP, or TLS over TCP, with byte counters.
 
 use std::io;
 use std::pin::Pin;
@@ -7,90 +7,90 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use crate::flights::{Seen, Watch};
+use crate::flights::{FlightObserver, FlightStats};
 use crate::tls::timed::{Primitive, timed};
 
-/// Counts the bytes of a stream in both directions, and watches its handshake.
+/// A stream that counts its bytes in both directions, and observes the flights of its handshake.
 #[derive(Debug)]
-pub struct Counted<S> {
+pub struct CountedStream<S> {
     stream: S,
-    /// Bytes read from it.
+    /// Bytes read.
     pub received: u64,
-    /// Bytes that it took for writing.
+    /// Bytes written.
     pub sent: u64,
-    /// While the handshake is watched.
-    handshake: Option<Box<Handshake>>,
+    /// `Some` during the handshake.
+    handshake: Option<Box<HandshakeObserver>>,
 }
 
 #[derive(Debug)]
-struct Handshake {
-    watch: Watch,
+struct HandshakeObserver {
+    observer: FlightObserver,
     timed: bool,
 }
 
-impl<S> Counted<S> {
-    /// Starts at zero.
+impl<S> CountedStream<S> {
+    /// Starts with counters of zero.
     pub fn new(stream: S) -> Self {
         Self { stream, received: 0, sent: 0, handshake: None }
     }
 
-    /// Starts at zero and watches a TLS handshake until [`Self::unwatch`]; `timed` tells whether reading and writing
-    /// is counted as [`Primitive::Socket`].
-    pub fn watched(stream: S, timed: bool) -> Self {
-        let handshake = Some(Box::new(Handshake { watch: Watch::default(), timed }));
+    /// Also observes the flights of a TLS handshake, until [`Self::stop_observing`]. `timed` says whether reads and writes
+    /// are timed as [`Primitive::Socket`].
+    pub fn observing_flights(stream: S, timed: bool) -> Self {
+        let handshake = Some(Box::new(HandshakeObserver { observer: FlightObserver::default(), timed }));
         Self { stream, received: 0, sent: 0, handshake }
     }
 
-    /// What of the handshake was seen until now; nothing of one that is not watched.
-    pub fn seen(&self) -> Seen {
-        self.handshake.as_ref().map_or_else(Seen::default, |handshake| handshake.watch.seen())
+    /// The flights of the handshake so far; zero if they are not observed.
+    pub fn flights(&self) -> FlightStats {
+        self.handshake.as_ref().map_or_else(FlightStats::default, |handshake| handshake.observer.stats())
     }
 
-    /// The handshake is over: from now on only bytes are counted.
-    pub fn unwatch(&mut self) {
+    /// Ends the handshake: from now on only bytes are counted.
+    pub fn stop_observing(&mut self) {
         self.handshake = None;
     }
 }
 
-/// Does `poll`, timed if the handshake's socket calls are.
-fn polled<T>(handshake: Option<&Handshake>, poll: impl FnOnce() -> T) -> T {
+/// Calls `poll`, timed if the socket calls of the handshake are.
+fn poll_timed<T>(handshake: Option<&HandshakeObserver>, poll: impl FnOnce() -> T) -> T {
     if handshake.is_some_and(|handshake| handshake.timed) { timed(Primitive::Socket, poll) } else { poll() }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CountedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = out.filled().len();
-        let result = polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_read(cx, out));
+        let result = poll_timed(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_read(cx, out));
         let read = &out.filled()[before..];
         this.received += read.len() as u64;
         if let Some(handshake) = &mut this.handshake {
-            handshake.watch.received(read);
+            handshake.observer.received(read);
         }
         result
     }
 }
 
-impl<S> Counted<S> {
-    /// Counts what of `slices` was taken.
-    fn took(&mut self, taken: &Poll<io::Result<usize>>, slices: &[&[u8]]) {
-        let Poll::Ready(Ok(mut left)) = *taken else { return };
+impl<S> CountedStream<S> {
+    /// Counts the bytes of `slices` that were written.
+    fn count_written(&mut self, written: &Poll<io::Result<usize>>, slices: &[&[u8]]) {
+        let Poll::Ready(Ok(mut left)) = *written else { return };
         self.sent += left as u64;
         let Some(handshake) = &mut self.handshake else { return };
         for slice in slices {
             let length = left.min(slice.len());
-            handshake.watch.sent(&slice[..length]);
+            handshake.observer.sent(&slice[..length]);
             left -= length;
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let taken = polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_write(cx, data));
-        this.took(&taken, &[data]);
-        taken
+        let written = poll_timed(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_write(cx, data));
+        this.count_written(&written, &[data]);
+        written
     }
 
     fn poll_write_vectored(
@@ -99,14 +99,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let taken = polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_write_vectored(cx, slices));
+        let written =
+            poll_timed(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_write_vectored(cx, slices));
         if this.handshake.is_some() {
             let slices: Vec<&[u8]> = slices.iter().map(|slice| &**slice).collect();
-            this.took(&taken, &slices);
+            this.count_written(&written, &slices);
         } else {
-            this.took(&taken, &[]);
+            this.count_written(&written, &[]);
         }
-        taken
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -115,7 +116,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        polled(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_flush(cx))
+        poll_timed(this.handshake.as_deref(), || Pin::new(&mut this.stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -123,12 +124,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 }
 
-/// TCP, or TLS over it.
+/// TCP, or TLS over TCP.
 pub enum Transport<S> {
     /// `tcp://` and `ws://`.
-    Plain(Counted<S>),
+    Plain(CountedStream<S>),
     /// `tls://` and `wss://`.
-    Tls(Box<TlsStream<Counted<S>>>),
+    Tls(Box<TlsStream<CountedStream<S>>>),
 }
 
 impl<S> Transport<S> {
@@ -137,33 +138,33 @@ impl<S> Transport<S> {
         &self.counted().stream
     }
 
-    /// Bytes sent and received on TCP until now.
+    /// Bytes sent and received on TCP so far.
     pub fn bytes(&self) -> (u64, u64) {
         let counted = self.counted();
         (counted.sent, counted.received)
     }
 
-    /// What of the handshake was seen until now.
-    pub fn seen(&self) -> Seen {
-        self.counted().seen()
+    /// The flights of the handshake so far.
+    pub fn flights(&self) -> FlightStats {
+        self.counted().flights()
     }
 
-    fn counted(&self) -> &Counted<S> {
+    fn counted(&self) -> &CountedStream<S> {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
         }
     }
 
-    /// TLS and upgrade are over: from now on only bytes are counted.
-    pub fn unwatch(&mut self) {
+    /// Ends the handshake, including the upgrade: from now on only bytes are counted.
+    pub fn stop_observing(&mut self) {
         match self {
-            Self::Plain(stream) => stream.unwatch(),
-            Self::Tls(stream) => stream.get_mut().0.unwatch(),
+            Self::Plain(stream) => stream.stop_observing(),
+            Self::Tls(stream) => stream.get_mut().0.stop_observing(),
         }
     }
 
-    /// Queues TLS's close_notify without ending TCP; goes out with the next flush. Nothing without TLS.
+    /// Queues a close_notify, which is sent by the next flush, without closing TCP. Does nothing without TLS.
     pub fn send_close_notify(&mut self) {
         if let Self::Tls(stream) = self {
             match stream.as_mut() {
@@ -174,7 +175,7 @@ impl<S> Transport<S> {
     }
 }
 
-/// Calls a method of `AsyncRead` or `AsyncWrite` on whichever stream it is.
+/// Calls a method of `AsyncRead` or `AsyncWrite` on either stream.
 macro_rules! either {
     ($transport:expr, $stream:ident => $call:expr) => {
         match $transport.get_mut() {

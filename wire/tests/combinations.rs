@@ -1,10 +1,9 @@
-//! Every suite × certificate × group × provider that can be combined: one real handshake over a socket and one echo,
-//! full, resumed and, with TLS 1.3, with early data. Both ends have to label it as it was asked for.
+//! Every valid combination of suite, certificate, group and provider: a handshake over a socket and one echo, full,
+//! resumed and, with TLS 1.3, with early data. The labels of both ends must match the options.
 //!
-//! What can be combined is not written down here a second time: a combination that [`TlsOptions::check`] or the
-//! provider refuses has to be refused by it, and the numbers at the end say how many were not.
+//! [`TlsOptions::check`] and the provider decide which combinations are valid; the tests assert how many there are.
 
-// A test that cannot go on has no other way to say so.
+// A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -21,16 +20,16 @@ use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite};
 use wss_model::run_result::Negotiated;
 use wss_wire::tls::{
-    Asked, CertificateKinds, ClientConfigs, Identity, Label, Provider, Role, ServerExtras, Side, Trust,
+    CertificateKinds, ClientConfigs, HandshakeLabel, Identity, Provider, RequestedTls, Role, ServerExtras, Trust,
     certificate_kind, client_config, server_config,
 };
-use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, ServerUpgrade};
-use wss_wire::websocket::{self, Message, Shared};
+use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, ServerUpgrade};
+use wss_wire::websocket::{self, Message, SharedStream};
 
 const LOCALHOST: &str = "localhost";
 const GREETING: &[u8] = b"the same bytes come back";
 
-/// One identity of each kind: RSA keys take their time.
+/// One identity per kind, generated once because RSA keys take long.
 fn identities() -> HashMap<CertificateKind, (Identity, Trust)> {
     let identity = |&kind: &CertificateKind| {
         let identity = Identity::generate(Role::Server, &[LOCALHOST.to_owned()], kind, 2).unwrap();
@@ -45,11 +44,11 @@ fn request() -> ClientUpgrade {
     ClientUpgrade { host: LOCALHOST.into(), path: "/".into(), subprotocol: None, key: [7; 16], max_head_size: 4096 }
 }
 
-/// What the client does: TLS (with the request as early data if `early`), upgrade, one echo. Gives the label.
+/// The client: TLS (with the request as early data if `early`), upgrade, one echo. Returns the label.
 async fn connect(
     address: std::net::SocketAddr,
     configs: &ClientConfigs,
-    asked: &Asked,
+    requested: &RequestedTls,
     resume: bool,
     early: bool,
 ) -> Negotiated {
@@ -70,14 +69,14 @@ async fn connect(
     let mut stream = connecting.await.unwrap();
     let connection = stream.get_ref().1;
     let certificate = CertificateKinds::default().of(connection.peer_certificates());
-    let label = Label::of(connection, certificate, connection.is_early_data_accepted());
-    asked.check(&label, connection.alpn_protocol(), resume).unwrap();
+    let label = HandshakeLabel::of(connection, certificate, connection.is_early_data_accepted());
+    requested.check(&label, connection.alpn_protocol(), resume).unwrap();
     let upgraded = if early {
-        upgrade::read_answer(&mut stream, &request()).await.unwrap()
+        upgrade::read_response(&mut stream, &request()).await.unwrap()
     } else {
         upgrade::connect(&mut stream, &request()).await.unwrap()
     };
-    let mut stream = Shared::new(Prefixed::new(stream, upgraded.leftover));
+    let mut stream = SharedStream::new(PrefixedStream::new(stream, upgraded.leftover));
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), End::Client, 1 << 16);
     writer.send(OpCode::Binary, GREETING.to_vec().into()).await.unwrap();
     match reader.next().await.unwrap() {
@@ -88,19 +87,20 @@ async fn connect(
     label.negotiated()
 }
 
-/// What the server does with one connection; gives its label.
+/// The server, for one connection. Returns the label.
 async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, certificate: Arc<str>) -> Negotiated {
     use std::io::Read as _;
     let (tcp, _) = listener.accept().await.unwrap();
     tcp.set_nodelay(true).unwrap();
     let mut stream = acceptor.accept(tcp).await.unwrap();
     let mut early = Vec::new();
-    let taken = stream.get_mut().1.early_data().is_some_and(|mut data| data.read_to_end(&mut early).is_ok());
-    let label = Label::of(stream.get_ref().1, certificate, taken).negotiated();
-    let mut stream = Prefixed::new(stream, early);
+    let accepted_early_data =
+        stream.get_mut().1.early_data().is_some_and(|mut data| data.read_to_end(&mut early).is_ok());
+    let label = HandshakeLabel::of(stream.get_ref().1, certificate, accepted_early_data).negotiated();
+    let mut stream = PrefixedStream::new(stream, early);
     let accepted = upgrade::accept(&mut stream, &ServerUpgrade::default()).await.unwrap();
     stream.unread(accepted.leftover);
-    let mut stream = Shared::new(stream);
+    let mut stream = SharedStream::new(stream);
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), End::Server, 1 << 16);
     if let Message::Binary(payload) = reader.next().await.unwrap() {
         writer.send(OpCode::Binary, payload).await.unwrap();
@@ -109,20 +109,20 @@ async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor, certificate: Arc
     label
 }
 
-/// Both ends of a full handshake, and of a resumed one or one with early data.
-async fn both_kinds(options: &TlsOptions, sides: [ProviderKind; 2], identity: &Identity, trust: &Trust) {
-    let [server, client] = sides.map(|provider| TlsOptions { provider: Some(provider), ..options.clone() });
+/// Both ends of a full handshake, then of a resumed one, with early data if the options say so.
+async fn both_kinds(options: &TlsOptions, providers: [ProviderKind; 2], identity: &Identity, trust: &Trust) {
+    let [server, client] = providers.map(|provider| TlsOptions { provider: Some(provider), ..options.clone() });
     let extras = ServerExtras { sessions: 16, ..ServerExtras::default() };
     let acceptor = TlsAcceptor::from(Arc::new(server_config(&server, identity, &extras).unwrap()));
     let configs = ClientConfigs::new(&client_config(&client, trust, None).unwrap(), &client, 16);
-    let asked = Asked::new(&client);
+    let requested = RequestedTls::new(&client);
     let certificate: Arc<str> = certificate_kind(&identity.chain[0]).into();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     for resume in [false, true] {
         let early = resume && options.early_data;
         let (ours, theirs) = tokio::join!(
-            connect(address, &configs, &asked, resume, early),
+            connect(address, &configs, &requested, resume, early),
             accept(&listener, &acceptor, Arc::clone(&certificate))
         );
         assert_eq!(ours, theirs, "{server:?} and {client:?}");
@@ -135,8 +135,8 @@ async fn both_kinds(options: &TlsOptions, sides: [ProviderKind; 2], identity: &I
     }
 }
 
-/// The ways to resume that a suite's version has; the last of TLS 1.3 is early data.
-fn ways(suite: Suite) -> Vec<(ResumeBy, bool)> {
+/// The ways to resume with the version of a suite; the last one of TLS 1.3 is with early data.
+fn resumptions(suite: Suite) -> Vec<(ResumeBy, bool)> {
     match suite.version() {
         wss_model::TlsVersion::V1_2 => vec![(ResumeBy::Ticket, false), (ResumeBy::SessionId, false)],
         wss_model::TlsVersion::V1_3 => vec![(ResumeBy::Ticket, false), (ResumeBy::Stateful, true)],
@@ -155,8 +155,8 @@ fn combinations(provider: ProviderKind) -> Vec<TlsOptions> {
                     provider: Some(provider),
                     ..TlsOptions::default()
                 };
-                let has = |side| Provider::new(&options, side).is_ok();
-                if options.check().is_ok() && has(Side::Server) && has(Side::Client) {
+                let supports = |role| Provider::new(&options, role).is_ok();
+                if options.check().is_ok() && supports(Role::Server) && supports(Role::Client) {
                     all.push(options);
                 }
             }
@@ -165,41 +165,39 @@ fn combinations(provider: ProviderKind) -> Vec<TlsOptions> {
     all
 }
 
-async fn drive(pairs: impl Iterator<Item = (TlsOptions, [ProviderKind; 2])>) -> usize {
+async fn run_all(pairs: impl Iterator<Item = (TlsOptions, [ProviderKind; 2])>) -> usize {
     let identities = Rc::new(identities());
-    let mut driven = 0;
-    for (options, sides) in pairs {
+    let mut count = 0;
+    for (options, providers) in pairs {
         let (identity, trust) = &identities[&options.certificate_kind().unwrap()];
-        for (by, early_data) in ways(options.suite.unwrap()) {
+        for (by, early_data) in resumptions(options.suite.unwrap()) {
             let options = TlsOptions {
                 resume: Some("100%".parse().unwrap()),
                 resume_by: Some(by),
                 early_data,
                 ..options.clone()
             };
-            both_kinds(&options, sides, identity, trust).await;
-            driven += 1;
+            both_kinds(&options, providers, identity, trust).await;
+            count += 1;
         }
     }
-    driven
+    count
 }
 
-/// Every combination with the same provider on both ends.
 #[tokio::test]
-async fn every_combination_of_a_provider_with_itself_is_what_was_asked_for_on_both_ends() {
+async fn both_ends_label_every_combination_of_one_provider() {
     let counts: Vec<usize> = ProviderKind::ALL.iter().map(|&provider| combinations(provider).len()).collect();
-    // aws-lc-rs: 3 suites of 1.3 × 9 certificates × 7 groups, 6 of 1.2 × 3 × 3. The others lack ML-DSA, and groups;
-    // Graviola's suites of 1.2 do not take Ed25519.
+    // aws-lc-rs: 3 suites of TLS 1.3 × 9 certificates × 7 groups, and 6 of TLS 1.2 × 3 × 3. The others lack ML-DSA and
+    // some groups; Graviola's suites of TLS 1.2 do not include Ed25519.
     assert_eq!(counts, [3 * 9 * 7 + 54, 3 * 6 * 3 + 54, 3 * 6 * 4 + 54 - 9]);
     let all = ProviderKind::ALL
         .iter()
         .flat_map(|&provider| combinations(provider).into_iter().map(move |options| (options, [provider, provider])));
-    assert_eq!(drive(all).await, 2 * counts.iter().sum::<usize>());
+    assert_eq!(run_all(all).await, 2 * counts.iter().sum::<usize>());
 }
 
-/// Every combination that two different providers both have.
 #[tokio::test]
-async fn every_combination_of_two_providers_is_what_was_asked_for_on_both_ends() {
+async fn both_ends_label_every_combination_of_two_providers() {
     let mut pairs = Vec::new();
     for &server in ProviderKind::ALL {
         for &client in ProviderKind::ALL.iter().filter(|&&client| client != server) {
@@ -212,5 +210,5 @@ async fn every_combination_of_two_providers_is_what_was_asked_for_on_both_ends()
     }
     let (aws_ring, aws_graviola, ring_graviola) = (3 * 6 * 3 + 54, 3 * 6 * 4 + 54 - 9, 3 * 6 * 3 + 54 - 9);
     assert_eq!(pairs.len(), 2 * (aws_ring + aws_graviola + ring_graviola));
-    assert_eq!(drive(pairs.clone().into_iter()).await, 2 * pairs.len());
+    assert_eq!(run_all(pairs.clone().into_iter()).await, 2 * pairs.len());
 }

@@ -23,7 +23,7 @@ use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateKind, CostSplit};
 use wss_wire::machine;
 use wss_wire::tls::{self, Identity, ServerExtras, server_config, warm_up};
-use wss_wire::upgrade::{self, Prefixed, ServerUpgrade};
+use wss_wire::upgrade::{self, PrefixedStream, ServerUpgrade};
 
 /// A plain wss echo server on tokio, tokio-rustls and fastwebsockets, to compare wss-server with
 #[derive(Parser)]
@@ -91,7 +91,7 @@ async fn echo(stream: TcpStream, acceptor: &TlsAcceptor) -> anyhow::Result<()> {
     let mut stream = acceptor.accept(stream).await.context("TLS")?;
     let accepted = upgrade::accept(&mut stream, &ServerUpgrade::default()).await.context("the upgrade")?;
     // Pongs and the answer to a Close frame are fastwebsockets' own (auto_pong, auto_close: its defaults).
-    let mut socket = WebSocket::after_handshake(Prefixed::new(stream, accepted.leftover), Role::Server);
+    let mut socket = WebSocket::after_handshake(PrefixedStream::new(stream, accepted.leftover), Role::Server);
     loop {
         let frame = socket.read_frame().await.context("reading a frame")?;
         if frame.opcode == OpCode::Close {

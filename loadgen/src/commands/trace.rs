@@ -31,8 +31,8 @@ use wss_model::trace_result::{TraceFailure, TracePhase, TraceResult, TraceTarget
 use wss_model::{EngineKind, HumanDuration, Layer, TlsOptions, TrustOptions};
 use wss_report as report;
 use wss_wire::target::Target;
-use wss_wire::tls::{CertificateKinds, Label, TlsFailure};
-use wss_wire::websocket::Shared;
+use wss_wire::tls::{CertificateKinds, HandshakeLabel, TlsFailure};
+use wss_wire::websocket::SharedStream;
 
 use self::capture::Captured;
 use self::connection::Connection;
@@ -199,7 +199,7 @@ fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeo
             return Traced { tape: tape.taped, negotiated: None, failure };
         }
     };
-    let connection = Shared::new(Connection::new(socket, tape, deadline));
+    let connection = SharedStream::new(Connection::new(socket, tape, deadline));
     let lived = live(&connection, plan, tls);
     connection.with(|connection| {
         let phase = connection.tape.phase;
@@ -217,7 +217,7 @@ fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeo
 }
 
 /// TLS → what is said → the end.
-fn live(connection: &Shared<Connection>, plan: &Plan<'_>, tls: Option<TlsWith<'_>>) -> Result<(), Failure> {
+fn live(connection: &SharedStream<Connection>, plan: &Plan<'_>, tls: Option<TlsWith<'_>>) -> Result<(), Failure> {
     if let Some((config, name)) = tls {
         connection.with(|connection| connection.handshake(Arc::clone(config), name.clone()))?;
     }
@@ -230,7 +230,7 @@ fn live(connection: &Shared<Connection>, plan: &Plan<'_>, tls: Option<TlsWith<'_
 /// What a finished handshake negotiated, in the words of a run.
 fn negotiated(connection: &rustls::ClientConnection) -> Negotiated {
     let certificate = CertificateKinds::default().of(connection.peer_certificates());
-    Label::of(connection, certificate, connection.is_early_data_accepted()).negotiated()
+    HandshakeLabel::of(connection, certificate, connection.is_early_data_accepted()).negotiated()
 }
 
 fn connect_sentence(address: SocketAddr, timeout: HumanDuration, error: &io::Error) -> String {

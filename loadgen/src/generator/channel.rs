@@ -7,13 +7,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::tls::TlsFailure;
 use wss_wire::transport::Transport;
-use wss_wire::upgrade::Prefixed;
-use wss_wire::websocket::{self, Message, Shared, WebSocketError};
+use wss_wire::upgrade::PrefixedStream;
+use wss_wire::websocket::{self, Message, SharedStream, WebSocketError};
 
 use super::failure::Failure;
 
 /// The stream that both halves of a connection share.
-pub(crate) type Stream<S> = Shared<Prefixed<Transport<S>>>;
+pub(crate) type Stream<S> = SharedStream<PrefixedStream<Transport<S>>>;
 
 /// A TCP stream of an engine.
 pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
@@ -28,8 +28,8 @@ pub(crate) struct Channel<S> {
 
 impl<S: Socket> Channel<S> {
     /// `stream` after its handshake. `size`: bytes per message.
-    pub(crate) fn new(stream: Prefixed<Transport<S>>, websocket: bool, size: usize) -> Self {
-        let stream = Shared::new(stream);
+    pub(crate) fn new(stream: PrefixedStream<Transport<S>>, websocket: bool, size: usize) -> Self {
+        let stream = SharedStream::new(stream);
         if !websocket {
             let receiver = Receiver::Bytes { stream: stream.clone(), buffer: vec![0; size].into() };
             return Self { sender: Sender::Bytes(stream.clone()), receiver, stream };

@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
 use wss_model::config::LimitOptions;
-use wss_wire::tls::{Asked, CertificateKinds, ClientConfigs};
+use wss_wire::tls::{CertificateKinds, ClientConfigs, RequestedTls};
 
 use super::command::GeneratorOptions;
 use super::destination::Destination;
@@ -34,7 +34,7 @@ pub(crate) struct Context {
     pub(crate) certificate_kinds: RefCell<CertificateKinds>,
     pub(crate) tls: Option<ClientConfigs>,
     /// What a handshake has to negotiate to count as a sample.
-    pub(crate) requested: Asked,
+    pub(crate) requested: RequestedTls,
     pub(crate) handshakes: RefCell<HandshakeRecord>,
     pub(crate) echo: RefCell<EchoRecord>,
     closing: RefCell<Failures>,
@@ -71,7 +71,7 @@ impl Context {
             threads,
             seed,
             tls: tls.map(|tls| ClientConfigs::new(&tls.config, &tls.options, tls.sessions)),
-            requested: tls.map_or_else(Asked::default, |tls| Asked::new(&tls.options)),
+            requested: tls.map_or_else(RequestedTls::default, |tls| RequestedTls::new(&tls.options)),
             destination,
             limits,
             payloads: Payloads::new(size, thread_seed),

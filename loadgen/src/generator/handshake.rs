@@ -11,10 +11,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
-use wss_wire::poll_time::{PollTime, Spent};
-use wss_wire::tls::{AskedForCertificate, ClientConfigs, Label, TlsFailure};
-use wss_wire::transport::{Counted, Transport};
-use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
+use wss_wire::poll_time::{PollCost, PollTime};
+use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure};
+use wss_wire::transport::{CountedStream, Transport};
+use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
 
 use super::channel::{Channel, Received, check_echo, closed_failure, stream_failure};
 use super::context::Context;
@@ -66,15 +66,15 @@ async fn perform_phases<E: Engine>(
     phase.set(ErrorPhase::Tls);
     let websocket = destination.target.layer.has_websocket();
     let request = websocket.then(|| upgrade_request(context));
-    let mut spent = Spent::default();
+    let mut spent = PollCost::default();
     let mut label = None;
     // A request sent as early data is not sent again: the server accepted it, or the handshake failed.
     let mut requested = false;
     let mut stream = match &destination.tls {
-        None => Transport::Plain(Counted::new(stream)),
+        None => Transport::Plain(CountedStream::new(stream)),
         Some(tls) => {
             let early_data = request.as_ref().filter(|_| attempt.resume && tls.options.early_data);
-            let stream = Counted::watched(stream, tls.timed);
+            let stream = CountedStream::observing_flights(stream, tls.timed);
             let stream = tls_handshake(context, tls, stream, early_data, attempt.resume, &mut spent).await?;
             requested = early_data.is_some();
             label = Some(check_negotiated(context, stream.get_ref().1, attempt.resume)?);
@@ -82,7 +82,7 @@ async fn perform_phases<E: Engine>(
         }
     };
     let secured = Instant::now();
-    let after_tls = (stream.seen(), stream.bytes());
+    let after_tls = (stream.flights(), stream.bytes());
 
     phase.set(ErrorPhase::Upgrade);
     let mut leftover = Vec::new();
@@ -93,11 +93,11 @@ async fn perform_phases<E: Engine>(
     }
     let ready = Instant::now();
     let (sent, received) = stream.bytes();
-    let seen = stream.seen();
-    stream.unwatch();
+    let seen = stream.flights();
+    stream.stop_observing();
 
     phase.set(ErrorPhase::FirstEcho);
-    let mut channel = Channel::new(Prefixed::new(stream, leftover), websocket, context.payloads.size());
+    let mut channel = Channel::new(PrefixedStream::new(stream, leftover), websocket, context.payloads.size());
     if attempt.first_echo {
         first_echo(&mut channel, &context.payloads, context.next_message()).await?;
     }
@@ -121,11 +121,11 @@ async fn perform_phases<E: Engine>(
 async fn tls_handshake<S>(
     context: &Context,
     tls: &TlsDestination,
-    stream: Counted<S>,
+    stream: CountedStream<S>,
     early_data: Option<&ClientUpgrade>,
     resume: bool,
-    spent: &mut Spent,
-) -> Result<TlsStream<Counted<S>>, Failure>
+    spent: &mut PollCost,
+) -> Result<TlsStream<CountedStream<S>>, Failure>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -150,7 +150,7 @@ where
         });
         connecting.await
     });
-    let ((connected, asked), busy) = PollTime::new(AskedForCertificate::new(connecting)).await;
+    let ((connected, asked), busy) = PollTime::new(ClientAuthFuture::new(connecting)).await;
     *spent += busy;
     let stream = connected.map_err(|error| stream_failure(ErrorPhase::Tls, error))?;
     // A server requests the certificate in the full handshake that starts a session, not when it is resumed.
@@ -166,9 +166,13 @@ where
 }
 
 /// The client's label. A handshake that differs from what was requested is a failure of its own kind, never a sample.
-fn check_negotiated(context: &Context, connection: &rustls::ClientConnection, resume: bool) -> Result<Label, Failure> {
+fn check_negotiated(
+    context: &Context,
+    connection: &rustls::ClientConnection,
+    resume: bool,
+) -> Result<HandshakeLabel, Failure> {
     let certificate = context.certificate_kinds.borrow_mut().of(connection.peer_certificates());
-    let label = Label::of(connection, certificate, connection.is_early_data_accepted());
+    let label = HandshakeLabel::of(connection, certificate, connection.is_early_data_accepted());
     match context.requested.check(&label, connection.alpn_protocol(), resume) {
         Ok(()) => Ok(label),
         Err((kind, text)) => Err(Failure::new(ErrorPhase::Tls, kind, text)),
@@ -192,7 +196,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let upgraded = match requested {
-        true => upgrade::read_answer(stream, request).await,
+        true => upgrade::read_response(stream, request).await,
         false => upgrade::connect(stream, request).await,
     };
     Ok(upgraded.map_err(upgrade_failure)?.leftover)

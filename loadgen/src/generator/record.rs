@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use wss_model::LatencyHistogram;
 use wss_model::ring_counters::RingCounters;
 use wss_model::server_stats::HandshakeTotals;
-use wss_wire::flights::Seen;
-use wss_wire::poll_time::Spent;
-use wss_wire::tls::{Label, LabelCounts};
+use wss_wire::flights::FlightStats;
+use wss_wire::poll_time::PollCost;
+use wss_wire::tls::{HandshakeLabel, LabelCounts};
 
 use super::failure::Failures;
 
@@ -23,7 +23,7 @@ pub(crate) struct HandshakeSample {
     pub(crate) ready: Duration,
     pub(crate) first_echo: Option<Duration>,
     /// Time inside polling TLS and the upgrade.
-    pub(crate) spent: Spent,
+    pub(crate) spent: PollCost,
     /// Bytes of TCP payload sent until the end of the upgrade.
     pub(crate) sent: u64,
     /// Bytes of TCP payload received until then.
@@ -31,14 +31,14 @@ pub(crate) struct HandshakeSample {
     /// With TLS.
     pub(crate) flights: Option<FlightCounts>,
     /// With TLS.
-    pub(crate) label: Option<Label>,
+    pub(crate) label: Option<HandshakeLabel>,
 }
 
 /// What one handshake put on the wire, or the sum over several.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FlightCounts {
     /// At the end of TLS.
-    pub(crate) tls: Seen,
+    pub(crate) tls: FlightStats,
     /// Bytes sent until the end of TLS.
     pub(crate) tls_sent: u64,
     /// Bytes received until the end of TLS.
@@ -49,7 +49,7 @@ pub(crate) struct FlightCounts {
 
 impl FlightCounts {
     /// `tls`: what was seen at the end of TLS, with the bytes sent and received; `upgrade`: at the end of the upgrade.
-    pub(crate) fn new((tls, (tls_sent, tls_received)): (Seen, (u64, u64)), upgrade: Seen) -> Self {
+    pub(crate) fn new((tls, (tls_sent, tls_received)): (FlightStats, (u64, u64)), upgrade: FlightStats) -> Self {
         Self { tls, tls_sent, tls_received, round_trips: upgrade.round_trips }
     }
 

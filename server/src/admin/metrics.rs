@@ -1,4 +1,4 @@
-//! The same numbers as Prometheus text.
+//! The counters as OpenMetrics text, which Prometheus reads.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -12,13 +12,13 @@ use prometheus_client::registry::{Registry, Unit};
 use wss_model::ServerStats;
 use wss_model::ring_counters::RingCounters;
 
-/// What the answer is sent as.
+/// The Content-Type of the response.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
-    phase: String,
-    outcome: String,
+    phase: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,15 +30,15 @@ struct NegotiatedLabels {
     kind: String,
 }
 
-/// Renders one answer of the workers.
+/// Renders the counters of all workers.
 pub(super) fn render(stats: &ServerStats) -> Result<String, String> {
     let mut registry = Registry::with_prefix("wssbench");
     let outcomes = Family::<OutcomeLabels, Counter<u64, AtomicU64>>::default();
     for outcome in &stats.outcomes {
-        let labels = OutcomeLabels { phase: outcome.phase.clone(), outcome: outcome.outcome.clone() };
+        let labels = OutcomeLabels { phase: outcome.phase.name(), outcome: outcome.outcome.name() };
         outcomes.get_or_create(&labels).inc_by(outcome.count);
     }
-    registry.register("outcomes", "Ends of the phases of connections", outcomes);
+    registry.register("outcomes", "Phases of connections by how they ended", outcomes);
     let handshakes = Family::<NegotiatedLabels, Counter<u64, AtomicU64>>::default();
     for entry in &stats.negotiated {
         let label = entry.negotiated.clone();
@@ -59,29 +59,29 @@ pub(super) fn render(stats: &ServerStats) -> Result<String, String> {
     registry.register_with_unit("worker_cpu", "CPU time of the workers", Unit::Seconds, ConstCounter::new(cpu_seconds));
     registry.register("connections_open", "Connections open", gauge(stats.connections_open));
     registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, gauge(stats.rss_bytes));
-    if let Some(io) = &stats.rings {
-        register_ring(&mut registry, io);
+    if let Some(rings) = &stats.rings {
+        register_rings(&mut registry, rings);
     }
     let mut text = String::new();
-    encode(&mut text, &registry).map_err(|error: fmt::Error| format!("rendering the metrics: {error}"))?;
+    encode(&mut text, &registry).map_err(|error: fmt::Error| format!("cannot render the metrics: {error}"))?;
     Ok(text)
 }
 
-/// What the workers' rings did: only where there are any, as a 0 would say that they did nothing.
-fn register_ring(registry: &mut Registry, io: &RingCounters) {
+/// The counters of the workers' rings. Omitted for an engine that does not count them, rather than reported as 0.
+fn register_rings(registry: &mut Registry, rings: &RingCounters) {
     for (name, help, count) in [
-        ("ring_enters", "Calls of io_uring_enter", io.enters),
-        ("ring_submissions", "Operations submitted to the rings", io.submissions),
-        ("ring_completions", "Completions taken from the rings", io.completions),
-        ("ring_no_buffers", "Receives that found no buffer (ENOBUFS)", io.no_buffers),
-        ("ring_partial_sends", "Sends that the socket took in part or not at all", io.partial_sends),
-        ("ring_overflows", "Times that a completion queue was full", io.overflows),
+        ("ring_enters", "Calls of io_uring_enter", rings.enters),
+        ("ring_submissions", "Operations submitted to the rings", rings.submissions),
+        ("ring_completions", "Completions received from the rings", rings.completions),
+        ("ring_no_buffers", "Receives that found no buffer (ENOBUFS)", rings.no_buffers),
+        ("ring_partial_sends", "Sends that the socket accepted only in part, or not at all", rings.partial_sends),
+        ("ring_overflows", "Number of times that a completion queue was full", rings.overflows),
     ] {
         registry.register(name, help, ConstCounter::new(count));
     }
-    registry.register("ring_buffers", "Receive buffers of all workers", gauge(io.buffers));
-    let low_water = gauge(io.buffers_low_water);
-    registry.register("ring_buffers_low_water", "The fewest receive buffers that one worker had free", low_water);
+    registry.register("ring_buffers", "Receive buffers of all workers", gauge(rings.buffers));
+    let low_water = gauge(rings.buffers_low_water);
+    registry.register("ring_buffers_low_water", "Lowest number of free receive buffers of a worker", low_water);
 }
 
 fn gauge(value: u64) -> ConstGauge<i64> {

@@ -1,4 +1,4 @@
-//! Clients by hand: TLS from rustls, and WebSocket frames byte by byte, since a library refuses to send a wrong one.
+//! Hand-made clients: TLS from rustls, and WebSocket frames byte by byte, because libraries do not send malformed ones.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -12,13 +12,13 @@ use super::{CLOSE, PING, PONG};
 
 pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
-/// The key of RFC 6455 section 1.3, and the answer to it.
+/// The key of RFC 6455 section 1.3, and its Sec-WebSocket-Accept.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// All frames are masked with it; not zero, so that unmasking is seen to be done.
+/// The masking key of all frames; not zero, so that missing unmasking is detected.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A client's TLS that trusts this CA alone.
+/// A TLS configuration that trusts only this CA.
 pub(crate) fn client_config(ca_pem: &str) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("PEM")).expect("a CA");
@@ -38,7 +38,7 @@ pub(crate) fn tls_over(mut tcp: TcpStream, ca_pem: &str) -> Tls {
     StreamOwned::new(connection, tcp)
 }
 
-/// A request that opens a WebSocket at `/`; `more` are further fields, each with its CRLF.
+/// A request that opens a WebSocket at `/`; `more` are additional fields, each with its CRLF.
 pub(crate) fn request(more: &str) -> String {
     format!(
         "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -46,7 +46,7 @@ pub(crate) fn request(more: &str) -> String {
     )
 }
 
-/// The header of a masked frame that claims `length` bytes, in its shortest form. `first` is FIN, RSV and opcode.
+/// The header of a masked frame of `length` bytes, in its shortest form. `first` is FIN, RSV and opcode.
 pub(crate) fn header(first: u8, length: u64) -> Vec<u8> {
     let mut bytes = vec![first];
     match length {
@@ -71,14 +71,14 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// All that comes until the end, and how it ended: a TLS stream without close_notify ends with an error.
+/// All bytes up to the end, and how the stream ended: a TLS stream without close_notify ends with an error.
 pub(crate) fn read_to_end(stream: &mut impl Read) -> (Vec<u8>, io::Result<()>) {
     let mut all = Vec::new();
     let ended = stream.read_to_end(&mut all).map(drop);
     (all, ended)
 }
 
-/// What the server sent.
+/// A frame from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// FIN, RSV and opcode.
@@ -89,7 +89,7 @@ pub(crate) struct Frame {
 impl Frame {
     /// The code and the reason of a Close frame.
     pub(crate) fn close(&self) -> (u16, String) {
-        assert_eq!(self.first, CLOSE, "a Close frame in place of {self:?}");
+        assert_eq!(self.first, CLOSE, "a Close frame instead of {self:?}");
         let (code, reason) = self.payload.split_first_chunk::<2>().expect("a Close frame with a code");
         (u16::from_be_bytes(*code), String::from_utf8(reason.to_vec()).expect("a reason in UTF-8"))
     }
@@ -101,7 +101,7 @@ pub(crate) struct WebSocket<S> {
 }
 
 impl<S: Read + Write> WebSocket<S> {
-    /// Makes the opening handshake.
+    /// Performs the opening handshake.
     pub(crate) fn open(mut stream: S) -> Self {
         stream.write_all(request("").as_bytes()).expect("sending the request");
         let mut open = Self { stream };
@@ -110,7 +110,7 @@ impl<S: Read + Write> WebSocket<S> {
         open
     }
 
-    /// The server's answer to the request, which must be 101.
+    /// Reads the head of the response, which must be 101.
     pub(crate) fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -128,7 +128,7 @@ impl<S: Read + Write> WebSocket<S> {
         self.stream.flush().expect("sending");
     }
 
-    /// The next frame, which must be as a server's has to be.
+    /// Reads the next frame.
     pub(crate) fn read(&mut self) -> Frame {
         self.try_read().expect("a frame from the server")
     }
@@ -156,32 +156,33 @@ impl<S: Read + Write> WebSocket<S> {
         Ok(Frame { first: start[0], payload })
     }
 
-    /// Sends a message and gets it back, byte by byte and with the same opcode.
+    /// Sends a message and asserts that the echo is identical.
     pub(crate) fn assert_echo(&mut self, first: u8, payload: &[u8]) {
         self.send(&frame(first, payload));
         let echo = self.read();
         assert_eq!(echo.first, first);
-        assert!(echo.payload == payload, "{} bytes came back changed, as {}", payload.len(), echo.payload.len());
+        assert!(echo.payload == payload, "{} bytes were echoed as {} other ones", payload.len(), echo.payload.len());
     }
 
-    /// A ping comes back as a pong: what was sent before it has been read by the server.
+    /// Sends a ping and asserts that a pong follows, so that the server has read everything before.
     pub(crate) fn assert_pong(&mut self, payload: &[u8]) {
         self.send(&frame(PING, payload));
         assert_eq!(self.read(), Frame { first: PONG, payload: payload.to_vec() });
     }
 
-    /// The closing handshake, begun here. The stream ends as it should: with close_notify, if it is TLS.
+    /// Starts the closing handshake, and asserts that the stream ends cleanly: with close_notify, if it is TLS.
     pub(crate) fn close(mut self) {
         self.send(&frame(CLOSE, &1000_u16.to_be_bytes()));
         assert_eq!(self.read().close(), (1000, String::new()));
         self.assert_end();
     }
 
-    /// The next frame is a Close with this code; it is answered, and then the stream ends. Gives the reason.
+    /// Asserts that the next frame is a Close with this code, answers it, and asserts that the stream ends. Returns the
+    /// reason.
     pub(crate) fn assert_closed(mut self, code: u16) -> String {
         let (found, reason) = self.read().close();
         assert_eq!(found, code, "{reason}");
-        // The server may have stopped reading: what matters is how it ends.
+        // May fail, because the server may have stopped reading.
         let _ = self.stream.write_all(&frame(CLOSE, &code.to_be_bytes()));
         self.assert_end();
         reason
@@ -190,6 +191,6 @@ impl<S: Read + Write> WebSocket<S> {
     fn assert_end(&mut self) {
         let (rest, ended) = read_to_end(&mut self.stream);
         assert!(rest.is_empty(), "nothing may follow a Close frame: {rest:?}");
-        ended.expect("the stream is ended, not broken");
+        ended.expect("the stream ends cleanly");
     }
 }

@@ -1,8 +1,8 @@
-//! What the tests of the server have in common: the real binary, started for one test and gone with it, and clients
-//! that can do what no library lets them do.
+//! Helpers of the server's tests: the real binary, started and ended by each test, and clients that can send malformed
+//! data.
 //!
-//! Nothing here judges by time: waits are bounded by [`PATIENCE`], which only says when to give up.
-#![allow(dead_code, unused_imports, unused_macros)] // Each test binary uses its own part of this.
+//! No assertion depends on timing: waits are limited by [`PATIENCE`], after which a test fails.
+#![allow(dead_code, unused_imports, unused_macros)] // Each test binary uses a part of this.
 
 mod client;
 mod server;
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{Frame, Tls, WebSocket, client_config, frame, header, read_to_end, request, tls_over};
 pub(crate) use server::{Refused, Server, refused};
 
-/// How long anything may take before a test fails rather than hangs.
+/// Time limit on every wait, after which the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Opcodes with FIN, as they stand in the first byte of a frame.
+/// First bytes of frames: FIN and opcode.
 pub(crate) const TEXT: u8 = 0x81;
 pub(crate) const BINARY: u8 = 0x82;
 pub(crate) const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
 pub(crate) const PONG: u8 = 0x8a;
 
-/// Makes a test an engine of each function named: `name::uring`, `name::epoll` and `name::tokio_uring`.
+/// Defines a test per engine for each function: `name::uring`, `name::tokio_uring` and `name::epoll`.
 macro_rules! on_every_engine {
     ($($name:ident),* $(,)?) => {$(
         mod $name {
@@ -45,14 +45,14 @@ macro_rules! on_every_engine {
 }
 pub(crate) use on_every_engine;
 
-/// Asks until there is an answer, at most [`PATIENCE`].
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+/// Polls `poll` until it returns a value, for at most [`PATIENCE`].
+pub(crate) fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        if let Some(value) = poll() {
+            return value;
         }
-        assert!(start.elapsed() < PATIENCE, "{what} did not come about within {PATIENCE:?}");
+        assert!(start.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

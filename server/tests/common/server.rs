@@ -1,4 +1,4 @@
-//! The server as its users start it: a process with options, a ready line and an end.
+//! The server as a process: its options, its events and its end.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,19 +8,23 @@ use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
 use wss_model::ServerStats;
-use wss_server::Ready;
+use wss_model::server_stats::OutcomeCount;
+use wss_server::event::FailureCode;
+use wss_server::{Event, Ready};
 
 use super::{BINARY, PATIENCE, Tls, WebSocket, tls_over, wait_for};
 
-/// A running server; it is killed by its own pid when this is dropped.
+/// A running server, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) ready: Ready,
-    /// Collects what it says, so that a panic in it does not go unseen and its pipe never fills.
-    said: Option<JoinHandle<String>>,
+    /// Collects its standard error, so that a panic is noticed and the pipe never fills.
+    stderr: Option<JoinHandle<String>>,
+    /// The lines of its standard output after the first.
+    events: mpsc::Receiver<String>,
 }
 
-/// A command for the server: one worker on a free port of loopback, unless the options say otherwise.
+/// The command of a server: one worker on a free loopback port, unless the options say otherwise.
 fn command(engine: &str, options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wss-server"));
     command.args(arguments(engine, options));
@@ -44,7 +48,7 @@ impl Server {
         Self::spawn(command(engine, options))
     }
 
-    /// The same with a limit of open files that it cannot raise.
+    /// The same with a hard limit on open files.
     pub(crate) fn start_with_files(engine: &str, files: usize, options: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_wss-server")]);
@@ -60,25 +64,25 @@ impl Server {
             .spawn()
             .expect("the server's binary can be started");
         let mut stderr = child.stderr.take().expect("piped above");
-        let said = thread::spawn(move || {
-            let mut said = String::new();
-            let _ = stderr.read_to_string(&mut said);
-            said
+        let stderr = thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
         });
         let stdout = child.stdout.take().expect("piped above");
-        let (sender, line) = mpsc::channel();
+        let (sender, events) = mpsc::channel();
         thread::spawn(move || {
-            let mut line = String::new();
-            let _ = BufReader::new(stdout).read_line(&mut line);
-            let _ = sender.send(line);
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
         });
-        let line = line.recv_timeout(PATIENCE).unwrap_or_default();
+        let line = events.recv_timeout(PATIENCE).unwrap_or_default();
         match serde_json::from_str(&line) {
-            Ok(ready) => Self { child, ready, said: Some(said) },
-            Err(error) => {
+            Ok(Event::Ready(ready)) => Self { child, ready: *ready, stderr: Some(stderr), events },
+            other => {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!("{command:?} is not ready ({error}): {line:?}, {:?}", said.join());
+                panic!("{command:?} is not ready ({other:?}): {line:?}, {:?}", stderr.join());
             }
         }
     }
@@ -91,7 +95,7 @@ impl Server {
 
     /// The CA to trust.
     pub(crate) fn ca_pem(&self) -> &str {
-        self.ready.ca_pem.as_deref().expect("a server that made its certificate tells its CA")
+        self.ready.ca_pem.as_deref().expect("a server with a generated certificate reports its CA")
     }
 
     /// A plain connection.
@@ -109,14 +113,14 @@ impl Server {
         WebSocket::open(self.tls())
     }
 
-    /// Shows that nothing is wrong: a fresh wss connection echoes and closes as it should.
+    /// Asserts that the server works: a new wss connection echoes and closes cleanly.
     pub(crate) fn assert_echoes(&self) {
         let mut fresh = self.websocket();
         fresh.assert_echo(BINARY, b"is anybody there?");
         fresh.close();
     }
 
-    /// The answer of the admin endpoint to a GET: its head and its body.
+    /// A GET request to the admin endpoint. Returns the head and the body of the response.
     pub(crate) fn get(&self, path: &str) -> (String, String) {
         let address = self.ready.admin.strip_prefix("http://").expect("the admin endpoint is plain HTTP");
         let mut stream = connect(address.parse().expect("the admin endpoint is at an address"));
@@ -127,7 +131,7 @@ impl Server {
         (head.to_owned(), body.to_owned())
     }
 
-    /// Its counters, if it can tell them now.
+    /// Its counters; `None` if the response is not 200.
     pub(crate) fn try_stats(&self) -> Option<ServerStats> {
         let (head, body) = self.get("/stats");
         head.starts_with("HTTP/1.1 200 ").then(|| serde_json::from_str(&body).expect("ServerStats"))
@@ -137,7 +141,7 @@ impl Server {
     pub(crate) fn stats(&self) -> ServerStats {
         let (head, body) = self.get("/stats");
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}\n{body}");
-        serde_json::from_str(&body).unwrap_or_else(|error| panic!("/stats is no ServerStats ({error}): {body}"))
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("/stats is not a ServerStats ({error}): {body}"))
     }
 
     /// How often a phase ended this way.
@@ -145,7 +149,7 @@ impl Server {
         count(&self.stats(), phase, outcome)
     }
 
-    /// Waits until a phase has ended this way `times` times, which is when the server has noticed the fault.
+    /// Waits until a phase has ended this way `times` times.
     pub(crate) fn await_count(&self, phase: &str, outcome: &str, times: u64) {
         let start = std::time::Instant::now();
         loop {
@@ -160,7 +164,7 @@ impl Server {
 
     /// Waits until no connection is open.
     pub(crate) fn await_all_closed(&self) {
-        wait_for("the end of all connections", || (self.stats().connections_open == 0).then_some(()));
+        wait_for("end of all connections", || (self.stats().connections_open == 0).then_some(()));
     }
 
     /// A line of `/proc/PID/status` in KiB, such as `VmData`.
@@ -184,11 +188,17 @@ impl Server {
         drop(self.child.stdin.take());
     }
 
-    /// Waits until it has ended by itself; its exit status and what it said.
+    /// Waits for the next event.
+    pub(crate) fn next_event(&self) -> Event {
+        let line = self.events.recv_timeout(PATIENCE).expect("another event");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("not an event ({error}): {line}"))
+    }
+
+    /// Waits until it has exited; returns its exit status and its standard error.
     pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
-        let status = wait_for("the server's end", || self.child.try_wait().expect("a child of our own"));
-        let said = self.said.take().expect("it ends once").join().expect("reading text");
-        (status, said)
+        let status = wait_for("exit of the server", || self.child.try_wait().expect("a child of our own"));
+        let stderr = self.stderr.take().expect("it ends once").join().expect("reading text");
+        (status, stderr)
     }
 }
 
@@ -196,20 +206,20 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(Ok(said)) = self.said.take().map(JoinHandle::join)
+        if let Some(Ok(stderr)) = self.stderr.take().map(JoinHandle::join)
             && !thread::panicking()
         {
-            assert!(!said.contains("panicked"), "the server panicked: {said}");
+            assert!(!stderr.contains("panicked"), "the server panicked: {stderr}");
         }
     }
 }
 
 fn count(stats: &ServerStats, phase: &str, outcome: &str) -> u64 {
-    let same = |known: &&wss_model::server_stats::Outcome| known.phase == phase && known.outcome == outcome;
+    let same = |known: &&OutcomeCount| known.phase.name() == phase && known.outcome.name() == outcome;
     stats.outcomes.iter().find(same).map_or(0, |known| known.count)
 }
 
-/// A connection on which nothing waits longer than [`PATIENCE`].
+/// A connection with a timeout of [`PATIENCE`] on every call.
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connecting");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -218,17 +228,19 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// How a server ended that could not start.
+/// The end of a server that could not start.
 pub(crate) struct Refused {
     pub(crate) code: Option<i32>,
-    pub(crate) said: String,
+    pub(crate) stderr: String,
+    /// The events on standard output.
+    pub(crate) events: Vec<Event>,
 }
 
-/// Starts a server that shall not start; it has ended when this returns.
+/// Starts a server that must fail to start, and waits for its end.
 pub(crate) fn refused(engine: &str, options: &[&str]) -> Refused {
     let mut child = command(engine, options)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the server's binary can be started");
@@ -244,18 +256,27 @@ pub(crate) fn refused(engine: &str, options: &[&str]) -> Refused {
             None => thread::sleep(std::time::Duration::from_millis(10)),
         }
     };
-    let mut said = String::new();
-    child.stderr.take().expect("piped above").read_to_string(&mut said).expect("text");
-    Refused { code: status.code(), said }
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    child.stdout.take().expect("piped above").read_to_string(&mut stdout).expect("text");
+    child.stderr.take().expect("piped above").read_to_string(&mut stderr).expect("text");
+    let events = stdout.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    Refused { code: status.code(), stderr, events }
 }
 
 impl Refused {
-    /// Exit code 1 and one line that has all of `words`.
-    pub(crate) fn assert_one_sentence(&self, words: &[&str]) {
-        assert_eq!(self.code, Some(1), "{}", self.said);
-        assert_eq!(self.said.trim_end().lines().count(), 1, "one sentence, not {:?}", self.said);
+    /// Exit code 1, one line on standard error that contains all of `words`, and the same text as an event.
+    pub(crate) fn assert_failure(&self, code: FailureCode, words: &[&str]) {
+        assert_eq!(self.code, Some(1), "{}", self.stderr);
+        assert_eq!(self.stderr.trim_end().lines().count(), 1, "one sentence, not {:?}", self.stderr);
         for word in words {
-            assert!(self.said.contains(word), "`{word}` is missing in {:?}", self.said);
+            assert!(self.stderr.contains(word), "`{word}` is missing in {:?}", self.stderr);
+        }
+        match self.events.as_slice() {
+            [Event::Failed { code: found, text }] => {
+                assert_eq!(*found, code, "{text}");
+                assert_eq!(self.stderr.trim_end(), format!("wss-server: {text}"));
+            }
+            other => panic!("one failure, not {other:?}"),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Who an end is: a CA, what is between, and a leaf, made at start; or PEM files that the user named. Keys stay in
-//! memory.
+//! Certificate chains and keys: generated at start (a CA, intermediate CAs, a leaf), or read from PEM files. Generated
+//! keys stay in memory.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use wss_model::config::tls::{CertificateKind, Suite};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// What a certificate is for.
+/// An end of a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// To be verified by clients.
+    /// The end that accepts; its certificate is verified by clients.
     Server,
-    /// To be verified by a server (`--mtls`).
+    /// The end that connects; its certificate is verified with `--mtls` only.
     Client,
 }
 
@@ -38,14 +38,14 @@ pub struct Identity {
     pub chain: Vec<CertificateDer<'static>>,
     /// The leaf's key.
     pub key: PrivateKeyDer<'static>,
-    /// PEM of the CA that signed it, if it was made here: what the peer has to trust.
+    /// PEM of the CA for the peer to trust; `None` if the certificate was read from a file.
     pub ca_pem: Option<String>,
-    /// Where it was read, for sentences about it.
+    /// The files it was read from, for error messages.
     file: Option<String>,
 }
 
 fn key(kind: CertificateKind) -> anyhow::Result<KeyPair> {
-    let made = match kind {
+    let key = match kind {
         CertificateKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         CertificateKind::EcdsaP384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
         CertificateKind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
@@ -56,41 +56,42 @@ fn key(kind: CertificateKind) -> anyhow::Result<KeyPair> {
         CertificateKind::MlDsa65 => KeyPair::generate_for(&rcgen::PKCS_ML_DSA_65),
         CertificateKind::MlDsa87 => KeyPair::generate_for(&rcgen::PKCS_ML_DSA_87),
     };
-    made.with_context(|| format!("making a key of the kind {kind}"))
+    key.with_context(|| format!("cannot generate a key of the kind {kind}"))
 }
 
-/// The parameters of a CA with this name that may have so many CAs below it.
-fn ca(name: &str, below: u8) -> CertificateParams {
+/// The parameters of a CA; `path_length` is the number of CAs allowed below it (RFC 5280 section 4.2.1.9).
+fn ca(name: &str, path_length: u8) -> CertificateParams {
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, name);
-    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     ca.use_authority_key_identifier_extension = true;
     ca
 }
 
 impl Identity {
-    /// A CA, `chain - 1` CAs between, and a leaf for these names and addresses, all of one kind. The CA itself is not
-    /// sent.
+    /// Generates a CA, `chain - 1` intermediate CAs, and a leaf for these names and addresses, all with the same kind of
+    /// key. The CA itself is not part of the chain that is sent.
     ///
     /// # Errors
-    /// If a name cannot stand in a certificate.
+    /// If a name cannot be part of a certificate.
     pub fn generate(role: Role, names: &[String], kind: CertificateKind, chain: u8) -> anyhow::Result<Self> {
-        let between = chain.saturating_sub(1);
+        let intermediates = chain.saturating_sub(1);
         let root_key = key(kind)?;
-        let root = ca("wssbench CA", between);
-        let root_certificate = root.self_signed(&root_key).context("signing the CA")?;
+        let root = ca("wssbench CA", intermediates);
+        let root_certificate = root.self_signed(&root_key).context("cannot sign the CA")?;
         let mut issuer = Issuer::new(root, root_key);
-        // Root first here, leaf first on the wire.
+        // Root first; the chain on the wire has the leaf first.
         let mut sent: Vec<Certificate> = Vec::new();
-        for number in 1..=between {
+        for number in 1..=intermediates {
             let next_key = key(kind)?;
-            let next = ca(&format!("wssbench intermediate CA {number}"), between - number);
-            sent.push(next.signed_by(&next_key, &issuer).context("signing an intermediate CA")?);
+            let next = ca(&format!("wssbench intermediate CA {number}"), intermediates - number);
+            sent.push(next.signed_by(&next_key, &issuer).context("cannot sign an intermediate CA")?);
             issuer = Issuer::new(next, next_key);
         }
         let leaf_key = key(kind)?;
-        let mut leaf = CertificateParams::new(names).with_context(|| format!("naming the certificate {names:?}"))?;
+        let mut leaf = CertificateParams::new(names)
+            .with_context(|| format!("cannot create a certificate for the names {names:?}; check --name"))?;
         leaf.distinguished_name.push(DnType::CommonName, format!("wssbench {}", role.noun()));
         leaf.is_ca = IsCa::ExplicitNoCa;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -98,9 +99,9 @@ impl Identity {
             Role::Server => ExtendedKeyUsagePurpose::ServerAuth,
             Role::Client => ExtendedKeyUsagePurpose::ClientAuth,
         }];
-        // RFC 5280 section 4.2.1.1 demands it; Python's ssl refuses a certificate without it from 3.13 on.
+        // Required by RFC 5280 section 4.2.1.1; Python's ssl rejects a certificate without it from 3.13 on.
         leaf.use_authority_key_identifier_extension = true;
-        sent.push(leaf.signed_by(&leaf_key, &issuer).context("signing the certificate")?);
+        sent.push(leaf.signed_by(&leaf_key, &issuer).context("cannot sign the certificate")?);
         Ok(Self {
             chain: sent.iter().rev().map(|certificate| certificate.der().clone()).collect(),
             key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der())),
@@ -109,28 +110,28 @@ impl Identity {
         })
     }
 
-    /// A chain and a key from PEM files.
+    /// Reads a chain and a key from PEM files.
     ///
     /// # Errors
-    /// If one cannot be read or holds no such thing, or a certificate is not valid today.
+    /// If a file cannot be read or does not contain what it should, or a certificate is not valid today.
     pub fn read(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let chain = read_certificates(certificate)?;
         check_dates(&chain, certificate)?;
         let file = format!("{} with {}", certificate.display(), key.display());
         let key = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
             pem::Error::NoItemsFound => anyhow!(
-                "reading a private key in PEM from {}: it holds none that can be read (-----BEGIN PRIVATE KEY-----), and \
-                 an encrypted one has to be decrypted before",
+                "cannot read a private key from {}: it contains no -----BEGIN PRIVATE KEY-----; give a PEM file with a \
+                 key, decrypted if it is encrypted",
                 key.display()
             ),
-            error => anyhow!("reading a private key in PEM from {}: {error}", key.display()),
+            error => anyhow!("cannot read a private key from {}: {error}; give a PEM file with --key", key.display()),
         })?;
         Ok(Self { chain, key, ca_pem: None, file: Some(file) })
     }
 
-    /// Refuses a suite of TLS 1.2 that names another kind of key: no client could agree on it.
+    /// Rejects a TLS 1.2 suite for another kind of key, which no client could negotiate.
     pub(super) fn check_suite(&self, suite: Suite) -> anyhow::Result<()> {
-        let leaf = self.chain.first().context("a chain has at least a leaf")?;
+        let leaf = self.chain.first().context("the certificate chain is empty")?;
         let kind = super::certificate_kind(leaf);
         let fits = match suite {
             Suite::Aes128Gcm | Suite::Aes256Gcm | Suite::ChaCha20 => true,
@@ -139,41 +140,48 @@ impl Identity {
                 kind.starts_with("ecdsa") || kind == "ed25519"
             }
         };
-        let what = self.file.as_deref().unwrap_or("the certificate made at start");
-        ensure!(fits, "--suite {suite} does not go with {what}, which is of the kind {kind}");
+        let what = self.file.as_deref().unwrap_or("the generated certificate");
+        ensure!(fits, "--suite {suite} does not fit {what} of the kind {kind}; choose another suite or certificate");
         Ok(())
     }
 
-    /// Why rustls does not take it, in a sentence.
-    pub(super) fn refused(&self, error: &rustls::Error) -> anyhow::Error {
-        let what = self.file.as_deref().unwrap_or("the certificate made at start");
+    /// Describes why rustls rejects the identity.
+    pub(super) fn rejected(&self, error: &rustls::Error) -> anyhow::Error {
+        let what = self.file.as_deref().unwrap_or("the generated certificate");
         match error {
             rustls::Error::InconsistentKeys(_) => {
-                let leaf = if self.chain.len() > 1 { ", or the leaf is not the first of its file" } else { "" };
-                anyhow!("the private key does not fit the certificate: {what} are of two different keys{leaf}")
+                let order =
+                    if self.chain.len() > 1 { ", and that the leaf is the first certificate of its file" } else { "" };
+                anyhow!(
+                    "the private key does not belong to the certificate ({what}); check that both are of one pair{order}"
+                )
             }
-            other => anyhow!("{what} cannot be used: {other}"),
+            other => anyhow!("cannot use {what}: {other}; give another one with --cert and --key"),
         }
     }
 }
 
-/// The certificates of a PEM file, at least one.
+/// Reads the certificates of a PEM file, at least one.
 ///
 /// # Errors
-/// If it cannot be read or holds none.
+/// If the file cannot be read or contains none.
 pub fn read_certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let reading = || format!("reading certificates in PEM from {}", path.display());
+    let context = || format!("cannot read certificates from {}; give a PEM file", path.display());
     let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(path).with_context(reading)?.collect::<Result<_, _>>().with_context(reading)?;
-    ensure!(!certificates.is_empty(), "{} holds no certificate in PEM (-----BEGIN CERTIFICATE-----)", path.display());
+        CertificateDer::pem_file_iter(path).with_context(context)?.collect::<Result<_, _>>().with_context(context)?;
+    ensure!(
+        !certificates.is_empty(),
+        "{} contains no certificate; give a PEM file with -----BEGIN CERTIFICATE-----",
+        path.display()
+    );
     for certificate in &certificates {
         X509Certificate::from_der(certificate)
-            .map_err(|error| anyhow!("{} holds what is no certificate: {error}", path.display()))?;
+            .map_err(|error| anyhow!("{} contains an invalid certificate: {error}; replace it", path.display()))?;
     }
     Ok(certificates)
 }
 
-/// Refuses certificates that no peer would accept today.
+/// Rejects certificates that are expired or not valid yet.
 fn check_dates(chain: &[CertificateDer<'_>], path: &Path) -> anyhow::Result<()> {
     for certificate in chain {
         let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { continue };
@@ -181,14 +189,14 @@ fn check_dates(chain: &[CertificateDer<'_>], path: &Path) -> anyhow::Result<()> 
         let now = x509_parser::time::ASN1Time::now();
         ensure!(
             now <= validity.not_after,
-            "the certificate {} in {} expired on {}",
+            "the certificate {} in {} expired on {}; renew it",
             parsed.subject(),
             path.display(),
             validity.not_after
         );
         ensure!(
             now >= validity.not_before,
-            "the certificate {} in {} is not valid before {}",
+            "the certificate {} in {} is not valid before {}; check the clock, or give another certificate",
             parsed.subject(),
             path.display(),
             validity.not_before

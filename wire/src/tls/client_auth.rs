@@ -1,5 +1,5 @@
-//! Whether a server asked for the client's certificate, which rustls does not tell: without it a run with `--mtls`
-//! would measure handshakes that are none.
+//! Detects whether a server requested the client's certificate, which rustls does not report. Without this, `--mtls` would
+//! count handshakes without client authentication.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -12,16 +12,16 @@ use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
 thread_local! {
-    static ASKED: Cell<bool> = const { Cell::new(false) };
+    static REQUESTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Tells this thread that it was asked.
+/// Passes a request for the client's certificate on, and records it for this thread.
 #[derive(Debug)]
 pub(super) struct ClientAuthObserver(pub(super) Arc<dyn ResolvesClientCert>);
 
 impl ResolvesClientCert for ClientAuthObserver {
     fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        ASKED.set(true);
+        REQUESTED.set(true);
         self.0.resolve(hints, schemes)
     }
 
@@ -30,28 +30,28 @@ impl ResolvesClientCert for ClientAuthObserver {
     }
 }
 
-/// The future of one handshake; with its output, whether the server asked in it.
+/// The future of one handshake. It adds to the output whether the server requested the client's certificate.
 #[derive(Debug)]
-pub struct AskedForCertificate<F> {
-    future: F,
-    asked: bool,
+pub struct ClientAuthFuture<F> {
+    handshake: F,
+    requested: bool,
 }
 
-impl<F: Future + Unpin> AskedForCertificate<F> {
-    /// Wraps it.
-    pub fn new(future: F) -> Self {
-        Self { future, asked: false }
+impl<F: Future + Unpin> ClientAuthFuture<F> {
+    /// Wraps the future of a handshake.
+    pub fn new(handshake: F) -> Self {
+        Self { handshake, requested: false }
     }
 }
 
-impl<F: Future + Unpin> Future for AskedForCertificate<F> {
+impl<F: Future + Unpin> Future for ClientAuthFuture<F> {
     type Output = (F::Output, bool);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Other handshakes of this thread were polled since.
-        ASKED.set(false);
-        let polled = Pin::new(&mut self.future).poll(cx);
-        self.asked |= ASKED.get();
-        polled.map(|output| (output, self.asked))
+        // The flag may be set by another handshake of this thread.
+        REQUESTED.set(false);
+        let poll = Pin::new(&mut self.handshake).poll(cx);
+        self.requested |= REQUESTED.get();
+        poll.map(|output| (output, self.requested))
     }
 }

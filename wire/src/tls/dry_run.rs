@@ -1,4 +1,4 @@
-//! A handshake in memory, before any connection: whether the two ends of a run have enough in common.
+//! A handshake in memory, before the first connection: checks that the two ends of a run can agree.
 
 use std::io;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, Sid
 
 use super::failure::TlsFailure;
 
-/// Flights that no handshake needs as many of: an end that waits for ever is told, not waited for.
-const FLIGHTS: usize = 16;
+/// More flights than any handshake has: ends a handshake in which both ends wait.
+const FLIGHTS_MAX: usize = 16;
 
-/// Does what the first connection of a run would do.
+/// Performs the handshake of the first connection of a run.
 ///
 /// # Errors
-/// The failure of the end that does not go on.
+/// The failure of the first end that fails.
 pub fn try_handshake(server: ServerConfig, client: ClientConfig, name: ServerName<'static>) -> Result<(), TlsFailure> {
     let failed = |error: rustls::Error| TlsFailure::from(io::Error::other(error));
     let mut client = ClientConnection::new(Arc::new(client), name).map_err(failed)?;
     let mut server = ServerConnection::new(Arc::new(server)).map_err(failed)?;
-    for _ in 0..FLIGHTS {
-        hand_over(&mut client, &mut server)?;
-        hand_over(&mut server, &mut client)?;
+    for _ in 0..FLIGHTS_MAX {
+        transfer(&mut client, &mut server)?;
+        transfer(&mut server, &mut client)?;
         if !client.is_handshaking() && !server.is_handshaking() {
             return Ok(());
         }
@@ -29,8 +29,8 @@ pub fn try_handshake(server: ServerConfig, client: ClientConfig, name: ServerNam
     Err(failed(rustls::Error::HandshakeNotComplete))
 }
 
-/// What one end has to say, to the other one.
-fn hand_over<A: SideData, B: SideData>(
+/// Passes the pending flight of one end to the other.
+fn transfer<A: SideData, B: SideData>(
     from: &mut rustls::ConnectionCommon<A>,
     to: &mut rustls::ConnectionCommon<B>,
 ) -> Result<(), TlsFailure> {

@@ -1,4 +1,4 @@
-//! Why a TLS handshake or a TLS stream failed, told apart for counting, and said so that one knows what to do.
+//! Why a TLS handshake or a TLS stream failed: a kind for counting, and a sentence with what to do.
 
 use std::io;
 
@@ -9,36 +9,36 @@ use wss_model::ErrorKind;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFailure {
     /// The peer's certificate was not accepted.
-    #[error("the server's certificate was not accepted: {0}; give its CA with --ca FILE, or --insecure")]
+    #[error("the server's certificate cannot be verified: {0}; give its CA with --ca FILE, or use --insecure")]
     Certificate(String),
-    /// A self-signed certificate that says it is a CA's.
+    /// The server's certificate is a CA certificate.
     #[error(
-        "the server's certificate says that it is a CA's, and a CA's may not be a server's: make it with \
+        "the server's certificate is a CA certificate, which cannot identify a server; create one with \
          basicConstraints=CA:FALSE, or use --insecure"
     )]
     CaAsServer,
     /// The certificate is for another name.
-    #[error("the server's certificate is not for this name: {0}; give the right one with --server-name")]
+    #[error("the server's certificate is not valid for the name: {0}; give the right name with --server-name")]
     Name(String),
     /// The peer sent an alert.
-    #[error("the peer refused with the alert {0:?}{hint}", hint = hint(*.0))]
+    #[error("the peer sent the alert {0:?}{hint}", hint = hint(*.0))]
     Alert(AlertDescription),
-    /// What the peer sent is no TLS.
-    #[error("the peer does not speak TLS on this port ({0})")]
+    /// The peer sent bytes that are not TLS.
+    #[error("the peer does not speak TLS on this port ({0}); check the scheme and port of the URL")]
     NotTls(String),
-    /// Nothing in common, or a broken rule.
+    /// Nothing in common, or a violation of the protocol.
     #[error("TLS failed: {0}")]
     Protocol(String),
-    /// The connection ended before its time, without close_notify.
-    #[error("the peer ended the connection in the middle, without close_notify (truncated)")]
+    /// The connection ended without close_notify.
+    #[error("the peer closed the connection without close_notify (truncated)")]
     Truncated,
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("the connection failed: {0}")]
     Io(io::Error),
 }
 
 impl TlsFailure {
-    /// Name for counting.
+    /// The kind to count the failure as.
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Certificate(_) | Self::CaAsServer => ErrorKind::Certificate,
@@ -52,18 +52,20 @@ impl TlsFailure {
     }
 }
 
-/// What a server means by an alert, for a client.
+/// What a client can do about an alert of a server.
 const fn hint(alert: AlertDescription) -> &'static str {
     match alert {
         AlertDescription::HandshakeFailure => {
-            ": it takes none of the suites, groups or signatures that were offered (--suite, --group, --cert, --provider)"
+            ": it supports none of the offered suites, groups or signatures; check --suite, --group, --cert and --provider"
         }
-        AlertDescription::ProtocolVersion => ": it does not speak the version of TLS that was offered (--tls)",
-        AlertDescription::NoApplicationProtocol => ": it has none of the protocols of --alpn",
+        AlertDescription::ProtocolVersion => ": it does not support the offered version of TLS; check --tls",
+        AlertDescription::NoApplicationProtocol => {
+            ": it supports none of the protocols of --alpn; change or remove --alpn"
+        }
         AlertDescription::CertificateRequired => {
-            ": it demands a certificate of the client (--client-cert, --client-key)"
+            ": it requires a client certificate; give --mtls with --client-cert and --client-key"
         }
-        AlertDescription::UnrecognisedName => ": it does not know the name that was asked for (--server-name)",
+        AlertDescription::UnrecognisedName => ": it does not know the requested name; check --server-name",
         _ => "",
     }
 }
@@ -78,7 +80,7 @@ impl From<io::Error> for TlsFailure {
             Some(Error::InvalidCertificate(
                 reason @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
             )) => Self::Name(reason.to_string()),
-            // webpki's own words come as text alone.
+            // rustls exposes this reason of webpki as text only.
             Some(Error::InvalidCertificate(reason)) if format!("{reason:?}").contains("CaUsedAsEndEntity") => {
                 Self::CaAsServer
             }

@@ -1,5 +1,5 @@
-//! `--key-log FILE`: the secrets of every session, in the form of SSLKEYLOGFILE. rustls' own writer takes the name of
-//! the file from the environment alone.
+//! `--key-log FILE`: writes the secrets of every session in the format of SSLKEYLOGFILE. The writer of rustls takes the
+//! file name from the environment only.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,17 +9,19 @@ use std::sync::Mutex;
 use anyhow::Context;
 use rustls::KeyLog;
 
-/// Writes one line a secret.
+/// Writes one line per secret.
 #[derive(Debug)]
 pub(super) struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
-    /// Appends to a file, which is made if it is not there, for its owner alone.
+    /// Opens a file for appending; a new file is readable by its owner only.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let mut options = File::options();
         options.append(true).create(true).mode(0o600);
-        let file = options.open(path).with_context(|| format!("opening {} for the key log", path.display()))?;
+        let file = options.open(path).with_context(|| {
+            format!("cannot open {} for the key log; choose another file with --key-log", path.display())
+        })?;
         Ok(Self(Mutex::new(file)))
     }
 }
@@ -28,7 +30,7 @@ impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
-        // A full disk must not fail a handshake; the file then ends with a whole line.
+        // An error such as a full disk must not fail the handshake.
         if let Ok(mut file) = self.0.lock() {
             let _ = file.write_all(line.as_bytes());
         }

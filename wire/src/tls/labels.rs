@@ -1,4 +1,4 @@
-//! Labels: what one handshake was, read from the finished connection. Each end makes its own.
+//! Labels: the negotiated parameters of a handshake, read from the connection. Each end creates its own.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-/// How a handshake went.
+/// The kind of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum LabelKind {
     Full,
     FullAfterRetry,
     Resumed,
@@ -24,7 +24,7 @@ enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl LabelKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -36,30 +36,30 @@ impl Kind {
     }
 }
 
-/// What one handshake was. Cheap to make and to compare.
+/// The negotiated parameters of a handshake. Cheap to create and to compare.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Label {
+pub struct HandshakeLabel {
     version: Option<ProtocolVersion>,
     suite: Option<CipherSuite>,
     group: Option<NamedGroup>,
-    kind: Kind,
+    kind: LabelKind,
     certificate: Arc<str>,
 }
 
-impl Label {
-    /// Reads a connection whose handshake is done. `certificate` is the kind of the server's, `early_data` whether the
-    /// server took any.
+impl HandshakeLabel {
+    /// Reads a connection whose handshake is complete. `certificate` is the kind of the server's certificate, `early_data`
+    /// whether the server accepted early data.
     pub fn of(connection: &CommonState, certificate: Arc<str>, early_data: bool) -> Self {
         Self {
             version: connection.protocol_version(),
             suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
             group: connection.negotiated_key_exchange_group().map(|group| group.name()),
             kind: match connection.handshake_kind() {
-                Some(HandshakeKind::Full) => Kind::Full,
-                Some(HandshakeKind::FullWithHelloRetryRequest) => Kind::FullAfterRetry,
-                Some(HandshakeKind::Resumed) if early_data => Kind::EarlyData,
-                Some(HandshakeKind::Resumed) => Kind::Resumed,
-                _ => Kind::Unknown,
+                Some(HandshakeKind::Full) => LabelKind::Full,
+                Some(HandshakeKind::FullWithHelloRetryRequest) => LabelKind::FullAfterRetry,
+                Some(HandshakeKind::Resumed) if early_data => LabelKind::EarlyData,
+                Some(HandshakeKind::Resumed) => LabelKind::Resumed,
+                _ => LabelKind::Unknown,
             },
             certificate,
         }
@@ -67,15 +67,15 @@ impl Label {
 
     /// Whether a session was resumed.
     pub fn is_resumed(&self) -> bool {
-        matches!(self.kind, Kind::Resumed | Kind::EarlyData)
+        matches!(self.kind, LabelKind::Resumed | LabelKind::EarlyData)
     }
 
-    /// Whether the server took early data.
+    /// Whether the server accepted early data.
     pub fn has_early_data(&self) -> bool {
-        self.kind == Kind::EarlyData
+        self.kind == LabelKind::EarlyData
     }
 
-    /// The label in words.
+    /// The label as text, for results.
     pub fn negotiated(&self) -> Negotiated {
         let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
         Negotiated {
@@ -86,7 +86,7 @@ impl Label {
             },
             suite: or_unknown(self.suite.map(|suite| format!("{suite:?}"))),
             group: match self.group {
-                // A resumed session of TLS 1.2 exchanges no keys.
+                // A resumed session of TLS 1.2 has no key exchange.
                 None if self.is_resumed() => "none".to_owned(),
                 other => or_unknown(other.map(|group| format!("{group:?}"))),
             },
@@ -96,9 +96,9 @@ impl Label {
     }
 }
 
-/// What the handshakes of a run have to be.
+/// What the options require of the handshakes of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct RequestedTls {
     version: Option<ProtocolVersion>,
     suite: Option<&'static str>,
     group: Option<&'static str>,
@@ -106,12 +106,12 @@ pub struct Asked {
     alpn: Vec<Vec<u8>>,
     retry: bool,
     early_data: bool,
-    /// The last label that was found to be as asked, full and resumed: the same comes again and again.
-    known: [std::cell::RefCell<Option<Label>>; 2],
+    /// The last labels that passed the check, full and resumed: most handshakes have the same.
+    checked: [std::cell::RefCell<Option<HandshakeLabel>>; 2],
 }
 
-impl Asked {
-    /// What the options ask for.
+impl RequestedTls {
+    /// The requirements of the options.
     pub fn new(options: &TlsOptions) -> Self {
         Self {
             version: options.version().map(|version| match version {
@@ -124,47 +124,51 @@ impl Asked {
             alpn: super::alpn(options),
             retry: options.force_retry,
             early_data: options.early_data,
-            known: Default::default(),
+            checked: Default::default(),
         }
     }
 
-    /// Whether a handshake was what was asked for; `resumed` is whether this one was to resume a session.
+    /// Checks a handshake against the options; `resumed` says whether it was to resume a session.
     ///
     /// # Errors
-    /// The kind of the failure and a sentence.
-    pub fn check(&self, label: &Label, alpn: Option<&[u8]>, resumed: bool) -> Result<(), (ErrorKind, String)> {
-        if !self.alpn.is_empty() && !alpn.is_some_and(|alpn| self.alpn.iter().any(|asked| asked == alpn)) {
-            return Err((ErrorKind::NotAsRequested, "the server agreed on none of the protocols of --alpn".to_owned()));
+    /// The kind of the failure and one sentence.
+    pub fn check(&self, label: &HandshakeLabel, alpn: Option<&[u8]>, resumed: bool) -> Result<(), (ErrorKind, String)> {
+        if !self.alpn.is_empty() && !alpn.is_some_and(|alpn| self.alpn.iter().any(|requested| requested == alpn)) {
+            let text = "the server selected none of the protocols of --alpn; change or remove --alpn";
+            return Err((ErrorKind::NotAsRequested, text.to_owned()));
         }
-        let known = &self.known[usize::from(resumed)];
-        if known.borrow().as_ref() == Some(label) {
+        let checked = &self.checked[usize::from(resumed)];
+        if checked.borrow().as_ref() == Some(label) {
             return Ok(());
         }
         let kind = match (resumed, self.early_data, self.retry) {
-            (true, true, _) => Kind::EarlyData,
-            (true, false, _) => Kind::Resumed,
-            (false, _, true) => Kind::FullAfterRetry,
-            (false, _, false) => Kind::Full,
+            (true, true, _) => LabelKind::EarlyData,
+            (true, false, _) => LabelKind::Resumed,
+            (false, _, true) => LabelKind::FullAfterRetry,
+            (false, _, false) => LabelKind::Full,
         };
         let got = label.negotiated();
-        let failed = |what: &str, got: &str, asked: &str| {
-            Err((ErrorKind::NotAsRequested, format!("the {what} was {got}, where {asked} was asked for")))
+        let failed = |what: &str, got: &str, requested: &str| {
+            let text = format!("the {what} was {got}, but the options request {requested}; check those of the server");
+            Err((ErrorKind::NotAsRequested, text))
         };
-        // A server may ask for another key share of its own accord: that handshake is full, and labelled.
-        let kind_fits = label.kind == kind || (kind == Kind::Full && label.kind == Kind::FullAfterRetry);
+        // A server may request another key share unprompted; such a handshake is full too, and labelled.
+        let kind_fits = label.kind == kind || (kind == LabelKind::Full && label.kind == LabelKind::FullAfterRetry);
         match (kind, label.kind) {
             _ if kind_fits => {}
-            (Kind::EarlyData, Kind::Resumed) => {
+            (LabelKind::EarlyData, LabelKind::Resumed) => {
                 return Err((
                     ErrorKind::EarlyDataRefused,
-                    "the session was resumed and its early data refused".to_owned(),
+                    "the server resumed the session but rejected the early data; check its limit of early data"
+                        .to_owned(),
                 ));
             }
-            (Kind::EarlyData | Kind::Resumed, _) => {
-                let sentence = format!("the handshake was {}, where a resumed one was asked for", got.kind);
-                return Err((ErrorKind::NotResumed, sentence));
+            (LabelKind::EarlyData | LabelKind::Resumed, _) => {
+                let text =
+                    format!("the handshake was {} instead of resumed; check the session cache of the server", got.kind);
+                return Err((ErrorKind::NotResumed, text));
             }
-            _ => return failed("handshake", &got.kind, kind.name()),
+            _ => return failed("kind of handshake", &got.kind, kind.name()),
         }
         if let Some(version) = self.version.filter(|version| Some(*version) != label.version) {
             return failed("version", &got.version, &format!("{version:?}"));
@@ -178,36 +182,36 @@ impl Asked {
         if let Some(kind) = self.certificate.filter(|kind| *kind.name() != *got.certificate) {
             return failed("kind of certificate", &got.certificate, kind.name());
         }
-        *known.borrow_mut() = Some(label.clone());
+        *checked.borrow_mut() = Some(label.clone());
         Ok(())
     }
 }
 
-/// How many handshakes had which label.
+/// Number of handshakes per label.
 #[derive(Debug, Clone, Default)]
-pub struct LabelCounts(Vec<(Label, u64)>);
+pub struct LabelCounts(Vec<(HandshakeLabel, u64)>);
 
 impl LabelCounts {
     /// Counts one.
-    pub fn add(&mut self, label: Label) {
+    pub fn add(&mut self, label: HandshakeLabel) {
         self.add_many(label, 1);
     }
 
-    fn add_many(&mut self, label: Label, count: u64) {
+    fn add_many(&mut self, label: HandshakeLabel, count: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == label) {
             Some((_, known)) => *known += count,
             None => self.0.push((label, count)),
         }
     }
 
-    /// Adds another thread's counts.
+    /// Adds the counts of another thread.
     pub fn merge(&mut self, other: &Self) {
         for (label, count) in &other.0 {
             self.add_many(label.clone(), *count);
         }
     }
 
-    /// In words, the most frequent first.
+    /// The counts for results, most frequent first.
     pub fn describe(&self) -> Vec<NegotiatedCount> {
         let mut counts: Vec<_> = self
             .0
@@ -219,15 +223,15 @@ impl LabelCounts {
     }
 }
 
-/// Names the kinds of certificates, and remembers the last: a server shows the same one each time, and taking it
-/// apart costs microseconds.
+/// Determines the kinds of certificates. It caches the last one: a server sends the same certificate every time, and
+/// parsing it takes microseconds.
 #[derive(Debug, Default)]
 pub struct CertificateKinds {
     last: Option<(Vec<u8>, Arc<str>)>,
 }
 
 impl CertificateKinds {
-    /// The kind of the first of a peer's certificates.
+    /// The kind of the leaf of a peer's chain; `none` without one.
     pub fn of(&mut self, chain: Option<&[CertificateDer<'_>]>) -> Arc<str> {
         let Some(leaf) = chain.and_then(<[_]>::first) else {
             return "none".into();
@@ -243,8 +247,8 @@ impl CertificateKinds {
     }
 }
 
-/// The kind of a certificate: its key's algorithm and size, such as `ecdsa-p256`, `rsa-2048`, `ed25519`. An
-/// algorithm that is not known here is told by its object identifier.
+/// The kind of a certificate: the algorithm and size of its key, such as `ecdsa-p256`, `rsa-2048` or `ed25519`. An unknown
+/// algorithm is named by its object identifier.
 pub fn certificate_kind(certificate: &CertificateDer<'_>) -> String {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
         return "unreadable".to_owned();
@@ -264,7 +268,7 @@ pub fn certificate_kind(certificate: &CertificateDer<'_>) -> String {
     if *algorithm == OID_SIG_ED25519 {
         return "ed25519".to_owned();
     }
-    // NIST's arcs of FIPS 204, which the registry of names does not have yet.
+    // Object identifiers of FIPS 204, which x509-parser does not name yet.
     if let Some(level) = algorithm.to_id_string().strip_prefix("2.16.840.1.101.3.4.3.") {
         match level {
             "17" => return "ml-dsa-44".to_owned(),

@@ -1,8 +1,7 @@
-//! TLS: options made into a server's and a client's configuration, side by side from the same set, and the labels
-//! of what they negotiate.
+//! TLS: the configurations of server and client, made from the same options, and the labels of handshakes.
 //!
-//! Handshakes are full unless a run asks for something else: the server then sends no tickets and the client keeps
-//! none, so that nothing is resumed by accident.
+//! Handshakes are full unless the options request resumption: by default the server sends no tickets and the client stores
+//! none, so that no session is resumed by accident.
 
 mod certificates;
 mod client_auth;
@@ -28,21 +27,21 @@ use wss_model::config::tls::ResumeBy;
 use wss_model::{RunConfig, TlsOptions, TlsVersion};
 
 pub use self::certificates::{Identity, Role, read_certificates};
-pub use self::client_auth::AskedForCertificate;
+pub use self::client_auth::ClientAuthFuture;
 pub use self::dry_run::try_handshake;
 pub use self::failure::TlsFailure;
-pub use self::labels::{Asked, CertificateKinds, Label, LabelCounts, certificate_kind};
-pub use self::provider::{Provider, Side};
+pub use self::labels::{CertificateKinds, HandshakeLabel, LabelCounts, RequestedTls, certificate_kind};
+pub use self::provider::Provider;
 pub use self::sessions::Sessions;
 pub use self::trust::Trust;
 
-/// Bytes of early data that a server takes: an upgrade request.
+/// Limit on early data in bytes: enough for an upgrade request.
 const EARLY_DATA_MAX: u32 = 16 * 1024;
 
 static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
 static ONLY_1_3: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 
-/// The versions that the options leave.
+/// The versions that the options allow.
 fn versions(options: &TlsOptions) -> &'static [&'static SupportedProtocolVersion] {
     match options.version() {
         Some(TlsVersion::V1_2) => &ONLY_1_2,
@@ -51,14 +50,14 @@ fn versions(options: &TlsOptions) -> &'static [&'static SupportedProtocolVersion
     }
 }
 
-/// Refuses what the providers of a run have not: before anything is started.
+/// Checks that the providers of a run support its options, before anything is started.
 ///
 /// # Errors
-/// The first thing that is missing, with what there is.
+/// The first unsupported option, with the supported values.
 pub fn check(config: &RunConfig) -> Result<(), ConfigError> {
-    Provider::new(&config.client_tls(), Side::Client)?;
+    Provider::new(&config.client_tls(), Role::Client)?;
     if config.url.is_none() {
-        Provider::new(&config.server_tls(), Side::Server)?;
+        Provider::new(&config.server_tls(), Role::Server)?;
     }
     Ok(())
 }
@@ -71,47 +70,47 @@ fn alpn(options: &TlsOptions) -> Vec<Vec<u8>> {
     options.alpn.iter().map(|name| name.clone().into_bytes()).collect()
 }
 
-/// What a server's configuration needs besides the options and its identity.
+/// What the configuration of a server needs besides the options and its identity.
 #[derive(Debug, Clone, Default)]
 pub struct ServerExtras {
-    /// With `--mtls`: who may have signed the clients' certificates.
+    /// With `--mtls`: the CAs that client certificates must be signed by.
     pub client_ca: Vec<CertificateDer<'static>>,
-    /// Sessions that it remembers at most.
+    /// Capacity of the session cache.
     pub sessions: usize,
 }
 
-/// The server's side.
+/// The configuration of the server.
 ///
 /// # Errors
-/// If the provider has not what is asked for, the key does not fit the certificate, or the options leave nothing to
-/// negotiate.
+/// If the provider does not support the options, the key does not belong to the certificate, or the options leave nothing
+/// to negotiate.
 pub fn server_config(options: &TlsOptions, identity: &Identity, extras: &ServerExtras) -> anyhow::Result<ServerConfig> {
-    let Provider { crypto, ticketer } = Provider::new(options, Side::Server)?;
+    let Provider { crypto, ticketer } = Provider::new(options, Role::Server)?;
     let crypto = timed_crypto(options, crypto);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&crypto)).with_protocol_versions(versions(options))?;
     let builder = if options.mtls {
         let mut roots = RootCertStore::empty();
         for certificate in &extras.client_ca {
-            roots.add(certificate.clone()).context("using a CA certificate for clients")?;
+            roots.add(certificate.clone()).context("cannot use a certificate of --client-ca as a CA")?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto).build();
-        builder.with_client_cert_verifier(verifier.context("verifying clients' certificates")?)
+        builder.with_client_cert_verifier(verifier.context("cannot verify client certificates; check --client-ca")?)
     } else {
         builder.with_no_client_auth()
     };
     let mut config = builder
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())
-        .map_err(|error| identity.refused(&error))?;
+        .map_err(|error| identity.rejected(&error))?;
     if let Some(suite) = options.suite {
         identity.check_suite(suite)?;
     }
     config.alpn_protocols = alpn(options);
     config.send_tls13_tickets = usize::from(options.tickets());
-    // Tickets that nobody takes up have their cost all the same.
+    // Tickets that no client resumes have a cost too.
     if options.resumes() || options.tickets() > 0 {
         match options.resume_by() {
             ResumeBy::Ticket => {
-                config.ticketer = ticketer().context("making the key for tickets")?;
+                config.ticketer = ticketer().context("cannot create the key for session tickets")?;
                 config.session_storage = Arc::new(NoServerSessionStorage {});
             }
             ResumeBy::Stateful | ResumeBy::SessionId => {
@@ -120,7 +119,7 @@ pub fn server_config(options: &TlsOptions, identity: &Identity, extras: &ServerE
         }
         config.max_early_data_size = if options.early_data { EARLY_DATA_MAX } else { 0 };
     } else {
-        // TLS 1.2 has session identifiers by default: a full handshake shall not cost the server a cache entry.
+        // TLS 1.2 uses session identifiers by default; a full handshake must not include the cost of a cache entry.
         config.session_storage = Arc::new(NoServerSessionStorage {});
     }
     if let Some(path) = &options.key_log {
@@ -129,24 +128,24 @@ pub fn server_config(options: &TlsOptions, identity: &Identity, extras: &ServerE
     Ok(config)
 }
 
-/// Does on this thread what the first handshake would do for all later ones: seeding the generator of random numbers
-/// takes aws-lc some 20 ms, which are no part of any handshake's cost but the first one's.
+/// Does the one-time work of this thread's first handshake: aws-lc takes about 20 ms to seed its random number generator,
+/// which would be counted in the first handshake.
 pub fn warm_up(crypto: &CryptoProvider) {
     let mut random = [0; 32];
-    // A failure shows in the first handshake, where it is counted.
+    // A failure recurs in the first handshake, where it is counted.
     let _ = crypto.secure_random.fill(&mut random);
     for group in &crypto.kx_groups {
         let _ = group.start();
     }
 }
 
-/// The client's side. It keeps no session: [`ClientConfigs`] is the one that does.
+/// The configuration of the client, without a session store: see [`ClientConfigs`].
 ///
 /// # Errors
-/// If the provider has not what is asked for, no trusted certificate can be read, the key does not fit the client's
-/// certificate, or the options leave nothing to negotiate.
+/// If the provider does not support the options, no trusted certificate can be read, the key does not belong to the
+/// client's certificate, or the options leave nothing to negotiate.
 pub fn client_config(options: &TlsOptions, trust: &Trust, identity: Option<&Identity>) -> anyhow::Result<ClientConfig> {
-    let Provider { crypto, .. } = Provider::new(options, Side::Client)?;
+    let Provider { crypto, .. } = Provider::new(options, Role::Client)?;
     let crypto = timed_crypto(options, crypto);
     let verifier = trust.verifier(&crypto)?;
     let builder = ClientConfig::builder_with_provider(crypto)
@@ -157,7 +156,7 @@ pub fn client_config(options: &TlsOptions, trust: &Trust, identity: Option<&Iden
         None => builder.with_no_client_auth(),
         Some(identity) => builder
             .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .map_err(|error| identity.refused(&error))?,
+            .map_err(|error| identity.rejected(&error))?,
     };
     if config.client_auth_cert_resolver.has_certs() {
         config.client_auth_cert_resolver = Arc::new(client_auth::ClientAuthObserver(config.client_auth_cert_resolver));
@@ -170,31 +169,31 @@ pub fn client_config(options: &TlsOptions, trust: &Trust, identity: Option<&Iden
     Ok(config)
 }
 
-/// The configurations of one thread of the generator: for handshakes that are full and for those that resume.
+/// The configurations of one thread of the generator: for full handshakes, and for resumed ones.
 #[derive(Debug, Clone)]
 pub struct ClientConfigs {
-    /// Full handshakes; their sessions are kept for others.
+    /// For full handshakes; it stores their sessions for resumption.
     pub full: Arc<ClientConfig>,
-    /// Handshakes that resume, with what they resume; `None` if none is to.
+    /// For resumed handshakes, with the stored sessions; `None` if the options request none.
     pub resuming: Option<(Arc<ClientConfig>, Arc<Sessions>)>,
 }
 
 impl ClientConfigs {
-    /// Both from the one of [`client_config`]; `sessions` is how many to keep at most.
+    /// Derives both from the result of [`client_config`]. `sessions` is the capacity of the session store.
     pub fn new(config: &ClientConfig, options: &TlsOptions, sessions: usize) -> Self {
         if !options.resumes() {
             return Self { full: Arc::new(config.clone()), resuming: None };
         }
-        let way = match options.resume_by() {
+        let tls12 = match options.resume_by() {
             ResumeBy::Ticket => Tls12Resumption::SessionIdOrTickets,
             ResumeBy::Stateful | ResumeBy::SessionId => Tls12Resumption::SessionIdOnly,
         };
         let sessions = Sessions::new(sessions.max(1));
         let mut full = config.clone();
         full.resumption =
-            Resumption::store(Arc::new(sessions::InsertOnly(Arc::clone(&sessions)))).tls12_resumption(way);
+            Resumption::store(Arc::new(sessions::InsertOnlyStore(Arc::clone(&sessions)))).tls12_resumption(tls12);
         let mut resuming = config.clone();
-        resuming.resumption = Resumption::store(Arc::clone(&sessions) as _).tls12_resumption(way);
+        resuming.resumption = Resumption::store(Arc::clone(&sessions) as _).tls12_resumption(tls12);
         resuming.enable_early_data = options.early_data;
         Self { full: Arc::new(full), resuming: Some((Arc::new(resuming), sessions)) }
     }

@@ -1,8 +1,8 @@
-//! What a client remembers of sessions, sized to the run.
+//! The session store of a client, sized for the run.
 //!
-//! rustls' own store keeps a few TLS 1.3 tickets a server name: with many connections under way it runs dry, and the
-//! handshakes that find nothing are full ones that nobody asked for. This one keeps as many as the run may have
-//! under way, and gives the oldest away first, so that no ticket grows older than it has to.
+//! The store of rustls keeps a few TLS 1.3 tickets per server name: with many concurrent handshakes it is soon empty, and
+//! handshakes that find no ticket are full instead of resumed. This store holds one ticket per concurrent handshake, and
+//! hands out the oldest first, so that tickets stay as fresh as possible.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,49 +14,49 @@ use rustls::pki_types::ServerName;
 
 /// The sessions of one thread of the generator, all with the same server.
 pub struct Sessions {
-    kept: Mutex<Kept>,
-    most: usize,
+    stored: Mutex<StoredSessions>,
+    capacity: usize,
 }
 
 #[derive(Default)]
-struct Kept {
-    /// TLS 1.3: each is used once.
+struct StoredSessions {
+    /// TLS 1.3: each is used once, the oldest first.
     tickets: VecDeque<Tls13ClientSessionValue>,
-    /// TLS 1.2: may be used again and again.
+    /// TLS 1.2: can be resumed any number of times.
     session: Option<Tls12ClientSessionValue>,
 }
 
 impl Sessions {
-    /// Keeps at most so many tickets.
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { kept: Mutex::default(), most })
+    /// An empty store for at most `capacity` tickets.
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self { stored: Mutex::default(), capacity })
     }
 
-    /// Sessions that can be resumed now; one of TLS 1.2 can be again and again.
+    /// Number of handshakes that can be resumed now; a TLS 1.2 session counts as a full store.
     pub fn len(&self) -> usize {
-        let kept = self.kept();
-        if kept.session.is_some() { self.most } else { kept.tickets.len() }
+        let stored = self.stored();
+        if stored.session.is_some() { self.capacity } else { stored.tickets.len() }
     }
 
-    /// Whether there is none.
+    /// Whether no session can be resumed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing in here panics between two steps of a change.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stored(&self) -> MutexGuard<'_, StoredSessions> {
+        // No update panics halfway, so the data of a poisoned lock is consistent.
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("len", &self.len()).field("most", &self.most).finish()
+        f.debug_struct("Sessions").field("len", &self.len()).field("capacity", &self.capacity).finish()
     }
 }
 
 impl ClientSessionStore for Sessions {
-    /// The group that a server chose is not remembered: the first that is offered is what was asked for.
+    /// The group that a server selected is not stored: the options decide which group is offered first.
     fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
@@ -64,35 +64,35 @@ impl ClientSessionStore for Sessions {
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
-        self.kept().session = Some(session);
+        self.stored().session = Some(session);
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.kept().session.clone()
+        self.stored().session.clone()
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
-        self.kept().session = None;
+        self.stored().session = None;
     }
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
-        let mut kept = self.kept();
-        if kept.tickets.len() >= self.most {
-            kept.tickets.pop_front();
+        let mut stored = self.stored();
+        if stored.tickets.len() >= self.capacity {
+            stored.tickets.pop_front();
         }
-        kept.tickets.push_back(ticket);
+        stored.tickets.push_back(ticket);
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.kept().tickets.pop_front()
+        self.stored().tickets.pop_front()
     }
 }
 
-/// For full handshakes: puts sessions into a store for others, and takes none.
+/// The store for full handshakes: inserts sessions, and never returns one.
 #[derive(Debug)]
-pub(super) struct InsertOnly(pub(super) Arc<Sessions>);
+pub(super) struct InsertOnlyStore(pub(super) Arc<Sessions>);
 
-impl ClientSessionStore for InsertOnly {
+impl ClientSessionStore for InsertOnlyStore {
     fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {

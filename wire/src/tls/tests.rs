@@ -1,4 +1,4 @@
-//! Certificates, configurations and labels, without a socket.
+//! Certificates, configurations and labels, without sockets.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use wss_model::{TlsOptions, TlsVersion};
 use wss_model::config::tls::{CertificateKind, Verify};
 
 use super::{
-    CertificateKinds, Identity, Label, LabelCounts, Role, ServerExtras, Trust, certificate_kind, client_config,
-    server_config,
+    CertificateKinds, HandshakeLabel, Identity, LabelCounts, Role, ServerExtras, Trust, certificate_kind,
+    client_config, server_config,
 };
 
 const ANYONE: Trust = Trust::Anyone { signatures: true };
@@ -31,7 +31,7 @@ fn trusting(identity: &Identity) -> Trust {
     Trust::Only(vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()])
 }
 
-/// A handshake in memory; both ends, or the error of the one that failed.
+/// A handshake in memory. Returns both ends, or the error of the one that failed.
 fn handshake(
     server: &TlsOptions,
     client: &TlsOptions,
@@ -58,7 +58,7 @@ fn handshake(
 }
 
 #[test]
-fn both_ends_label_a_handshake_alike_and_it_is_full() {
+fn both_ends_label_a_full_handshake_equally() {
     let identity = identity();
     for (version, name) in [(TlsVersion::V1_2, "TLSv1.2"), (TlsVersion::V1_3, "TLSv1.3")] {
         let options = TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
@@ -66,21 +66,21 @@ fn both_ends_label_a_handshake_alike_and_it_is_full() {
             handshake(&options, &TlsOptions::default(), &identity, &trusting(&identity), "localhost").unwrap();
         let kind: Arc<str> = certificate_kind(&identity.chain[0]).into();
         assert_eq!(&*kind, "ecdsa-p256");
-        let label = Label::of(&client, CertificateKinds::default().of(client.peer_certificates()), false);
-        assert_eq!(label, Label::of(&server, kind, false));
+        let label = HandshakeLabel::of(&client, CertificateKinds::default().of(client.peer_certificates()), false);
+        assert_eq!(label, HandshakeLabel::of(&server, kind, false));
         assert!(!label.is_resumed());
         assert_eq!(label.negotiated().version, name);
     }
 }
 
 #[test]
-fn nothing_is_resumed_by_accident() {
+fn resumes_nothing_by_default() {
     let identity = identity();
     let client = Arc::new(client_config(&TlsOptions::default(), &trusting(&identity), None).unwrap());
     let server = Arc::new(server_config(&TlsOptions::default(), &identity, &ServerExtras::default()).unwrap());
     assert_eq!(server.send_tls13_tickets, 0);
     assert!(!server.session_storage.can_cache());
-    // The client's store keeps nothing even of a server that sends tickets: same configuration, twice.
+    // The client stores nothing, even if the server sends tickets: two handshakes with one configuration.
     for _ in 0..2 {
         let name = ServerName::try_from("localhost").unwrap();
         let mut client = ClientConnection::new(Arc::clone(&client), name).unwrap();
@@ -96,11 +96,11 @@ fn nothing_is_resumed_by_accident() {
 }
 
 #[test]
-fn a_stranger_and_a_wrong_name_are_refused_and_trusting_anyone_is_said() {
+fn rejects_an_unknown_ca_and_a_wrong_name_unless_anyone_is_trusted() {
     let (one, other) = (identity(), identity());
     let options = TlsOptions::default();
-    let stranger = handshake(&options, &options, &one, &trusting(&other), "localhost").unwrap_err();
-    assert!(matches!(stranger, rustls::Error::InvalidCertificate(_)), "{stranger}");
+    let unknown_ca = handshake(&options, &options, &one, &trusting(&other), "localhost").unwrap_err();
+    assert!(matches!(unknown_ca, rustls::Error::InvalidCertificate(_)), "{unknown_ca}");
     let misnamed = handshake(&options, &options, &one, &trusting(&one), "example.org").unwrap_err();
     assert!(misnamed.to_string().contains("not valid for name"), "{misnamed}");
     assert!(handshake(&options, &options, &one, &ANYONE, "example.org").is_ok());
@@ -108,7 +108,7 @@ fn a_stranger_and_a_wrong_name_are_refused_and_trusting_anyone_is_said() {
 }
 
 #[test]
-fn versions_that_do_not_meet_are_an_error_and_not_a_handshake() {
+fn fails_without_a_common_version() {
     let identity = identity();
     let only = |version| TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
     let failed =
@@ -117,12 +117,12 @@ fn versions_that_do_not_meet_are_an_error_and_not_a_handshake() {
 }
 
 #[test]
-fn equal_labels_are_counted_together_the_most_frequent_first() {
+fn counts_equal_labels_together_most_frequent_first() {
     let identity = identity();
     let label = |version| {
         let options = TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
         let (client, _) = handshake(&options, &options, &identity, &ANYONE, "localhost").unwrap();
-        Label::of(&client, "ecdsa-p256".into(), false)
+        HandshakeLabel::of(&client, "ecdsa-p256".into(), false)
     };
     let mut counts = LabelCounts::default();
     counts.add(label(TlsVersion::V1_2));
@@ -131,12 +131,12 @@ fn equal_labels_are_counted_together_the_most_frequent_first() {
     }
     let mut twice = counts.clone();
     twice.merge(&counts);
-    let told: Vec<_> = twice.describe().into_iter().map(|entry| (entry.negotiated.version, entry.count)).collect();
-    assert_eq!(told, [("TLSv1.3".to_owned(), 4), ("TLSv1.2".to_owned(), 2)]);
+    let counted: Vec<_> = twice.describe().into_iter().map(|entry| (entry.negotiated.version, entry.count)).collect();
+    assert_eq!(counted, [("TLSv1.3".to_owned(), 4), ("TLSv1.2".to_owned(), 2)]);
 }
 
 #[test]
-fn a_file_that_holds_no_certificate_or_key_is_told_by_its_name() {
+fn names_a_file_without_certificate_or_key() {
     let folder = std::env::temp_dir().join(format!("wss-wire-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (empty, missing) = (folder.join("empty.pem"), folder.join("missing.pem"));

@@ -1,4 +1,4 @@
-//! Whom a client trusts, and how much of a certificate it verifies.
+//! Which certificates a client trusts, and how much of them it verifies.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use wss_model::config::tls::Verify;
 
-/// Whom a client trusts.
+/// Which servers a client trusts.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// The system's store.
+    /// Those with a CA in the certificate store of the system.
     System,
-    /// These certificates alone.
+    /// Those with one of these CAs.
     Only(Vec<CertificateDer<'static>>),
-    /// Everyone: the chain and the name are not looked at. Signatures are if `signatures` says so.
+    /// All: neither the chain nor the name is verified.
     Anyone {
-        /// Whether the handshake's signature is verified.
+        /// Whether the signature of the handshake is verified.
         signatures: bool,
     },
 }
@@ -34,7 +34,7 @@ impl Trust {
         }
     }
 
-    /// What rustls asks.
+    /// The verifier for rustls.
     ///
     /// # Errors
     /// If no trusted certificate can be read.
@@ -46,14 +46,14 @@ impl Trust {
             }
             Self::Only(certificates) => {
                 for certificate in certificates {
-                    roots.add(certificate.clone()).context("using a CA certificate")?;
+                    roots.add(certificate.clone()).context("cannot use a certificate of --ca as a CA")?;
                 }
             }
             Self::System => {
                 let (used, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 anyhow::ensure!(
                     used > 0,
-                    "the system has no store of trusted certificates: give --ca FILE, or --insecure to trust everyone"
+                    "the system has no store of trusted certificates; give --ca FILE, or --insecure to skip verification"
                 );
             }
         }
@@ -61,7 +61,7 @@ impl Trust {
     }
 }
 
-/// No chain, no name; the handshake's signature is verified if asked for.
+/// Accepts any chain and name; verifies the signature of the handshake if `signatures` is set.
 #[derive(Debug)]
 struct AnyCertificate {
     crypto: Arc<CryptoProvider>,

@@ -1,7 +1,7 @@
-//! The client's end of the opening handshake (RFC 6455 section 4.1): asks, and believes only the right answer.
+//! The client's end of the opening handshake (RFC 6455 section 4.1): sends the request and checks the response.
 //!
-//! It never offers an extension, never follows a redirection, and never makes the key: that is the caller's, whose
-//! random numbers may be seeded.
+//! It offers no extension and follows no redirection. The caller generates the key, so that it can use a seeded random
+//! number generator.
 
 use std::io;
 
@@ -11,54 +11,54 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use wss_model::ErrorKind;
 
-use super::head::{self, Count, FIELDS_MAX, HeadError};
+use super::head::{self, FIELDS_MAX, FieldError, HeadError};
 use super::{BASE64, accept_key};
 
-/// How much of what a server sent is shown in an error.
+/// Limit on the bytes of the server quoted in an error.
 const EXCERPT_MAX: usize = 80;
 
-/// What a client asks for.
+/// The upgrade request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientUpgrade {
-    /// The value of Host: name and, if it is not the scheme's default, port.
+    /// The value of Host: the name and, unless it is the default of the scheme, the port.
     pub host: String,
-    /// The path, from its slash on, with the query.
+    /// The path, with its leading slash and the query.
     pub path: String,
-    /// The one subprotocol that is offered and then required.
+    /// The subprotocol to offer; if set, the server has to select it.
     pub subprotocol: Option<String>,
-    /// A nonce, chosen at random for each connection (RFC 6455 section 4.1, point 7).
+    /// A random nonce per connection (RFC 6455 section 4.1, point 7).
     pub key: [u8; 16],
     /// The largest response head, in bytes.
     pub max_head_size: usize,
 }
 
-/// A handshake that the server answered rightly.
+/// The result of a handshake with a valid response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upgraded {
-    /// The agreed subprotocol: what was asked for.
+pub struct ClientHandshake {
+    /// The selected subprotocol: the one offered.
     pub subprotocol: Option<String>,
-    /// What the server sent behind its response: the start of the WebSocket stream, for [`super::Prefixed`].
+    /// Bytes received after the response: the start of the WebSocket stream, for [`super::PrefixedStream`].
     pub leftover: Vec<u8>,
 }
 
-/// Why there is no WebSocket.
+/// Why a connection did not become a WebSocket.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// Nothing was sent, because the request would not have been valid.
-    #[error("the {what} {value:?} cannot stand in a request: {rule}")]
+    /// The request would be invalid; nothing was sent.
+    #[error("the {what} {value:?} cannot be part of an upgrade request; it must be {rule}")]
     InvalidRequest {
-        /// Which part.
+        /// The name of the invalid part.
         what: &'static str,
-        /// The part as it was given.
+        /// The invalid part.
         value: String,
-        /// What it has to be.
+        /// What it must be.
         rule: &'static str,
     },
     /// A status other than 101.
     #[error(
-        "the server answered {status} {reason} instead of 101 Switching Protocols{}: is there a WebSocket endpoint at \
-         this path?", hint(.body)
+        "the server responded with {status} {reason}{} instead of 101 Switching Protocols; check the path of the URL",
+        quote(.body)
     )]
     Status {
         /// The status code.
@@ -69,46 +69,48 @@ pub enum UpgradeError {
         body: Option<String>,
     },
     /// The response has no `Upgrade: websocket`.
-    #[error("the server's 101 response does not say Upgrade: websocket: is there a proxy on the way?")]
+    #[error("the server's 101 response has no Upgrade: websocket; check for a proxy in between")]
     NoUpgrade,
     /// The response has no `Connection: Upgrade`.
-    #[error("the server's 101 response does not say Connection: Upgrade: is there a proxy on the way?")]
+    #[error("the server's 101 response has no Connection: Upgrade; check for a proxy in between")]
     NoConnectionUpgrade,
-    /// Sec-WebSocket-Accept is missing, doubled, or not the one of our key.
-    #[error("the server's Sec-WebSocket-Accept is {got} but must be {expected}: did a cache answer in its place?")]
+    /// Sec-WebSocket-Accept is missing, repeated, or does not match the key.
+    #[error("the server's Sec-WebSocket-Accept is {got} but must be {expected}; check for a cache in between")]
     BadAccept {
-        /// What came, escaped; or "missing" or "there twice".
+        /// The received value, escaped, or "missing" or "repeated".
         got: String,
-        /// What had to come.
+        /// The value that matches the key.
         expected: String,
     },
-    /// The server chose an extension, though none was offered.
-    #[error("the server chose the extension {got:?} though none was offered: turn it off there")]
+    /// The server selected an extension, although none was offered.
+    #[error("the server selected the extension {got:?}, which was not offered; disable it there")]
     UnexpectedExtension {
-        /// What it chose, escaped.
+        /// The value of the response, escaped.
         got: String,
     },
-    /// The server chose a subprotocol that was not offered.
-    #[error("the server chose the subprotocol {got:?}, which was not offered")]
+    /// The server selected a subprotocol that was not offered.
+    #[error("the server selected the subprotocol {got:?}, which was not offered; offer it with --subprotocol")]
     UnexpectedSubprotocol {
-        /// What it chose, escaped.
+        /// The value of the response, escaped.
         got: String,
     },
-    /// The server did not choose the subprotocol that was offered.
-    #[error("the server does not speak the subprotocol {asked:?}: ask for another one, or for none")]
+    /// The server did not select the offered subprotocol.
+    #[error("the server does not support the subprotocol {offered:?}; change or remove --subprotocol")]
     NoSubprotocol {
-        /// What was offered.
-        asked: String,
+        /// The offered subprotocol.
+        offered: String,
     },
-    /// The response head passed the limit of bytes or of fields.
-    #[error("the head of the server's response is larger than {limit} bytes or has more than {FIELDS_MAX} fields")]
+    /// The response head exceeds the limit of bytes or of fields.
+    #[error(
+        "the head of the server's response has more than {limit} bytes or {FIELDS_MAX} fields; check the port of the URL"
+    )]
     HeadTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// What came is not an HTTP/1.1 response.
+    /// The response is not HTTP/1.1.
     #[error(
-        "the server's answer is not HTTP/1.1 ({why}); it begins with \"{start}\": is this the right port and scheme?"
+        "the server's response is not HTTP/1.1 ({why}); it starts with \"{start}\"; check the scheme and port of the URL"
     )]
     Malformed {
         /// What is wrong with it.
@@ -117,7 +119,7 @@ pub enum UpgradeError {
         start: String,
     },
     /// The server ended the stream before its response was complete.
-    #[error("the server ended the connection before its response was complete")]
+    #[error("the server closed the connection before its upgrade response was complete; check its log")]
     Eof,
     /// The stream failed.
     #[error(transparent)]
@@ -125,7 +127,7 @@ pub enum UpgradeError {
 }
 
 impl UpgradeError {
-    /// A stable snake_case name, for counting.
+    /// The kind to count the error as.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidRequest { .. } => ErrorKind::InvalidRequest,
@@ -144,34 +146,34 @@ impl UpgradeError {
     }
 }
 
-/// The part of a message about a status that tells what the server said.
-fn hint(body: &Option<String>) -> String {
-    body.as_ref().map(|line| format!(" (it says \"{line}\")")).unwrap_or_default()
+/// The quoted first line of a body, for an error text.
+fn quote(body: &Option<String>) -> String {
+    body.as_ref().map(|line| format!(" (\"{line}\")")).unwrap_or_default()
 }
 
-/// Asks for a WebSocket on `stream` and checks the answer. The request is one write, so that it is one segment and one
-/// TLS record.
+/// Sends an upgrade request on `stream` and checks the response. The request is a single write, so that it is one segment
+/// and one TLS record.
 ///
-/// There is no deadline inside: put one around the whole call.
+/// The call has no deadline of its own.
 ///
 /// # Errors
 ///
-/// [`UpgradeError`]; the stream is of no use afterwards.
-pub async fn connect<S>(stream: &mut S, request: &ClientUpgrade) -> Result<Upgraded, UpgradeError>
+/// [`UpgradeError`]; the stream is unusable afterwards.
+pub async fn connect<S>(stream: &mut S, request: &ClientUpgrade) -> Result<ClientHandshake, UpgradeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     stream.write_all(compose(request)?.as_bytes()).await?;
     stream.flush().await?;
-    read_answer(stream, request).await
+    read_response(stream, request).await
 }
 
-/// Reads the answer to a request that was sent (as TLS early data) and checks it.
+/// Reads and checks the response to a request that was already sent, as TLS early data.
 ///
 /// # Errors
 ///
-/// [`UpgradeError`]; the stream is of no use afterwards.
-pub async fn read_answer<S>(stream: &mut S, request: &ClientUpgrade) -> Result<Upgraded, UpgradeError>
+/// [`UpgradeError`]; the stream is unusable afterwards.
+pub async fn read_response<S>(stream: &mut S, request: &ClientUpgrade) -> Result<ClientHandshake, UpgradeError>
 where
     S: AsyncRead + Unpin,
 {
@@ -184,41 +186,41 @@ where
         }
         Err(HeadError::Eof) if buffer.is_empty() => return Err(UpgradeError::Eof),
         Err(HeadError::Eof) if !b"HTTP/1.1 ".starts_with(&buffer[..buffer.len().min(9)]) => {
-            return Err(malformed("it ended after what is no status line", &buffer));
+            return Err(malformed("it ended after bytes that are not a status line", &buffer));
         }
         Err(HeadError::Eof) => return Err(UpgradeError::Eof),
         Err(HeadError::Io(error)) => return Err(error.into()),
     };
     let (bytes, leftover) = buffer.split_at(end);
-    let subprotocol = judge(bytes, leftover, request, &BASE64.encode(request.key))?;
-    Ok(Upgraded { subprotocol, leftover: buffer.split_off(end) })
+    let subprotocol = check(bytes, leftover, request, &BASE64.encode(request.key))?;
+    Ok(ClientHandshake { subprotocol, leftover: buffer.split_off(end) })
 }
 
-/// The request; its parts are checked, because a line break in one of them would be a header line more.
+/// Composes the request. Its parts are checked, because a line break in one of them would add a header field.
 ///
 /// # Errors
 ///
-/// [`UpgradeError::InvalidRequest`] alone.
+/// Only [`UpgradeError::InvalidRequest`].
 pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
     let ClientUpgrade { host, path, subprotocol, .. } = request;
     let key = BASE64.encode(request.key);
     let invalid = |what, value: &str, rule| Err(UpgradeError::InvalidRequest { what, value: value.into(), rule });
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return invalid("path", path, "it begins with a slash and has printable ASCII only, without space and #");
+        return invalid("path", path, "a slash followed by printable ASCII without spaces and #");
     }
     if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@,".contains(&byte)) {
-        return invalid("host", host, "it is a name or an address, with a port at most");
+        return invalid("host", host, "a name or an address, optionally with a port");
     }
-    let mut offer = String::new();
+    let mut subprotocol_field = String::new();
     if let Some(name) = subprotocol {
         if name.is_empty() || !name.bytes().all(is_token_byte) {
-            return invalid("subprotocol", name, "it is a token of letters, digits and !#$%&'*+-.^_`|~");
+            return invalid("subprotocol", name, "a token of letters, digits and !#$%&'*+-.^_`|~");
         }
-        offer = format!("Sec-WebSocket-Protocol: {name}\r\n");
+        subprotocol_field = format!("Sec-WebSocket-Protocol: {name}\r\n");
     }
     Ok(format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}\r\n"
     ))
 }
 
@@ -231,8 +233,8 @@ fn malformed(why: impl Into<String>, bytes: &[u8]) -> UpgradeError {
     UpgradeError::Malformed { why: why.into(), start: head::excerpt(bytes, EXCERPT_MAX) }
 }
 
-/// Judges a whole response head (RFC 6455 section 4.1, the points on the server's response). Returns the subprotocol.
-fn judge(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> Result<Option<String>, UpgradeError> {
+/// Checks a complete response head (RFC 6455 section 4.1). Returns the subprotocol.
+fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> Result<Option<String>, UpgradeError> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
     let mut response = Response::new(&mut fields);
     match response.parse(bytes) {
@@ -249,7 +251,7 @@ fn judge(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> R
         return Err(UpgradeError::Status { status, reason, body: first_line(leftover) });
     }
     if response.version != Some(1) {
-        return Err(malformed("a 101 of HTTP/1.0 does not exist", bytes));
+        return Err(malformed("status 101 requires HTTP/1.1", bytes));
     }
     let fields = &*response.headers;
     if !head::has_token(fields, "upgrade", "websocket") {
@@ -258,38 +260,38 @@ fn judge(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> R
     if !head::has_token(fields, "connection", "upgrade") {
         return Err(UpgradeError::NoConnectionUpgrade);
     }
-    judge_accept(fields, key)?;
+    check_accept(fields, key)?;
     if let Some(got) = head::values(fields, "sec-websocket-extensions").next() {
         return Err(UpgradeError::UnexpectedExtension { got: head::excerpt(got, EXCERPT_MAX) });
     }
-    judge_subprotocol(fields, request.subprotocol.as_deref())
+    check_subprotocol(fields, request.subprotocol.as_deref())
 }
 
-/// The first line of a body that has something in it.
+/// The first line of a body that is not empty.
 fn first_line(body: &[u8]) -> Option<String> {
     let line = body.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty())?;
     Some(head::excerpt(line, EXCERPT_MAX))
 }
 
-/// Sec-WebSocket-Accept, once and exactly right.
-fn judge_accept(fields: &[Header<'_>], key: &str) -> Result<(), UpgradeError> {
+/// Requires one Sec-WebSocket-Accept that matches the key.
+fn check_accept(fields: &[Header<'_>], key: &str) -> Result<(), UpgradeError> {
     let expected = accept_key(key);
     let got = match head::only(fields, "sec-websocket-accept") {
         Ok(got) if got == expected.as_bytes() => return Ok(()),
         Ok(got) => format!("\"{}\"", head::excerpt(got, EXCERPT_MAX)),
-        Err(Count::None) => "missing".into(),
-        Err(Count::Several) => "there twice".into(),
+        Err(FieldError::Missing) => "missing".into(),
+        Err(FieldError::Repeated) => "repeated".into(),
     };
     Err(UpgradeError::BadAccept { got, expected })
 }
 
-/// The subprotocol, if and only if it was asked for.
-fn judge_subprotocol(fields: &[Header<'_>], asked: Option<&str>) -> Result<Option<String>, UpgradeError> {
-    match (head::only(fields, "sec-websocket-protocol"), asked) {
-        (Err(Count::None), None) => Ok(None),
-        (Err(Count::None), Some(asked)) => Err(UpgradeError::NoSubprotocol { asked: asked.into() }),
-        (Ok(got), Some(asked)) if got == asked.as_bytes() => Ok(Some(asked.into())),
+/// Requires the offered subprotocol, or none if none was offered.
+fn check_subprotocol(fields: &[Header<'_>], offered: Option<&str>) -> Result<Option<String>, UpgradeError> {
+    match (head::only(fields, "sec-websocket-protocol"), offered) {
+        (Err(FieldError::Missing), None) => Ok(None),
+        (Err(FieldError::Missing), Some(offered)) => Err(UpgradeError::NoSubprotocol { offered: offered.into() }),
+        (Ok(got), Some(offered)) if got == offered.as_bytes() => Ok(Some(offered.into())),
         (Ok(got), _) => Err(UpgradeError::UnexpectedSubprotocol { got: head::excerpt(got, EXCERPT_MAX) }),
-        (Err(Count::Several), _) => Err(UpgradeError::UnexpectedSubprotocol { got: "more than one".into() }),
+        (Err(FieldError::Repeated), _) => Err(UpgradeError::UnexpectedSubprotocol { got: "more than one".into() }),
     }
 }

@@ -1,78 +1,77 @@
-//! The head of an HTTP message, read byte by byte if need be, with limits: what the two ends of the opening handshake
-//! have in common on the wire.
+//! Reads the head of an HTTP message within limits, for both ends of the opening handshake.
 //!
-//! Each byte is looked at once, however the stream splits it. This module never interprets a field and never answers.
+//! Each byte is examined once, however the stream splits the head. This module does not interpret fields.
 
 use std::io;
 
 use httparse::Header;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The most header fields of a head.
+/// Maximum number of header fields in a head.
 pub(super) const FIELDS_MAX: usize = 100;
 
-/// How much one read asks for: a browser's request fits.
+/// Bytes per read; the request of a browser fits.
 const READ_SIZE: usize = 1024;
 
-/// Why there is no head.
+/// Why no head could be read.
 #[derive(Debug)]
 pub(super) enum HeadError {
-    /// What came cannot be HTTP, for this reason.
+    /// The bytes are not HTTP/1.1, for this reason.
     Malformed(&'static str),
-    /// More bytes than the limit.
+    /// The head exceeds the limit of bytes.
     TooLarge,
-    /// More than [`FIELDS_MAX`] fields.
+    /// The head has more than [`FIELDS_MAX`] fields.
     TooManyFields,
-    /// The stream ended within the head.
+    /// The stream ended inside the head.
     Eof,
     /// The stream failed.
     Io(io::Error),
 }
 
-/// Reads into `buffer`, which is empty, up to the empty line that ends a head (RFC 9112 section 2.1), and returns the
-/// length of the head with that line. Whatever else came with it is behind it in `buffer`, never more than `limit`
-/// bytes altogether. After an error `buffer` has what came. What does not begin with `begins` is told at once: a peer
-/// that speaks another protocol may never send an empty line.
+/// Reads into the empty `buffer` up to the empty line that ends a head (RFC 9112 section 2.1), and returns the length of
+/// the head including that line. Bytes received after the head follow it in `buffer`, which never exceeds `limit` bytes.
+/// After an error `buffer` holds the bytes received. A head that does not start with `prefix` is rejected at once, because
+/// a peer that speaks another protocol may never send an empty line.
 pub(super) async fn read_head<S>(
     stream: &mut S,
-    begins: &[u8],
+    prefix: &[u8],
     limit: usize,
     buffer: &mut Vec<u8>,
 ) -> Result<usize, HeadError>
 where
     S: AsyncRead + Unpin,
 {
-    let mut scan = Scan::default();
+    let mut scanner = HeadScanner::default();
     while buffer.len() < limit {
-        let seen = buffer.len();
-        let size = READ_SIZE.min(limit - seen);
+        let scanned = buffer.len();
+        let size = READ_SIZE.min(limit - scanned);
         buffer.reserve(size);
         if (&mut *stream).take(size as u64).read_buf(buffer).await.map_err(HeadError::Io)? == 0 {
             return Err(HeadError::Eof);
         }
-        if buffer.iter().zip(begins).any(|(came, expected)| came != expected) {
-            return Err(HeadError::Malformed("it is no HTTP"));
+        if buffer.iter().zip(prefix).any(|(received, expected)| received != expected) {
+            return Err(HeadError::Malformed("it is not HTTP"));
         }
-        if let Some(end) = scan.bytes(&buffer[seen..])? {
-            return Ok(seen + end);
+        if let Some(end) = scanner.find_end(&buffer[scanned..])? {
+            return Ok(scanned + end);
         }
     }
     Err(HeadError::TooLarge)
 }
 
-/// Where the scan for the end of the head stands.
+/// The state of the search for the end of the head.
 #[derive(Debug, Default)]
-struct Scan {
-    /// The line so far has no byte. It begins as false, since an empty line before a head is ignored (RFC 9112 section
+struct HeadScanner {
+    /// The current line has no byte. Initially false, because an empty line before a head is ignored (RFC 9112 section
     /// 2.2).
     line_is_empty: bool,
     after_cr: bool,
     lines: usize,
 }
 
-impl Scan {
-    /// Looks at the next bytes; `Some` is how many of them belong to the head that ends with them.
-    fn bytes(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+impl HeadScanner {
+    /// Examines the next bytes. `Some`: the head ends with them, at this offset.
+    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         for (index, &byte) in bytes.iter().enumerate() {
             match (byte, std::mem::replace(&mut self.after_cr, byte == b'\r')) {
                 (b'\n', true) if self.line_is_empty => return Ok(Some(index + 1)),
@@ -87,7 +86,7 @@ impl Scan {
                 (b'\n', false) => return Err(HeadError::Malformed("a line ends with a bare LF, not with CRLF")),
                 (_, true) => return Err(HeadError::Malformed("a CR is not followed by LF")),
                 (b'\r', false) => {}
-                // Whatever is not text is told at once; a TLS record on a plain port begins this way.
+                // Anything but text is rejected at once; a TLS record on a plaintext port starts this way.
                 (0..=8 | 11..=31 | 127, false) => return Err(HeadError::Malformed("it contains a control character")),
                 (_, false) => self.line_is_empty = false,
             }
@@ -96,30 +95,30 @@ impl Scan {
     }
 }
 
-/// The values of all lines with the name `name`, which HTTP compares without case.
+/// The values of all fields called `name`; field names are case-insensitive.
 pub(super) fn values<'h>(fields: &'h [Header<'h>], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
     fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value.trim_ascii())
 }
 
-/// The value of the one line with the name `name`.
-pub(super) fn only<'h>(fields: &'h [Header<'h>], name: &'h str) -> Result<&'h [u8], Count> {
+/// The value of the only field called `name`.
+pub(super) fn only<'h>(fields: &'h [Header<'h>], name: &'h str) -> Result<&'h [u8], FieldError> {
     let mut values = values(fields, name);
     match (values.next(), values.next()) {
-        (None, _) => Err(Count::None),
+        (None, _) => Err(FieldError::Missing),
         (Some(value), None) => Ok(value),
-        (Some(_), Some(_)) => Err(Count::Several),
+        (Some(_), Some(_)) => Err(FieldError::Repeated),
     }
 }
 
-/// Why a field has no one value.
+/// Why a field does not have exactly one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Count {
-    None,
-    Several,
+pub(super) enum FieldError {
+    Missing,
+    Repeated,
 }
 
-/// The elements of a comma-separated list that may go over several lines (RFC 9110 section 5.6.1). Empty ones are
-/// ignored, as that section asks of a recipient.
+/// The elements of a comma-separated list that may span several fields (RFC 9110 section 5.6.1). Empty elements are
+/// ignored, as that section requires.
 pub(super) fn elements<'h>(fields: &'h [Header<'h>], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
     values(fields, name)
         .flat_map(|value| value.split(|&byte| byte == b','))
@@ -127,12 +126,12 @@ pub(super) fn elements<'h>(fields: &'h [Header<'h>], name: &'h str) -> impl Iter
         .filter(|element| !element.is_empty())
 }
 
-/// Whether a list has the token `token`, in any case.
+/// Whether a list contains `token`, compared without case.
 pub(super) fn has_token<'h>(fields: &'h [Header<'h>], name: &'h str, token: &str) -> bool {
     elements(fields, name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Text for an error from bytes of the peer: at most `limit` of them, nothing but printable ASCII.
+/// At most `limit` bytes of the peer, escaped to printable ASCII for an error text.
 pub(super) fn excerpt(bytes: &[u8], limit: usize) -> String {
     let dots = if bytes.len() > limit { "…" } else { "" };
     format!("{}{dots}", bytes[..bytes.len().min(limit)].escape_ascii())

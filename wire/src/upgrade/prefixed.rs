@@ -1,6 +1,4 @@
-//! [`Prefixed`]: a stream of which some bytes were read already.
-//!
-//! It only gives them back; it never reads ahead by itself.
+//! [`PrefixedStream`]: a stream preceded by bytes that were already read from it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,27 +6,26 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads first the bytes that followed the opening handshake in the same segment, then those of the stream. Writes go
-/// to the stream as they are.
+/// Reads first the bytes that arrived together with the opening handshake, then those of the stream. Writes pass through.
 #[derive(Debug)]
-pub struct Prefixed<S> {
+pub struct PrefixedStream<S> {
     prefix: Vec<u8>,
-    given: usize,
+    consumed: usize,
     stream: S,
 }
 
-impl<S> Prefixed<S> {
-    /// `prefix` is `leftover` of [`super::Accepted`] or [`super::Upgraded`], and may be empty.
+impl<S> PrefixedStream<S> {
+    /// `prefix` is the `leftover` of a [`super::ServerHandshake`] or [`super::ClientHandshake`], and may be empty.
     pub fn new(stream: S, prefix: Vec<u8>) -> Self {
-        Self { prefix, given: 0, stream }
+        Self { prefix, consumed: 0, stream }
     }
 
-    /// Puts bytes back that were read: they come again, before all others.
+    /// Puts back bytes that were read: they are read again, before all others.
     pub fn unread(&mut self, bytes: Vec<u8>) {
-        let rest = self.prefix.split_off(self.given);
+        let rest = self.prefix.split_off(self.consumed);
         self.prefix = bytes;
         self.prefix.extend(rest);
-        self.given = 0;
+        self.consumed = 0;
     }
 
     /// The stream below.
@@ -36,31 +33,31 @@ impl<S> Prefixed<S> {
         &self.stream
     }
 
-    /// The stream below; what is read from it comes after the prefix.
+    /// The stream below. Reading from it skips the prefix.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefixedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let rest = &this.prefix[this.given..];
+        let rest = &this.prefix[this.consumed..];
         if rest.is_empty() {
             return Pin::new(&mut this.stream).poll_read(cx, buf);
         }
         let count = rest.len().min(buf.remaining());
         buf.put_slice(&rest[..count]);
-        this.given += count;
-        if this.given == this.prefix.len() {
-            // The connection may live for hours: its prefix should not.
-            (this.prefix, this.given) = (Vec::new(), 0);
+        this.consumed += count;
+        if this.consumed == this.prefix.len() {
+            // Frees the prefix: the connection may live for hours.
+            (this.prefix, this.consumed) = (Vec::new(), 0);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefixedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -1,6 +1,6 @@
-//! The server's end of the opening handshake (RFC 6455 section 4.2): reads a request, judges it, answers it.
+//! The server's end of the opening handshake (RFC 6455 section 4.2): reads a request, checks it, and responds.
 //!
-//! It never sends back what the client chose: the one value taken over, the subprotocol, is one of the server's own.
+//! The response never contains bytes of the client: the subprotocol that it names is one of the server's options.
 
 use std::io;
 
@@ -9,15 +9,15 @@ use httparse::{EMPTY_HEADER, Header, Request, Status};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::head::{self, Count, FIELDS_MAX, HeadError};
+use super::head::{self, FIELDS_MAX, FieldError, HeadError};
 use super::{BASE64, accept_key};
 
-/// What a server takes.
+/// The upgrade requests that a server accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUpgrade {
-    /// The one path, from its slash on; a request's query is not compared.
+    /// The path of the WebSocket, with its leading slash. The query of a request is not compared.
     pub path: String,
-    /// The subprotocols it speaks, each a token. The client's order decides.
+    /// The supported subprotocols, each a token. The client's order of preference decides.
     pub subprotocols: Vec<String>,
     /// The largest request head, in bytes.
     pub max_head_size: usize,
@@ -29,133 +29,152 @@ impl Default for ServerUpgrade {
     }
 }
 
-/// A handshake that was answered with 101.
+/// The result of a handshake that was answered with 101.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// The path as the client sent it, with its query.
+pub struct ServerHandshake {
+    /// The path of the request, with its query.
     pub path: String,
-    /// The chosen subprotocol, if the client offered one that the server speaks.
+    /// The selected subprotocol, if the client offered one that the server supports.
     pub subprotocol: Option<String>,
-    /// What the client sent behind its request: the start of the WebSocket stream, for [`super::Prefixed`].
+    /// Bytes received after the request: the start of the WebSocket stream, for [`super::PrefixedStream`].
     pub leftover: Vec<u8>,
 }
 
 /// Why a connection did not become a WebSocket.
 #[derive(Debug, Error)]
-pub enum UpgradeRefused {
-    /// The request was answered with an HTTP error; the connection is to be ended.
-    #[error("answered {status}: {reason}")]
-    Refused {
-        /// The status code of the answer.
-        status: u16,
-        /// The body of the answer: one sentence.
+pub enum UpgradeRefusal {
+    /// The request was answered with an HTTP error; the connection has to be closed.
+    #[error("the upgrade request was answered with {}: {reason}", .status.code())]
+    Answered {
+        /// The status of the response.
+        status: RefusalStatus,
+        /// The body of the response: one sentence.
         reason: String,
     },
     /// The client ended the stream before its request was complete.
-    #[error("the client ended the connection before its request was complete")]
+    #[error("the client closed the connection before its request was complete")]
     Eof,
     /// The stream failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-impl UpgradeRefused {
-    /// A stable snake_case name, for counting.
-    pub fn kind(&self) -> &'static str {
+/// The HTTP status of a response that refuses an upgrade request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalStatus {
+    /// 400: the request breaks HTTP/1.1 or RFC 6455.
+    BadRequest,
+    /// 404: the path is not that of the WebSocket.
+    NotFound,
+    /// 405: the method is not GET.
+    MethodNotAllowed,
+    /// 426: the request does not ask for an upgrade to WebSocket version 13.
+    UpgradeRequired,
+    /// 431: the request head exceeds a limit.
+    HeadTooLarge,
+}
+
+impl RefusalStatus {
+    /// The status code.
+    pub const fn code(self) -> u16 {
         match self {
-            Self::Refused { status: 404, .. } => "wrong_path",
-            Self::Refused { status: 405, .. } => "wrong_method",
-            Self::Refused { status: 426, .. } => "upgrade_required",
-            Self::Refused { status: 431, .. } => "head_too_large",
-            Self::Refused { .. } => "bad_request",
-            Self::Eof => "eof",
-            Self::Io(_) => "io",
+            Self::BadRequest => 400,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::UpgradeRequired => 426,
+            Self::HeadTooLarge => 431,
+        }
+    }
+
+    /// The reason phrase, and the header fields that the status requires.
+    const fn phrase_and_fields(self) -> (&'static str, &'static str) {
+        match self {
+            Self::BadRequest => ("Bad Request", "Connection: close\r\n"),
+            Self::NotFound => ("Not Found", "Connection: close\r\n"),
+            Self::MethodNotAllowed => ("Method Not Allowed", "Allow: GET\r\nConnection: close\r\n"),
+            // Upgrade is required by RFC 9110 section 15.5.22, the version by RFC 6455 section 4.2.2.
+            Self::UpgradeRequired => (
+                "Upgrade Required",
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade, close\r\n",
+            ),
+            Self::HeadTooLarge => ("Request Header Fields Too Large", "Connection: close\r\n"),
         }
     }
 }
 
-/// Reads a request from `stream` and answers it: with 101 if it opens a WebSocket at the right path, else with an HTTP
-/// error and a sentence that says why. The answer is flushed in either case.
+/// Reads a request from `stream` and responds: with 101 if it opens a WebSocket at the right path, else with an HTTP
+/// error and a sentence that gives the reason. The response is flushed in either case.
 ///
-/// There is no deadline inside: put one around the whole call. After a refusal the client may still be sending (a head
-/// over the limit is not read to its end), and closing a socket with unread bytes resets it, which can destroy the
-/// answer on its way: shut down the writing side, then read and ignore for a bounded time.
+/// The call has no deadline of its own. After a refusal the client may still be sending (a head over the limit is not
+/// read to its end), and closing a socket with unread bytes resets it, which can destroy the response in flight: shut
+/// down the writing side, then read and discard for a limited time.
 ///
 /// # Errors
 ///
-/// [`UpgradeRefused`] for every connection that did not become a WebSocket. A refusal whose answer could not be
-/// written is still a refusal: its reason is what counts.
-pub async fn accept<S>(stream: &mut S, options: &ServerUpgrade) -> Result<Accepted, UpgradeRefused>
+/// [`UpgradeRefusal`] for every connection that did not become a WebSocket. If the response to a refused request cannot
+/// be written, the error is still the refusal.
+pub async fn accept<S>(stream: &mut S, options: &ServerUpgrade) -> Result<ServerHandshake, UpgradeRefusal>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut buffer = Vec::new();
-    let judged = match head::read_head(stream, b"", options.max_head_size, &mut buffer).await {
-        Ok(end) => judge(&buffer[..end], options).map(|granted| (end, granted)),
+    let checked = match head::read_head(stream, b"", options.max_head_size, &mut buffer).await {
+        Ok(end) => check(&buffer[..end], options).map(|grant| (end, grant)),
         Err(HeadError::Malformed(why)) => Err(Refusal::bad(format!("The request is not valid HTTP/1.1: {why}."))),
-        Err(HeadError::TooLarge) => {
-            Err(Refusal::new(431, format!("The request head is larger than {} bytes.", options.max_head_size)))
-        }
+        Err(HeadError::TooLarge) => Err(Refusal::new(
+            RefusalStatus::HeadTooLarge,
+            format!("The request head is larger than {} bytes.", options.max_head_size),
+        )),
         Err(HeadError::TooManyFields) => Err(too_many_fields()),
-        Err(HeadError::Eof) => return Err(UpgradeRefused::Eof),
+        Err(HeadError::Eof) => return Err(UpgradeRefusal::Eof),
         Err(HeadError::Io(error)) => return Err(error.into()),
     };
-    match judged {
-        Ok((end, granted)) => {
-            send(stream, &granted.answer).await?;
+    match checked {
+        Ok((end, grant)) => {
+            send(stream, &grant.response).await?;
             let leftover = buffer.split_off(end);
-            Ok(Accepted { path: granted.path, subprotocol: granted.subprotocol, leftover })
+            Ok(ServerHandshake { path: grant.path, subprotocol: grant.subprotocol, leftover })
         }
         Err(refusal) => {
-            let _ = send(stream, &refusal.answer()).await;
-            Err(UpgradeRefused::Refused { status: refusal.status, reason: refusal.reason })
+            let _ = send(stream, &refusal.response()).await;
+            Err(UpgradeRefusal::Answered { status: refusal.status, reason: refusal.reason })
         }
     }
 }
 
-async fn send<S: AsyncWrite + Unpin>(stream: &mut S, answer: &str) -> io::Result<()> {
-    stream.write_all(answer.as_bytes()).await?;
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, response: &str) -> io::Result<()> {
+    stream.write_all(response.as_bytes()).await?;
     stream.flush().await
 }
 
-/// A request that is granted.
-struct Granted {
+/// The outcome of a valid request.
+struct Grant {
     path: String,
     subprotocol: Option<String>,
-    answer: String,
+    response: String,
 }
 
-/// A request that is not.
+/// The outcome of any other request.
 struct Refusal {
-    status: u16,
+    status: RefusalStatus,
     reason: String,
 }
 
 impl Refusal {
-    fn new(status: u16, reason: impl Into<String>) -> Self {
+    fn new(status: RefusalStatus, reason: impl Into<String>) -> Self {
         Self { status, reason: reason.into() }
     }
 
     fn bad(reason: impl Into<String>) -> Self {
-        Self::new(400, reason)
+        Self::new(RefusalStatus::BadRequest, reason)
     }
 
     /// The whole response.
-    fn answer(&self) -> String {
-        let (phrase, fields) = match self.status {
-            404 => ("Not Found", "Connection: close\r\n"),
-            405 => ("Method Not Allowed", "Allow: GET\r\nConnection: close\r\n"),
-            // RFC 9110 section 15.5.22 asks for Upgrade, and RFC 6455 section 4.2.2 for the version.
-            426 => (
-                "Upgrade Required",
-                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade, close\r\n",
-            ),
-            431 => ("Request Header Fields Too Large", "Connection: close\r\n"),
-            _ => ("Bad Request", "Connection: close\r\n"),
-        };
-        let (status, length) = (self.status, self.reason.len() + 1);
+    fn response(&self) -> String {
+        let (phrase, fields) = self.status.phrase_and_fields();
+        let (code, length) = (self.status.code(), self.reason.len() + 1);
         format!(
-            "HTTP/1.1 {status} {phrase}\r\n{fields}Content-Type: text/plain; charset=utf-8\r\n\
+            "HTTP/1.1 {code} {phrase}\r\n{fields}Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {length}\r\n\r\n{}\n",
             self.reason
         )
@@ -163,11 +182,11 @@ impl Refusal {
 }
 
 fn too_many_fields() -> Refusal {
-    Refusal::new(431, format!("The request has more than {FIELDS_MAX} header fields."))
+    Refusal::new(RefusalStatus::HeadTooLarge, format!("The request has more than {FIELDS_MAX} header fields."))
 }
 
-/// Judges a whole request head.
-fn judge(bytes: &[u8], options: &ServerUpgrade) -> Result<Granted, Refusal> {
+/// Checks a complete request head.
+fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Grant, Refusal> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
     let mut request = Request::new(&mut fields);
     match request.parse(bytes) {
@@ -180,24 +199,24 @@ fn judge(bytes: &[u8], options: &ServerUpgrade) -> Result<Granted, Refusal> {
         return Err(Refusal::bad("The request has no request line."));
     };
     if version != 1 {
-        return Err(Refusal::bad("A WebSocket is opened with HTTP/1.1, not with HTTP/1.0."));
+        return Err(Refusal::bad("A WebSocket requires HTTP/1.1; the request is HTTP/1.0."));
     }
     let fields = &*request.headers;
     if method != "GET" {
-        return Err(Refusal::new(405, "A WebSocket is opened with GET."));
+        return Err(Refusal::new(RefusalStatus::MethodNotAllowed, "A WebSocket is opened with GET."));
     }
-    judge_host(fields)?;
-    let path = judge_target(target, options)?;
-    judge_upgrade(fields)?;
-    let key = judge_key(fields)?;
-    Ok(grant(path, key, choose(fields, &options.subprotocols)))
+    check_host(fields)?;
+    let path = check_target(target, options)?;
+    check_upgrade(fields)?;
+    let key = check_key(fields)?;
+    Ok(grant(path, key, select(fields, &options.subprotocols)))
 }
 
-/// Exactly one Host (RFC 9112 section 3.2), and no body, whose bytes would be taken for frames.
-fn judge_host(fields: &[Header<'_>]) -> Result<(), Refusal> {
+/// Requires exactly one Host (RFC 9112 section 3.2), and no body, whose bytes would be read as frames.
+fn check_host(fields: &[Header<'_>]) -> Result<(), Refusal> {
     match head::only(fields, "host") {
-        Ok([]) | Err(Count::None) => return Err(Refusal::bad("The request has no Host.")),
-        Err(Count::Several) => return Err(Refusal::bad("The request has more than one Host.")),
+        Ok([]) | Err(FieldError::Missing) => return Err(Refusal::bad("The request has no Host.")),
+        Err(FieldError::Repeated) => return Err(Refusal::bad("The request has more than one Host.")),
         Ok(_) => {}
     }
     let has_length = head::values(fields, "content-length").any(|length| length != b"0");
@@ -208,9 +227,9 @@ fn judge_host(fields: &[Header<'_>]) -> Result<(), Refusal> {
 }
 
 /// The path and query of a request target, in origin form or absolute form (RFC 9112 section 3.2).
-fn judge_target<'t>(target: &'t str, options: &ServerUpgrade) -> Result<&'t str, Refusal> {
+fn check_target<'t>(target: &'t str, options: &ServerUpgrade) -> Result<&'t str, Refusal> {
     let path = match target.split_once("://") {
-        // What stands before "://" is a scheme only if no path has begun; a query may contain the same.
+        // The text before "://" is a scheme only if it contains no slash; "://" may also occur in a query.
         Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |slash| &rest[slash..]),
         _ => target,
     };
@@ -219,33 +238,34 @@ fn judge_target<'t>(target: &'t str, options: &ServerUpgrade) -> Result<&'t str,
     }
     let without_query = path.split_once('?').map_or(path, |(path, _)| path);
     if without_query != options.path {
-        return Err(Refusal::new(404, format!("There is nothing here; the WebSocket is at {}.", options.path)));
+        return Err(Refusal::new(RefusalStatus::NotFound, format!("The WebSocket is at the path {}.", options.path)));
     }
     Ok(path)
 }
 
-/// An upgrade to version 13 of WebSocket (RFC 6455 section 4.2.1, points 3, 4 and 6).
-fn judge_upgrade(fields: &[Header<'_>]) -> Result<(), Refusal> {
+/// Requires an upgrade to version 13 of WebSocket (RFC 6455 section 4.2.1, points 3, 4 and 6).
+fn check_upgrade(fields: &[Header<'_>]) -> Result<(), Refusal> {
+    let required = |reason| Err(Refusal::new(RefusalStatus::UpgradeRequired, reason));
     if !head::has_token(fields, "upgrade", "websocket") {
-        return Err(Refusal::new(426, "This is a WebSocket endpoint: ask for it with Upgrade: websocket."));
+        return required("This is a WebSocket endpoint; the request has no Upgrade: websocket.");
     }
     if !head::has_token(fields, "connection", "upgrade") {
-        return Err(Refusal::new(426, "This is a WebSocket endpoint: the request lacks Connection: Upgrade."));
+        return required("This is a WebSocket endpoint; the request has no Connection: Upgrade.");
     }
     match head::only(fields, "sec-websocket-version") {
         Ok(b"13") => Ok(()),
-        Err(Count::Several) => Err(Refusal::bad("The request has more than one Sec-WebSocket-Version.")),
-        Err(Count::None) => Err(Refusal::new(426, "The request has no Sec-WebSocket-Version; it must be 13.")),
-        Ok(_) => Err(Refusal::new(426, "The version of WebSocket spoken here is 13.")),
+        Err(FieldError::Repeated) => Err(Refusal::bad("The request has more than one Sec-WebSocket-Version.")),
+        Err(FieldError::Missing) => required("The request has no Sec-WebSocket-Version; it must be 13."),
+        Ok(_) => required("The Sec-WebSocket-Version must be 13."),
     }
 }
 
-/// The one key, 16 bytes in base64 (RFC 6455 section 4.2.1, point 5).
-fn judge_key<'h>(fields: &'h [Header<'h>]) -> Result<&'h str, Refusal> {
+/// Requires one key of 16 bytes in base64 (RFC 6455 section 4.2.1, point 5).
+fn check_key<'h>(fields: &'h [Header<'h>]) -> Result<&'h str, Refusal> {
     let key = match head::only(fields, "sec-websocket-key") {
         Ok(key) => key,
-        Err(Count::None) => return Err(Refusal::bad("The request has no Sec-WebSocket-Key.")),
-        Err(Count::Several) => return Err(Refusal::bad("The request has more than one Sec-WebSocket-Key.")),
+        Err(FieldError::Missing) => return Err(Refusal::bad("The request has no Sec-WebSocket-Key.")),
+        Err(FieldError::Repeated) => return Err(Refusal::bad("The request has more than one Sec-WebSocket-Key.")),
     };
     let is_nonce = BASE64.decode(key).is_ok_and(|nonce| nonce.len() == 16);
     match std::str::from_utf8(key) {
@@ -254,19 +274,19 @@ fn judge_key<'h>(fields: &'h [Header<'h>]) -> Result<&'h str, Refusal> {
     }
 }
 
-/// The first subprotocol offered that is supported. It is compared with case (RFC 6455 section 4.2.2).
-fn choose<'o>(fields: &[Header<'_>], supported: &'o [String]) -> Option<&'o str> {
+/// The first offered subprotocol that is supported. The comparison is case-sensitive (RFC 6455 section 4.2.2).
+fn select<'o>(fields: &[Header<'_>], supported: &'o [String]) -> Option<&'o str> {
     head::elements(fields, "sec-websocket-protocol")
-        .find_map(|offered| supported.iter().find(|ours| ours.as_bytes() == offered))
+        .find_map(|offered| supported.iter().find(|name| name.as_bytes() == offered))
         .map(String::as_str)
 }
 
-fn grant(path: &str, key: &str, subprotocol: Option<&str>) -> Granted {
-    let chosen = subprotocol.map(|ours| format!("Sec-WebSocket-Protocol: {ours}\r\n")).unwrap_or_default();
+fn grant(path: &str, key: &str, subprotocol: Option<&str>) -> Grant {
+    let selected = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
     let accept = accept_key(key);
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{chosen}\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{selected}\r\n"
     );
-    Granted { path: path.into(), subprotocol: subprotocol.map(Into::into), answer }
+    Grant { path: path.into(), subprotocol: subprotocol.map(Into::into), response }
 }

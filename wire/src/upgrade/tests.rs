@@ -1,4 +1,4 @@
-//! Helpers of the tests beside: a peer that says what it is told to say, in segments of a given size.
+//! Helpers of the tests: a peer that sends given bytes in segments of a given size.
 
 mod client;
 mod ends;
@@ -10,59 +10,59 @@ use std::{cmp, io};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The key of RFC 6455 section 1.3, and what is to be answered to it.
+/// The key of RFC 6455 section 1.3, and its Sec-WebSocket-Accept.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// A peer that has said everything it says, and whose end follows; what it hears is kept, flushed or not.
+/// A peer that sends `input` and ends its stream; it records what is written to it.
 #[derive(Debug, Default)]
 struct Peer {
-    says: Vec<u8>,
-    said: usize,
+    input: Vec<u8>,
+    read: usize,
     segment: usize,
-    heard: Vec<u8>,
+    written: Vec<u8>,
     writes: usize,
     flushed: usize,
-    deaf: bool,
+    write_fails: bool,
 }
 
 impl Peer {
-    fn new(says: impl Into<Vec<u8>>) -> Self {
-        Self { says: says.into(), segment: usize::MAX, ..Self::default() }
+    fn new(input: impl Into<Vec<u8>>) -> Self {
+        Self { input: input.into(), segment: usize::MAX, ..Self::default() }
     }
 
-    fn segments(says: &[u8], segment: usize) -> Self {
-        Self { segment, ..Self::new(says) }
+    fn segments(input: &[u8], segment: usize) -> Self {
+        Self { segment, ..Self::new(input) }
     }
 
-    /// What was flushed to it.
-    fn heard(&self) -> &str {
-        std::str::from_utf8(&self.heard[..self.flushed]).unwrap()
+    /// What was written and flushed.
+    fn written(&self) -> &str {
+        std::str::from_utf8(&self.written[..self.flushed]).unwrap()
     }
 }
 
 impl AsyncRead for Peer {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let rest = &self.says[self.said..];
+        let rest = &self.input[self.read..];
         let count = cmp::min(rest.len(), cmp::min(self.segment, buf.remaining()));
         buf.put_slice(&rest[..count]);
-        self.said += count;
+        self.read += count;
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Peer {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.deaf {
+        if self.write_fails {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        self.heard.extend(buf);
+        self.written.extend(buf);
         self.writes += 1;
         Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.flushed = self.heard.len();
+        self.flushed = self.written.len();
         Poll::Ready(Ok(()))
     }
 

@@ -1,11 +1,12 @@
-//! [`Frames`]: fastwebsockets' reading half, lent to a connection while a message is on its way to it.
+//! [`Frames`]: reads frames with a pooled reader of fastwebsockets, which a connection holds only while it receives.
 //!
-//! That half has a buffer of 8 KiB or more, which grows to what the largest message takes and stays. A thread that
-//! serves 10,000 connections of which one has something to say would have 10,000 of them. So a few are kept a thread:
-//! whoever has to read takes the one that was given back last, which the processor still knows, and gives it back as
-//! soon as there is nothing to read and nothing in it. No message is copied for that, and nothing is allocated.
+//! A reader of fastwebsockets has a buffer of at least 8 KiB, which grows to the size of the largest message and never
+//! shrinks. A thread with 10,000 connections, most of them idle, would have 10,000 of these buffers. Instead, each thread
+//! has a small pool: a connection takes the most recently returned reader, which is still in the CPU's cache, and returns
+//! it as soon as it holds no data and the stream has none. This copies no message and allocates nothing.
 //!
-//! The half is made for one stream, so what it has is a [`Socket`], into which the stream of whoever has it is plugged.
+//! fastwebsockets binds a reader to one stream, so that stream is a [`SwitchableStream`], which forwards to the stream of
+//! the connection that holds the reader.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -21,119 +22,119 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::WebSocketError;
 use super::strict::StrictReader;
 
-/// Halves that a thread keeps for either role. More are made if more messages are on their way at a time.
-const KEPT_MOST: usize = 32;
+/// Maximum number of readers in the pool of a thread, per role. Beyond it, readers are created and dropped.
+const POOL_MAX: usize = 32;
 
 thread_local! {
-    static FOR_CLIENTS: RefCell<Vec<Half>> = const { RefCell::new(Vec::new()) };
-    static FOR_SERVERS: RefCell<Vec<Half>> = const { RefCell::new(Vec::new()) };
+    static FOR_CLIENTS: RefCell<Vec<PooledReader>> = const { RefCell::new(Vec::new()) };
+    static FOR_SERVERS: RefCell<Vec<PooledReader>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The frames of one connection.
 pub(super) struct Frames<R> {
     stream: Rc<RefCell<StrictReader<R>>>,
     role: Role,
-    /// While a part of a message is in it.
-    half: Option<Half>,
+    /// `Some` while it may hold a part of a message.
+    reader: Option<PooledReader>,
 }
 
 impl<R: AsyncRead + Unpin + 'static> Frames<R> {
     pub(super) fn new(stream: StrictReader<R>, role: Role) -> Self {
-        Self { stream: Rc::new(RefCell::new(stream)), role, half: None }
+        Self { stream: Rc::new(RefCell::new(stream)), role, reader: None }
     }
 
-    /// The next frame, or the next message of several. Not cancel-safe once it has begun.
+    /// The next control frame, or the next message with its fragments joined. Not cancel-safe once a frame has started.
     pub(super) async fn next(&mut self) -> Result<Frame<'static>, WebSocketError> {
         loop {
-            let half = self.half.get_or_insert_with(|| Half::take(self.role, Rc::clone(&self.stream) as _));
-            let done = {
-                // It asks for nothing to be sent: see `Half::new`.
+            let reader = self.reader.get_or_insert_with(|| PooledReader::take(self.role, Rc::clone(&self.stream) as _));
+            let frame = {
+                // Nothing is ever sent: see `PooledReader::new`.
                 let mut send_nothing = |_| ready(Ok::<(), Infallible>(()));
-                let mut reading = pin!(half.collector.read_frame(&mut send_nothing));
+                let mut reading = pin!(reader.collector.read_frame(&mut send_nothing));
                 match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
-                    Poll::Ready(done) => Some(done),
-                    // All that came was whole messages, and all of them were given: the half is empty, and its future
-                    // stands where it began, so that nothing is lost with it.
+                    Poll::Ready(frame) => Some(frame),
+                    // Only complete messages were received, and all of them were returned: the reader holds no data, and
+                    // its future is in its initial state, so that dropping it loses nothing.
                     Poll::Pending if self.stream.borrow().is_between_messages() => None,
                     Poll::Pending => Some(reading.await),
                 }
             };
-            match done {
+            match frame {
                 Some(Ok(frame)) => return Ok(frame),
                 Some(Err(error)) => {
-                    self.half = None;
+                    self.reader = None;
                     return Err(error.into());
                 }
                 None => {
-                    if let Some(half) = self.half.take() {
-                        half.give_back(self.role);
+                    if let Some(reader) = self.reader.take() {
+                        reader.give_back(self.role);
                     }
-                    wait().await;
+                    pending_once().await;
                 }
             }
         }
     }
 }
 
-/// Waits once for who was told of by the poll before.
-async fn wait() {
+/// Returns `Pending` once; the preceding poll of the stream has registered the waker.
+async fn pending_once() {
     let mut waited = false;
     poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
-type Plugged = Rc<RefCell<dyn AsyncRead + Unpin>>;
+type AnyStream = Rc<RefCell<dyn AsyncRead + Unpin>>;
 
-/// fastwebsockets' half, and what is plugged into its socket.
-struct Half {
-    collector: FragmentCollectorRead<Socket>,
-    plugged: Rc<RefCell<Option<Plugged>>>,
+/// A reader of fastwebsockets, and the stream that it currently reads.
+struct PooledReader {
+    collector: FragmentCollectorRead<SwitchableStream>,
+    current: Rc<RefCell<Option<AnyStream>>>,
 }
 
-impl Half {
-    /// One that is kept, or a new one.
-    fn take(role: Role, stream: Plugged) -> Self {
-        let half = kept(role, Vec::pop).unwrap_or_else(|| Self::new(role));
-        *half.plugged.borrow_mut() = Some(stream);
-        half
+impl PooledReader {
+    /// A reader from the pool, or a new one.
+    fn take(role: Role, stream: AnyStream) -> Self {
+        let reader = with_pool(role, Vec::pop).unwrap_or_else(|| Self::new(role));
+        *reader.current.borrow_mut() = Some(stream);
+        reader
     }
 
     fn new(role: Role) -> Self {
-        let plugged = Rc::default();
-        let socket = Socket(Rc::clone(&plugged));
-        let (mut read, _) = fastwebsockets::after_handshake_split(socket, tokio::io::sink(), role);
+        let current = Rc::default();
+        let stream = SwitchableStream(Rc::clone(&current));
+        let (mut read, _) = fastwebsockets::after_handshake_split(stream, tokio::io::sink(), role);
         read.set_auto_close(false);
         read.set_auto_pong(false);
-        // The strict reader has the limit, and keeps it for a fragmented message as well.
+        // The strict reader enforces the limit, for fragmented messages too.
         read.set_max_message_size(usize::MAX);
-        Self { collector: FragmentCollectorRead::new(read), plugged }
+        Self { collector: FragmentCollectorRead::new(read), current }
     }
 
-    /// To be called only while it is empty.
+    /// Returns it to the pool. It must not hold data.
     fn give_back(self, role: Role) {
-        *self.plugged.borrow_mut() = None;
-        kept(role, |halves| {
-            if halves.len() < KEPT_MOST {
-                halves.push(self);
+        *self.current.borrow_mut() = None;
+        with_pool(role, |readers| {
+            if readers.len() < POOL_MAX {
+                readers.push(self);
             }
         });
     }
 }
 
-fn kept<T>(role: Role, work: impl FnOnce(&mut Vec<Half>) -> T) -> T {
+fn with_pool<T>(role: Role, work: impl FnOnce(&mut Vec<PooledReader>) -> T) -> T {
     match role {
         Role::Client => FOR_CLIENTS.with_borrow_mut(work),
         Role::Server => FOR_SERVERS.with_borrow_mut(work),
     }
 }
 
-/// Reads from whatever is plugged into it.
-struct Socket(Rc<RefCell<Option<Plugged>>>);
+/// Forwards reads to the current stream.
+struct SwitchableStream(Rc<RefCell<Option<AnyStream>>>);
 
-impl AsyncRead for Socket {
+impl AsyncRead for SwitchableStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &*self.0.borrow() {
             Some(stream) => Pin::new(&mut *stream.borrow_mut()).poll_read(cx, buf),
-            // Nobody polls a half that nobody has.
+            // Unreachable: a reader in the pool is not polled.
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -150,53 +151,53 @@ mod tests {
         (peer, Frames::new(StrictReader::new(stream, Role::Client, 1 << 20), Role::Client))
     }
 
-    /// Whether it waits, polled once.
-    async fn waits<F: Future>(mut future: Pin<&mut F>) -> bool {
+    /// Polls once; whether the future is pending.
+    async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
         poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
     }
 
-    fn kept_now() -> usize {
-        kept(Role::Client, |halves| halves.len())
+    fn pooled() -> usize {
+        with_pool(Role::Client, |readers| readers.len())
     }
 
     #[tokio::test]
-    async fn who_waits_for_a_message_has_no_half_and_who_waits_for_the_rest_of_one_keeps_it() {
+    async fn holds_a_reader_only_inside_a_message() {
         let (mut peer, mut frames) = connection();
         {
             let mut next = pin!(frames.next());
-            assert!(waits(next.as_mut()).await);
-            assert_eq!(kept_now(), 1);
+            assert!(is_pending(next.as_mut()).await);
+            assert_eq!(pooled(), 1);
             peer.write_all(&[0x82, 3, b'a']).await.unwrap();
-            assert!(waits(next.as_mut()).await);
-            assert_eq!(kept_now(), 0);
+            assert!(is_pending(next.as_mut()).await);
+            assert_eq!(pooled(), 0);
             peer.write_all(b"bc").await.unwrap();
             assert_eq!(&*next.await.unwrap().payload, &b"abc"[..]);
         }
-        assert!(waits(pin!(frames.next())).await);
-        assert_eq!(kept_now(), 1);
+        assert!(is_pending(pin!(frames.next())).await);
+        assert_eq!(pooled(), 1);
     }
 
     #[tokio::test]
-    async fn connections_that_take_turns_with_a_half_get_their_own_messages() {
+    async fn connections_that_share_a_reader_receive_their_own_messages() {
         let (mut one_peer, mut one) = connection();
         let (mut other_peer, mut other) = connection();
-        for turn in 0..3u8 {
-            // Two messages and the beginning of a third, while the other gets one of its own.
-            one_peer.write_all(&[0x82, 1, turn, 0x82, 1, turn + 10, 0x82, 2, 7]).await.unwrap();
-            other_peer.write_all(&[0x81, 1, b'0' + turn]).await.unwrap();
-            assert_eq!(&*one.next().await.unwrap().payload, &[turn][..]);
-            assert_eq!(&*other.next().await.unwrap().payload, &[b'0' + turn][..]);
-            assert!(waits(pin!(other.next())).await);
-            assert_eq!(&*one.next().await.unwrap().payload, &[turn + 10][..]);
+        for round in 0..3u8 {
+            // Two messages and the start of a third, while the other connection receives one.
+            one_peer.write_all(&[0x82, 1, round, 0x82, 1, round + 10, 0x82, 2, 7]).await.unwrap();
+            other_peer.write_all(&[0x81, 1, b'0' + round]).await.unwrap();
+            assert_eq!(&*one.next().await.unwrap().payload, &[round][..]);
+            assert_eq!(&*other.next().await.unwrap().payload, &[b'0' + round][..]);
+            assert!(is_pending(pin!(other.next())).await);
+            assert_eq!(&*one.next().await.unwrap().payload, &[round + 10][..]);
             {
                 let mut rest = pin!(one.next());
-                assert!(waits(rest.as_mut()).await);
+                assert!(is_pending(rest.as_mut()).await);
                 other_peer.write_all(&[0x81, 1, b'x']).await.unwrap();
                 assert_eq!(&*other.next().await.unwrap().payload, &b"x"[..]);
                 one_peer.write_all(&[8]).await.unwrap();
                 assert_eq!(&*rest.await.unwrap().payload, &[7, 8][..]);
             }
-            assert!(waits(pin!(one.next())).await);
+            assert!(is_pending(pin!(one.next())).await);
         }
     }
 }

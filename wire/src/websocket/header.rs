@@ -1,33 +1,32 @@
-//! The header of a WebSocket frame (RFC 6455 section 5.2): read strictly, and written again for a fragment.
+//! The header of a WebSocket frame (RFC 6455 section 5.2): parsed strictly, and written for a fragment.
 //!
-//! What a header says about the message it belongs to is judged in `strict.rs`; this module looks at one header only,
-//! and never at a payload.
+//! This module checks each header on its own; `strict.rs` checks it against the message it belongs to.
 
 use fastwebsockets::{OpCode, Role};
 
 use super::violation::Violation;
 
-/// The longest header: two bytes, a 64-bit length and a mask key.
+/// Size of the longest header: two bytes, a 64-bit length and a masking key.
 pub(super) const MAX_SIZE: usize = 14;
 
-/// The key of a masked frame.
+/// A masking key.
 pub(super) type Mask = [u8; 4];
 
-/// A whole header.
+/// A complete header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) opcode: OpCode,
     pub(super) length: u64,
     pub(super) mask: Option<Mask>,
-    /// The bytes that the header itself takes.
+    /// Size of the header itself in bytes.
     pub(super) size: usize,
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`, for the end whose role is `role`; `None` if more bytes are needed.
+    /// Parses the header at the start of `bytes`, received by the end with the role `role`; `None` if more bytes are needed.
     ///
-    /// What the first bytes show to be wrong is told before the others are there.
+    /// A violation in the first bytes is reported before the rest has arrived.
     pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Self>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         if first & 0x70 != 0 {
@@ -65,12 +64,12 @@ impl Header {
     }
 }
 
-/// Whether frames of this opcode are control frames (RFC 6455 section 5.5).
+/// Whether the opcode is that of a control frame (RFC 6455 section 5.5).
 pub(super) const fn is_control(opcode: OpCode) -> bool {
     matches!(opcode, OpCode::Close | OpCode::Ping | OpCode::Pong)
 }
 
-/// The bytes of the length that follow the second byte of a header.
+/// Size of the extended length, which follows the second byte of a header.
 const fn extended_size(short: u8) -> usize {
     match short {
         126 => 2,
@@ -79,7 +78,7 @@ const fn extended_size(short: u8) -> usize {
     }
 }
 
-/// The length of a payload from its short and its extended form.
+/// The payload length from the 7-bit field and the extended length.
 fn length(short: u8, extended: &[u8]) -> Result<u64, Violation> {
     let long = extended.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
     match short {
@@ -91,15 +90,15 @@ fn length(short: u8, extended: &[u8]) -> Result<u64, Violation> {
     }
 }
 
-/// The size of the header that [`write`] makes with a 16-bit length: always the same, so that the place for it can be
-/// left free before the length is known.
+/// Size of the header that [`write`] writes with a 16-bit length. It does not depend on the length, so that room for the
+/// header can be reserved before the length is known.
 pub(super) const fn fragment_size(mask: Option<Mask>) -> usize {
     if mask.is_some() { 8 } else { 4 }
 }
 
-/// Writes a header that fills `place`, whose size is that of one with a 16-bit or with a 64-bit length.
+/// Writes a header that fills `place`, which has the size of a header with a 16-bit or a 64-bit length.
 ///
-/// The length need not be in its shortest form: only fastwebsockets sees it, which takes any.
+/// The length need not be in the shortest form: only fastwebsockets reads it, which accepts any.
 pub(super) fn write(place: &mut [u8], fin: bool, opcode: OpCode, length: usize, mask: Option<Mask>) {
     let (fixed, rest) = place.split_at_mut(2);
     let (extended, key) = rest.split_at_mut(rest.len() - if mask.is_some() { 4 } else { 0 });
@@ -114,7 +113,7 @@ pub(super) fn write(place: &mut [u8], fin: bool, opcode: OpCode, length: usize, 
     }
 }
 
-/// The key for what follows after `offset` bytes of a payload masked with `mask` (RFC 6455 section 5.3).
+/// The masking key for the rest of a payload after `offset` bytes (RFC 6455 section 5.3).
 pub(super) fn rotate(mask: Mask, offset: u64) -> Mask {
     let mut rotated = mask;
     rotated.rotate_left((offset % 4) as usize);

@@ -1,8 +1,8 @@
-//! WebSocket after its opening handshake (RFC 6455 sections 5 to 7), the same for both ends: [`Reader`] and [`Writer`]
-//! over fastwebsockets, with the strictness that fastwebsockets leaves to its caller.
+//! WebSocket after the opening handshake (RFC 6455 sections 5 to 7), for both ends: [`Reader`] and [`Writer`] over
+//! fastwebsockets, plus the checks that fastwebsockets omits.
 //!
-//! On the way of the data this stands between `upgrade` and the echo. It never answers by itself (no automatic pong or
-//! Close), never waits with a deadline of its own, and never takes a message over the limit it was given.
+//! In the data path this layer is between `upgrade` and the echo. It sends nothing on its own (no automatic pong or
+//! Close), has no deadline, and rejects messages over the limit.
 
 mod frames;
 mod header;
@@ -21,43 +21,43 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use wss_model::ErrorKind;
 
 use frames::Frames;
-pub use shared::Shared;
+pub use shared::SharedStream;
 use strict::StrictReader;
 pub use violation::{Violation, parse_close};
 pub use writer::Writer;
 
-/// Makes the two ends of an open connection: `read` and `write` are halves of the stream on which the opening
-/// handshake was made, for instance clones of [`Shared`]; bytes that came with the handshake must come from `read`
-/// first. `max_message_size` is in bytes, for all fragments of a message together.
+/// Creates the reader and the writer of an open connection. `read` and `write` are halves of the stream of the opening
+/// handshake, for example clones of [`SharedStream`]; `read` must first return the bytes received with the handshake.
+/// `max_message_size` is in bytes, over all fragments of a message.
 pub fn after_handshake<R, W>(read: R, write: W, role: Role, max_message_size: usize) -> (Reader<R>, Writer<W>)
 where
     R: AsyncRead + Unpin + 'static,
     W: AsyncWrite + Unpin,
 {
     let vectored = write.is_write_vectored();
-    let (_, write) = fastwebsockets::after_handshake_split(tokio::io::empty(), writer::Moving(write), role);
+    let (_, write) = fastwebsockets::after_handshake_split(tokio::io::empty(), writer::WriteZeroGuard(write), role);
     (
         Reader { frames: Frames::new(StrictReader::new(read, role, max_message_size), role) },
         Writer::new(write, vectored),
     )
 }
 
-/// The reading end of a connection. It has a buffer only while a message is on its way.
+/// The reader of a connection. It holds a buffer only while it receives a message.
 pub struct Reader<R> {
     frames: Frames<R>,
 }
 
 impl<R: AsyncRead + Unpin + 'static> Reader<R> {
-    /// The next message or control frame. Fragments are collected; the payload is given without a copy.
+    /// The next message or control frame. Fragments are joined; an unfragmented payload is not copied.
     ///
-    /// **Not cancel-safe**: a header is consumed before its payload has come. Never put it into a `select!` or under a
-    /// timeout after which reading goes on; end the connection instead.
+    /// **Not cancel-safe**: a header is consumed before its payload has arrived. After cancelling the call, by `select!` or a
+    /// timeout, do not read again; end the connection.
     ///
     /// # Errors
     ///
-    /// [`WebSocketError::Violation`] if the peer broke a rule of RFC 6455 or passed the limit: answer with a Close
-    /// frame of that code, and end. [`WebSocketError::Eof`] if the stream ended, [`WebSocketError::Io`] if it failed.
-    /// After an error there is nothing more to read.
+    /// [`WebSocketError::Violation`] if the peer violated RFC 6455 or exceeded the limit: reply with a Close frame of that
+    /// code, and end the connection. [`WebSocketError::Eof`] if the stream ended, [`WebSocketError::Io`] if it failed. After
+    /// an error, do not read again.
     pub async fn next(&mut self) -> Result<Message, WebSocketError> {
         let frame = self.frames.next().await?;
         Ok(match frame.opcode {
@@ -66,17 +66,17 @@ impl<R: AsyncRead + Unpin + 'static> Reader<R> {
             OpCode::Ping => Message::Ping(frame.payload),
             OpCode::Pong => Message::Pong(frame.payload),
             OpCode::Close => Message::Close(parse_close(&frame.payload)?.map(|(code, reason)| (code, reason.into()))),
-            // The collector never gives one; should it ever, the message it belongs to is lost.
+            // The collector joins continuation frames and never returns one.
             OpCode::Continuation => return Err(Violation::NothingToContinue.into()),
         })
     }
 
-    /// Waits for the end of the stream after the peer's Close frame, ignoring what comes before it (RFC 6455 sections
-    /// 5.5.1 and 7.1.1). Like [`Reader::next`] it has no deadline of its own and is not cancel-safe.
+    /// Waits for the end of the stream and ignores all messages before it (RFC 6455 sections 5.5.1 and 7.1.1). Like
+    /// [`Reader::next`], it has no deadline and is not cancel-safe.
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::next`], except [`WebSocketError::Eof`], which is what is waited for.
+    /// Those of [`Reader::next`], except [`WebSocketError::Eof`].
     pub async fn ended(&mut self) -> Result<(), WebSocketError> {
         loop {
             match self.next().await {
@@ -88,41 +88,41 @@ impl<R: AsyncRead + Unpin + 'static> Reader<R> {
     }
 }
 
-/// What a peer sent.
+/// A message or control frame from the peer.
 #[derive(Debug)]
 pub enum Message {
-    /// A text, valid UTF-8, all fragments of it.
+    /// A complete text message, valid UTF-8.
     Text(Payload<'static>),
-    /// Bytes, all fragments of them.
+    /// A complete binary message.
     Binary(Payload<'static>),
-    /// To be answered with [`Writer::send_pong`] of the same payload, at most 125 bytes.
+    /// A ping, at most 125 bytes. Reply with [`Writer::send_pong`] and the same payload.
     Ping(Payload<'static>),
-    /// The answer to a ping, or unasked; at most 125 bytes.
+    /// A pong, at most 125 bytes; unsolicited pongs are valid.
     Pong(Payload<'static>),
-    /// The peer sends nothing more: its code and reason, if it gave a code. Answer with [`Writer::send_close_echo`],
-    /// unless a Close frame was sent already.
+    /// The peer's Close frame, its last: code and reason, if it has a code. Reply with [`Writer::send_close_echo`], unless a
+    /// Close frame was sent before.
     Close(Option<(u16, String)>),
 }
 
-/// Why a connection cannot go on.
+/// Why a connection has to end.
 #[derive(Debug, Error)]
 pub enum WebSocketError {
-    /// The peer broke a rule of RFC 6455, or passed the limit of a message.
+    /// The peer violated RFC 6455, or exceeded the limit of a message.
     #[error(transparent)]
     Violation(#[from] Violation),
-    /// The stream ended without a Close frame (or, after one, as it should).
-    #[error("the peer ended without a Close frame")]
+    /// The stream ended. This is an error only without a Close frame before it.
+    #[error("the peer closed the connection without a Close frame")]
     Eof,
-    /// A Close frame was sent on this connection already, so nothing may follow it (RFC 6455 section 5.5.1).
+    /// A Close frame was sent before, after which nothing may be sent (RFC 6455 section 5.5.1).
     #[error("nothing can be sent after the Close frame")]
     Closed,
-    /// The stream failed. An end of TLS without close_notify is [`io::ErrorKind::UnexpectedEof`].
+    /// The stream failed. The end of a TLS stream without close_notify is [`io::ErrorKind::UnexpectedEof`].
     #[error(transparent)]
     Io(io::Error),
 }
 
 impl WebSocketError {
-    /// Name for counting.
+    /// The kind to count the error as.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Violation(_) => ErrorKind::Violation,
@@ -133,7 +133,7 @@ impl WebSocketError {
         }
     }
 
-    /// The code for the Close frame that tells the peer (RFC 6455 section 7.4.1); `None` if there is nobody to tell.
+    /// The code of the Close frame to send (RFC 6455 section 7.4.1); `None` if the peer cannot be reached.
     pub fn close_code(&self) -> Option<u16> {
         match self {
             Self::Violation(violation) => Some(violation.close_code()),
@@ -143,7 +143,7 @@ impl WebSocketError {
 }
 
 impl From<io::Error> for WebSocketError {
-    /// Finds the [`Violation`] that the strict reader put into an error of the stream.
+    /// Unwraps the [`Violation`] that the strict reader wraps in an I/O error.
     fn from(error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Violation>()) {
             Some(violation) => Self::Violation(*violation),
@@ -160,7 +160,7 @@ impl From<fastwebsockets::WebSocketError> for WebSocketError {
             Theirs::UnexpectedEOF => return Self::Eof,
             Theirs::ConnectionClosed => return Self::Closed,
             Theirs::InvalidUTF8 => Violation::InvalidUtf8,
-            // The strict reader finds these first; they are here so that none is ever told as a fault of the stream.
+            // The strict reader detects these first; mapped all the same, so that none is reported as an I/O error.
             Theirs::InvalidFragment => Violation::MessageInterrupted,
             Theirs::InvalidContinuationFrame => Violation::NothingToContinue,
             Theirs::InvalidCloseFrame => Violation::CloseTooShort,

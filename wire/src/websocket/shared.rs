@@ -1,8 +1,7 @@
-//! One stream held from several places of one task: fastwebsockets wants the reading and the writing side apart, and
-//! closing needs the stream a third time. A stream on a ring is not `Send`, so `tokio::io::split` with its lock has
-//! nothing to offer.
+//! One stream with several handles in one task: fastwebsockets needs separate handles for reading and writing, and closing
+//! needs a third. Unlike `tokio::io::split`, it needs no lock: a stream on a ring is not `Send` anyway.
 //!
-//! This module never locks, never spawns, and never holds a borrow longer than one poll.
+//! A borrow never outlives one poll.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -12,43 +11,43 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that can be cloned: each clone reads and writes the same one. It is dropped with the last clone. `!Send`.
+/// A cloneable handle to a stream, which is dropped with the last handle. `!Send`.
 ///
-/// All clones must be polled from the same task. A TLS stream may have to write in order to read (an answer to a
-/// KeyUpdate) and the other way round, and most streams remember one waker a direction: with two tasks the one that
-/// polled last would take the wake-ups of the other.
+/// All handles must be polled from the same task. A TLS stream may have to write in order to read (the reply to a
+/// KeyUpdate) and vice versa, and most streams store one waker per direction: with two tasks, the task that polled last
+/// would receive the wake-ups of the other.
 #[derive(Debug)]
-pub struct Shared<S>(Rc<RefCell<S>>);
+pub struct SharedStream<S>(Rc<RefCell<S>>);
 
-impl<S> Shared<S> {
-    /// Takes over a stream.
+impl<S> SharedStream<S> {
+    /// The first handle to a stream.
     pub fn new(stream: S) -> Self {
         Self(Rc::new(RefCell::new(stream)))
     }
 
-    /// Looks at the stream, or changes it, between two polls.
+    /// Accesses the stream between two polls.
     ///
     /// # Panics
     ///
-    /// If `look` polls one of the clones, which cannot happen by what a peer sends.
-    pub fn with<T>(&self, look: impl FnOnce(&mut S) -> T) -> T {
-        look(&mut self.0.borrow_mut())
+    /// If `access` polls one of the handles. Data of the peer cannot cause this.
+    pub fn with<T>(&self, access: impl FnOnce(&mut S) -> T) -> T {
+        access(&mut self.0.borrow_mut())
     }
 }
 
-impl<S> Clone for Shared<S> {
+impl<S> Clone for SharedStream<S> {
     fn clone(&self) -> Self {
         Self(Rc::clone(&self.0))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Shared<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SharedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Shared<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SharedStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, buf)
     }

@@ -1,4 +1,4 @@
-//! Helpers of the tests beside: frames made by hand, and a stream that follows a script.
+//! Helpers of the tests: hand-made frames, and a stream that follows a script.
 
 mod ends;
 mod malformed;
@@ -18,29 +18,29 @@ use super::header::Mask;
 
 const KEY: Mask = [0x37, 0xfa, 0x21, 0x3d];
 
-/// What a scripted stream does at a read.
+/// The reaction of a scripted stream to a read.
 #[derive(Debug, Clone)]
-enum Act {
+enum ReadAction {
     Give(Vec<u8>),
-    /// Not ready once, with a wake-up at once.
+    /// Pending once, and woken immediately.
     Wait,
-    /// Not ready for ever.
+    /// Pending for ever.
     Stall,
     Fail(io::ErrorKind),
 }
 
-/// A stream that gives at most one act a read, and then its end.
+/// A stream that performs at most one action per read, and then ends.
 #[derive(Debug, Default)]
-struct Script(VecDeque<Act>);
+struct Script(VecDeque<ReadAction>);
 
 impl Script {
-    fn new(acts: impl IntoIterator<Item = Act>) -> Self {
-        Self(acts.into_iter().collect())
+    fn new(actions: impl IntoIterator<Item = ReadAction>) -> Self {
+        Self(actions.into_iter().collect())
     }
 
     /// The bytes in pieces of `size`.
     fn pieces(bytes: &[u8], size: usize) -> Self {
-        Self::new(bytes.chunks(size).map(|piece| Act::Give(piece.to_vec())))
+        Self::new(bytes.chunks(size).map(|piece| ReadAction::Give(piece.to_vec())))
     }
 }
 
@@ -48,28 +48,28 @@ impl AsyncRead for Script {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.0.pop_front() {
             None => Poll::Ready(Ok(())),
-            Some(Act::Give(mut bytes)) => {
+            Some(ReadAction::Give(mut bytes)) => {
                 let rest = bytes.split_off(bytes.len().min(buf.remaining()));
                 buf.put_slice(&bytes);
                 if !rest.is_empty() {
-                    self.0.push_front(Act::Give(rest));
+                    self.0.push_front(ReadAction::Give(rest));
                 }
                 Poll::Ready(Ok(()))
             }
-            Some(Act::Wait) => {
+            Some(ReadAction::Wait) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Some(Act::Stall) => {
-                self.0.push_front(Act::Stall);
+            Some(ReadAction::Stall) => {
+                self.0.push_front(ReadAction::Stall);
                 Poll::Pending
             }
-            Some(Act::Fail(kind)) => Poll::Ready(Err(kind.into())),
+            Some(ReadAction::Fail(kind)) => Poll::Ready(Err(kind.into())),
         }
     }
 }
 
-/// The key with which frames come to `role`.
+/// The masking key of frames received by `role`.
 fn key_for(role: Role) -> Option<Mask> {
     (role == Role::Server).then_some(KEY)
 }
@@ -107,7 +107,7 @@ async fn read_once<R: AsyncRead + Unpin>(reader: &mut R, room: usize) -> io::Res
     Ok(buf.filled().to_vec())
 }
 
-/// Reads up to the end, or to the error that stands in its place, with destinations of these sizes in turn.
+/// Reads up to the end or an error, with destinations of these sizes in turn.
 async fn read_all<R: AsyncRead + Unpin>(reader: &mut R, rooms: &[usize]) -> (Vec<u8>, Option<io::Error>) {
     let mut all = Vec::new();
     for &room in rooms.iter().cycle() {

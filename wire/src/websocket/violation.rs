@@ -1,12 +1,8 @@
-//! What a peer can do wrong on an open WebSocket, each kind by its name and with the close code that answers it.
-//!
-//! This module only names and judges; it never reads from a stream and never sends the Close frame.
+//! The violations of RFC 6455 by a peer on an open WebSocket, with their close codes, and the check of a Close payload.
 
 use thiserror::Error;
 
-/// A breach of RFC 6455 by the peer, after which the connection has to be failed (section 7.1.7).
-///
-/// Each kind is countable: it is `Copy`, and [`Violation::kind`] is a stable name for it.
+/// A violation of RFC 6455 by the peer, after which the connection has to be failed (section 7.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Violation {
@@ -16,11 +12,11 @@ pub enum Violation {
     /// A server sent a frame with a mask (section 5.1).
     #[error("the server sent a masked frame")]
     Masked,
-    /// RSV1, RSV2 or RSV3 is set although no extension was agreed (section 5.2).
-    #[error("a reserved bit of a frame is set although no extension was agreed")]
+    /// RSV1, RSV2 or RSV3 is set, although no extension was negotiated (section 5.2).
+    #[error("a reserved bit of a frame is set, although no extension was negotiated")]
     ReservedBits,
     /// An opcode from 3 to 7 or from 11 to 15 (section 5.2).
-    #[error("the opcode {0} is reserved")]
+    #[error("a frame has the reserved opcode {0}")]
     ReservedOpcode(u8),
     /// A control frame of more than 125 bytes (section 5.5).
     #[error("a control frame is longer than 125 bytes")]
@@ -28,31 +24,31 @@ pub enum Violation {
     /// A control frame without FIN (section 5.5).
     #[error("a control frame is fragmented")]
     ControlFragmented,
-    /// A continuation frame while no message is open (section 5.4).
-    #[error("a continuation frame came without a message to continue")]
+    /// A continuation frame outside a fragmented message (section 5.4).
+    #[error("a continuation frame came outside a fragmented message")]
     NothingToContinue,
-    /// A text or binary frame while a fragmented message is open (section 5.4).
-    #[error("a new message began inside a fragmented one")]
+    /// A text or binary frame inside a fragmented message (section 5.4).
+    #[error("a new message started inside a fragmented one")]
     MessageInterrupted,
-    /// A length that would have fitted into a shorter form (section 5.2).
-    #[error("a frame's length is not in its shortest form")]
+    /// A length that fits into a shorter encoding (section 5.2).
+    #[error("a frame length is not encoded in the shortest form")]
     LengthNotMinimal,
-    /// A 64-bit length whose top bit is set (section 5.2).
-    #[error("a frame's 64-bit length has its top bit set")]
+    /// A 64-bit length whose most significant bit is set (section 5.2).
+    #[error("the most significant bit of a 64-bit frame length is set")]
     LengthTopBit,
-    /// A message longer than this end takes (section 7.4.1, code 1009), known from a header.
+    /// A message over the limit of this end (section 7.4.1, code 1009), detected from a header.
     #[error("a message is longer than the limit of {limit} bytes")]
     MessageTooLarge {
-        /// The limit in bytes, for all fragments of a message together.
+        /// The limit in bytes, over all fragments of a message.
         limit: usize,
     },
-    /// Text, or the reason of a Close frame, that is not UTF-8 (section 8.1).
+    /// A text, or the reason of a Close frame, that is not UTF-8 (section 8.1).
     #[error("a text is not valid UTF-8")]
     InvalidUtf8,
     /// A Close frame with a payload of one byte, which is too short for a code (section 5.5.1).
     #[error("a Close frame has a payload of one byte")]
     CloseTooShort,
-    /// A close code that must not be sent (section 7.4 and IANA's registry).
+    /// A close code that must not be sent (section 7.4 and the IANA registry).
     #[error("the close code {0} must not be sent")]
     CloseCode(u16),
 }
@@ -66,26 +62,6 @@ impl Violation {
             _ => 1002,
         }
     }
-
-    /// A stable snake_case name, for counting.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Unmasked => "unmasked",
-            Self::Masked => "masked",
-            Self::ReservedBits => "reserved_bits",
-            Self::ReservedOpcode(_) => "reserved_opcode",
-            Self::ControlTooLong => "control_too_long",
-            Self::ControlFragmented => "control_fragmented",
-            Self::NothingToContinue => "nothing_to_continue",
-            Self::MessageInterrupted => "message_interrupted",
-            Self::LengthNotMinimal => "length_not_minimal",
-            Self::LengthTopBit => "length_top_bit",
-            Self::MessageTooLarge { .. } => "message_too_large",
-            Self::InvalidUtf8 => "invalid_utf8",
-            Self::CloseTooShort => "close_too_short",
-            Self::CloseCode(_) => "close_code",
-        }
-    }
 }
 
 impl From<Violation> for std::io::Error {
@@ -94,13 +70,13 @@ impl From<Violation> for std::io::Error {
     }
 }
 
-/// The code and the reason in the payload of a Close frame; `None` if the payload is empty, which is allowed.
+/// The code and the reason in the payload of a Close frame; `None` if the payload is empty, which is valid.
 ///
 /// # Errors
 ///
 /// [`Violation::CloseTooShort`] for one byte, [`Violation::CloseCode`] for a code that must not be sent, and
-/// [`Violation::InvalidUtf8`] for a reason that is not UTF-8 (RFC 6455 sections 5.5.1 and 7.4). Of the codes up to
-/// 2999 those in IANA's registry are taken, except the ones reserved for local use (1004, 1005, 1006, 1015).
+/// [`Violation::InvalidUtf8`] for a reason that is not UTF-8 (RFC 6455 sections 5.5.1 and 7.4). Valid codes up to 2999 are
+/// those in the IANA registry, except the ones reserved for local use (1004, 1005, 1006, 1015).
 pub fn parse_close(payload: &[u8]) -> Result<Option<(u16, &str)>, Violation> {
     match payload {
         [] => Ok(None),

@@ -1,7 +1,6 @@
-//! [`Writer`]: the writing end of a connection. Each call writes one whole frame and flushes it.
+//! [`Writer`]: writes frames. Each call writes one complete frame and flushes it.
 //!
-//! It never fragments a message and never queues: a peer that does not read makes the call wait, so the caller's
-//! deadline has to be around it.
+//! It does not fragment or queue messages: a call waits until the peer reads, so the caller needs a deadline.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,39 +11,38 @@ use tokio::io::AsyncWrite;
 
 use super::WebSocketError;
 
-/// The longest reason of a Close frame: a control frame has 125 bytes, and the code takes two (RFC 6455 section 5.5).
+/// Limit on the reason of a Close frame in bytes: a control frame has 125, of which the code takes two (RFC 6455 section 5.5).
 const REASON_MAX: usize = 123;
 
-/// The writing end of a connection.
+/// The writer of a connection.
 ///
-/// No call is cancel-safe: one that is dropped half-way leaves a part of a frame in the stream.
+/// No call is cancel-safe: a call that is dropped early may leave a part of a frame in the stream.
 pub struct Writer<W> {
-    frames: WebSocketWrite<Moving<W>>,
+    frames: WebSocketWrite<WriteZeroGuard<W>>,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
-    pub(super) fn new(mut frames: WebSocketWrite<Moving<W>>, vectored: bool) -> Self {
-        // Without vectored writes the header of a large frame would be a write, and a TLS record, of its own.
+    pub(super) fn new(mut frames: WebSocketWrite<WriteZeroGuard<W>>, vectored: bool) -> Self {
+        // Without vectored writes the header of a large frame would be a separate write and TLS record.
         frames.set_writev(vectored);
         Self { frames }
     }
 
-    /// Sends one unfragmented frame and flushes: `opcode` is `Text` (then `payload` is UTF-8) or `Binary`, or `Ping` or
-    /// `Pong` with at most 125 bytes.
+    /// Sends one unfragmented frame and flushes it. `opcode` is `Text` (`payload` must be UTF-8), `Binary`, or `Ping` or
+    /// `Pong` (at most 125 bytes).
     ///
-    /// A client masks the payload (RFC 6455 section 5.3): [`Payload::BorrowedMut`] and the owned kinds in place,
-    /// without allocating, so that **a mutably borrowed payload is masked, that is garbled, afterwards**. Of
-    /// [`Payload::Borrowed`] it makes a copy first.
+    /// A client masks the payload (RFC 6455 section 5.3): [`Payload::BorrowedMut`] and the owned kinds in place, without
+    /// allocating, so that **a mutably borrowed payload is garbled afterwards**. [`Payload::Borrowed`] is copied first.
     ///
     /// # Errors
     ///
     /// [`WebSocketError::Closed`] after a Close frame, [`WebSocketError::Io`] if the stream failed.
     pub async fn send(&mut self, opcode: OpCode, payload: Payload<'_>) -> Result<(), WebSocketError> {
         if self.is_closed() {
-            // fastwebsockets refuses data after a Close frame, but would send a second Close frame.
+            // fastwebsockets rejects data after a Close frame, but would send a second Close frame.
             return Err(WebSocketError::Closed);
         }
-        // The frame is made anew, even if its payload was received: one that came masked would go out saying so.
+        // A new frame, even for a received payload: a received frame may have the mask bit set.
         self.frames.write_frame(Frame::new(true, opcode, None, payload)).await?;
         self.frames.flush().await?;
         Ok(())
@@ -59,7 +57,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         self.send(OpCode::Pong, payload).await
     }
 
-    /// Sends a Close frame with `code` and as much of `reason` as fits into a control frame (123 bytes).
+    /// Sends a Close frame with `code` and `reason`, which is truncated to 123 bytes.
     ///
     /// # Errors
     ///
@@ -72,8 +70,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         self.send(OpCode::Close, payload.into()).await
     }
 
-    /// Answers the peer's Close frame with the same code and reason, or with none if it gave none (RFC 6455 section
-    /// 5.5.1): `close` is what [`super::Message::Close`] holds.
+    /// Replies to the peer's Close frame with the same code and reason, or with none if it has none (RFC 6455 section
+    /// 5.5.1). `close` is the content of [`super::Message::Close`].
     ///
     /// # Errors
     ///
@@ -85,25 +83,25 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         }
     }
 
-    /// Whether a Close frame was sent, or tried to be sent.
+    /// Whether a Close frame was sent, successfully or not.
     pub fn is_closed(&self) -> bool {
         self.frames.is_closed()
     }
 }
 
-/// Makes an error of a write that takes nothing: fastwebsockets' vectored write would try again for ever, without
-/// giving any other task its turn.
-pub(super) struct Moving<W>(pub(super) W);
+/// Turns a write of zero bytes into an error: the vectored write of fastwebsockets would retry for ever without yielding to
+/// other tasks.
+pub(super) struct WriteZeroGuard<W>(pub(super) W);
 
-/// The outcome of a write of `offered` bytes.
-fn moved(count: usize, offered: bool) -> io::Result<usize> {
-    if count == 0 && offered { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }
+/// The result of a write of `count` bytes; `non_empty` says whether there were any to write.
+fn check_progress(count: usize, non_empty: bool) -> io::Result<usize> {
+    if count == 0 && non_empty { Err(io::ErrorKind::WriteZero.into()) } else { Ok(count) }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for Moving<W> {
+impl<W: AsyncWrite + Unpin> AsyncWrite for WriteZeroGuard<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.0).poll_write(cx, buf))?;
-        Poll::Ready(moved(count, !buf.is_empty()))
+        Poll::Ready(check_progress(count, !buf.is_empty()))
     }
 
     fn poll_write_vectored(
@@ -112,7 +110,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Moving<W> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.0).poll_write_vectored(cx, bufs))?;
-        Poll::Ready(moved(count, bufs.iter().any(|buf| !buf.is_empty())))
+        Poll::Ready(check_progress(count, bufs.iter().any(|buf| !buf.is_empty())))
     }
 
     fn is_write_vectored(&self) -> bool {

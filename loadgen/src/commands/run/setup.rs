@@ -133,7 +133,7 @@ impl Setup {
             )?,
             limits: config.limits.clone(),
         })?;
-        machine::stand_back().context("cannot lower the priority of the coordinator thread")?;
+        machine::lower_priority().context("cannot lower the priority of the coordinator thread")?;
         Ok(Self {
             target: target_result(requested, &target.url(), address),
             probe: probe(&config, server.as_ref())?,

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_model::trace_result::TracePhase;
 use wss_wire::target::Target;
-use wss_wire::upgrade::{self, ClientUpgrade, Prefixed, UpgradeError};
-use wss_wire::websocket::{Message, OpCode, Reader, Role, Shared, WebSocketError, Writer, after_handshake};
+use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
+use wss_wire::websocket::{Message, OpCode, Reader, Role, SharedStream, WebSocketError, Writer, after_handshake};
 
 use super::connection::Connection;
 
@@ -68,13 +68,13 @@ impl From<WebSocketError> for Failure {
 }
 
 /// The stream of a WebSocket.
-type Stream = Shared<Prefixed<Shared<Connection>>>;
+type Stream = SharedStream<PrefixedStream<SharedStream<Connection>>>;
 
 /// Says all of it, up to and with the Close frames.
 ///
 /// # Errors
 /// The first thing that went wrong; the phase is on the connection's tape.
-pub(super) fn talk(connection: &Shared<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
+pub(super) fn talk(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
     let talking = async {
         if plan.target.layer.has_websocket() {
             websocket(connection, plan).await
@@ -91,12 +91,12 @@ pub(super) fn talk(connection: &Shared<Connection>, plan: &Plan<'_>) -> Result<(
     }
 }
 
-fn enter(connection: &Shared<Connection>, phase: TracePhase) {
+fn enter(connection: &SharedStream<Connection>, phase: TracePhase) {
     connection.with(|connection| connection.tape.phase = phase);
 }
 
 /// `tls://` and `tcp://`: bytes, and the same bytes back.
-async fn raw(connection: &Shared<Connection>, message: &str) -> Result<(), Failure> {
+async fn raw(connection: &SharedStream<Connection>, message: &str) -> Result<(), Failure> {
     enter(connection, TracePhase::Echo);
     let mut stream = connection.clone();
     stream.write_all(message.as_bytes()).await?;
@@ -111,7 +111,7 @@ async fn raw(connection: &Shared<Connection>, message: &str) -> Result<(), Failu
     }
 }
 
-async fn websocket(connection: &Shared<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
+async fn websocket(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
     enter(connection, TracePhase::Upgrade);
     let request = ClientUpgrade {
         host: plan.target.host_field(),
@@ -121,7 +121,7 @@ async fn websocket(connection: &Shared<Connection>, plan: &Plan<'_>) -> Result<(
         max_head_size: HEAD_MOST,
     };
     let upgraded = upgrade::connect(&mut connection.clone(), &request).await?;
-    let stream = Shared::new(Prefixed::new(connection.clone(), upgraded.leftover));
+    let stream = SharedStream::new(PrefixedStream::new(connection.clone(), upgraded.leftover));
     let (mut reader, mut writer) = after_handshake(stream.clone(), stream, Role::Client, MESSAGE_MOST);
 
     if let Some(message) = plan.message {

@@ -1,4 +1,4 @@
-//! Graviola: cryptography in verified assembly, which panics on a CPU that lacks an instruction it uses.
+//! Graviola: cryptography in verified assembly. It panics on a CPU without the instructions it uses.
 
 use super::Parts;
 
@@ -9,7 +9,7 @@ pub(super) fn parts() -> Result<Parts, String> {
         } else {
             "AES, PMULL, NEON and SHA-2"
         };
-        return Err(format!("the provider graviola needs {needs} of the CPU, and this one lacks something of it"));
+        return Err(format!("the provider graviola requires a CPU with {needs}; choose another with --provider"));
     }
     Ok(Parts {
         crypto: rustls_graviola::default_provider(),

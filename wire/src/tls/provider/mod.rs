@@ -1,7 +1,7 @@
-//! Providers of cryptography: one file each, behind a cargo feature each. To add one: its file, its name in
-//! `ProviderKind`, its arm in [`Provider::load`].
+//! Cryptography providers, each in its own file behind its own cargo feature. To add one: add its file, its name in
+//! `ProviderKind` and its arm in [`Provider::load`].
 //!
-//! Here an option meets what a provider has: one suite, one group, one kind of certificate.
+//! A provider is restricted to the suite, group and kind of certificate of the options, or rejected if it lacks them.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc_rs;
@@ -18,54 +18,47 @@ use rustls::server::ProducesTickets;
 use wss_model::config::tls::{CertificateKind, Group, ProviderKind};
 use wss_model::config::{ConfigError, TlsOptions, TlsVersion};
 
-/// What a provider's file says.
+use super::Role;
+
+/// What the file of a provider defines.
 struct Parts {
-    /// Suites and groups as the provider has them by default, in its order.
+    /// The provider's default suites and groups, in its order.
     crypto: CryptoProvider,
-    /// Every group that it has.
+    /// All groups that the provider supports.
     groups: &'static [&'static dyn SupportedKxGroup],
     ticketer: fn() -> Result<Arc<dyn ProducesTickets>, rustls::Error>,
 }
 
-/// Which end of the connection it is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Accepts.
-    Server,
-    /// Connects.
-    Client,
-}
-
-impl Side {
-    const fn option(self) -> &'static str {
-        match self {
-            Self::Server => "--server-provider",
-            Self::Client => "--client-provider",
-        }
+/// The option that selects the provider of one end alone.
+const fn option(role: Role) -> &'static str {
+    match role {
+        Role::Server => "--server-provider",
+        Role::Client => "--client-provider",
     }
 }
 
-/// A provider with the suites and groups that the options leave.
+/// A provider, restricted to the suites and groups that the options allow.
 pub struct Provider {
     /// The cryptography.
     pub crypto: CryptoProvider,
-    /// Makes what encrypts the server's tickets.
+    /// Creates the encryption of the server's session tickets.
     pub ticketer: fn() -> Result<Arc<dyn ProducesTickets>, rustls::Error>,
 }
 
 impl Provider {
-    /// The provider that the options name, with what they leave of it.
+    /// The provider that the options name, restricted to what they allow.
     ///
     /// # Errors
-    /// If it is not part of this build, cannot run on this CPU, or has not what is asked for: with what it has.
-    pub fn new(options: &TlsOptions, side: Side) -> Result<Self, ConfigError> {
+    /// If it is not part of this build, cannot run on this CPU, or does not support an option; the text lists what it
+    /// supports.
+    pub fn new(options: &TlsOptions, role: Role) -> Result<Self, ConfigError> {
         let kind = options.provider();
         let Parts { mut crypto, groups, ticketer } = Self::load(kind).map_err(ConfigError)?;
-        let lacks = |what: String, has: Vec<String>| {
+        let unsupported = |what: String, supported: Vec<String>| {
             ConfigError(format!(
-                "the provider {kind} has no {what}; it has {} (--provider, {} take another)",
-                has.join(", "),
-                side.option()
+                "the provider {kind} does not support {what}; choose one of {}, or another provider with --provider or {}",
+                supported.join(", "),
+                option(role)
             ))
         };
         if let Some(suite) = options.suite {
@@ -73,25 +66,25 @@ impl Provider {
             let all: Vec<String> = crypto.cipher_suites.iter().map(named).collect();
             crypto.cipher_suites.retain(|supported| named(supported) == suite.name());
             if crypto.cipher_suites.is_empty() {
-                return Err(lacks(format!("suite {suite}"), all));
+                return Err(unsupported(format!("the suite {suite}"), all));
             }
         }
-        // One version alone means its suites alone: the others could not be chosen, and would only be sent.
+        // With a single version the suites of the other one could not be negotiated and would only lengthen the hello.
         if let Some(version) = options.version() {
             crypto.cipher_suites.retain(|supported| supported.tls13().is_some() == (version == TlsVersion::V1_3));
         }
         let find = |group: Group| {
             let found = groups.iter().copied().find(|supported| format!("{:?}", supported.name()) == group.name());
             let all = || groups.iter().map(|supported| format!("{:?}", supported.name())).collect();
-            found.ok_or_else(|| lacks(format!("group {group}"), all()))
+            found.ok_or_else(|| unsupported(format!("the group {group}"), all()))
         };
         if options.force_retry {
-            // The server takes one group alone, and the client guesses another.
-            let taken = options.group.unwrap_or(Group::X25519);
-            let guessed = if taken == Group::Secp256r1 { Group::X25519 } else { Group::Secp256r1 };
-            crypto.kx_groups = match side {
-                Side::Server => vec![find(taken)?],
-                Side::Client => vec![find(guessed)?, find(taken)?],
+            // The server accepts a single group, and the client sends a key share of another.
+            let accepted = options.group.unwrap_or(Group::X25519);
+            let offered = if accepted == Group::Secp256r1 { Group::X25519 } else { Group::Secp256r1 };
+            crypto.kx_groups = match role {
+                Role::Server => vec![find(accepted)?],
+                Role::Client => vec![find(offered)?, find(accepted)?],
             };
         } else if let Some(group) = options.group {
             crypto.kx_groups = vec![find(group)?];
@@ -101,18 +94,18 @@ impl Provider {
             if !schemes.contains(&scheme(certificate)) {
                 let kinds = CertificateKind::ALL.iter().filter(|kind| schemes.contains(&scheme(**kind)));
                 let all = kinds.map(|kind| kind.name().to_owned()).collect();
-                return Err(lacks(format!("signatures for the certificate {certificate}"), all));
+                return Err(unsupported(format!("signatures with the certificate {certificate}"), all));
             }
-            // A suite of TLS 1.2 names the signatures that it takes, and not every provider has Ed25519 among them.
-            let takes = |supported: &rustls::SupportedCipherSuite, kind: CertificateKind| match supported {
+            // A TLS 1.2 suite lists its signature schemes; not every provider includes Ed25519.
+            let accepts = |supported: &rustls::SupportedCipherSuite, kind: CertificateKind| match supported {
                 rustls::SupportedCipherSuite::Tls12(suite) => suite.sign.contains(&scheme(kind)),
                 rustls::SupportedCipherSuite::Tls13(_) => true,
             };
-            let taken_by_any = |kind| crypto.cipher_suites.iter().any(|supported| takes(supported, kind));
-            if !taken_by_any(certificate) {
-                let kinds = CertificateKind::ALL.iter().filter(|kind| taken_by_any(**kind));
+            let accepted_by_any = |kind| crypto.cipher_suites.iter().any(|supported| accepts(supported, kind));
+            if !accepted_by_any(certificate) {
+                let kinds = CertificateKind::ALL.iter().filter(|kind| accepted_by_any(**kind));
                 let all = kinds.map(|kind| kind.name().to_owned()).collect();
-                return Err(lacks(format!("suite of TLS 1.2 that goes with the certificate {certificate}"), all));
+                return Err(unsupported(format!("the certificate {certificate} with TLS 1.2"), all));
             }
         }
         Ok(Self { crypto, ticketer })
@@ -127,12 +120,12 @@ impl Provider {
             #[cfg(feature = "graviola")]
             ProviderKind::Graviola => graviola::parts(),
             #[allow(unreachable_patterns)] // with all features
-            _ => Err(format!("the provider {kind} is not part of this build: build with the cargo feature {kind}")),
+            _ => Err(format!("the provider {kind} is not part of this build; build with the cargo feature {kind}")),
         }
     }
 }
 
-/// The scheme of a TLS 1.3 signature with such a key; a provider that verifies it signs it too.
+/// The scheme of a TLS 1.3 signature by this kind of key. A provider that verifies a scheme also signs with it.
 const fn scheme(certificate: CertificateKind) -> SignatureScheme {
     match certificate {
         CertificateKind::EcdsaP256 => SignatureScheme::ECDSA_NISTP256_SHA256,

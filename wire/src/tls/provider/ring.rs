@@ -1,4 +1,4 @@
-//! ring: no post-quantum group and no post-quantum signature.
+//! ring: without post-quantum groups and signatures.
 
 use rustls::crypto::ring;
 

@@ -1,4 +1,4 @@
-//! The primitives that a handshake needs a few of, and that take long: key exchange, signing, verifying.
+//! The expensive primitives, of which a handshake needs only a few: key exchange, signing, verifying.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use rustls::{Error, NamedGroup, ProtocolVersion, SignatureAlgorithm, SignatureSc
 
 use super::{Primitive, timed};
 
-/// Puts the clock around all of them.
+/// Wraps all of them.
 pub(super) fn wrap(crypto: &mut CryptoProvider) {
     for group in &mut crypto.kx_groups {
         *group = Box::leak(Box::new(TimedGroup(*group)));

@@ -1,7 +1,7 @@
-//! Where the time goes: a `CryptoProvider` whose primitives read the clock, and the sums of each thread.
+//! Splits the cost of TLS: wraps a `CryptoProvider` so that its primitives are timed, and sums the times per thread.
 //!
-//! Every timed call costs two readings of the clock and an addition ([`cost_of_timing`]). `--cost-split off` leaves
-//! the provider as it is.
+//! Every timed call costs two clock readings and an addition ([`cost_of_timing`]). `--cost-split off` uses the provider
+//! unchanged.
 
 mod handshake;
 mod record;
@@ -14,12 +14,12 @@ use rustls::crypto::CryptoProvider;
 use wss_model::config::tls::CostSplit;
 use wss_model::server_stats::CryptoTime;
 
-/// What a timed call is for.
+/// The purpose of a timed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Primitive {
-    /// Making a key share.
+    /// Generating a key share.
     KeyExchangeStart,
-    /// From the peer's key share to the secret.
+    /// Deriving the shared secret from the peer's key share.
     KeyExchangeComplete,
     /// Signing.
     Sign,
@@ -46,26 +46,26 @@ const NOTHING: CryptoTime = CryptoTime {
 
 thread_local! {
     static SPENT: Cell<CryptoTime> = const { Cell::new(NOTHING) };
-    /// All parts together: what of a call was counted by calls inside it.
+    /// The sum over all primitives, to subtract nested calls from the call around them.
     static TOTAL_NS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What this thread has spent since its start.
+/// The time that this thread has spent in timed calls since its start.
 pub fn spent() -> CryptoTime {
     SPENT.get()
 }
 
-/// Does `work` and counts its time as `part`, less what calls inside it have counted already.
-pub fn timed<T>(part: Primitive, work: impl FnOnce() -> T) -> T {
-    let counted_before = TOTAL_NS.get();
+/// Calls `work` and adds its time to `primitive`, without the time of nested timed calls.
+pub fn timed<T>(primitive: Primitive, work: impl FnOnce() -> T) -> T {
+    let total_before = TOTAL_NS.get();
     let start = Instant::now();
-    let done = work();
+    let output = work();
     let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let inside = TOTAL_NS.get() - counted_before;
-    let own = elapsed.saturating_sub(inside);
-    TOTAL_NS.set(counted_before + inside + own);
+    let nested = TOTAL_NS.get() - total_before;
+    let own = elapsed.saturating_sub(nested);
+    TOTAL_NS.set(total_before + nested + own);
     let mut spent = SPENT.get();
-    let sum = match part {
+    let sum = match primitive {
         Primitive::KeyExchangeStart => &mut spent.key_exchange_start_ns,
         Primitive::KeyExchangeComplete => &mut spent.key_exchange_complete_ns,
         Primitive::Sign => &mut spent.sign_ns,
@@ -77,10 +77,10 @@ pub fn timed<T>(part: Primitive, work: impl FnOnce() -> T) -> T {
     *sum += own;
     spent.calls += 1;
     SPENT.set(spent);
-    done
+    output
 }
 
-/// What one timed call adds to what it times, nanoseconds: the median of many, measured now on this CPU.
+/// The overhead of one timed call in nanoseconds: the median of many, measured on this CPU by this call.
 pub fn cost_of_timing() -> f64 {
     const CALLS: u32 = 1_000;
     let before = (SPENT.get(), TOTAL_NS.get());
@@ -99,8 +99,8 @@ pub fn cost_of_timing() -> f64 {
     costs[costs.len() / 2]
 }
 
-/// The provider with its primitives timed. What is made here lives as long as the program: rustls wants it static,
-/// and a program makes one or two.
+/// The provider with timed primitives. The wrappers are leaked, because rustls requires `'static`; a program creates one or
+/// two of them.
 pub(super) fn provider(mut crypto: CryptoProvider, split: CostSplit) -> CryptoProvider {
     if split == CostSplit::Off {
         return crypto;
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_call_inside_has_counted_is_not_counted_twice() {
+    fn nested_calls_are_not_counted_twice() {
         let wait = |ms| std::thread::sleep(std::time::Duration::from_millis(ms));
         let before = spent();
         let start = Instant::now();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn measuring_the_cost_of_timing_leaves_no_trace() {
+    fn measuring_the_overhead_does_not_change_the_sums() {
         let before = spent();
         assert!(cost_of_timing() > 0.0);
         assert_eq!(spent(), before);

@@ -1,5 +1,5 @@
-//! The primitives that every record and every handshake message needs: AEAD, hashes, key derivation. Each takes a
-//! fraction of a microsecond, so that the clock is a good part of what is measured: `--cost-split all`.
+//! The cheap primitives that every record and handshake message needs: AEAD, hashes, key derivation. Each takes a fraction
+//! of a microsecond, so that the clock readings are a large part of the result. Enabled by `--cost-split all`.
 
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter, MessageEncrypter,
@@ -15,7 +15,7 @@ use rustls::{
 
 use super::{Primitive, timed};
 
-/// Puts the clock around all of them, in every suite.
+/// Wraps all of them, in every suite.
 pub(super) fn wrap(crypto: &mut CryptoProvider) {
     for suite in &mut crypto.cipher_suites {
         *suite = match *suite {
@@ -182,7 +182,7 @@ impl Hkdf for TimedHkdf {
         kx: Box<dyn ActiveKeyExchange>,
         peer_share: &[u8],
     ) -> Result<Box<dyn HkdfExpander>, Error> {
-        // The exchange inside counts itself.
+        // The nested key exchange is timed separately.
         let expander = timed(Primitive::Hash, || self.0.extract_from_kx_shared_secret(salt, kx, peer_share))?;
         Ok(Box::new(TimedExpander(expander)))
     }
@@ -227,7 +227,7 @@ impl Prf for TimedPrf {
         label: &[u8],
         seed: &[u8],
     ) -> Result<(), Error> {
-        // The exchange inside counts itself.
+        // The nested key exchange is timed separately.
         timed(Primitive::Hash, || self.0.for_key_exchange(output, kx, peer_share, label, seed))
     }
 

@@ -1,4 +1,4 @@
-//! What the client makes of each kind of answer.
+//! The reaction of the client to each kind of response.
 
 use super::super::{BASE64, ClientUpgrade, UpgradeError, connect};
 use super::*;
@@ -15,15 +15,15 @@ fn request() -> ClientUpgrade {
     }
 }
 
-fn asking_for(name: &str) -> ClientUpgrade {
+fn requesting(name: &str) -> ClientUpgrade {
     ClientUpgrade { subprotocol: Some(name.into()), ..request() }
 }
 
-/// A good response with these lines more, and with what follows it.
-fn response(more: &str, behind: &str) -> String {
+/// A valid response with additional lines, followed by other bytes.
+fn response(more: &str, after: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {ACCEPT}\r\n{more}\r\n{behind}"
+         Sec-WebSocket-Accept: {ACCEPT}\r\n{more}\r\n{after}"
     )
 }
 
@@ -32,13 +32,13 @@ async fn failed(answer: impl Into<Vec<u8>>) -> UpgradeError {
 }
 
 #[tokio::test]
-async fn the_request_is_one_write_that_is_flushed() {
+async fn sends_the_request_in_one_write_and_flushes() {
     let mut peer = Peer::new(response("", ""));
     let upgraded = connect(&mut peer, &request()).await.unwrap();
     assert_eq!((upgraded.subprotocol, upgraded.leftover), (None, Vec::new()));
     assert_eq!(peer.writes, 1);
     assert_eq!(
-        peer.heard(),
+        peer.written(),
         format!(
             "GET /echo?x=1 HTTP/1.1\r\nHost: localhost:9001\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -47,33 +47,32 @@ async fn the_request_is_one_write_that_is_flushed() {
 }
 
 #[tokio::test]
-async fn a_response_may_come_in_any_segments_with_the_first_frame_behind_it() {
+async fn accepts_a_response_in_any_segments_followed_by_a_frame() {
     let answer = response("X: y\r\n", "frame");
     for segment in 1..=answer.len() {
         let mut peer = Peer::segments(answer.as_bytes(), segment);
         let upgraded = connect(&mut peer, &request()).await.unwrap();
-        assert_eq!([&upgraded.leftover[..], &answer.as_bytes()[peer.said..]].concat(), b"frame", "{segment}");
+        assert_eq!([&upgraded.leftover[..], &answer.as_bytes()[peer.read..]].concat(), b"frame", "{segment}");
     }
 }
 
 #[tokio::test]
-async fn what_http_compares_without_case_is_compared_so() {
+async fn compares_fields_and_tokens_without_case() {
     let answer = response("", "")
         .replace("Upgrade: websocket", "UPGRADE: WebSocket")
         .replace("Connection: Upgrade", "connection: keep-alive, upgrade");
     connect(&mut Peer::new(answer), &request()).await.unwrap();
-    // A reason phrase is for people, and may be missing.
+    // The reason phrase may be empty.
     connect(&mut Peer::new(response("", "").replace("Switching Protocols", "")), &request()).await.unwrap();
 }
 
 #[tokio::test]
-async fn another_status_is_told_with_what_the_server_says() {
+async fn reports_another_status_with_the_body() {
     let error = failed("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n").await;
     assert_eq!(error.kind().name(), "status");
     assert_eq!(
         error.to_string(),
-        "the server answered 200 OK instead of 101 Switching Protocols (it says \"hello\"): is there a WebSocket \
-         endpoint at this path?"
+        "the server responded with 200 OK (\"hello\") instead of 101 Switching Protocols; check the path of the URL"
     );
     let error = failed("HTTP/1.0 404 Not Found\r\n\r\n").await;
     let UpgradeError::Status { status: 404, reason, body: None } = error else { panic!("{error:?}") };
@@ -83,7 +82,7 @@ async fn another_status_is_told_with_what_the_server_says() {
 }
 
 #[tokio::test]
-async fn each_wrong_101_is_told_by_name() {
+async fn reports_each_invalid_101_by_its_kind() {
     let good = response("", "");
     let accept_line = format!("Sec-WebSocket-Accept: {ACCEPT}\r\n");
     let cases: &[(&str, String)] = &[
@@ -118,19 +117,19 @@ async fn each_wrong_101_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_shown_escaped() {
+async fn escapes_a_response_that_is_not_http() {
     let error = failed("\x15\x03\x03\0\x02\x02\x28").await.to_string();
-    assert!(error.contains(r#"it begins with "\x15\x03\x03\x00\x02\x02(""#), "{error}");
+    assert!(error.contains(r#"it starts with "\x15\x03\x03\x00\x02\x02(""#), "{error}");
     let error = failed([b"x".repeat(500), b"\n".to_vec()].concat()).await.to_string();
     assert!(error.contains("x…\"") && error.len() < 300, "{error}");
 }
 
 #[tokio::test]
-async fn the_subprotocol_is_the_one_asked_for_or_an_error() {
+async fn requires_the_requested_subprotocol() {
     let mut peer = Peer::new(response("Sec-WebSocket-Protocol: a\r\n", ""));
-    let upgraded = connect(&mut peer, &asking_for("a")).await.unwrap();
+    let upgraded = connect(&mut peer, &requesting("a")).await.unwrap();
     assert_eq!(upgraded.subprotocol.as_deref(), Some("a"));
-    assert!(peer.heard().ends_with("\r\nSec-WebSocket-Protocol: a\r\n\r\n"));
+    assert!(peer.written().ends_with("\r\nSec-WebSocket-Protocol: a\r\n\r\n"));
 
     for (lines, kind) in [
         ("", "no_subprotocol"),
@@ -139,13 +138,13 @@ async fn the_subprotocol_is_the_one_asked_for_or_an_error() {
         ("Sec-WebSocket-Protocol: a, b\r\n", "unexpected_subprotocol"),
         ("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n", "unexpected_subprotocol"),
     ] {
-        let error = connect(&mut Peer::new(response(lines, "")), &asking_for("a")).await.unwrap_err();
+        let error = connect(&mut Peer::new(response(lines, "")), &requesting("a")).await.unwrap_err();
         assert_eq!(error.kind().name(), kind, "{lines:?}");
     }
 }
 
 #[tokio::test]
-async fn a_request_that_would_inject_a_line_is_not_sent() {
+async fn rejects_a_request_that_would_inject_a_field() {
     let invalid = [
         ClientUpgrade { path: "/a\r\nX: y".into(), ..request() },
         ClientUpgrade { path: "/a\nb".into(), ..request() },
@@ -158,21 +157,21 @@ async fn a_request_that_would_inject_a_line_is_not_sent() {
         ClientUpgrade { host: "a\r\nX: y".into(), ..request() },
         ClientUpgrade { host: "a/b".into(), ..request() },
         ClientUpgrade { host: String::new(), ..request() },
-        asking_for("a\r\nX: y"),
-        asking_for("a, b"),
-        asking_for(""),
+        requesting("a\r\nX: y"),
+        requesting("a, b"),
+        requesting(""),
     ];
     for request in invalid {
         let mut peer = Peer::new(response("", ""));
         let error = connect(&mut peer, &request).await.unwrap_err();
         assert_eq!(error.kind().name(), "invalid_request", "{error}");
         assert!(!error.to_string().contains(['\r', '\n']), "{error}");
-        assert!(peer.heard.is_empty());
+        assert!(peer.written.is_empty());
     }
 }
 
 #[tokio::test]
-async fn an_ipv6_host_is_valid() {
+async fn accepts_an_ipv6_host() {
     let request = ClientUpgrade { host: "[::1]:9001".into(), ..request() };
     connect(&mut Peer::new(response("", "")), &request).await.unwrap();
 }

@@ -1,13 +1,13 @@
-//! What the server answers to each kind of request.
+//! The response of the server to each kind of request.
 
-use super::super::{Accepted, ServerUpgrade, UpgradeRefused, accept};
+use super::super::{RefusalStatus, ServerHandshake, ServerUpgrade, UpgradeRefusal, accept};
 use super::*;
 
 fn options() -> ServerUpgrade {
     ServerUpgrade { path: "/echo".into(), subprotocols: vec!["b".into(), "a".into()], max_head_size: 16 * 1024 }
 }
 
-/// The lines of a good request; tests leave one out or change it.
+/// The lines of a valid request; tests omit or change one.
 fn good() -> Vec<String> {
     [
         "GET /echo HTTP/1.1",
@@ -27,7 +27,7 @@ fn head(lines: &[String]) -> Vec<u8> {
     head.into()
 }
 
-/// The good request with the line that begins with `start` replaced by others.
+/// The valid request with the line that starts with `start` replaced by others.
 fn with(start: &str, by: &[&str]) -> Vec<u8> {
     let mut lines = good();
     let at = lines.iter().position(|line| line.starts_with(start)).unwrap();
@@ -35,26 +35,26 @@ fn with(start: &str, by: &[&str]) -> Vec<u8> {
     head(&lines)
 }
 
-/// The good request with more lines.
+/// The valid request with additional lines.
 fn and(more: &[&str]) -> Vec<u8> {
     let mut lines = good();
     lines.extend(more.iter().map(|&line| line.into()));
     head(&lines)
 }
 
-async fn accepted(request: &[u8]) -> (Accepted, String) {
+async fn accepted(request: &[u8]) -> (ServerHandshake, String) {
     let mut peer = Peer::new(request);
     let accepted = accept(&mut peer, &options()).await.unwrap();
-    (accepted, peer.heard().into())
+    (accepted, peer.written().into())
 }
 
-/// The request is refused with `status`, and the answer is a whole response that says why. Returns the answer.
+/// Asserts that the request is refused with `status` by a complete response with the reason. Returns the response.
 async fn refused(name: &str, request: &[u8], status: u16) -> String {
     let mut peer = Peer::new(request);
     let error = accept(&mut peer, &options()).await.expect_err(name);
-    let UpgradeRefused::Refused { status: found, reason } = error else { panic!("{name}: {error:?}") };
-    assert_eq!(found, status, "{name}: {reason}");
-    let answer = peer.heard().to_owned();
+    let UpgradeRefusal::Answered { status: found, reason } = error else { panic!("{name}: {error:?}") };
+    assert_eq!(found.code(), status, "{name}: {reason}");
+    let answer = peer.written().to_owned();
     let (head, body) = answer.split_once("\r\n\r\n").expect(name);
     assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {head}");
     assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{name}: {head}");
@@ -69,9 +69,9 @@ async fn refused(name: &str, request: &[u8], status: u16) -> String {
 }
 
 #[tokio::test]
-async fn the_example_of_the_rfc_is_accepted() {
+async fn accepts_the_example_of_rfc_6455() {
     let (accepted, answer) = accepted(&head(&good())).await;
-    assert_eq!(accepted, Accepted { path: "/echo".into(), subprotocol: None, leftover: Vec::new() });
+    assert_eq!(accepted, ServerHandshake { path: "/echo".into(), subprotocol: None, leftover: Vec::new() });
     assert_eq!(
         answer,
         format!(
@@ -82,19 +82,19 @@ async fn the_example_of_the_rfc_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_request_may_come_in_any_segments_with_the_first_frame_behind_it() {
+async fn accepts_a_request_in_any_segments_followed_by_a_frame() {
     let request = [head(&good()), b"\x81\x80frame".to_vec()].concat();
     let end = request.len() - 7;
     for segment in 1..=request.len() {
         let mut peer = Peer::segments(&request, segment);
         let accepted = accept(&mut peer, &options()).await.unwrap();
-        // What was not read yet is still in the stream.
-        assert_eq!([&accepted.leftover[..], &request[peer.said..]].concat(), request[end..], "{segment}");
+        // Bytes that were not read are still in the stream.
+        assert_eq!([&accepted.leftover[..], &request[peer.read..]].concat(), request[end..], "{segment}");
     }
 }
 
 #[tokio::test]
-async fn what_http_compares_without_case_is_compared_so() {
+async fn compares_fields_and_tokens_without_case() {
     for request in [
         with("Upgrade", &["uPGRADE: WebSocket"]),
         with("Connection", &["CONNECTION: uPgRaDe"]),
@@ -112,13 +112,13 @@ async fn what_http_compares_without_case_is_compared_so() {
 }
 
 #[tokio::test]
-async fn the_query_is_kept_and_not_compared() {
+async fn keeps_the_query_without_comparing_it() {
     let (accepted, _) = accepted(&with("GET", &["GET /echo?a=b&c=http://d HTTP/1.1"])).await;
     assert_eq!(accepted.path, "/echo?a=b&c=http://d");
 }
 
 #[tokio::test]
-async fn the_first_supported_offer_is_chosen_and_nothing_else_is_named() {
+async fn selects_the_first_supported_subprotocol() {
     for (offers, chosen) in [
         (&["Sec-WebSocket-Protocol: x, a, b"][..], Some("a")),
         (&["Sec-WebSocket-Protocol: x", "Sec-WebSocket-Protocol: b , a"], Some("b")),
@@ -137,7 +137,7 @@ async fn the_first_supported_offer_is_chosen_and_nothing_else_is_named() {
 }
 
 #[tokio::test]
-async fn each_bad_request_is_answered_with_400() {
+async fn answers_a_bad_request_with_400() {
     let short = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA";
     let key = format!("Sec-WebSocket-Key: {KEY}");
     let good_text = String::from_utf8(head(&good())).unwrap();
@@ -174,15 +174,15 @@ async fn each_bad_request_is_answered_with_400() {
 }
 
 #[tokio::test]
-async fn another_path_is_told_the_right_one() {
+async fn answers_another_path_with_404_and_the_right_one() {
     for target in ["/", "/echo/", "/Echo", "/echo%2f", "/?/echo", "http://localhost"] {
         let answer = refused(target, &with("GET", &[&format!("GET {target} HTTP/1.1")]), 404).await;
-        assert!(answer.contains("the WebSocket is at /echo."), "{answer}");
+        assert!(answer.contains("The WebSocket is at the path /echo."), "{answer}");
     }
 }
 
 #[tokio::test]
-async fn another_method_is_told_the_right_one() {
+async fn answers_another_method_with_405_and_allow() {
     for method in ["POST", "HEAD", "get", "PRI"] {
         let answer = refused(method, &with("GET", &[&format!("{method} /echo HTTP/1.1")]), 405).await;
         assert!(answer.contains("\r\nAllow: GET\r\n"), "{answer}");
@@ -190,7 +190,7 @@ async fn another_method_is_told_the_right_one() {
 }
 
 #[tokio::test]
-async fn a_request_for_no_websocket_is_told_to_upgrade() {
+async fn answers_a_request_without_upgrade_with_426() {
     for (name, request) in [
         ("plain HTTP", b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
         ("no Upgrade", with("Upgrade", &[])),
@@ -210,7 +210,7 @@ async fn a_request_for_no_websocket_is_told_to_upgrade() {
 }
 
 #[tokio::test]
-async fn a_head_over_a_limit_is_refused_without_reading_on() {
+async fn rejects_a_head_over_the_limit_without_reading_on() {
     let fields: Vec<String> = (0..2_000).map(|number| format!("X-{number}: y")).collect();
     let many = and(&fields.iter().map(String::as_str).collect::<Vec<_>>());
     refused("2,000 fields", &many, 431).await;
@@ -221,7 +221,7 @@ async fn a_head_over_a_limit_is_refused_without_reading_on() {
     for request in [many, large] {
         let mut peer = Peer::new(request);
         accept(&mut peer, &options()).await.unwrap_err();
-        assert!(peer.said <= options().max_head_size, "{} bytes were read", peer.said);
+        assert!(peer.read <= options().max_head_size, "{} bytes were read", peer.read);
     }
     let most: Vec<String> = (0..100 - 5).map(|number| format!("X-{number}: y")).collect();
     accepted(&and(&most.iter().map(String::as_str).collect::<Vec<_>>())).await;
@@ -229,30 +229,32 @@ async fn a_head_over_a_limit_is_refused_without_reading_on() {
 }
 
 #[tokio::test]
-async fn a_head_as_large_as_the_limit_passes() {
+async fn accepts_a_head_as_large_as_the_limit() {
     let request = head(&good());
     let exact = ServerUpgrade { max_head_size: request.len(), ..options() };
     accept(&mut Peer::new(&request[..]), &exact).await.unwrap();
     let less = ServerUpgrade { max_head_size: request.len() - 1, ..options() };
-    assert_eq!(accept(&mut Peer::new(request), &less).await.unwrap_err().kind(), "head_too_large");
+    let error = accept(&mut Peer::new(request), &less).await.unwrap_err();
+    assert!(matches!(error, UpgradeRefusal::Answered { status: RefusalStatus::HeadTooLarge, .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_end_before_the_request_is_complete_is_told_and_not_answered() {
+async fn reports_eof_for_an_incomplete_request_without_responding() {
     let request = head(&good());
     for end in [0, 1, 10, request.len() - 1] {
         let mut peer = Peer::new(&request[..end]);
         let error = accept(&mut peer, &options()).await.unwrap_err();
-        assert!(matches!(error, UpgradeRefused::Eof), "{error:?}");
-        assert_eq!(error.kind(), "eof");
-        assert!(peer.heard.is_empty());
+        assert!(matches!(error, UpgradeRefusal::Eof), "{error:?}");
+        assert!(peer.written.is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_no_answer_is_told_apart_from_a_refused_one() {
-    let mut peer = Peer { deaf: true, ..Peer::new(head(&good())) };
-    assert_eq!(accept(&mut peer, &options()).await.unwrap_err().kind(), "io");
-    let mut peer = Peer { deaf: true, ..Peer::new(with("GET", &["GET / HTTP/1.1"])) };
-    assert_eq!(accept(&mut peer, &options()).await.unwrap_err().kind(), "wrong_path");
+async fn distinguishes_a_failed_write_from_a_refusal() {
+    let mut peer = Peer { write_fails: true, ..Peer::new(head(&good())) };
+    let error = accept(&mut peer, &options()).await.unwrap_err();
+    assert!(matches!(error, UpgradeRefusal::Io(_)), "{error:?}");
+    let mut peer = Peer { write_fails: true, ..Peer::new(with("GET", &["GET / HTTP/1.1"])) };
+    let error = accept(&mut peer, &options()).await.unwrap_err();
+    assert!(matches!(error, UpgradeRefusal::Answered { status: RefusalStatus::NotFound, .. }), "{error:?}");
 }

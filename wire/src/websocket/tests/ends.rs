@@ -1,4 +1,4 @@
-//! The reader and the writer against each other, and the halves of a stream.
+//! The reader and the writer against each other, and the handles of a shared stream.
 
 use std::cell::RefCell;
 use std::io::IoSlice;
@@ -6,27 +6,27 @@ use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 
-use super::super::Shared;
+use super::super::SharedStream;
 
-/// Both ends of the pair that `after_handshake` takes, over one stream.
-fn split<S>(stream: S) -> (Shared<S>, Shared<S>) {
-    let shared = Shared::new(stream);
+/// The two handles that `after_handshake` takes, to one stream.
+fn split<S>(stream: S) -> (SharedStream<S>, SharedStream<S>) {
+    let shared = SharedStream::new(stream);
     (shared.clone(), shared)
 }
 use super::super::{Message, OpCode, Payload, Reader, WebSocketError, Writer, after_handshake};
 use super::*;
 
-/// What a stream was asked to do; it takes at most `most` bytes a write.
+/// Records the calls of a stream; it accepts at write_max `write_max` bytes per write.
 #[derive(Debug, Clone)]
 struct Recorder {
     calls: Rc<RefCell<Vec<String>>>,
     vectored: bool,
-    most: usize,
+    write_max: usize,
 }
 
 impl Recorder {
-    fn new(vectored: bool, most: usize) -> Self {
-        Self { calls: Rc::default(), vectored, most }
+    fn new(vectored: bool, write_max: usize) -> Self {
+        Self { calls: Rc::default(), vectored, write_max }
     }
 
     fn call(&self, call: String) {
@@ -37,13 +37,13 @@ impl Recorder {
 impl AsyncWrite for Recorder {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.call(format!("write {}", buf.len()));
-        Poll::Ready(Ok(buf.len().min(self.most)))
+        Poll::Ready(Ok(buf.len().min(self.write_max)))
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, _: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let sizes: Vec<usize> = bufs.iter().map(|buf| buf.len()).collect();
         self.call(format!("writev {sizes:?}"));
-        Poll::Ready(Ok(sizes.iter().sum::<usize>().min(self.most)))
+        Poll::Ready(Ok(sizes.iter().sum::<usize>().min(self.write_max)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -65,10 +65,8 @@ fn writer(recorder: &Recorder, role: Role) -> Writer<Recorder> {
     after_handshake(Script::default(), recorder.clone(), role, 10).1
 }
 
-type Half = tokio::io::DuplexStream;
-
 fn pair() -> ((Reader<impl AsyncRead>, Writer<impl AsyncWrite>), (Reader<impl AsyncRead>, Writer<impl AsyncWrite>)) {
-    let (client, server): (Half, Half) = duplex(1 << 18);
+    let (client, server) = duplex(1 << 18);
     let (client_read, client_write) = split(client);
     let (server_read, server_write) = split(server);
     (
@@ -78,7 +76,7 @@ fn pair() -> ((Reader<impl AsyncRead>, Writer<impl AsyncWrite>), (Reader<impl As
 }
 
 #[tokio::test]
-async fn an_echo_comes_back_as_it_was_sent() {
+async fn echoes_unchanged() {
     let ((mut client_read, mut client_write), (mut server_read, mut server_write)) = pair();
     for length in [0, 1, 125, 126, 1024, 1025, 16_384, 16_385, 65_535, 65_536, 100_000] {
         let sent: Vec<u8> = (0..length).map(|byte| byte as u8).collect();
@@ -92,14 +90,14 @@ async fn an_echo_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn a_ping_and_both_close_frames_pass() {
+async fn ping_and_close_are_answered() {
     let ((mut client_read, mut client_write), (mut server_read, mut server_write)) = pair();
     client_write.send(OpCode::Ping, Payload::Borrowed(b"hello")).await.unwrap();
     let Message::Ping(payload) = server_read.next().await.unwrap() else { panic!("not a ping") };
     server_write.send_pong(payload).await.unwrap();
     assert!(matches!(client_read.next().await.unwrap(), Message::Pong(payload) if payload == b"hello"));
 
-    // Each euro has three bytes, so the 123 bytes of a reason end with a whole one, and 200 do not fit.
+    // A euro sign has three bytes, so 41 fit into the 123 bytes of a reason.
     client_write.send_close(1001, &"€".repeat(200)).await.unwrap();
     let Message::Close(close) = server_read.next().await.unwrap() else { panic!("not a Close frame") };
     assert_eq!(close, Some((1001, "€".repeat(41))));
@@ -116,7 +114,7 @@ async fn a_ping_and_both_close_frames_pass() {
 }
 
 #[tokio::test]
-async fn an_empty_close_frame_is_answered_with_an_empty_one() {
+async fn echoes_an_empty_close_frame() {
     let ((mut client_read, mut client_write), (mut server_read, mut server_write)) = pair();
     client_write.send_close_echo(None).await.unwrap();
     let Message::Close(None) = server_read.next().await.unwrap() else { panic!("not an empty Close frame") };
@@ -125,22 +123,22 @@ async fn an_empty_close_frame_is_answered_with_an_empty_one() {
 }
 
 #[tokio::test]
-async fn the_end_and_a_failure_of_the_stream_are_told_apart() {
+async fn distinguishes_the_end_from_an_error() {
     let read = |script| after_handshake(script, tokio::io::sink(), Role::Client, 10).0;
     assert!(matches!(read(Script::default()).next().await, Err(WebSocketError::Eof)));
-    let mut truncated = read(Script::new([Act::Fail(io::ErrorKind::UnexpectedEof)]));
+    let mut truncated = read(Script::new([ReadAction::Fail(io::ErrorKind::UnexpectedEof)]));
     let error = truncated.next().await.unwrap_err();
     assert!(matches!(&error, WebSocketError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof));
     assert_eq!(error.close_code(), None);
 }
 
 #[tokio::test]
-async fn a_mutably_borrowed_payload_is_masked_in_place() {
+async fn masks_a_mutably_borrowed_payload_in_place() {
     let recorder = Recorder::new(true, usize::MAX);
     let mut payload = [0; 64];
     writer(&recorder, Role::Server).send(OpCode::Binary, Payload::BorrowedMut(&mut payload)).await.unwrap();
     assert_eq!(payload, [0; 64], "a server does not mask");
-    // Of 20 random keys one at least is not zero.
+    // At least one of 20 random keys is not zero.
     for _ in 0..20 {
         writer(&recorder, Role::Client).send(OpCode::Binary, Payload::BorrowedMut(&mut payload)).await.unwrap();
     }
@@ -148,7 +146,7 @@ async fn a_mutably_borrowed_payload_is_masked_in_place() {
 }
 
 #[tokio::test]
-async fn a_frame_is_one_write_and_a_flush() {
+async fn writes_a_frame_at_once_and_flushes() {
     for (vectored, length, expected) in
         [(true, 64, "write 66"), (true, 2_000, "writev [4, 2000]"), (false, 2_000, "write 2004")]
     {
@@ -159,7 +157,7 @@ async fn a_frame_is_one_write_and_a_flush() {
 }
 
 #[tokio::test]
-async fn partial_writes_go_on_and_empty_ones_fail() {
+async fn continues_partial_writes_and_fails_on_empty_ones() {
     let recorder = Recorder::new(true, 3);
     writer(&recorder, Role::Server).send(OpCode::Binary, vec![0; 2_000].into()).await.unwrap();
     assert_eq!(recorder.calls.borrow()[..2], ["writev [4, 2000]", "writev [1, 2000]"]);
@@ -171,7 +169,7 @@ async fn partial_writes_go_on_and_empty_ones_fail() {
 }
 
 #[tokio::test]
-async fn the_halves_pass_everything_to_the_one_stream() {
+async fn all_handles_forward_to_the_stream() {
     let recorder = Recorder::new(true, usize::MAX);
     let (_, mut write) = split(recorder.clone());
     let mut other = write.clone();
@@ -183,7 +181,7 @@ async fn the_halves_pass_everything_to_the_one_stream() {
     write.flush().await.unwrap();
     other.shutdown().await.unwrap();
     assert_eq!(*recorder.calls.borrow(), ["writev [2, 1]", "write 1", "flush", "shutdown"]);
-    assert_eq!(write.with(|stream| stream.most), usize::MAX);
+    assert_eq!(write.with(|stream| stream.write_max), usize::MAX);
 
     let (near, mut far) = duplex(16);
     let (mut read, write) = split(near);
@@ -192,5 +190,5 @@ async fn the_halves_pass_everything_to_the_one_stream() {
     read.read_exact(&mut buffer).await.unwrap();
     assert_eq!(&buffer, b"hi");
     drop((read, write));
-    assert_eq!(far.read(&mut buffer).await.unwrap(), 0, "the stream is dropped with its halves");
+    assert_eq!(far.read(&mut buffer).await.unwrap(), 0, "the stream is dropped with its last handle");
 }

@@ -1,16 +1,16 @@
-//! Every malformed frame by name, however the stream splits it, with the code that answers it.
+//! The violation and close code of every malformed frame, however the stream splits it.
 
 use super::super::{Message, Reader, Violation, WebSocketError, after_handshake, parse_close};
 use super::*;
 
 const LIMIT: usize = 1000;
 
-/// What a client gets from `stream`, or a server.
+/// A reader of `stream` with this role.
 fn reader(stream: Script, role: Role) -> Reader<Script> {
     after_handshake(stream, tokio::io::sink(), role, LIMIT).0
 }
 
-/// `wrong` comes behind a good message: that is read, then the violation is told, again and again.
+/// Reads a valid message followed by `wrong`: the message is returned, then the violation, repeatedly.
 async fn assert_violation(name: &str, role: Role, wrong: &[u8], violation: Violation, code: u16) {
     let mut bytes = frame(0x82, b"good", key_for(role));
     bytes.extend(wrong);
@@ -18,7 +18,7 @@ async fn assert_violation(name: &str, role: Role, wrong: &[u8], violation: Viola
         let mut reader = reader(Script::pieces(&bytes, size), role);
         match reader.next().await {
             Ok(Message::Binary(payload)) => assert_eq!(payload, b"good", "{name}"),
-            other => panic!("{name}, pieces of {size}: {other:?} in place of the message before it"),
+            other => panic!("{name}, pieces of {size}: {other:?} instead of the message before it"),
         }
         for _ in 0..2 {
             let error = reader.next().await.expect_err(name);
@@ -32,7 +32,7 @@ async fn assert_violation(name: &str, role: Role, wrong: &[u8], violation: Viola
 }
 
 #[tokio::test]
-async fn each_malformed_frame_is_told_by_name() {
+async fn reports_each_malformed_frame_as_its_violation() {
     use Role::{Client, Server};
     let key = key_for(Server);
     let join = |frames: &[Vec<u8>]| frames.concat();
@@ -94,7 +94,7 @@ async fn each_malformed_frame_is_told_by_name() {
         ),
     ];
     for (name, role, bytes, violation) in cases {
-        // This one has a whole message of its own in front of what is wrong.
+        // This case has a complete message before the malformed frame.
         if name == "continuation of a finished message" {
             let mut reader = reader(Script::pieces(&bytes, 3), role);
             assert!(matches!(reader.next().await, Ok(Message::Text(text)) if text == b"ab"));
@@ -106,7 +106,7 @@ async fn each_malformed_frame_is_told_by_name() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_told_from_the_header() {
+async fn reports_a_message_over_the_limit_from_the_header() {
     let too_large = Violation::MessageTooLarge { limit: LIMIT };
     let key = key_for(Role::Server);
     for (name, wrong) in [
@@ -183,7 +183,7 @@ async fn a_bad_close_is_told_with_its_code() {
 }
 
 #[test]
-fn close_codes_are_those_that_may_be_sent() {
+fn accepts_exactly_the_close_codes_that_may_be_sent() {
     assert_eq!(parse_close(b""), Ok(None));
     assert_eq!(parse_close(b"\x03"), Err(Violation::CloseTooShort));
     assert_eq!(parse_close(b"\x03\xe8bye"), Ok(Some((1000, "bye"))));

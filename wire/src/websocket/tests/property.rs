@@ -1,4 +1,4 @@
-//! Random valid frames, split at random places, come out as the messages they were made from.
+//! Random valid frames, split at random places, are read as the messages they were made from.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,10 +9,10 @@ use super::*;
 
 const LIMIT: usize = 100_000;
 
-/// A message or a control frame, as it went in or as it came out: its opcode and its payload.
+/// A message or a control frame: its opcode and its payload.
 type Unit = (u8, Vec<u8>);
 
-/// A message, the places where it is cut into fragments, and the control frames between these.
+/// A message, the places to split it into fragments, and the control frames between these.
 #[derive(Debug, Clone)]
 struct Plan {
     text: bool,
@@ -34,7 +34,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     })
 }
 
-/// Characters of one to four bytes, so that a cut may fall into each kind.
+/// Characters of one to four bytes, so that a split can fall into each kind.
 fn text(length: usize) -> Vec<u8> {
     let mut text: Vec<u8> = "aé€😀".bytes().cycle().take(length).collect();
     while std::str::from_utf8(&text).is_err() {
@@ -44,7 +44,7 @@ fn text(length: usize) -> Vec<u8> {
     text
 }
 
-/// The frames of the plans, and what is to come out, in this order.
+/// The frames of the plans, and the units expected from them.
 fn build(plans: &[Plan], role: Role) -> (Vec<u8>, Vec<Unit>) {
     let mut bytes = Vec::new();
     let mut units = Vec::new();
@@ -73,25 +73,25 @@ fn build(plans: &[Plan], role: Role) -> (Vec<u8>, Vec<Unit>) {
     (bytes, units)
 }
 
-/// The bytes in pieces of these sizes in turn, with a wait before some.
+/// The bytes in pieces of these sizes in turn; some are preceded by `Pending`.
 fn script(bytes: &[u8], sizes: &[usize]) -> Script {
-    let mut acts = VecDeque::new();
+    let mut actions = VecDeque::new();
     let mut rest = bytes;
     for &size in sizes.iter().cycle() {
         if rest.is_empty() {
             break;
         }
         if size % 3 == 0 {
-            acts.push_back(Act::Wait);
+            actions.push_back(ReadAction::Wait);
         }
-        let (piece, behind) = rest.split_at(size.min(rest.len()));
-        acts.push_back(Act::Give(piece.to_vec()));
-        rest = behind;
+        let (piece, after) = rest.split_at(size.min(rest.len()));
+        actions.push_back(ReadAction::Give(piece.to_vec()));
+        rest = after;
     }
-    Script(acts)
+    Script(actions)
 }
 
-/// Reads frames without judging them, another way than the code under test.
+/// Parses frames without checking them, independently of the code under test.
 fn collect(mut bytes: &[u8], role: Role) -> Vec<Unit> {
     fn take<'b>(bytes: &mut &'b [u8], count: usize) -> &'b [u8] {
         let (taken, rest) = bytes.split_at(count);
@@ -117,7 +117,7 @@ fn collect(mut bytes: &[u8], role: Role) -> Vec<Unit> {
         let payload = take(&mut bytes, length).iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
         match first & 0x0f {
             opcode @ (9 | 10) => units.push((opcode, payload.collect())),
-            0 => open.as_mut().expect("a continuation of nothing was shown").1.extend(payload),
+            0 => open.as_mut().expect("a continuation frame outside a message").1.extend(payload),
             opcode => assert!(open.replace((opcode, payload.collect())).is_none(), "a message was interrupted"),
         }
         if first & 0x88 == 0x80 {
@@ -132,14 +132,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// Sizes of pieces or of destinations: tiny ones, usual ones, and ones past every limit.
+/// Sizes of pieces or destinations: tiny, usual, and beyond every limit.
 fn sizes() -> impl Strategy<Value = Vec<usize>> {
     let tiny = vec(1..40_usize, 1..6);
     let mixed = vec(prop_oneof![1..40_usize, 1..9_000_usize, 16_000..17_000_usize, Just(200_000)], 1..12);
     prop_oneof![1 => tiny, 4 => mixed]
 }
 
-/// The role of a case, which names it by a `bool` because fastwebsockets' own cannot be printed.
+/// The role of a case, which is a `bool` because `Role` of fastwebsockets does not implement `Debug`.
 fn role(server: bool) -> Role {
     if server { Role::Server } else { Role::Client }
 }
@@ -148,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_strict_reader_changes_no_message(
+    fn strict_reader_preserves_messages(
         plans in vec(plan(), 1..6),
         pieces in sizes(),
         rooms in sizes(),
@@ -156,13 +156,13 @@ proptest! {
     ) {
         let (bytes, units) = build(&plans, role(server));
         let mut reader = StrictReader::new(script(&bytes, &pieces), role(server), LIMIT);
-        let (shown, error) = block_on(read_all(&mut reader, &rooms));
+        let (output, error) = block_on(read_all(&mut reader, &rooms));
         prop_assert!(error.is_none(), "{:?}", error);
-        prop_assert!(collect(&shown, role(server)) == units, "the messages differ");
+        prop_assert!(collect(&output, role(server)) == units, "the messages differ");
     }
 
     #[test]
-    fn the_reader_gives_each_message(
+    fn reader_returns_each_message(
         plans in vec(plan(), 1..6),
         pieces in sizes(),
         server in any::<bool>(),
@@ -184,14 +184,14 @@ proptest! {
     }
 
     #[test]
-    fn garbage_never_panics_and_always_ends(
+    fn garbage_never_panics_or_hangs(
         bytes in vec(any::<u8>(), 0..2_000),
         pieces in sizes(),
         rooms in sizes(),
         server in any::<bool>(),
     ) {
         let mut reader = StrictReader::new(script(&bytes, &pieces), role(server), LIMIT);
-        let (shown, _) = block_on(read_all(&mut reader, &rooms));
-        prop_assert!(shown.len() <= bytes.len() * 9);
+        let (output, _) = block_on(read_all(&mut reader, &rooms));
+        prop_assert!(output.len() <= bytes.len() * 9);
     }
 }

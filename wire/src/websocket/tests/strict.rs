@@ -1,4 +1,4 @@
-//! The strict reader by itself: what it shows of a frame, and when.
+//! The strict reader alone: which bytes it passes on, and when.
 
 use std::io::ErrorKind;
 use std::task::Waker;
@@ -7,7 +7,7 @@ use super::super::header::{Header, rotate};
 use super::super::strict::StrictReader;
 use super::*;
 
-/// One poll into a destination of `room` bytes: what was shown, or `None` if the stream is not ready.
+/// Polls once into a destination of `room` bytes. `None`: the stream is pending.
 fn poll_once(reader: &mut StrictReader<Script>, room: usize) -> Option<Vec<u8>> {
     let mut space = vec![0; room];
     let mut buf = ReadBuf::new(&mut space);
@@ -17,20 +17,20 @@ fn poll_once(reader: &mut StrictReader<Script>, room: usize) -> Option<Vec<u8>> 
             Some(buf.filled().to_vec())
         }
         Poll::Pending => {
-            assert!(buf.filled().is_empty(), "bytes were shown with Pending");
+            assert!(buf.filled().is_empty(), "bytes were returned with Pending");
             None
         }
     }
 }
 
 #[test]
-fn a_header_alone_shows_nothing_and_so_reserves_nothing() {
+fn holds_back_a_header_without_payload() {
     let limit = 64 << 20;
     for role in [Role::Server, Role::Client] {
         for size in [1, 3, 14] {
             let bytes = head(0x82, limit as u64, key_for(role));
-            let acts = bytes.chunks(size).map(|piece| Act::Give(piece.to_vec())).chain([Act::Stall]);
-            let mut reader = StrictReader::new(Script::new(acts), role, limit);
+            let actions = bytes.chunks(size).map(|piece| ReadAction::Give(piece.to_vec())).chain([ReadAction::Stall]);
+            let mut reader = StrictReader::new(Script::new(actions), role, limit);
             for room in [8192, 1, 1 << 20] {
                 assert_eq!(poll_once(&mut reader, room), None);
             }
@@ -39,27 +39,27 @@ fn a_header_alone_shows_nothing_and_so_reserves_nothing() {
 }
 
 #[test]
-fn a_large_frame_is_shown_as_long_as_what_came() {
+fn passes_a_large_frame_on_as_fragments() {
     let payload: Vec<u8> = (0..20_000_u32).map(|byte| byte as u8).collect();
     let bytes = frame(0x82, &payload, Some(KEY));
     let (first, rest) = bytes.split_at(8 + 5);
     let (second, third) = rest.split_at(1);
-    let acts = [first, second, third].map(|piece| Act::Give(piece.to_vec()));
-    let mut reader = StrictReader::new(Script::new(acts), Role::Server, 1 << 20);
+    let actions = [first, second, third].map(|piece| ReadAction::Give(piece.to_vec()));
+    let mut reader = StrictReader::new(Script::new(actions), Role::Server, 1 << 20);
 
-    let shown = [(); 3].map(|()| poll_once(&mut reader, 32_768).unwrap());
-    let headers = shown.each_ref().map(|bytes| {
+    let output = [(); 3].map(|()| poll_once(&mut reader, 32_768).unwrap());
+    let headers = output.each_ref().map(|bytes| {
         let short = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
         (bytes[0], bytes[1], short, <[u8; 4]>::try_from(&bytes[4..8]).unwrap())
     });
     assert_eq!(headers[0], (0x02, 0x80 | 126, 5, KEY));
     assert_eq!(headers[1], (0x00, 0x80 | 126, 1, rotate(KEY, 5)));
     assert_eq!(headers[2], (0x80, 0x80 | 126, 20_000 - 6, rotate(KEY, 6)));
-    assert_eq!(shown.map(|bytes| bytes[8..].to_vec()).concat(), bytes[8..], "the payload is not touched");
+    assert_eq!(output.map(|bytes| bytes[8..].to_vec()).concat(), bytes[8..], "the payload is not touched");
 }
 
 #[test]
-fn a_frame_up_to_one_record_passes_untouched() {
+fn passes_a_frame_up_to_one_record_unchanged() {
     for length in [0, 125, 126, 16 * 1024] {
         let bytes = frame(0x82, &vec![7; length], Some(KEY));
         let mut reader = StrictReader::new(Script::pieces(&bytes, usize::MAX), Role::Server, 1 << 20);
@@ -68,20 +68,20 @@ fn a_frame_up_to_one_record_passes_untouched() {
 }
 
 #[test]
-fn one_read_takes_no_more_than_its_limit() {
+fn limits_the_bytes_per_read() {
     let bytes = frame(0x82, &vec![7; 300_000], None);
     let mut reader = StrictReader::new(Script::pieces(&bytes, usize::MAX), Role::Client, 1 << 20);
     let mut total = 0;
     while total < 300_000 {
-        let shown = poll_once(&mut reader, 1 << 20).unwrap();
-        assert!(shown.len() <= usize::from(u16::MAX));
-        total += shown.len() - if total == 0 { 10 } else { 4 };
+        let output = poll_once(&mut reader, 1 << 20).unwrap();
+        assert!(output.len() <= usize::from(u16::MAX));
+        total += output.len() - if total == 0 { 10 } else { 4 };
     }
     assert_eq!(total, 300_000);
 }
 
 #[test]
-fn a_mask_is_rotated_by_the_offset() {
+fn rotates_a_mask_by_the_offset() {
     let key = [1, 2, 3, 4];
     assert_eq!(rotate(key, 0), key);
     assert_eq!(rotate(key, 1), [2, 3, 4, 1]);
@@ -90,7 +90,7 @@ fn a_mask_is_rotated_by_the_offset() {
 }
 
 #[test]
-fn a_header_is_whole_with_its_last_byte_only() {
+fn parses_a_header_only_when_it_is_complete() {
     for length in [0, 125, 126, 65_535, 65_536, i64::MAX as u64] {
         let bytes = head(0x82, length, Some(KEY));
         for end in 0..bytes.len() {
@@ -102,7 +102,7 @@ fn a_header_is_whole_with_its_last_byte_only() {
 }
 
 #[tokio::test]
-async fn the_end_passes_as_the_end_wherever_it_comes() {
+async fn returns_the_end_wherever_it_occurs() {
     let bytes = frame(0x82, &[7; 20_000], Some(KEY));
     for cut in [0, 1, 2, 7, 8, 9, 10_000, 20_007] {
         let mut reader = StrictReader::new(Script::pieces(&bytes[..cut], 4_000), Role::Server, 1 << 20);
@@ -113,41 +113,42 @@ async fn the_end_passes_as_the_end_wherever_it_comes() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_stream_passes_and_shows_nothing() {
+async fn returns_an_error_of_the_stream() {
     for cut in [1, 8, 9_000] {
         let bytes = frame(0x82, &[7; 20_000], Some(KEY));
-        let acts = [Act::Give(bytes[..cut].to_vec()), Act::Fail(ErrorKind::ConnectionReset)];
-        let mut reader = StrictReader::new(Script::new(acts), Role::Server, 1 << 20);
+        let actions = [ReadAction::Give(bytes[..cut].to_vec()), ReadAction::Fail(ErrorKind::ConnectionReset)];
+        let mut reader = StrictReader::new(Script::new(actions), Role::Server, 1 << 20);
         let (_, error) = read_all(&mut reader, &[32_768]).await;
         assert_eq!(error.unwrap().kind(), ErrorKind::ConnectionReset);
     }
 }
 
 #[tokio::test]
-async fn what_follows_a_close_frame_is_ignored_to_the_end() {
+async fn ignores_bytes_after_a_close_frame() {
     let close = frame(0x88, b"\x03\xe8", Some(KEY));
     let bytes = [&close[..], &[0xff; 5_000]].concat();
     for size in [1, 9, 100_000] {
         for rooms in [&[1][..], &[8192], &[100_000]] {
             let mut reader = StrictReader::new(Script::pieces(&bytes, size), Role::Server, 1 << 20);
-            let (shown, error) = read_all(&mut reader, rooms).await;
+            let (output, error) = read_all(&mut reader, rooms).await;
             assert!(error.is_none(), "{error:?}");
-            assert_eq!(shown, close);
+            assert_eq!(output, close);
         }
     }
 }
 
 #[test]
-fn an_endless_flood_after_a_close_frame_gives_others_their_turn() {
+fn yields_during_a_flood_after_a_close_frame() {
     let close = frame(0x88, b"", Some(KEY));
-    let flood = std::iter::repeat_n(Act::Give(vec![0; 8192]), 1_000);
-    let mut reader = StrictReader::new(Script::new([Act::Give(close)].into_iter().chain(flood)), Role::Server, 10);
+    let flood = std::iter::repeat_n(ReadAction::Give(vec![0; 8192]), 1_000);
+    let mut reader =
+        StrictReader::new(Script::new([ReadAction::Give(close)].into_iter().chain(flood)), Role::Server, 10);
     assert!(poll_once(&mut reader, 8192).is_some());
     assert_eq!(poll_once(&mut reader, 8192), None);
 }
 
 #[tokio::test]
-async fn a_destination_without_room_is_left_alone() {
+async fn ignores_a_destination_without_room() {
     let bytes = frame(0x82, b"x", Some(KEY));
     let mut reader = StrictReader::new(Script::pieces(&bytes, usize::MAX), Role::Server, 10);
     assert!(read_once(&mut reader, 0).await.unwrap().is_empty());
