@@ -1,5 +1,4 @@
-//! Handles dropped with operations in flight: nothing is freed before the kernel has completed them, and then everything
-//! is.
+//! Handles dropped with operations in flight: their memory is freed after the kernel has completed them, never earlier.
 
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
@@ -139,7 +138,7 @@ fn dropped_connect_is_freed(features: Features) {
             wait_for_entries(0).await;
             assert_eq!(open_sockets(address.port()), before);
         }
-        // A completed connect that is not polled again as well.
+        // The same for a completed connect that is not polled again.
         let open = listener();
         let mut connecting = Box::pin(E::connect(open.local_addr().unwrap()));
         start(connecting.as_mut()).await;

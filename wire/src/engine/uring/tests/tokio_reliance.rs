@@ -154,7 +154,7 @@ fn wake_from_another_thread_unparks_the_ring() {
         let task = E::spawn(async move { receiver.await.unwrap() });
         assert_eq!(task.await.unwrap(), 42);
         thread.join().unwrap();
-        // The root as well.
+        // The same for the root.
         let (sender, receiver) = oneshot::channel();
         let thread = thread::spawn(move || {
             thread::sleep(Duration::from_millis(30));
