@@ -5,8 +5,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EngineKind, Layer, named_choice};
+use crate::config::{EngineKind, Layer};
 use crate::latency::{HistogramError, LatencyHistogram};
+use crate::named_choice;
 use crate::ring_counters::RingCounters;
 use crate::run_result::NegotiatedCount;
 
