@@ -17,7 +17,7 @@ pub(crate) enum Command {
     Echo(EchoPlan),
     /// Close all connections.
     Close,
-    /// Begin nothing more: the run was interrupted.
+    /// Start no further operations: the run was interrupted.
     Stop,
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Context {
     empty_handshakes: RefCell<Vec<HandshakeRecord>>,
     empty_echo: RefCell<Vec<EchoRecord>>,
     empty_ticks: thread_mpsc::Receiver<TickRecord>,
-    /// Handshakes begun in phases that may resume sessions.
+    /// Handshakes started in phases that may resume sessions.
     resumable: Cell<u64>,
     orders: RefCell<Vec<mpsc::UnboundedSender<Order>>>,
     /// Orders given and not yet done.
@@ -96,7 +96,7 @@ impl Context {
         }
     }
 
-    /// Begins nothing more.
+    /// Starts no further operations.
     pub(crate) fn stop(&self) {
         self.stopped.set(true);
         self.stop_requested.notify_waiters();

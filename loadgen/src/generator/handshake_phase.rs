@@ -52,8 +52,8 @@ async fn open_loop<E: Engine>(
     under_way: &Rc<UnderWay>,
     mut schedule: Schedule,
 ) {
-    let mut begun = 0;
-    while continues(context, plan, begun, schedule.peek()) {
+    let mut started = 0;
+    while continues(context, plan, started, schedule.peek()) {
         let planned = schedule.peek();
         tokio::select! {
             biased;
@@ -61,12 +61,12 @@ async fn open_loop<E: Engine>(
             () = context.wait_for_stop() => break,
         }
         schedule.advance();
-        begun += 1;
+        started += 1;
         // A limit of the generator: waiting for it shows as lateness.
         under_way.wait_for_fewer_than(context.limits.max_connecting).await;
         let now = Instant::now();
         wait_for_slice::<E>(context, now, plan.clock.next_allowed_late(now)).await;
-        begin::<E>(context, plan, under_way, Some(planned));
+        spawn_handshake::<E>(context, plan, under_way, Some(planned));
     }
 }
 
@@ -77,17 +77,17 @@ async fn closed_loop<E: Engine>(
     concurrency: usize,
 ) {
     E::sleep_until(plan.clock.start()).await;
-    let mut begun = 0;
+    let mut started = 0;
     loop {
         under_way.wait_for_fewer_than(concurrency).await;
         let now = Instant::now();
         wait_for_slice::<E>(context, now, plan.clock.next_allowed(now)).await;
         let now = Instant::now();
-        if context.stopped() || is_hopeless(context, concurrency) || !continues(context, plan, begun, now) {
+        if context.stopped() || is_hopeless(context, concurrency) || !continues(context, plan, started, now) {
             break;
         }
-        begun += 1;
-        begin::<E>(context, plan, under_way, None);
+        started += 1;
+        spawn_handshake::<E>(context, plan, under_way, None);
     }
 }
 
@@ -110,15 +110,20 @@ fn is_hopeless(context: &Context, concurrency: usize) -> bool {
 }
 
 /// Whether a handshake at `next` is still part of the phase.
-fn continues(context: &Context, plan: &HandshakePlan, begun: usize, next: Instant) -> bool {
+fn continues(context: &Context, plan: &HandshakePlan, started: usize, next: Instant) -> bool {
     match plan.spec.until {
-        Until::Count(count) => begun < context.share(count),
+        Until::Count(count) => started < context.share(count),
         Until::Elapsed(time) => next < plan.clock.end(time),
     }
 }
 
 /// Starts a handshake in a task of its own.
-fn begin<E: Engine>(context: &Rc<Context>, plan: &HandshakePlan, under_way: &Rc<UnderWay>, planned: Option<Instant>) {
+fn spawn_handshake<E: Engine>(
+    context: &Rc<Context>,
+    plan: &HandshakePlan,
+    under_way: &Rc<UnderWay>,
+    planned: Option<Instant>,
+) {
     context.handshakes.borrow_mut().planned += 1;
     under_way.count.set(under_way.count.get() + 1);
     let (context, under_way) = (Rc::clone(context), Rc::clone(under_way));

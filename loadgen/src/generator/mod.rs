@@ -99,7 +99,7 @@ impl Generator {
         Ok(generator)
     }
 
-    /// Earliest start of a phase that is begun now.
+    /// The start of a phase that is commanded now.
     pub(crate) fn next_start() -> Instant {
         Instant::now() + LEAD
     }

@@ -50,7 +50,7 @@ impl TimeSlices {
         self.cycle().saturating_mul(u32::try_from(cycles).unwrap_or(u32::MAX))
     }
 
-    /// The share of wall time in which this run may begin operations, 0 to 1.
+    /// The share of wall time in which this run may start operations, 0 to 1.
     pub(crate) fn active_share(&self) -> f64 {
         self.active().as_secs_f64() / self.cycle().as_secs_f64()
     }
@@ -144,7 +144,7 @@ impl PhaseClock {
         self.next_within(now, TimeSlices::active)
     }
 
-    /// [`next_allowed`](Self::next_allowed) for an operation that was planned for an earlier instant: it may still begin
+    /// [`next_allowed`](Self::next_allowed) for an operation that was planned for an earlier instant: it may still start
     /// in the tail, so that a little lateness does not cost a whole cycle.
     #[inline]
     pub(crate) fn next_allowed_late(&self, now: Instant) -> Instant {
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn at_most_one_run_may_begin_operations(seed: u64, ms in 0u64..100_000) {
+        fn at_most_one_run_may_start_operations(seed: u64, ms in 0u64..100_000) {
             let origin = Instant::now();
             let now = origin + Duration::from_millis(ms);
             let allowed = |slices: &Arc<TimeSlices>| slices.phase(origin).next_allowed(now) == now;

@@ -42,7 +42,7 @@ impl IdleMemory {
 }
 
 impl Ends {
-    /// `active_share`: the share of wall time in which this run could begin operations.
+    /// `active_share`: the share of wall time in which this run could start operations.
     pub(super) fn new(setup: &Setup, accounting: &mut Accounting, usage: &EndUsage, active_share: f64) -> Self {
         let sample = accounting.server_sample();
         let EndUsage { measured, handshake, idle } = usage;

@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         Ok(opened.result)
     }
 
-    /// Fails if the warm-up reached no server. A short warm-up in which a busy machine began nothing proves nothing.
+    /// Fails if the warm-up reached no server. A short warm-up in which a busy machine started nothing proves nothing.
     fn ensure_server_answers(&self, warmup: &Warmup) -> anyhow::Result<()> {
         if self.warmup_failures.count() == 0 && !self.progress.interrupted() {
             return Ok(());
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The clock of a phase of this length that begins now, or in the next slice.
+    /// The clock of a phase of this length that starts now, or with the next slice.
     fn phase_clock(&mut self, length: Duration) -> PhaseClock {
         match &mut self.slices {
             Some(slices) => slices.next_phase(length),
@@ -276,11 +276,13 @@ fn elapsed_echo(plan: &EchoPlan, record: &EchoRecord, interrupted: bool) -> Dura
     }
 }
 
-/// Fails with the most frequent failure if no handshake was completed: then there is no result.
+/// # Errors
+/// If no handshake was completed, the most frequent failure: then there is no result.
 pub(super) fn ensure_completed(handshake: &HandshakeResult, failures: &Failures) -> anyhow::Result<()> {
     if handshake.completed == 0 {
         let counts = failures.counts();
-        let nothing_started = "no handshake began before the end; the run was interrupted, or the machine was too busy";
+        let nothing_started =
+            "no handshake started before the end; the run was interrupted, or the machine was too busy";
         bail!("no connection succeeded: {}", counts.first().map_or(nothing_started, |error| error.example.as_str()));
     }
     Ok(())
