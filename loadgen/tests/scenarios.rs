@@ -1,4 +1,4 @@
-//! Runs the scenarios of `benches/scenarios.toml` and checks their expected outcomes.
+//! Runs the scenarios of `loadgen/tests/scenarios.toml` and checks their expected outcomes.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -43,7 +43,7 @@ struct Expected {
     messages: Option<u64>,
     #[serde(default)]
     errors: Vec<String>,
-    says: Option<String>,
+    text: Option<String>,
     engines: Option<[String; 2]>,
 }
 
@@ -75,7 +75,7 @@ impl Drop for Server {
 }
 
 fn scenarios() -> Scenarios {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/scenarios.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios.toml");
     toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -93,8 +93,8 @@ impl Scenario {
         if self.expect.exit == 1 {
             assert!(!ended.stderr.is_empty() && ended.stdout.is_empty(), "{ended}");
             assert_eq!(ended.code(), Some(1), "{ended}");
-            let says = self.expect.says.as_deref().expect("an expected error text");
-            assert!(ended.stderr.contains(says), "`{says}` is not in: {ended}");
+            let text = self.expect.text.as_deref().expect("an expected error text");
+            assert!(ended.stderr.contains(text), "`{text}` is not in: {ended}");
             return;
         }
         // Also asserts that the exit code matches the validity of the result.
@@ -104,9 +104,9 @@ impl Scenario {
         } else {
             assert!(!result.valid, "{ended}");
         }
-        if let Some(says) = &self.expect.says {
+        if let Some(text) = &self.expect.text {
             assert!(
-                result.invalid_because.iter().any(|reason| reason.text.contains(says)),
+                result.invalid_because.iter().any(|reason| reason.text.contains(text)),
                 "{:?}",
                 result.invalid_because
             );

@@ -91,20 +91,7 @@ impl Setup {
             .with_context(|| format!("cannot pin the generator to the CPUs {client_cpus}"))?;
         let server = match target {
             Some(_) => command,
-            None => {
-                let options = EmbeddedOptions {
-                    config: &config,
-                    layer,
-                    engine: config.server_engine.unwrap_or(config.engine),
-                    threads: config.server_threads.unwrap_or(1),
-                    cpus: &server_cpus,
-                    // Connections that are closing count as well.
-                    connections: connections.saturating_mul(2).saturating_add(64),
-                    sessions: sessions::server_sessions(&config, sessions),
-                    client_ca: identity.as_ref().and_then(|identity| identity.ca_pem.as_deref()),
-                };
-                Some(options.start()?)
-            }
+            None => Some(start_embedded(&config, &server_cpus, connections, sessions, identity.as_ref())?),
         };
         let target = match (target, &server) {
             (Some(target), _) => target,
@@ -115,24 +102,13 @@ impl Setup {
         let trust =
             layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
-        let client_engine = config.client_engine.unwrap_or(config.engine);
         let sessions_per_thread = sessions.div_ceil(threads);
-        let generator = Generator::start(&GeneratorOptions {
-            engine: client_engine,
-            threads,
-            cpus: client_cpus.0.iter().copied().collect(),
-            seed: config.seed,
-            size: config.size.bytes(),
-            destination: destination(
-                &config,
-                &target,
-                address,
-                trust.as_ref(),
-                identity.as_ref(),
-                sessions_per_thread,
-            )?,
-            limits: config.limits.clone(),
-        })?;
+        let tls = trust
+            .as_ref()
+            .map(|trust| tls_destination(&config, &target, trust, identity.as_ref(), sessions_per_thread))
+            .transpose()?;
+        let options = generator_options(&config, &client_cpus, &target, address, tls);
+        let generator = Generator::start(&options)?;
         machine::lower_priority().context("cannot lower the priority of the coordinator thread")?;
         Ok(Self {
             target: target_result(requested, &target.url(), address),
@@ -144,7 +120,7 @@ impl Setup {
             server,
             generator,
             threads,
-            client_engine,
+            client_engine: options.engine,
             client_cpus,
             server_cpus,
             notes,
@@ -163,6 +139,28 @@ impl Setup {
         let Self { config, target, verify, notes, .. } = self;
         Finished { config, target, verify, notes, server_ended: self.server.map_or(Ok(()), Server::end) }
     }
+}
+
+/// Starts the embedded server for `connections` at a time and `sessions` of the generator.
+fn start_embedded(
+    config: &RunConfig,
+    cpus: &CpuList,
+    connections: usize,
+    sessions: usize,
+    identity: Option<&Identity>,
+) -> anyhow::Result<Server> {
+    let options = EmbeddedOptions {
+        config,
+        layer: config.layer.unwrap_or(Layer::Wss),
+        engine: config.server_engine.unwrap_or(config.engine),
+        threads: config.server_threads.unwrap_or(1),
+        cpus,
+        // Connections that are closing count as well.
+        connections: connections.saturating_mul(2).saturating_add(64),
+        sessions: sessions::server_sessions(config, sessions),
+        client_ca: identity.and_then(|identity| identity.ca_pem.as_deref()),
+    };
+    options.start()
 }
 
 /// Starts `--server COMMAND`. The scheme of the URL that it prints becomes the layer.
@@ -225,34 +223,45 @@ fn try_certificate(config: &RunConfig, client: Option<&Identity>) -> anyhow::Res
         .with_context(|| format!("a handshake with the certificate {} fails", certificate.display()))
 }
 
-fn destination(
+fn tls_destination(
     config: &RunConfig,
     target: &Target,
-    address: SocketAddr,
-    trust: Option<&Trust>,
+    trust: &Trust,
     identity: Option<&Identity>,
     sessions: usize,
-) -> anyhow::Result<Destination> {
-    let tls = match trust {
-        None => None,
-        Some(trust) => {
-            let options = config.client_tls();
-            Some(TlsDestination {
-                config: client_config(&options, trust, identity)?,
-                name: server_name(&config.trust, &target.host)?,
-                timed: options.cost_split() != CostSplit::Off,
-                options,
-                sessions,
-            })
-        }
-    };
-    Ok(Destination {
-        target: target.clone(),
-        address,
-        tls,
-        subprotocol: config.subprotocol.clone(),
-        max_head_size: config.limits.max_head_size.bytes(),
+) -> anyhow::Result<TlsDestination> {
+    let options = config.client_tls();
+    Ok(TlsDestination {
+        config: client_config(&options, trust, identity)?,
+        name: server_name(&config.trust, &target.host)?,
+        timed: options.cost_split() != CostSplit::Off,
+        options,
+        sessions,
     })
+}
+
+fn generator_options(
+    config: &RunConfig,
+    cpus: &CpuList,
+    target: &Target,
+    address: SocketAddr,
+    tls: Option<TlsDestination>,
+) -> GeneratorOptions {
+    GeneratorOptions {
+        engine: config.client_engine.unwrap_or(config.engine),
+        threads: config.threads.unwrap_or(1),
+        cpus: cpus.0.iter().copied().collect(),
+        seed: config.seed,
+        size: config.size.bytes(),
+        destination: Destination {
+            target: target.clone(),
+            address,
+            tls,
+            subprotocol: config.subprotocol.clone(),
+            max_head_size: config.limits.max_head_size.bytes(),
+        },
+        limits: config.limits.clone(),
+    }
 }
 
 /// The way to the server's figures: its admin endpoint, or its process if this run started it.
