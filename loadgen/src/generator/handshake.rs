@@ -150,11 +150,12 @@ where
         });
         connecting.await
     });
-    let ((connected, asked), busy) = PollTime::new(ClientAuthFuture::new(connecting)).await;
+    let ((connected, certificate_requested), busy) = PollTime::new(ClientAuthFuture::new(connecting)).await;
     *spent += busy;
     let stream = connected.map_err(|error| stream_failure(ErrorPhase::Tls, error))?;
     // A server requests the certificate in the full handshake that starts a session, not when it is resumed.
-    if tls.options.mtls && !asked && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed) {
+    if tls.options.mtls && !certificate_requested && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed)
+    {
         let text = "the server did not request the client certificate that --mtls requires";
         return Err(Failure::new(ErrorPhase::Tls, ErrorKind::NotAsRequested, text));
     }
