@@ -1,17 +1,17 @@
-//! Tells the program what it was built from: commit, compiler, profile, versions of the crates that matter.
+//! Records what the program is built from: commit, compiler, profile, versions of relevant crates.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Crates whose version changes what is measured.
+/// Crates whose version affects measurements.
 const CRATES: &[&str] =
     &["aws-lc-rs", "fastwebsockets", "hdrhistogram", "io-uring", "rustls", "tokio", "tokio-rustls", "tokio-uring"];
 
 fn main() {
-    // Asked when it runs: a target folder may be used by one checkout after another.
+    // Read at run time of this script: several checkouts may share one target directory.
     let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
-    // The commit, and every file whose change makes the checkout differ from it.
-    for path in [".git/HEAD", ".git/index", "Cargo.lock", "Cargo.toml", "loadgen", "server", "wire", "results/src"] {
+    // The commit, and the files whose changes make the checkout dirty.
+    for path in [".git/HEAD", ".git/index", "Cargo.lock", "Cargo.toml", "loadgen", "server", "wire", "model", "analysis", "report"] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     let git = |arguments: &[&str]| output(Command::new("git").arg("-C").arg(&root).args(arguments));
@@ -25,7 +25,7 @@ fn main() {
     set("CRATES", &crates(&root.join("Cargo.lock")));
 }
 
-/// `name=version` of each crate of [`CRATES`], as Cargo.lock has them.
+/// `name=version` of each of [`CRATES`] in Cargo.lock.
 fn crates(lock: &Path) -> String {
     let Ok(lock) = cargo_lock::Lockfile::load(lock) else { return String::new() };
     let versions: Vec<String> = lock
@@ -37,7 +37,7 @@ fn crates(lock: &Path) -> String {
     versions.join(",")
 }
 
-/// What a command prints, if it succeeds.
+/// The standard output of a command, if it succeeds.
 fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()

@@ -1,27 +1,31 @@
-//! The command line: verbs, and what the exit code says.
+//! The command line: the verbs and their exit codes.
 
-use std::path::PathBuf;
+mod help;
+
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use wss_model::{ReasonCode, RunConfig};
+use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
+use wss_model::ReasonCode;
 use wss_server::ServeOptions;
 
 use crate::child::protocol::{self, RunEvent};
 use crate::commands::compare::Compared;
-use crate::commands::{ab, compare, engines, export, gate, history, run, show, sweep, trace};
-use crate::config_file;
+use crate::commands::run::options::RunCommand;
+use crate::commands::{ab, compare, completions, engines, export, gate, history, man, run, show, sweep, trace};
 
-/// Could not run.
+pub use self::help::{EXIT_CODES, command};
+
+/// The command could not run.
 const EXIT_ERROR: u8 = 1;
-/// Ran, and the result is not valid.
+/// The result is not valid.
 pub(crate) const EXIT_INVALID: u8 = 3;
-/// What was to be compared cannot be.
+/// The results cannot be compared.
 const EXIT_NOT_COMPARABLE: u8 = 4;
 
-/// What does TLS cost my WebSockets?
+/// Measure what TLS costs WebSocket connections
 ///
-/// Without a verb it is `run`: by default on an embedded server, 1,000 connections and 10,000 messages a second.
+/// Without a verb, wssbench runs `run`: by default against an embedded server, with 1,000 connections and 10,000 messages
+/// per second for 10 seconds.
 #[derive(Debug, Parser)]
 #[command(name = "wssbench", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Command {
@@ -34,116 +38,65 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Open connections and exchange messages; print and write what they cost
+    /// Open connections, exchange messages and report what they cost
     ///
-    /// Without a URL the server is embedded: a child process of its own, on other CPUs.
-    /// Exit code: 0 valid, 1 could not run, 3 ran but is not valid.
+    /// Without a URL or --server, wssbench starts an embedded server: a child process on CPUs of its own.
     Run(Box<RunCommand>),
-    /// Serve wss, ws, tls or tcp echo until SIGTERM or SIGINT
+    /// Serve echo over wss, ws, tls or tcp until SIGTERM or SIGINT
     Serve(Box<ServeOptions>),
-    /// Show one connection from SYN to close: every TLS record and message, the upgrade, every frame
+    /// Show one connection from SYN to close: TLS records and messages, upgrade, frames
     ///
-    /// Without a URL the server is embedded. What is encrypted is opened with the session's own secrets.
-    /// Exit code: 0 it came to its end, 1 it did not, and the timeline shows how far it came.
+    /// Without a URL, wssbench starts an embedded server. Encrypted records are decrypted with the secrets of the
+    /// session.
     Trace(Box<trace::TraceCommand>),
-    /// Compare many configurations in interleaved blocks: every option of run takes a list here
+    /// Compare many configurations in randomized blocks
     ///
-    /// `--suite all --cert ecdsa-p256,rsa-2048` runs every combination; `all` is all that an option lists. Without any
-    /// option of run and without a preset it is a tour of five minutes: what does TLS cost me?
-    /// Exit code: 0 all valid, 1 could not run, 3 not all of it is valid, or it was interrupted.
+    /// Every option of run takes a list of values here, or `all` for every value that its help lists; the sweep runs every
+    /// combination. Without options of run and without --preset it is a tour of five minutes: what does TLS cost?
     Sweep(Box<sweep::SweepCommand>),
-    /// Compare two builds or two configurations in paired blocks, with exact intervals
+    /// Compare two builds or configurations in paired blocks, with exact confidence intervals
     ///
-    /// Every trial is a fresh process; the unit of all that is concluded is the block. `--a base/wssbench --b head/wssbench
-    /// -- --group X25519` compares builds, `--a "--engine uring" --b "--engine epoll"` configurations.
-    /// Exit code: 0 valid, whatever was found (gate judges), 1 could not run, 3 not valid.
+    /// Every trial runs in fresh processes; the unit of the statistics is the block.
     Ab(Box<ab::AbCommand>),
-    /// Compare results that exist: A's files, then as many of B's
-    ///
-    /// Exit code: 0 valid, 1 could not be read, 3 not valid, 4 not comparable, and in which fields.
+    /// Compare existing results: the files of A, then as many of B
     Compare(compare::CompareCommand),
     /// Judge results of ab or compare by a policy: pass, regression or inconclusive
-    ///
-    /// Exit code: 0 pass, 1 error, 2 regression, 3 inconclusive or not valid, 4 not comparable.
     Gate(gate::GateCommand),
-    /// Say which engines run on this machine, and what of its kernel each makes use of
+    /// Show which I/O engines run on this machine, and which kernel features they use
     ///
-    /// Everything is tried, nothing is told from the kernel's release.
-    /// Exit code: 0 also if an engine does not run, since that is the answer.
+    /// Every feature is probed, not inferred from the kernel version.
     Engines(engines::EnginesCommand),
-    /// Write a result in a form that another program reads
+    /// Convert a result to the format of another program
     ///
-    /// What a form has no place for is named on standard error.
-    /// Exit code: 0 also of a result that is not valid, 1 if there is nothing to write.
+    /// Data that the format cannot represent is listed on standard error.
     Export(export::ExportCommand),
     /// Print a result file again: of run, sweep, ab, compare, trace, engines or gate
     ///
-    /// `wssbench show results/runs/ID.json --verbose` prints every table of a run.
-    /// Exit code: that of the command which wrote the file, or 1 if it cannot be read.
+    /// The exit code is that of the command which wrote the file.
     Show(show::ShowCommand),
-    /// Remember comparisons with a pinned reference, and show the trend and where it changed
+    /// Record comparisons with a pinned reference, and show trends and change points
     ///
-    /// What was measured on another machine, against another reference or otherwise configured is a series of its own.
-    /// Exit code: 0, or 1 if something cannot be read or written.
+    /// Results from another machine, reference or configuration form a series of their own.
     History(history::HistoryCommand),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsCommand),
+    /// Print the manual page, or write those of all verbs to a directory
+    Man(man::ManCommand),
 }
 
-/// `wssbench run`.
-#[derive(Debug, Args)]
-pub(crate) struct RunCommand {
-    #[command(flatten)]
-    pub(crate) config: RunConfig,
-
-    /// TOML of the same options with _ for -, those of TLS, trust and limits in the tables tls, trust and limits;
-    /// what the command line names wins
-    #[arg(id = "config_file", long = "config", value_name = "FILE", help_heading = "Input and output")]
-    pub(crate) config_file: Option<PathBuf>,
-
-    /// Print the result as JSON instead of a table
-    #[arg(long, help_heading = "Input and output")]
-    pub(crate) json: bool,
-
-    /// Print every table instead of a summary
-    #[arg(long, conflicts_with = "json", help_heading = "Input and output")]
-    pub(crate) verbose: bool,
-
-    /// Where to write the result [default: results/runs/ID.json]
-    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// The whole command, with the arguments of this process.
+/// Runs the command with the arguments of this process.
 pub fn main() -> ExitCode {
-    end_on_panic();
-    let matches = match Command::command().try_get_matches() {
+    exit_on_panic();
+    let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are no errors; a wrong option is one that could not run.
+            // Help and version are printed to standard output and succeed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { EXIT_ERROR } else { 0 });
         }
     };
-    let ended = Command::from_arg_matches(&matches).map_err(anyhow::Error::from).and_then(|command| {
-        let given = matches.subcommand().map_or(&matches, |(_, given)| given);
-        match command.verb {
-            Some(Verb::Serve(options)) => wss_server::serve(&options, "wssbench").map(|()| ExitCode::SUCCESS),
-            Some(Verb::Trace(command)) => trace::trace(&command).map(|whole| exit_code(whole, EXIT_ERROR)),
-            Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
-            Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
-            Some(Verb::Show(command)) => show::show(&command).map(ExitCode::from),
-            Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
-            Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_of_run),
-            Some(Verb::Ab(command)) => ab::ab(&command).map(exit_of_run),
-            Some(Verb::Compare(command)) => compare::compare(&command).map(|compared| match compared {
-                Compared::Valid(valid) => exit_of_run(valid),
-                Compared::NotComparable => ExitCode::from(EXIT_NOT_COMPARABLE),
-            }),
-            Some(Verb::Gate(command)) => gate::gate(&command).map(ExitCode::from),
-            Some(Verb::Run(command)) => run(*command, given),
-            None => run(command.run, given),
-        }
-    });
-    match ended {
+    let command = Command::from_arg_matches(&matches).map_err(anyhow::Error::from);
+    match command.and_then(|command| dispatch(command, &matches)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("wssbench: {error:#}");
@@ -152,39 +105,58 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// `wssbench run`; a parent that asked for events learns why it failed.
-fn run(command: RunCommand, given: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let ended = configure(command, given).and_then(|command| run::run(&command));
-    ended.map(exit_of_run).inspect_err(|error| protocol::report(&RunEvent::failed(error)))
+fn dispatch(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    match command.verb {
+        Some(Verb::Serve(options)) => wss_server::serve(&options, "wssbench").map(|()| ExitCode::SUCCESS),
+        Some(Verb::Trace(command)) => trace::trace(&command).map(|complete| exit_code(complete, EXIT_ERROR)),
+        Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Show(command)) => show::show(&command).map(ExitCode::from),
+        Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_code_of_result),
+        Some(Verb::Ab(command)) => ab::ab(&command).map(exit_code_of_result),
+        Some(Verb::Compare(command)) => compare::compare(&command).map(|compared| match compared {
+            Compared::Valid(valid) => exit_code_of_result(valid),
+            Compared::NotComparable => ExitCode::from(EXIT_NOT_COMPARABLE),
+        }),
+        Some(Verb::Gate(command)) => gate::gate(&command).map(ExitCode::from),
+        Some(Verb::Completions(command)) => completions::completions(&command).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Man(command)) => man::man(&command).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Run(command)) => run(*command, matches),
+        None => {
+            if let Some(url) = &command.run.config.url {
+                help::reject_misspelled_verb(url)?;
+            }
+            run(command.run, matches)
+        }
+    }
 }
 
-fn exit_of_run(valid: bool) -> ExitCode {
+/// `wssbench run`; a parent process that requested events learns why the run failed.
+fn run(command: RunCommand, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let valid = command.with_config_file(matches).and_then(|command| run::run(&command));
+    valid.map(exit_code_of_result).inspect_err(|error| protocol::report(&RunEvent::failed(error)))
+}
+
+fn exit_code_of_result(valid: bool) -> ExitCode {
     exit_code(valid, EXIT_INVALID)
 }
 
-/// `failed` if it is not well.
-fn exit_code(well: bool, failed: u8) -> ExitCode {
-    if well { ExitCode::SUCCESS } else { ExitCode::from(failed) }
+fn exit_code(success: bool, failure: u8) -> ExitCode {
+    if success { ExitCode::SUCCESS } else { ExitCode::from(failure) }
 }
 
-/// A panic in a task would leave its phase waiting for ever: it is told, and ends the program. (The server keeps a
-/// panic to the connection that it happened on; an embedded one ends with this process.)
-fn end_on_panic() {
+/// Ends the process on a panic: otherwise the phase of a task that panics would wait forever. The server instead limits a
+/// panic to its connection; an embedded server ends with this process.
+fn exit_on_panic() {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "serve") {
         return;
     }
-    let tell = std::panic::take_hook();
+    let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
+        report(panic);
         protocol::report(&RunEvent::Failed { code: ReasonCode::NoResult, text: panic.to_string().replace('\n', " ") });
         std::process::exit(i32::from(EXIT_ERROR));
     }));
-}
-
-/// Lays the command line over the file that it names; `given` tells what the user wrote.
-fn configure(mut command: RunCommand, given: &ArgMatches) -> anyhow::Result<RunCommand> {
-    if let Some(path) = &command.config_file {
-        command.config = config_file::layer(path, &command.config, given)?;
-    }
-    Ok(command)
 }

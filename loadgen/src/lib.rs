@@ -1,10 +1,10 @@
 //! `wssbench`: what does TLS cost my WebSockets?
 //!
-//! [`commands`] has one file per verb; `commands/run.rs` is the main job: check → server → handshakes → messages →
-//! result → report. [`generator`] measures. [`child`] starts the processes that a verb needs: servers and trials.
-//! [`setup`] prepares a run: its environment, TLS and checks.
+//! [`commands`] has one file per verb; `commands/run.rs` is the main one: check, server, handshakes, messages, result,
+//! report. [`generator`] measures. [`child`] starts the processes that a verb needs: servers and trials. [`setup`]
+//! prepares a run: its environment, TLS and checks.
 //!
-//! It is a library so that a test that counts allocations can be a program with its own allocator.
+//! This is a library so that the test that counts allocations can have its own allocator.
 
 mod child;
 mod cli;
@@ -15,4 +15,5 @@ mod output;
 mod progress;
 mod setup;
 
-pub use cli::main;
+pub use cli::{EXIT_CODES, command, main};
+pub use setup::preflight::PreflightError;

@@ -1,4 +1,4 @@
-//! What TLS cannot do, and files that are not what they should be: one sentence, before any connection.
+//! Impossible TLS options and invalid certificate files are rejected with one sentence, before any connection.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -14,103 +14,104 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// That it was refused before anything was begun, in one sentence that has all of `says`.
-fn assert_refused(ended: &Ended, says: &[&str]) {
+/// Rejected before anything was started, with one sentence that contains all of `says`.
+fn assert_error(ended: &Ended, says: &[&str]) {
     let sentence = ended.refusal();
     assert!(!ended.stderr.contains("begins") && !sentence.contains("no connection succeeded"), "{ended}");
-    for part in says {
-        assert!(sentence.contains(part), "`{part}` is not in: {sentence}");
+    for text in says {
+        assert!(sentence.contains(text), "`{text}` is not in: {sentence}");
     }
 }
 
-fn refused(arguments: &str, says: &[&str]) {
+fn assert_rejected(arguments: &str, says: &[&str]) {
     let arguments: Vec<&str> = std::iter::once("run").chain(arguments.split_whitespace()).collect();
-    assert_refused(&wssbench(&arguments), says);
+    assert_error(&wssbench(&arguments), says);
 }
 
-/// Refused by the parser of the command line.
-fn refused_by_the_parser(arguments: &str, says: &[&str]) {
+/// Rejected by the parser of the command line.
+fn assert_rejected_by_parser(arguments: &str, says: &[&str]) {
     for verb in ["run", "serve"] {
         let arguments: Vec<&str> = std::iter::once(verb).chain(arguments.split_whitespace()).collect();
         let ended = wssbench(&arguments);
         assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
-        for part in says {
-            assert!(ended.stderr.contains(part), "`{part}` is not in: {ended}");
+        for text in says {
+            assert!(ended.stderr.contains(text), "`{text}` is not in: {ended}");
         }
     }
 }
 
 #[test]
-fn an_unknown_name_with_all_that_are_known_and_the_nearest() {
+fn unknown_names_list_known_names_and_a_suggestion() {
     let similar = |name: &str| format!("a similar value exists: '{name}'");
-    refused_by_the_parser("--suite aes129", &["'aes129' for '--suite", "TLS_ECDHE_RSA_WITH", &similar("aes128")]);
-    refused_by_the_parser("--suite TLS_AES_128_GCM_SHA265", &["TLS13_AES_128", &similar("TLS_AES_128_GCM_SHA256")]);
-    refused_by_the_parser("--group X25518", &["secp256r1MLKEM768", "MLKEM1024", &similar("X25519")]);
-    refused_by_the_parser("--group p256", &[&similar("P-256")]);
-    refused_by_the_parser("--cert ecdsa-p265", &["ml-dsa-87", "`ecdsa-p256` is the nearest", "no such file"]);
-    refused_by_the_parser("--provider rang", &["aws-lc-rs, ring, graviola", &similar("ring")]);
-    refused_by_the_parser("--resume-by tikket", &["ticket, stateful, session-id", &similar("ticket")]);
-    refused_by_the_parser("--tls 1.1", &["1.2, 1.3"]);
-    refused_by_the_parser("--cost-split some", &["off, handshake, all"]);
-    refused_by_the_parser("--resume 101%", &["`101%` is not a share from 0% to 100%"]);
-    refused_by_the_parser("--resume often", &["`often` is not a share from 0% to 100%"]);
-    refused_by_the_parser("--chain 4", &["4 is not in 1..=3"]);
-    refused_by_the_parser("--tickets 17", &["17 is not in 0..=16"]);
-    refused_by_the_parser("--key x.pem", &["required arguments were not provided", "--cert"]);
+    assert_rejected_by_parser("--suite aes129", &["'aes129' for '--suite", "TLS_ECDHE_RSA_WITH", &similar("aes128")]);
+    assert_rejected_by_parser("--suite TLS_AES_128_GCM_SHA265", &["TLS13_AES_128", &similar("TLS_AES_128_GCM_SHA256")]);
+    assert_rejected_by_parser("--group X25518", &["secp256r1MLKEM768", "MLKEM1024", &similar("X25519")]);
+    assert_rejected_by_parser("--group p256", &[&similar("P-256")]);
+    assert_rejected_by_parser("--cert ecdsa-p265", &["ml-dsa-87", "did you mean ecdsa-p256?", "expected a file or one of"]);
+    assert_rejected_by_parser("--provider rang", &["aws-lc-rs, ring, graviola", &similar("ring")]);
+    assert_rejected_by_parser("--resume-by tikket", &["ticket, stateful, session-id", &similar("ticket")]);
+    assert_rejected_by_parser("--tls 1.1", &["1.2, 1.3"]);
+    assert_rejected_by_parser("--cost-split some", &["off, handshake, all"]);
+    assert_rejected_by_parser("--resume 101%", &["`101%` is not a share from 0% to 100%"]);
+    assert_rejected_by_parser("--resume often", &["`often` is not a share from 0% to 100%"]);
+    assert_rejected_by_parser("--chain 4", &["4 is not in 1..=3"]);
+    assert_rejected_by_parser("--tickets 17", &["17 is not in 0..=16"]);
     let verify = wssbench(&["run", "--verify", "nothing"]);
     assert!(verify.code() == Some(1) && verify.stderr.contains("full, no-chain, none"), "{verify}");
-    let halves = wssbench(&["run", "--client-cert", "x.pem"]);
-    assert!(halves.code() == Some(1) && halves.stderr.contains("--client-key"), "{halves}");
 }
 
 #[test]
-fn what_the_version_of_tls_has_not() {
-    refused("--tls 1.2 --suite aes128", &["--tls 1.2 is TLS 1.2", "would work --suite TLS_ECDHE_ECDSA"]);
-    refused("--tls 1.3 --suite rsa-aes128", &["is TLS 1.2: leave one out", "TLS13_CHACHA20_POLY1305_SHA256"]);
-    refused("--suite ecdsa-aes128 --group MLKEM768", &["--suite TLS_ECDHE_ECDSA", "--group MLKEM768 is TLS 1.3"]);
-    refused("--suite rsa-aes128 --cert ml-dsa-65", &["is TLS 1.2 and --cert ml-dsa-65 is TLS 1.3"]);
-    refused("--tls 1.2 --cert ml-dsa-44", &["--cert ml-dsa-44 is TLS 1.3"]);
-    refused("--suite rsa-aes128", &["does not go with a certificate of the kind ecdsa-p256", "rsa-2048, rsa-3072"]);
-    refused("--suite ecdsa-aes128 --cert rsa-4096", &["of the kind rsa-4096", "give --cert ecdsa-p256"]);
-    refused("--resume 10% --tls 1.2 --resume-by stateful", &["--resume-by stateful is TLS 1.3"]);
-    refused("--resume 10% --tls 1.3 --resume-by session-id", &["--resume-by session-id is TLS 1.2"]);
-    refused("--resume 10% --resume-by session-id --tickets 2", &["--tickets 2 is TLS 1.3's"]);
-    refused("--resume 10% --resume-by session-id --early-data", &["--early-data is TLS 1.3"]);
-    refused("--tls 1.2 --force-retry", &["--force-retry is TLS 1.3"]);
+fn rejects_options_of_the_other_tls_version() {
+    assert_rejected("--tls 1.2 --suite aes128", &["--tls 1.2 requires TLS 1.2", "use --suite TLS_ECDHE_ECDSA"]);
+    assert_rejected("--tls 1.3 --suite rsa-aes128", &["requires TLS 1.2; remove one of them", "TLS13_CHACHA20_POLY1305_SHA256"]);
+    assert_rejected("--suite ecdsa-aes128 --group MLKEM768", &["--suite TLS_ECDHE_ECDSA", "--group MLKEM768 requires TLS 1.3"]);
+    assert_rejected("--suite rsa-aes128 --cert ml-dsa-65", &["requires TLS 1.2, but --cert ml-dsa-65 requires TLS 1.3"]);
+    assert_rejected("--tls 1.2 --cert ml-dsa-44", &["--cert ml-dsa-44 requires TLS 1.3"]);
+    assert_rejected("--suite rsa-aes128", &["cannot be used with the certificate ecdsa-p256", "rsa-2048, rsa-3072"]);
+    assert_rejected("--suite ecdsa-aes128 --cert rsa-4096", &["the certificate rsa-4096", "use --cert ecdsa-p256"]);
+    assert_rejected("--resume 10% --tls 1.2 --resume-by stateful", &["--resume-by stateful requires TLS 1.3"]);
+    assert_rejected("--resume 10% --tls 1.3 --resume-by session-id", &["--resume-by session-id requires TLS 1.2"]);
+    assert_rejected("--resume 10% --resume-by session-id --tickets 2", &["--tickets applies to TLS 1.3, but the other options require TLS 1.2"]);
+    assert_rejected("--resume 10% --resume-by session-id --early-data", &["--early-data requires TLS 1.3"]);
+    assert_rejected("--tls 1.2 --force-retry", &["--force-retry requires TLS 1.3"]);
 }
 
 #[test]
-fn what_resumption_and_early_data_need() {
-    refused("--early-data", &["give --resume 100%"]);
-    refused("--alpn h2", &["--alpn h2 names HTTP/2", "is HTTP/1.1"]);
-    refused("--verify none --ca ca.pem", &["--verify none looks at no CA"]);
-    refused("--early-data --resume 0%", &["give --resume 100%"]);
-    refused("--early-data --resume 50% --resume-by ticket", &["needs --resume-by stateful"]);
-    refused("--early-data --resume 50% --layer tls", &["HTTP upgrade request, and tls:// has none"]);
+fn rejects_incomplete_resumption_options() {
+    assert_rejected("--early-data", &["add --resume 100%"]);
+    assert_rejected("--alpn h2", &["--alpn h2 negotiates HTTP/2", "is HTTP/1.1"]);
+    assert_rejected("--verify none --ca ca.pem", &["--ca has no effect with --verify none; remove one of them"]);
+    assert_rejected("--early-data --resume 0%", &["add --resume 100%"]);
+    assert_rejected("--early-data --resume 50% --resume-by ticket", &["requires --resume-by stateful"]);
+    assert_rejected("--early-data --resume 50% --layer tls", &["--early-data requires WebSocket, but the layer is tls"]);
     let tls = format!("tls://{}", peer::nobody());
-    refused(&format!("{tls} --early-data --resume 50%"), &["HTTP upgrade request, and tls:// has none"]);
-    refused("--resume-by stateful", &["--resume-by stateful is of resumed handshakes: give --resume 100%"]);
-    refused("--resume 5% --tickets 0", &["--tickets 0 leaves nothing to resume"]);
-    refused("--resume 5% --force-retry", &["--force-retry goes with full handshakes"]);
+    assert_rejected(&format!("{tls} --early-data --resume 50%"), &["--early-data requires WebSocket, but the layer is tls"]);
+    for verb in ["run", "serve"] {
+        assert_error(&wssbench(&[verb, "--key", "x.pem"]), &["--key requires --cert FILE"]);
+    }
+    assert_rejected("--client-cert x.pem", &["--client-cert requires its private key; add --client-key FILE"]);
+    assert_rejected("--resume-by stateful", &["--resume-by has no effect without --resume; add --resume 100%"]);
+    assert_rejected("--resume 5% --tickets 0", &["--tickets 0 leaves no ticket to resume"]);
+    assert_rejected("--resume 5% --force-retry", &["--force-retry cannot be combined with --resume"]);
 }
 
 #[test]
-fn what_a_provider_has_not_on_either_side() {
+fn rejects_what_a_provider_does_not_support() {
     let signatures = "does not support signatures with the certificate ml-dsa-44; choose one of ecdsa-p256";
-    refused("--provider ring --cert ml-dsa-44", &["the provider ring", signatures]);
-    refused("--server-provider graviola --cert ml-dsa-44", &["graviola", signatures, "--server-provider"]);
-    refused("--client-provider ring --cert ml-dsa-44", &["ring", signatures, "--client-provider"]);
+    assert_rejected("--provider ring --cert ml-dsa-44", &["the provider ring", signatures]);
+    assert_rejected("--server-provider graviola --cert ml-dsa-44", &["graviola", signatures, "--server-provider"]);
+    assert_rejected("--client-provider ring --cert ml-dsa-44", &["ring", signatures, "--client-provider"]);
     let group = "does not support the group secp256r1MLKEM768; choose one of";
-    refused("--client-provider graviola --group secp256r1MLKEM768", &["graviola", group, "X25519MLKEM768"]);
-    refused("--server-provider ring --group secp256r1MLKEM768", &["ring", group, "secp384r1"]);
-    refused(
+    assert_rejected("--client-provider graviola --group secp256r1MLKEM768", &["graviola", group, "X25519MLKEM768"]);
+    assert_rejected("--server-provider ring --group secp256r1MLKEM768", &["ring", group, "secp384r1"]);
+    assert_rejected(
         "--provider ring --group X25519MLKEM768 --force-retry",
         &["ring does not support the group X25519MLKEM768"],
     );
 }
 
 #[test]
-fn what_asks_something_of_tls_where_there_is_none() {
+fn rejects_tls_options_on_layers_without_tls() {
     let (ws, tcp) = (format!("ws://{}/", peer::nobody()), format!("tcp://{}", peer::nobody()));
     for stack in ["--layer ws", "--layer tcp", &ws, &tcp] {
         let layer = if stack.contains("ws") { "ws" } else { "tcp" };
@@ -129,54 +130,54 @@ fn what_asks_something_of_tls_where_there_is_none() {
             "--server-name example.org",
         ] {
             let name = option.split(' ').next().unwrap();
-            let sentence = format!("{name} is TLS's, and {layer}:// has no TLS: leave it out");
-            refused(&format!("{stack} {option}"), &[&sentence]);
+            let sentence = format!("{name} requires TLS, but the layer is {layer}; remove it");
+            assert_rejected(&format!("{stack} {option}"), &[&sentence]);
         }
     }
     for option in [&["--suite", "aes128"][..], &["--ca-out", "ca.pem"], &["--name", "example.org"]] {
         let ended = wssbench(&[&["serve", "--layer", "ws"], option].concat());
-        assert_refused(&ended, &[option[0], "is TLS's, and ws:// has no TLS"]);
+        assert_error(&ended, &[option[0], "requires TLS, but the layer is ws"]);
     }
 }
 
 #[test]
-fn what_is_of_the_other_end() {
+fn rejects_options_of_the_other_end() {
     let url = format!("wss://{}/", peer::nobody());
-    refused(&format!("{url} --cert here/cert.pem"), &["is for the embedded server: with a URL --cert takes the kind"]);
-    refused(&format!("{url} --chain 2"), &["--chain is for the embedded server"]);
-    refused(&format!("{url} --server-provider ring"), &["--server-provider is for the embedded server"]);
-    refused(&format!("{url} --mtls"), &["needs --client-cert FILE and --client-key FILE"]);
-    refused("--mtls --client-cert a.pem --client-key b.pem", &["--client-cert is for a server of your own"]);
-    refused("--client-cert a.pem --client-key b.pem", &["--client-cert is for a server of your own"]);
-    refused("--ca a.pem", &["did not sign the embedded server's certificate", "leave it out, or give --cert FILE"]);
-    assert_refused(&wssbench(&["serve", "--mtls"]), &["--mtls needs --client-ca FILE"]);
+    assert_rejected(&format!("{url} --cert here/cert.pem"), &["--cert FILE applies only to the embedded server", "give the kind of certificate to expect"]);
+    assert_rejected(&format!("{url} --chain 2"), &["--chain applies only to the embedded server"]);
+    assert_rejected(&format!("{url} --server-provider ring"), &["--server-provider applies only to the embedded server"]);
+    assert_rejected(&format!("{url} --mtls"), &["add --client-cert FILE and --client-key FILE"]);
+    assert_rejected("--mtls --client-cert a.pem --client-key b.pem", &["--client-cert cannot be used with the embedded server"]);
+    assert_rejected("--client-cert a.pem --client-key b.pem", &["--client-cert cannot be used with the embedded server"]);
+    assert_rejected("--ca a.pem", &["--ca cannot verify the embedded server", "remove it, or add --cert FILE"]);
+    assert_error(&wssbench(&["serve", "--mtls"]), &["--mtls requires the CA that signs client certificates; add --client-ca FILE"]);
 }
 
 #[test]
-fn a_file_of_options_is_checked_like_the_command_line() {
+fn checks_config_files_like_the_command_line() {
     for (text, says) in [
-        ("key = \"k.pem\"", "--key goes with --cert FILE, which is not given"),
-        ("chain = 4", "--chain is 4: give 1 to 3"),
-        ("tickets = 20", "--tickets is 20: give at most 16"),
-        ("alpn = [\"\"]", "is no protocol's name"),
+        ("key = \"k.pem\"", "--key requires --cert FILE"),
+        ("chain = 4", "--chain is 4; give 1 to 3"),
+        ("tickets = 20", "--tickets is 20; give at most 16"),
+        ("alpn = [\"\"]", "invalid --alpn ``; expected a protocol name"),
         ("tls_version = \"1.2\"\nearly_data = true\nresume = \"50%\"", "--early-data is TLS 1.3"),
-        ("[trust]\nclient_cert = \"c.pem\"", "--client-cert and --client-key go together"),
-        ("[trust]\ninsecure = true\nverify = \"full\"", "--insecure trusts everyone"),
+        ("[trust]\nclient_cert = \"c.pem\"", "--client-cert requires its private key"),
+        ("[trust]\ninsecure = true\nverify = \"full\"", "--insecure cannot be combined with --ca or --verify"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("run.toml"), format!("[tls]\n{text}\n")).unwrap();
-        assert_refused(&start_in(folder, &["run", "--config", "run.toml"]).end_within(BOUND), &[says]);
+        assert_error(&start_in(folder, &["run", "--config", "run.toml"]).end_within(BOUND), &[says]);
     }
 }
 
-/// Files of certificates and keys, made for one test.
+/// Certificate and key files for one test.
 struct Files {
     folder: TempDir,
     ca: Issuer<'static, KeyPair>,
 }
 
 impl Files {
-    /// With two authorities: `ca.pem`, and `stranger.pem`, which signs nothing.
+    /// Two CAs: `ca.pem`, and `stranger.pem`, which signs nothing.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = |name: &str| {
@@ -192,7 +193,7 @@ impl Files {
         Self { folder, ca }
     }
 
-    /// A certificate of the CA in `name.pem`, and its key in `name.key`.
+    /// Writes a certificate signed by the CA to `name.pem`, and its key to `name.key`.
     fn certificate(&self, name: &str, key: &KeyPair, host: &str, years: (i32, i32), role: ExtendedKeyUsagePurpose) {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
@@ -214,17 +215,17 @@ impl Files {
         (Self { folder, ca }, ended)
     }
 
-    /// Refused by `run`.
-    fn refuse(self, arguments: &str, says: &[&str]) -> Self {
+    /// Asserts that `run` rejects the arguments.
+    fn reject(self, arguments: &str, says: &[&str]) -> Self {
         let (files, ended) = self.run(&format!("run {arguments}"));
-        assert_refused(&ended, says);
+        assert_error(&ended, says);
         files
     }
 
-    /// Refused by `run` and by `serve`, which takes the same but for the client's options.
-    fn refuse_both(self, server: &str, says: &[&str]) -> Self {
-        let (files, ended) = self.refuse(&format!("{server} --ca ca.pem"), says).run(&format!("serve {server}"));
-        assert_refused(&ended, says);
+    /// Asserts that `run` and `serve` reject the server's arguments.
+    fn reject_both(self, server: &str, says: &[&str]) -> Self {
+        let (files, ended) = self.reject(&format!("{server} --ca ca.pem"), says).run(&format!("serve {server}"));
+        assert_error(&ended, says);
         files
     }
 }
@@ -237,7 +238,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 const VALID: (i32, i32) = (2020, 2096);
 
 #[test]
-fn a_certificate_that_is_none_or_not_of_today_or_of_another_key() {
+fn rejects_invalid_expired_and_mismatched_certificates() {
     let files = Files::new();
     files.server("good", "127.0.0.1", VALID);
     files.server("expired", "127.0.0.1", (2020, 2021));
@@ -250,47 +251,47 @@ fn a_certificate_that_is_none_or_not_of_today_or_of_another_key() {
     std::fs::create_dir(folder.join("folder.pem")).unwrap();
 
     let files = files
-        .refuse_both("--cert expired.pem --key expired.key", &["expired.pem expired on Jan  1", "2021"])
-        .refuse_both("--cert future.pem --key future.key", &["future.pem is not valid before Jan  1", "2095"])
-        .refuse_both(
+        .reject_both("--cert expired.pem --key expired.key", &["expired.pem expired on Jan  1", "2021"])
+        .reject_both("--cert future.pem --key future.key", &["future.pem is not valid before Jan  1", "2095"])
+        .reject_both(
             "--cert good.pem --key expired.key",
             &["does not belong to the certificate", "good.pem with expired.key"],
         )
-        .refuse_both(
+        .reject_both(
             "--cert turned.pem --key good.key",
             &["does not belong to the certificate", "that the leaf is the first"],
         )
-        .refuse_both("--cert good.pem", &["needs its private key: give --key FILE"])
-        .refuse_both("--cert ecdsa-p256 --key good.key", &["made at start with a key of its own"])
-        .refuse_both("--cert good.pem --key good.key --chain 2", &["--chain is for certificates that are made"])
-        .refuse_both("--cert good.pem --key good.key --suite rsa-aes128", &["does not fit", "ecdsa-p256"]);
+        .reject_both("--cert good.pem", &["--cert FILE requires its private key; add --key FILE"])
+        .reject_both("--cert ecdsa-p256 --key good.key", &["--key requires --cert FILE"])
+        .reject_both("--cert good.pem --key good.key --chain 2", &["--chain applies only to a generated certificate"])
+        .reject_both("--cert good.pem --key good.key --suite rsa-aes128", &["does not fit", "ecdsa-p256"]);
     let mut files = files
-        .refuse_both("--cert missing.pem --key good.key", &["missing.pem", "No such file"])
-        .refuse_both("--cert folder.pem --key good.key", &["folder.pem", "Is a directory"])
-        .refuse_both("--cert good.key --key good.key", &["good.key contains no certificate"])
-        .refuse_both("--cert garbage.pem --key good.key", &["garbage.pem contains no certificate"])
-        .refuse_both("--cert cut.pem --key good.key", &["cut.pem contains an invalid certificate"])
-        .refuse_both("--cert good.pem --key missing.key", &["missing.key", "No such file"])
-        .refuse_both(
+        .reject_both("--cert missing.pem --key good.key", &["missing.pem", "No such file"])
+        .reject_both("--cert folder.pem --key good.key", &["folder.pem", "Is a directory"])
+        .reject_both("--cert good.key --key good.key", &["good.key contains no certificate"])
+        .reject_both("--cert garbage.pem --key good.key", &["garbage.pem contains no certificate"])
+        .reject_both("--cert cut.pem --key good.key", &["cut.pem contains an invalid certificate"])
+        .reject_both("--cert good.pem --key missing.key", &["missing.key", "No such file"])
+        .reject_both(
             "--cert good.pem --key good.pem",
             &["cannot read a private key from good.pem: it contains no -----BEGIN"],
         )
-        .refuse_both(
+        .reject_both(
             "--cert good.pem --key garbage.pem",
             &["cannot read a private key from garbage.pem: it contains no -----BEGIN"],
         );
-    // A file that its owner may not read either, unless the owner is root.
+    // Only root can read a file without permissions.
     let owner = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap();
     if owner != 0 {
         let path = files.folder.path().join("good.key");
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
-        files = files.refuse_both("--cert good.pem --key good.key", &["good.key", "Permission denied"]);
+        files = files.reject_both("--cert good.pem --key good.key", &["good.key", "Permission denied"]);
     }
     drop(files);
 }
 
 #[test]
-fn a_certificate_that_the_client_of_the_run_would_not_take() {
+fn rejects_certificates_that_the_client_would_reject() {
     let files = Files::new();
     files.server("good", "127.0.0.1", VALID);
     files.server("name", "example.org", VALID);
@@ -301,20 +302,20 @@ fn a_certificate_that_the_client_of_the_run_would_not_take() {
     let client = KeyPair::generate().unwrap();
     files.certificate("client", &client, "127.0.0.1", VALID, ExtendedKeyUsagePurpose::ClientAuth);
     let files = files
-        .refuse("--cert good.pem --key good.key --ca stranger.pem", &["trying a handshake", "UnknownIssuer", "--ca"])
-        .refuse(
+        .reject("--cert good.pem --key good.key --ca stranger.pem", &["trying a handshake", "UnknownIssuer", "--ca"])
+        .reject(
             "--cert name.pem --key name.key --ca ca.pem",
             &["not valid for the name", "example.org", "--server-name"],
         )
-        .refuse("--cert client.pem --key client.key --ca ca.pem", &["certificate cannot be verified"])
-        .refuse("--cert good.pem --key good.key --ca good.key", &["good.key contains no certificate"])
-        .refuse("--cert rsa.pem --key rsa.key --ca ca.pem --suite ecdsa-aes128", &["does not fit", "rsa-2048"])
-        .refuse("--cert p521.pem --key p521.key --ca ca.pem --client-provider ring", &["trying a handshake", "p521"])
-        .refuse(
+        .reject("--cert client.pem --key client.key --ca ca.pem", &["certificate cannot be verified"])
+        .reject("--cert good.pem --key good.key --ca good.key", &["good.key contains no certificate"])
+        .reject("--cert rsa.pem --key rsa.key --ca ca.pem --suite ecdsa-aes128", &["does not fit", "rsa-2048"])
+        .reject("--cert p521.pem --key p521.key --ca ca.pem --client-provider ring", &["trying a handshake", "p521"])
+        .reject(
             "--cert p521.pem --key p521.key --ca ca.pem --server-provider ring",
             &["cannot use p521.pem with p521.key"],
         );
-    // And those that it does take run.
+    // Certificates that the client accepts are used.
     let mut files = files;
     for (arguments, kind) in [
         ("--cert good.pem --key good.key --ca ca.pem --mtls", "ecdsa-p256"),
@@ -331,7 +332,7 @@ fn a_certificate_that_the_client_of_the_run_would_not_take() {
 }
 
 #[test]
-fn a_client_s_certificate_or_authority_or_key_log_that_cannot_be() {
+fn rejects_invalid_client_certificates_and_key_logs() {
     let files = Files::new();
     let client = |name: &str, years: (i32, i32)| {
         let key = KeyPair::generate().unwrap();
@@ -342,22 +343,22 @@ fn a_client_s_certificate_or_authority_or_key_log_that_cannot_be() {
     let url = format!("wss://{}/", peer::nobody());
     let with = |options: &str| format!("{url} --mtls {options}");
     let files = files
-        .refuse(&with("--client-cert expired.pem --client-key expired.key"), &["expired.pem expired on"])
-        .refuse(&with("--client-cert client.pem --client-key expired.key"), &["does not belong to the certificate"])
-        .refuse(
+        .reject(&with("--client-cert expired.pem --client-key expired.key"), &["expired.pem expired on"])
+        .reject(&with("--client-cert client.pem --client-key expired.key"), &["does not belong to the certificate"])
+        .reject(
             &with("--client-cert client.pem --client-key client.pem"),
             &["cannot read a private key from client.pem: it contains no -----BEGIN"],
         )
-        .refuse(&with("--client-cert missing.pem --client-key client.key"), &["missing.pem", "No such file"])
-        .refuse(&format!("{url} --ca client.key"), &["client.key contains no certificate"])
-        .refuse(&format!("{url} --ca missing.pem"), &["missing.pem", "No such file"])
-        .refuse(&format!("{url} --server-name -"), &["`-` is no name that a certificate can have"])
-        .refuse(&format!("{url} --key-log no/such/keys.log"), &["no/such/keys.log for the key log", "No such file"])
-        .refuse("--server-name -", &["`-` is no name that a certificate can have"])
-        .refuse("--key-log no/such/keys.log", &["no/such/keys.log for the key log", "No such file"])
-        .refuse("--key-log .", &["for the key log", "Is a directory"]);
+        .reject(&with("--client-cert missing.pem --client-key client.key"), &["missing.pem", "No such file"])
+        .reject(&format!("{url} --ca client.key"), &["client.key contains no certificate"])
+        .reject(&format!("{url} --ca missing.pem"), &["missing.pem", "No such file"])
+        .reject(&format!("{url} --server-name -"), &["invalid server name `-`"])
+        .reject(&format!("{url} --key-log no/such/keys.log"), &["no/such/keys.log for the key log", "No such file"])
+        .reject("--server-name -", &["invalid server name `-`"])
+        .reject("--key-log no/such/keys.log", &["no/such/keys.log for the key log", "No such file"])
+        .reject("--key-log .", &["for the key log", "Is a directory"]);
     let (files, ended) = files.run("serve --mtls --client-ca client.key");
-    assert_refused(&ended, &["client.key contains no certificate"]);
+    assert_error(&ended, &["client.key contains no certificate"]);
     let (_, ended) = files.run("serve --key-log no/such/keys.log");
-    assert_refused(&ended, &["no/such/keys.log for the key log"]);
+    assert_error(&ended, &["no/such/keys.log for the key log"]);
 }

@@ -37,7 +37,7 @@ pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
     let programs = arm::programs(command, folder.path())?;
     let mut comparison = begin(command, &programs)?;
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
-    preflight::check_place(&path)?;
+    preflight::check_output(&path)?;
     run_blocks(&mut comparison, &programs, &path)?;
     print(command.json, command.md, &comparison, &path)
 }

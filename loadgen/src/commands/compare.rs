@@ -79,8 +79,8 @@ pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
         bail!("the results have no figure in common");
     }
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
-    preflight::check_place(&path)?;
-    preflight::check_keeps(&path, files)?;
+    preflight::check_output(&path)?;
+    preflight::check_not_input(&path, files)?;
     store::write(&comparison, &path).context("writing the result; --out takes another place")?;
     ab::print(command.json, command.md, &comparison, &path).map(Compared::Valid)
 }

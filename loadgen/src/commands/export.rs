@@ -42,8 +42,8 @@ pub(crate) struct ExportCommand {
 /// If the file is no result that can be trusted to be whole, if it has no such form, or if it cannot be written.
 pub(crate) fn export(command: &ExportCommand) -> anyhow::Result<()> {
     if let Some(path) = &command.out {
-        preflight::check_place(path)?;
-        preflight::check_keeps(path, std::slice::from_ref(&command.result))?;
+        preflight::check_output(path)?;
+        preflight::check_not_input(path, std::slice::from_ref(&command.result))?;
     }
     let source = Source::read(&command.result)?;
     let options = Options { format: command.format, latency: command.latency.as_deref(), better: command.better };

@@ -7,6 +7,7 @@ mod accounting;
 mod cost;
 mod defaults;
 mod ends;
+pub(crate) mod options;
 mod phases;
 mod result;
 mod sessions;
@@ -18,11 +19,11 @@ use wss_model::run_result::Environment;
 use wss_model::{ErrorKind, ErrorPhase, RunResult, store};
 use wss_report as report;
 
+use self::options::RunCommand;
 use self::phases::{Run, ensure_completed};
 use self::result::{Origin, run_result};
 use self::setup::Setup;
 use crate::child::protocol;
-use crate::cli::RunCommand;
 use crate::generator::failure::Failure;
 use crate::output;
 use crate::setup::environment::{self, CpuTime};
@@ -36,7 +37,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let (id, started_at) = environment::identify();
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<RunResult>(&id));
     let mut setup = Setup::new(&command.config)?;
-    preflight::check_place(&path)?;
+    preflight::check_output(&path)?;
 
     let cpu_time = CpuTime::now();
     let mut run = Run::new(&mut setup)?;

@@ -43,7 +43,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
     }
     check_interleave(sweep.interleave, &sweep.workloads)?;
     let path = place(options, &sweep.id);
-    preflight::check_place(&path)?;
+    preflight::check_output(&path)?;
     run_blocks(&mut sweep, &path)?;
     print(options, &sweep, &path)?;
     Ok(sweep.valid)

@@ -1,4 +1,4 @@
-//! The client's side of TLS, for every verb that connects: whom it trusts, who it is, and whom it expects.
+//! The client's end of TLS, for every verb that connects: trust, identity and expected server name.
 
 use anyhow::Context;
 use rustls::pki_types::pem::PemObject;
@@ -7,10 +7,10 @@ use wss_model::config::tls::{CertificateKind, Verify};
 use wss_model::{RunConfig, TrustOptions};
 use wss_wire::tls::{Identity, Role, Trust, read_certificates};
 
-/// Whom to trust: what the user says; else the embedded server's own CA, or the system's store.
+/// What the client trusts: the user's choice, else the CA of the embedded server, else the system store.
 ///
 /// # Errors
-/// If the file holds no certificate.
+/// If the CA file has no certificate.
 pub(crate) fn trust(options: &TrustOptions, embedded_ca: Option<&str>) -> anyhow::Result<Trust> {
     match (options.verify(), &options.ca, embedded_ca) {
         (Verify::None, ..) => Ok(Trust::Anyone { signatures: false }),
@@ -21,16 +21,16 @@ pub(crate) fn trust(options: &TrustOptions, embedded_ca: Option<&str>) -> anyhow
     }
 }
 
-/// The name that the server's certificate has to have.
+/// The name that the server certificate must have.
 ///
 /// # Errors
-/// If no certificate can have it.
+/// If no certificate can have such a name.
 pub(crate) fn server_name(options: &TrustOptions, host: &str) -> anyhow::Result<ServerName<'static>> {
     let name = options.server_name.clone().unwrap_or_else(|| host.to_owned());
-    ServerName::try_from(name.clone()).with_context(|| format!("`{name}` is no name that a certificate can have"))
+    ServerName::try_from(name.clone()).with_context(|| format!("invalid server name `{name}`; give a host name or an IP address (--server-name)"))
 }
 
-/// Who the client is, if it is to show it: from the user's files, or made here for the embedded server.
+/// The client certificate, if the client has one: the user's files, or generated for the embedded server.
 ///
 /// # Errors
 /// If a file cannot be read, or its certificate is not valid today.
@@ -46,10 +46,10 @@ pub(crate) fn identity(config: &RunConfig) -> anyhow::Result<Option<Identity>> {
     Identity::generate(Role::Client, &["wssbench".to_owned()], kind, chain).map(Some)
 }
 
-/// A CA that was made at start.
+/// Parses a CA certificate that was generated at start.
 ///
 /// # Errors
-/// If it is none.
+/// If the text is not a certificate.
 pub(crate) fn certificate_of_pem(pem: &str) -> anyhow::Result<CertificateDer<'static>> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).context("reading a CA that was made at start")
+    CertificateDer::from_pem_slice(pem.as_bytes()).context("cannot parse the generated CA certificate")
 }

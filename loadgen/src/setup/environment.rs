@@ -1,4 +1,4 @@
-//! Where and with what a run was measured.
+//! The machine and the program that a run was measured with.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use procfs::{Current, CurrentSI};
 use wss_model::run_result::{Environment, Tool};
 use wss_wire::machine;
 
-/// The program, as its build told it.
+/// The program, as recorded by its build script.
 pub(crate) fn tool() -> Tool {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let crates = env!("WSSBENCH_CRATES").split(',').filter_map(|entry| entry.split_once('='));
@@ -28,7 +28,7 @@ pub(crate) fn tool() -> Tool {
     }
 }
 
-/// The machine; steal is filled in at the end of the run.
+/// The machine; the share of steal is filled in at the end of the run.
 pub(crate) fn environment() -> Environment {
     let uname = rustix::system::uname();
     let cpu = procfs::CpuInfo::current().ok();
@@ -49,7 +49,7 @@ pub(crate) fn environment() -> Environment {
     }
 }
 
-/// CPU time of the machine, of which the hypervisor may have kept a part for others.
+/// CPU time of the machine since boot, including the time that the hypervisor gave to other guests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CpuTime {
     all: u64,
@@ -57,7 +57,7 @@ pub(crate) struct CpuTime {
 }
 
 impl CpuTime {
-    /// Until now; `None` where /proc/stat is not to be read.
+    /// The time until now; `None` if /proc/stat cannot be read.
     pub(crate) fn now() -> Option<Self> {
         let total = procfs::KernelStats::current().ok()?.total;
         let stolen = total.steal.unwrap_or(0);
@@ -66,12 +66,12 @@ impl CpuTime {
         Some(Self { all, stolen })
     }
 
-    /// The share that was stolen since `earlier` until now, in percent; `None` where it is not told.
+    /// The share stolen since `earlier`, in percent; `None` if it is not available.
     pub(crate) fn stolen_percent(earlier: Option<Self>) -> Option<f64> {
         earlier.zip(Self::now()).map(|(earlier, now)| now.stolen_percent_since(earlier))
     }
 
-    /// The share that was stolen since `earlier`, in percent.
+    /// The share stolen since `earlier`, in percent.
     #[allow(clippy::cast_precision_loss)] // ticks of a hundredth of a second
     fn stolen_percent_since(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all);
@@ -79,19 +79,19 @@ impl CpuTime {
     }
 }
 
-/// The instant in RFC 3339, UTC, to the second.
+/// The current time in UTC, RFC 3339, to the second.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// A name for a run that starts now: instant and process; and the instant in RFC 3339.
+/// The ID of a run that starts now (time and process ID), and the time.
 pub(crate) fn identify() -> (String, String) {
     let started_at = now();
     let id = format!("{}-{}", started_at.replace([':', '-'], ""), std::process::id());
     (id, started_at)
 }
 
-/// Resident memory of this process: now, and at its highest.
+/// Resident memory of this process in bytes: now and at its peak.
 pub(crate) fn memory() -> (u64, u64) {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     let bytes = |kib: Option<u64>| kib.unwrap_or(0) * 1024;

@@ -1,4 +1,4 @@
-//! What an option can be: named choices, and lists of CPUs. Those of TLS are in [`super::tls`].
+//! Values of options: named choices and lists of CPUs. Those of TLS are in [`super::tls`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use crate::named_choice;
 
-/// What serde asks of a type that is one piece of text in TOML and in JSON, as it is on the command line.
-macro_rules! one_text {
+/// The conversions with which serde reads and writes a type as the text that the command line has for it.
+macro_rules! serde_as_text {
     ($name:ident) => {
         impl TryFrom<String> for $name {
             type Error = ConfigError;
@@ -28,44 +28,44 @@ macro_rules! one_text {
     };
 }
 
-pub(super) use one_text;
+pub(super) use serde_as_text;
 
 named_choice! {
-    /// What is measured.
+    /// What a run measures.
     Mode {
-        /// Open `connections` connections, then exchange messages on them.
+        /// Open all connections, then exchange messages on them.
         Echo = "echo",
-        /// Connect, TLS, upgrade, one echo, close, and again, for `duration`.
+        /// Connect, TLS, upgrade, one echo, close; repeated for the duration.
         Handshake = "handshake",
     }
 }
 
 named_choice! {
-    /// The stack: the scheme of a URL. What one layer costs is the difference of two of them.
+    /// The protocol layers: the scheme of a URL. The cost of one layer is the difference between two of these.
     Layer {
         /// WebSocket over TLS over TCP.
         Wss = "wss",
         /// WebSocket over TCP.
         Ws = "ws",
-        /// TLS over TCP; a message is a fixed number of bytes, echoed.
+        /// TLS over TCP; a message is a fixed number of echoed bytes.
         Tls = "tls",
-        /// TCP alone; a message is a fixed number of bytes, echoed.
+        /// TCP alone; a message is a fixed number of echoed bytes.
         Tcp = "tcp",
     }
 }
 
 impl Layer {
-    /// Whether TLS is part of the stack.
+    /// Whether TLS is one of the layers.
     pub const fn has_tls(self) -> bool {
         matches!(self, Self::Wss | Self::Tls)
     }
 
-    /// Whether WebSocket is part of the stack.
+    /// Whether WebSocket is one of the layers.
     pub const fn has_websocket(self) -> bool {
         matches!(self, Self::Wss | Self::Ws)
     }
 
-    /// The port of a URL that names none; `tls://` and `tcp://` have no such port.
+    /// The port of a URL that names none; `tls://` and `tcp://` have no default.
     pub const fn default_port(self) -> Option<u16> {
         match self {
             Self::Wss => Some(443),
@@ -76,9 +76,9 @@ impl Layer {
 }
 
 named_choice! {
-    /// Who drives the sockets.
+    /// The I/O engine.
     EngineKind {
-        /// io_uring, on a ring of our own.
+        /// io_uring, with the ring of this project.
         Uring = "uring",
         /// io_uring through tokio-uring.
         TokioUring = "tokio-uring",
@@ -88,16 +88,16 @@ named_choice! {
 }
 
 named_choice! {
-    /// How the planned instants of an open loop are spread.
+    /// Distribution of the planned send times of an open loop.
     Arrivals {
-        /// Evenly, each connection at its own offset.
+        /// At equal intervals, each connection at its own offset.
         Even = "even",
-        /// As a Poisson process: exponential gaps, seeded.
+        /// As a Poisson process: exponential intervals from a seeded generator.
         Poisson = "poisson",
     }
 }
 
-/// CPUs by number, written `0`, `1-3` or `0,2-3`.
+/// A list of CPU numbers, written `0`, `1-3` or `0,2-3`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -106,15 +106,15 @@ pub struct CpuList(pub BTreeSet<usize>);
 impl FromStr for CpuList {
     type Err = ConfigError;
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let bad = || ConfigError(format!("`{text}` is not a list of CPUs such as 0 or 1-3,5"));
+        let invalid = || ConfigError::invalid("CPU list", text, "numbers and ranges such as 0 or 1-3,5");
         let mut cpus = BTreeSet::new();
-        for part in text.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let first: usize = first.trim().parse().map_err(|_| bad())?;
-            let last: usize = last.trim().parse().map_err(|_| bad())?;
-            // 1,024 is what the kernel's cpu_set_t holds.
+        for range in text.split(',') {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let first: usize = first.trim().parse().map_err(|_| invalid())?;
+            let last: usize = last.trim().parse().map_err(|_| invalid())?;
+            // The size of the kernel's cpu_set_t (CPU_SET(3)).
             if first > last || last >= 1024 {
-                return Err(bad());
+                return Err(invalid());
             }
             cpus.extend(first..=last);
         }
@@ -129,4 +129,4 @@ impl fmt::Display for CpuList {
     }
 }
 
-one_text!(CpuList);
+serde_as_text!(CpuList);

@@ -74,12 +74,14 @@ impl Setup {
         let url = command.as_ref().map(Server::url).or(requested.target_url());
         let target = url.map(Target::parse).transpose()?;
         let layer = target.as_ref().map_or(config.layer.unwrap_or(Layer::Wss), |target| target.layer);
-        check_layer(&config, layer)?;
-        let connections = preflight::connections_at_a_time(&config);
+        if layer.has_tls() {
+            tls::check(&config)?;
+        }
+        let connections = preflight::peak_connections(&config);
         let sessions = sessions::client_sessions(&config, connections);
         let address = target.as_ref().map(Target::resolve).transpose()?;
         let loopback = address.is_none_or(|address| address.ip().is_loopback());
-        preflight::check(&config, connections, loopback, target.is_none())?;
+        preflight::check_resources(&config, connections, loopback, target.is_none())?;
         let identity = if layer.has_tls() { client_tls::identity(&config)? } else { None };
         if layer.has_tls() {
             server_name(&config.trust, "localhost")?;
@@ -181,26 +183,6 @@ fn start_command(command: &str, config: &mut RunConfig) -> anyhow::Result<Server
     }
     config.check()?;
     Ok(server)
-}
-
-/// Checks that the layer has what the options need.
-fn check_layer(config: &RunConfig, layer: Layer) -> anyhow::Result<()> {
-    ensure!(
-        !(config.server_closes && layer == Layer::Tcp),
-        "--server-closes needs a Close frame or a close_notify to ask the server with, and tcp:// has neither"
-    );
-    ensure!(
-        layer.has_websocket() || config.subprotocol.is_none(),
-        "--subprotocol is WebSocket's, and {layer}:// has no WebSocket"
-    );
-    if layer.has_tls() {
-        tls::check(config)?;
-    }
-    ensure!(
-        layer.has_websocket() || !config.tls.early_data,
-        "--early-data carries the HTTP upgrade request, and {layer}:// has none"
-    );
-    Ok(())
 }
 
 /// Performs a handshake in memory with the user's certificate for the embedded server: one error now instead of one per

@@ -1,4 +1,4 @@
-//! `--cert`: the one option that is a name or a file.
+//! `--cert`: the one option that takes a name or a file.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,25 +10,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::ConfigError;
-use super::super::choices::one_text;
+use super::super::choices::serde_as_text;
 use super::names::CertificateKind;
-use super::parser::nearest;
+use super::parser::{SIMILAR, most_similar};
 
-/// The certificate of the server: a kind that is made at start, or a file.
+/// The certificate of the server: a kind to generate at start, or a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub enum CertificateChoice {
-    /// A CA, what is between, and a leaf, all of this kind.
+    /// A generated chain of this kind: CA, intermediates and leaf.
     Kind(CertificateKind),
-    /// PEM, leaf first.
+    /// A PEM file, leaf first.
     File(PathBuf),
 }
 
 impl FromStr for CertificateChoice {
     type Err = ConfigError;
 
-    /// A name of a kind is one; what has a dot or a slash, or is there, is a file.
+    /// A known name is a kind. Other text is a file if it contains a dot or a slash, or if the file exists.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         if let Ok(kind) = CertificateKind::from_str(text, true) {
             return Ok(Self::Kind(kind));
@@ -38,12 +38,9 @@ impl FromStr for CertificateChoice {
             return Ok(Self::File(path));
         }
         let names: Vec<&str> = CertificateKind::ALL.iter().map(|kind| kind.name()).collect();
-        let nearest = nearest(text, names.iter().copied());
-        let nearest = nearest.map_or_else(String::new, |name| format!("; `{name}` is the nearest"));
-        Err(ConfigError(format!(
-            "`{text}` is no kind of certificate ({}){nearest}, and there is no such file",
-            names.join(", ")
-        )))
+        let similar = most_similar(text, names.iter().copied(), SIMILAR);
+        let similar = similar.map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
+        Err(ConfigError::invalid("certificate", text, format!("a file or one of {}{similar}", names.join(", "))))
     }
 }
 
@@ -56,9 +53,9 @@ impl fmt::Display for CertificateChoice {
     }
 }
 
-one_text!(CertificateChoice);
+serde_as_text!(CertificateChoice);
 
-/// Lets the command line list the kinds, although a file is possible too.
+/// Lists the kinds in the help, although a file is possible too.
 #[derive(Debug, Clone)]
 pub struct CertificateChoiceParser;
 

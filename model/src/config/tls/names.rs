@@ -1,4 +1,4 @@
-//! What the options of TLS can be, by name.
+//! Named values of the TLS options.
 
 use crate::named_choice;
 
@@ -13,7 +13,7 @@ named_choice! {
 }
 
 named_choice! {
-    /// A cipher suite, by the name that rustls has for it; IANA's, OpenSSL's and a short one are understood too.
+    /// A cipher suite by its rustls name; the IANA name, the OpenSSL name and a short form are read too.
     Suite {
         /// 0x1301, IANA: TLS_AES_128_GCM_SHA256.
         Aes128Gcm = "TLS13_AES_128_GCM_SHA256" | "TLS_AES_128_GCM_SHA256" | "aes-128-gcm" | "aes128",
@@ -21,23 +21,23 @@ named_choice! {
         Aes256Gcm = "TLS13_AES_256_GCM_SHA384" | "TLS_AES_256_GCM_SHA384" | "aes-256-gcm" | "aes256",
         /// 0x1303, IANA: TLS_CHACHA20_POLY1305_SHA256.
         ChaCha20 = "TLS13_CHACHA20_POLY1305_SHA256" | "TLS_CHACHA20_POLY1305_SHA256" | "chacha20-poly1305" | "chacha20",
-        /// 0xc02b, TLS 1.2 alone.
+        /// 0xc02b, TLS 1.2 only.
         EcdsaAes128Gcm = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" | "ECDHE-ECDSA-AES128-GCM-SHA256" | "ecdsa-aes128",
-        /// 0xc02c, TLS 1.2 alone.
+        /// 0xc02c, TLS 1.2 only.
         EcdsaAes256Gcm = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" | "ECDHE-ECDSA-AES256-GCM-SHA384" | "ecdsa-aes256",
-        /// 0xcca9, TLS 1.2 alone.
+        /// 0xcca9, TLS 1.2 only.
         EcdsaChaCha20 = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" | "ECDHE-ECDSA-CHACHA20-POLY1305" | "ecdsa-chacha20",
-        /// 0xc02f, TLS 1.2 alone.
+        /// 0xc02f, TLS 1.2 only.
         RsaAes128Gcm = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" | "ECDHE-RSA-AES128-GCM-SHA256" | "rsa-aes128",
-        /// 0xc030, TLS 1.2 alone.
+        /// 0xc030, TLS 1.2 only.
         RsaAes256Gcm = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" | "ECDHE-RSA-AES256-GCM-SHA384" | "rsa-aes256",
-        /// 0xcca8, TLS 1.2 alone.
+        /// 0xcca8, TLS 1.2 only.
         RsaChaCha20 = "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" | "ECDHE-RSA-CHACHA20-POLY1305" | "rsa-chacha20",
     }
 }
 
 impl Suite {
-    /// The one version that has it.
+    /// The version that defines the suite.
     pub const fn version(self) -> TlsVersion {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20 => TlsVersion::V1_3,
@@ -45,7 +45,7 @@ impl Suite {
         }
     }
 
-    /// Whether a server with this key can use it: TLS 1.2 names the kind of the key in the suite.
+    /// Whether a server with this kind of key can use the suite: a TLS 1.2 suite names the kind of key.
     pub const fn goes_with(self, certificate: CertificateKind) -> bool {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm | Self::ChaCha20 => true,
@@ -58,7 +58,7 @@ impl Suite {
 }
 
 named_choice! {
-    /// A group for the key exchange ("supported group" of RFC 8446).
+    /// A key exchange group ("supported group", RFC 8446 section 4.2.7).
     Group {
         /// RFC 7748.
         X25519 = "X25519",
@@ -66,26 +66,26 @@ named_choice! {
         Secp256r1 = "secp256r1" | "P-256" | "prime256v1",
         /// NIST P-384.
         Secp384r1 = "secp384r1" | "P-384",
-        /// X25519 and ML-KEM-768 together: post-quantum, TLS 1.3 alone.
+        /// X25519 and ML-KEM-768 combined: post-quantum, TLS 1.3 only.
         X25519MlKem768 = "X25519MLKEM768",
-        /// P-256 and ML-KEM-768 together: post-quantum, TLS 1.3 alone.
+        /// P-256 and ML-KEM-768 combined: post-quantum, TLS 1.3 only.
         Secp256r1MlKem768 = "secp256r1MLKEM768",
-        /// ML-KEM-768 by itself: post-quantum, TLS 1.3 alone.
+        /// ML-KEM-768: post-quantum, TLS 1.3 only.
         MlKem768 = "MLKEM768",
-        /// ML-KEM-1024 by itself: post-quantum, TLS 1.3 alone.
+        /// ML-KEM-1024: post-quantum, TLS 1.3 only.
         MlKem1024 = "MLKEM1024",
     }
 }
 
 impl Group {
-    /// Whether a quantum computer does not break it; TLS 1.2 has no such group.
+    /// Whether the group resists quantum computers; TLS 1.2 has no such group.
     pub const fn is_post_quantum(self) -> bool {
         !matches!(self, Self::X25519 | Self::Secp256r1 | Self::Secp384r1)
     }
 }
 
 named_choice! {
-    /// The key of a certificate.
+    /// The kind of key of a certificate.
     CertificateKind {
         /// ECDSA over NIST P-256.
         EcdsaP256 = "ecdsa-p256",
@@ -99,7 +99,7 @@ named_choice! {
         Rsa3072 = "rsa-3072",
         /// RSA with 4,096 bits.
         Rsa4096 = "rsa-4096",
-        /// ML-DSA-44 (FIPS 204): post-quantum, TLS 1.3 alone.
+        /// ML-DSA-44 (FIPS 204): post-quantum, TLS 1.3 only.
         MlDsa44 = "ml-dsa-44",
         /// ML-DSA-65.
         MlDsa65 = "ml-dsa-65",
@@ -109,37 +109,37 @@ named_choice! {
 }
 
 impl CertificateKind {
-    /// Whether its key is an RSA key.
+    /// Whether the key is an RSA key.
     pub const fn is_rsa(self) -> bool {
         matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }
 
-    /// Whether a quantum computer does not break it; TLS 1.2 has no such signature.
+    /// Whether the signature resists quantum computers; TLS 1.2 has no such signature.
     pub const fn is_post_quantum(self) -> bool {
         matches!(self, Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87)
     }
 }
 
 named_choice! {
-    /// Whose cryptography.
+    /// The provider of cryptography.
     ProviderKind {
         /// AWS-LC through aws-lc-rs.
         AwsLcRs = "aws-lc-rs" | "aws-lc",
         /// ring.
         Ring = "ring",
-        /// Graviola, which needs AVX2, ADX and more of the CPU.
+        /// Graviola, which requires AVX2, ADX and other CPU features.
         Graviola = "graviola",
     }
 }
 
 named_choice! {
-    /// How a session goes on.
+    /// How a session is resumed.
     ResumeBy {
-        /// The session travels in an encrypted ticket and the server keeps nothing (RFC 5077; with TLS 1.3 RFC 8446 section 4.6.1).
+        /// The client stores the session in an encrypted ticket; the server stores nothing (RFC 5077, RFC 8446 section 4.6.1).
         Ticket = "ticket",
-        /// TLS 1.3: the server keeps the session, the ticket is its number.
+        /// TLS 1.3: the server stores the session, and the ticket is its identifier.
         Stateful = "stateful",
-        /// TLS 1.2: the server keeps the session by its identifier (RFC 5246 section 7.4.1.2).
+        /// TLS 1.2: the server stores the session by its session ID (RFC 5246 section 7.4.1.2).
         SessionId = "session-id",
     }
 }
@@ -147,34 +147,34 @@ named_choice! {
 named_choice! {
     /// How much of the peer's certificate the client verifies.
     Verify {
-        /// The chain up to a trusted CA, the name, and the handshake's signature.
+        /// The chain up to a trusted CA, the name and the handshake signature.
         Full = "full",
-        /// The handshake's signature alone: skips the chain and the name.
+        /// The handshake signature only, not the chain and the name.
         NoChain = "no-chain",
-        /// Nothing: skips the chain, the name and the handshake's signature.
+        /// Nothing.
         None = "none",
     }
 }
 
 impl Verify {
-    /// What goes unchecked, in words; `None` if nothing does.
+    /// What is not verified, as a sentence for reports; `None` if everything is.
     pub const fn skips(self) -> Option<&'static str> {
         match self {
             Self::Full => None,
-            Self::NoChain => Some("the certificate's chain and name went unchecked"),
-            Self::None => Some("the certificate's chain and name and the handshake's signature went unchecked"),
+            Self::NoChain => Some("certificate chain and name were not verified"),
+            Self::None => Some("certificate chain, name and handshake signature were not verified"),
         }
     }
 }
 
 named_choice! {
-    /// Which cryptography is timed, to tell where the busy time went.
+    /// Which cryptographic operations are timed, to split the busy time.
     CostSplit {
-        /// None of it: the provider is used as it is.
+        /// None: the provider is used unwrapped.
         Off = "off",
-        /// Key exchange, signing, verifying.
+        /// Key exchange, signing and verifying.
         Handshake = "handshake",
-        /// Those, the records' AEAD, hashes and key derivation.
+        /// Those, plus record AEAD, hashes and key derivation.
         All = "all",
     }
 }

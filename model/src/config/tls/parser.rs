@@ -1,4 +1,4 @@
-//! Names on the command line: whichever way they are written, and the nearest if none is meant.
+//! Names on the command line: parsed in any of their forms, with a suggestion for an unknown one.
 
 use std::ffi::OsStr;
 use std::marker::PhantomData;
@@ -7,16 +7,19 @@ use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Error, ValueEnum};
 
-/// The name that is most like `text`, if one is like it at all.
-pub(super) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// How similar a suggestion must be to what was typed.
+pub(super) const SIMILAR: f64 = 0.7;
+
+/// The name most similar to `text` whose similarity (Jaro–Winkler, 0 to 1, ignoring case) exceeds `threshold`.
+pub fn most_similar<'a>(text: &str, names: impl Iterator<Item = &'a str>, threshold: f64) -> Option<&'a str> {
     let text = text.to_lowercase();
-    let likeness = |name: &str| strsim::jaro_winkler(&text, &name.to_lowercase());
-    let like = names.map(|name| (likeness(name), name)).filter(|(likeness, _)| *likeness > 0.7);
-    like.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
+    let similarity = |name: &str| strsim::jaro_winkler(&text, &name.to_lowercase());
+    let similar = names.map(|name| (similarity(name), name)).filter(|(similarity, _)| *similarity > threshold);
+    similar.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
 }
 
-/// As clap's own parser of an enum, but that the nearest is looked for among all names: a cipher suite has a long one
-/// that is listed, and short ones that people type.
+/// Like the parser that clap derives for an enum, but it also suggests aliases: a cipher suite has a long name that is
+/// listed and short ones that people type.
 #[derive(Debug, Clone)]
 pub(super) struct NamesParser<T>(PhantomData<T>);
 
@@ -36,15 +39,16 @@ impl<T: ValueEnum + Clone + Send + Sync + 'static> TypedValueParser for NamesPar
         }
         let possible: Vec<PossibleValue> = T::value_variants().iter().filter_map(T::to_possible_value).collect();
         let listed = possible.iter().map(|value| value.get_name().to_owned()).collect();
-        let nearest = nearest(&text, possible.iter().flat_map(PossibleValue::get_name_and_aliases));
+        let names = possible.iter().flat_map(PossibleValue::get_name_and_aliases);
+        let similar = most_similar(&text, names, SIMILAR);
         let mut error = Error::new(ErrorKind::InvalidValue).with_cmd(command);
         if let Some(argument) = argument {
             error.insert(ContextKind::InvalidArg, ContextValue::String(argument.to_string()));
         }
         error.insert(ContextKind::InvalidValue, ContextValue::String(text.clone().into_owned()));
         error.insert(ContextKind::ValidValue, ContextValue::Strings(listed));
-        if let Some(nearest) = nearest {
-            error.insert(ContextKind::SuggestedValue, ContextValue::String(nearest.to_owned()));
+        if let Some(similar) = similar {
+            error.insert(ContextKind::SuggestedValue, ContextValue::String(similar.to_owned()));
         }
         Err(error)
     }

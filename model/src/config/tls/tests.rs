@@ -2,43 +2,43 @@ use clap::ValueEnum;
 
 use super::*;
 
-fn refusal(change: impl FnOnce(&mut TlsOptions)) -> String {
+fn rejection(change: impl FnOnce(&mut TlsOptions)) -> String {
     let mut options = TlsOptions::default();
     change(&mut options);
-    options.check().unwrap_err().0
+    options.check().unwrap_err().to_string()
 }
 
 #[test]
-fn nothing_asked_for_is_nothing_refused() {
+fn accepts_the_defaults() {
     assert_eq!(TlsOptions::default().check(), Ok(()));
     assert_eq!(TlsOptions::default().version(), None);
 }
 
 #[test]
-fn a_suite_of_the_other_version_is_refused_with_those_that_would_work() {
-    let sentence = refusal(|options| {
+fn rejects_a_suite_of_the_other_version_and_lists_alternatives() {
+    let error = rejection(|options| {
         options.tls_version = Some(TlsVersion::V1_3);
         options.suite = Some(Suite::RsaAes128Gcm);
     });
     assert!(
-        sentence.contains("TLS13_CHACHA20_POLY1305_SHA256") && !sentence.contains("AES_256_GCM_SHA256"),
-        "{sentence}"
+        error.contains("TLS13_CHACHA20_POLY1305_SHA256") && !error.contains("AES_256_GCM_SHA256"),
+        "{error}"
     );
 }
 
 #[test]
-fn a_suite_that_names_another_kind_of_key_is_refused_with_the_kinds_that_would_work() {
-    let sentence = refusal(|options| {
+fn rejects_a_suite_for_another_key_and_lists_kinds() {
+    let error = rejection(|options| {
         options.suite = Some(Suite::RsaAes128Gcm);
         options.cert = Some(CertificateChoice::Kind(CertificateKind::Ed25519));
     });
-    assert!(sentence.ends_with("give --cert rsa-2048, rsa-3072, rsa-4096"), "{sentence}");
-    // The kind that is made by default is one like any other.
-    assert!(refusal(|options| options.suite = Some(Suite::RsaAes128Gcm)).contains("ecdsa-p256"));
+    assert!(error.ends_with("use --cert rsa-2048, rsa-3072, rsa-4096"), "{error}");
+    // The default certificate counts too.
+    assert!(rejection(|options| options.suite = Some(Suite::RsaAes128Gcm)).contains("ecdsa-p256"));
 }
 
 #[test]
-fn what_only_tls_1_3_has_is_refused_with_1_2() {
+fn rejects_tls_1_3_options_with_tls_1_2() {
     let changes: [fn(&mut TlsOptions); 6] = [
         |options| options.group = Some(Group::X25519MlKem768),
         |options| options.cert = Some(CertificateChoice::Kind(CertificateKind::MlDsa44)),
@@ -48,16 +48,19 @@ fn what_only_tls_1_3_has_is_refused_with_1_2() {
         |options| options.tickets = Some(2),
     ];
     for change in changes {
-        let sentence = refusal(|options| {
+        let error = rejection(|options| {
             options.tls_version = Some(TlsVersion::V1_2);
             change(options);
         });
-        assert!(sentence.contains("--tls 1.2 is TLS 1.2 and --") || sentence.contains("is TLS 1.3's"), "{sentence}");
+        assert!(
+            error.contains("--tls 1.2 requires TLS 1.2, but --") || error.contains("--tickets applies to TLS 1.3"),
+            "{error}"
+        );
     }
 }
 
 #[test]
-fn early_data_needs_a_session_that_the_server_keeps() {
+fn early_data_requires_stateful_resumption() {
     let early = |options: &mut TlsOptions| {
         options.early_data = true;
         options.resume = Some("100%".parse().unwrap());
@@ -66,33 +69,33 @@ fn early_data_needs_a_session_that_the_server_keeps() {
     early(&mut options);
     assert_eq!((options.check(), options.resume_by()), (Ok(()), ResumeBy::Stateful));
     assert!(
-        refusal(|options| {
+        rejection(|options| {
             early(options);
             options.resume_by = Some(ResumeBy::Ticket);
         })
-        .contains("needs --resume-by stateful")
+        .contains("requires --resume-by stateful")
     );
-    assert!(refusal(|options| options.early_data = true).contains("give --resume 100%"));
+    assert!(rejection(|options| options.early_data = true).contains("add --resume 100%"));
 }
 
 #[test]
-fn what_would_be_asked_for_in_vain_is_refused() {
-    assert!(refusal(|options| options.resume_by = Some(ResumeBy::Stateful)).contains("give --resume 100%"));
-    assert!(refusal(|options| options.key = Some("key.pem".into())).contains("--cert FILE, which is not given"));
-    // From a file of options: the parser of the command line has a range.
-    assert!(refusal(|options| options.chain = Some(4)).contains("give 1 to 3"));
-    assert!(refusal(|options| options.tickets = Some(17)).contains("at most 16"));
+fn rejects_options_without_effect() {
+    assert!(rejection(|options| options.resume_by = Some(ResumeBy::Stateful)).contains("add --resume 100%"));
+    assert!(rejection(|options| options.key = Some("key.pem".into())).contains("--key requires --cert FILE"));
+    // From a file: the command line is checked by clap.
+    assert!(rejection(|options| options.chain = Some(4)).contains("give 1 to 3"));
+    assert!(rejection(|options| options.tickets = Some(17)).contains("at most 16"));
 }
 
 #[test]
-fn the_certificate_of_somebody_elses_server_is_of_any_kind() {
+fn accepts_any_certificate_of_another_server() {
     let options = TlsOptions { suite: Some(Suite::RsaAes128Gcm), ..TlsOptions::default() };
-    assert!(options.check().is_err(), "the one that is made at start is ecdsa-p256");
-    assert_eq!(options.check_client(), Ok(()));
+    assert!(options.check().is_err(), "the generated certificate is ecdsa-p256");
+    assert_eq!(options.check_as_client(), Ok(()));
 }
 
 #[test]
-fn an_unknown_name_is_told_with_the_nearest_of_all_that_are_understood() {
+fn suggests_the_most_similar_name_or_alias() {
     for (option, text, nearest) in [
         ("--suite", "aes129", "aes128"),
         ("--suite", "TLS_AES_129_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
@@ -108,15 +111,15 @@ fn an_unknown_name_is_told_with_the_nearest_of_all_that_are_understood() {
 }
 
 #[test]
-fn an_unknown_kind_of_certificate_is_told_with_the_list_and_the_nearest() {
-    let sentence = "ecdsa-p265".parse::<CertificateChoice>().unwrap_err().0;
-    assert!(sentence.contains("ml-dsa-87") && sentence.contains("`ecdsa-p256` is the nearest"), "{sentence}");
+fn unknown_certificate_lists_kinds_and_a_suggestion() {
+    let error = "ecdsa-p265".parse::<CertificateChoice>().unwrap_err().to_string();
+    assert!(error.contains("ml-dsa-87") && error.contains("did you mean ecdsa-p256?"), "{error}");
     assert_eq!("RSA-2048".parse(), Ok(CertificateChoice::Kind(CertificateKind::Rsa2048)));
     assert_eq!("chain.pem".parse(), Ok(CertificateChoice::File("chain.pem".into())));
 }
 
 #[test]
-fn the_arguments_of_options_read_back_as_the_same_options() {
+fn arguments_parse_back_to_the_same_options() {
     use clap::FromArgMatches;
     let options = TlsOptions {
         tls_version: Some(TlsVersion::V1_3),
@@ -142,7 +145,7 @@ fn the_arguments_of_options_read_back_as_the_same_options() {
 }
 
 #[test]
-fn no_two_suites_understand_the_same_name() {
+fn suite_names_are_unique() {
     let mut names: Vec<String> = Suite::ALL
         .iter()
         .flat_map(|suite| {

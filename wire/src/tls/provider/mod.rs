@@ -53,13 +53,13 @@ impl Provider {
     /// supports.
     pub fn new(options: &TlsOptions, role: Role) -> Result<Self, ConfigError> {
         let kind = options.provider();
-        let Parts { mut crypto, groups, ticketer } = Self::load(kind).map_err(ConfigError)?;
-        let unsupported = |what: String, supported: Vec<String>| {
-            ConfigError(format!(
-                "the provider {kind} does not support {what}; choose one of {}, or another provider with --provider or {}",
-                supported.join(", "),
-                option(role)
-            ))
+        let Parts { mut crypto, groups, ticketer } =
+            Self::load(kind).map_err(|reason| ConfigError::ProviderUnavailable { provider: kind, reason })?;
+        let unsupported = |what: String, supported: Vec<String>| ConfigError::ProviderUnsupported {
+            provider: kind,
+            what,
+            supported: supported.join(", "),
+            option: option(role),
         };
         if let Some(suite) = options.suite {
             let named = |supported: &rustls::SupportedCipherSuite| format!("{:?}", supported.suite());
