@@ -186,7 +186,7 @@ fn a_trial_that_fails_is_shown_and_the_rest_goes_on() {
     let more = ["--blocks", "1", "--trial", "100ms", "--workloads", "echo", "--out", "here.json"];
     let ended = wssbench(&[&arguments[..], &more].concat());
     assert_eq!(ended.code(), Some(3), "{ended}");
-    assert!(ended.stdout.contains("CPU 999 is none of those that this process may use"), "{ended}");
+    assert!(ended.stdout.contains("CPU 999 is not available to this process"), "{ended}");
     assert!(ended.stdout.contains("trials without a result: 1 of 3"), "{ended}");
     assert!(ended.stdout.ends_with("result: here.json\n"), "{ended}");
     let sweep = store::read::<SweepResult>(&ended.folder.path().join("here.json")).unwrap();
@@ -241,7 +241,7 @@ fn what_no_sweep_could_be_is_refused_before_the_first_trial() {
     refused(&["--layer", "ws,tcp", "--reference", "9"], &["the numbers 1 to 2"]);
     refused(&["--layer", "ws,tcp", "--duration", "3s"], &["unexpected argument '--duration'"]);
     refused(&["--layer", "ws,tcp", "--json", "--csv"], &["cannot be used with"]);
-    refused(&["--layer", "ws,tcp", "--out", "."], &[". is a folder"]);
+    refused(&["--layer", "ws,tcp", "--out", "."], &[". is a directory"]);
     refused(&["--resume-from", "missing.json"], &["cannot read missing.json"]);
 }
 

@@ -1,21 +1,25 @@
 //! What clap does not derive for the help: examples, exit codes, the short help, and a suggestion for a misspelled verb.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
-use clap::{Arg, CommandFactory};
+use clap::{Arg, Args, CommandFactory};
+use wss_model::RunConfig;
 use wss_model::config::most_similar;
 
-/// Options of `run` in its short help; `--help` lists all.
-const SHORT_HELP: [&str; 14] = [
+/// Options of `run` in the short help of `run` and of the verbs that share its options; `--help` lists all.
+const SHORT_HELP: [&str; 15] = [
     "url",
-    "server",
     "mode",
     "layer",
     "connections",
     "rate",
     "duration",
     "size",
+    "engine",
     "tls_version",
     "suite",
+    "ca",
     "config_file",
     "json",
     "out",
@@ -129,24 +133,28 @@ const EXAMPLES: &[(&str, &[&str])] = &[
 
 /// The whole command line.
 pub fn command() -> clap::Command {
+    let run = RunConfig::augment_args(clap::Command::new("run"));
+    let of_run: BTreeSet<String> = run.get_arguments().map(|argument| argument.get_id().to_string()).collect();
+    let shorten = |argument: Arg| {
+        let id = argument.get_id().as_str();
+        let advanced = of_run.contains(id) || argument.get_help_heading() == Some("Limits");
+        let hide = advanced && !SHORT_HELP.contains(&id);
+        argument.hide_short_help(hide)
+    };
+    let long_help = |verb: &str| {
+        let name = if verb.is_empty() { "run" } else { verb };
+        format!("{}\n\n{}", exit_codes(name), examples(verb))
+    };
     super::Command::command()
         .mut_args(shorten)
         .subcommand_help_heading("Verbs")
         .subcommand_value_name("VERB")
         .after_help(examples(""))
-        .after_long_help(format!("{}\n\n{}", exit_codes("run"), examples("")))
+        .after_long_help(long_help(""))
         .mut_subcommands(|verb| {
             let name = verb.get_name().to_owned();
-            let verb = if name == "run" { verb.mut_args(shorten) } else { verb };
-            let after_long_help = format!("{}\n\n{}", exit_codes(&name), examples(&name));
-            verb.after_help(examples(&name)).after_long_help(after_long_help)
+            verb.mut_args(shorten).after_help(examples(&name)).after_long_help(long_help(&name))
         })
-}
-
-/// Hides an option from the short help unless it is listed for it.
-fn shorten(argument: Arg) -> Arg {
-    let hide = !SHORT_HELP.contains(&argument.get_id().as_str());
-    argument.hide_short_help(hide)
 }
 
 fn examples(verb: &str) -> String {

@@ -48,7 +48,7 @@ fn when_nothing_can_be_the_reason_is_told() {
     let sentence = refusal(&["--suite", "rsa-aes128,rsa-chacha20"]);
     assert!(sentence.contains("ecdsa-p256") && sentence.contains("rsa-2048"), "{sentence}");
     let sentence = refusal(&["--connections", "0", "--layer", "ws,wss"]);
-    assert_eq!(sentence, "--connections is 0: give at least 1");
+    assert_eq!(sentence, "--connections is 0; give at least 1");
 }
 
 #[test]
