@@ -55,7 +55,16 @@ pub const EXIT_CODES: &[(&str, &[(u8, &str)])] = &[
     ("engines", &[(0, "always, also if an engine cannot run"), (1, "could not print")]),
     ("export", &[(0, "written, even if the result is not valid"), (1, "nothing could be written")]),
     ("history", &[(0, "done"), (1, "a file could not be read or written")]),
-    ("show", &[(0, "printed"), (1, "the file could not be read")]),
+    (
+        "show",
+        &[
+            (0, "the result is valid"),
+            (1, "the file could not be read"),
+            (2, "a regression (results of gate)"),
+            (3, "the result is not valid"),
+            (4, "not comparable (results of gate)"),
+        ],
+    ),
     ("completions", &[(0, "printed"), (1, "could not print")]),
     ("man", &[(0, "printed or written"), (1, "could not print or write")]),
 ];

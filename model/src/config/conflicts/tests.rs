@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
+use clap::{Args, Command, FromArgMatches};
+
 use super::*;
-use crate::config::TrustOptions;
+use crate::config::{RunConfig, TlsOptions, TrustOptions};
 
 fn code(change: impl FnOnce(&mut RunConfig)) -> &'static str {
     let mut config = RunConfig::default();

@@ -1,0 +1,122 @@
+//! What holds of a configuration: the options that are given, and what their values imply.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, Command, FromArgMatches};
+use serde::Serialize;
+
+use super::super::tls::{CertificateChoice, ResumeBy, TlsOptions, TlsVersion, Verify};
+use super::super::{Layer, RunConfig, defaults, fields};
+use super::Fact::{
+    self, AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
+    RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
+};
+
+/// An option whose value is not the default.
+#[derive(Debug, Clone)]
+pub(super) struct GivenOption {
+    /// As in the source: `tls_version`.
+    pub(super) id: String,
+    /// As the user writes it: `--tls`.
+    pub(super) name: String,
+    /// The heading above it in the help.
+    pub(super) heading: Option<String>,
+}
+
+/// What holds of a configuration.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub(super) given: Vec<GivenOption>,
+    implied: BTreeSet<Fact>,
+    pub(super) layer: Option<Layer>,
+    pub(super) verify: Verify,
+}
+
+impl Facts {
+    /// The facts about the options of a run.
+    pub fn of_run(config: &RunConfig) -> Self {
+        let mut facts = Self::new(config);
+        facts.add_tls(&config.tls);
+        facts.add_layer(config.layer());
+        facts.verify = config.trust.verify();
+        facts.add(NamedServer, !config.is_embedded());
+        facts.add(Url, config.target_url().is_some());
+        facts.add(RemoteServer, !config.starts_server());
+        facts.add(PartialVerification, facts.verify != Verify::Full);
+        let websocket = config.layer().is_some_and(Layer::has_websocket);
+        facts.add(AlpnHttp2, websocket && config.tls.alpn.iter().any(|name| name == "h2"));
+        facts
+    }
+
+    /// The facts about the options of a server: any set of options that has these.
+    pub fn of_server<T: Args + FromArgMatches + Serialize>(options: &T, tls: &TlsOptions, layer: Layer) -> Self {
+        let mut facts = Self::new(options);
+        facts.add_tls(tls);
+        facts.add_layer(Some(layer));
+        facts.add(Serving, true);
+        facts
+    }
+
+    /// The facts about the options of TLS alone.
+    pub(in crate::config) fn of_tls(tls: &TlsOptions) -> Self {
+        let mut facts = Self::new(tls);
+        facts.add_tls(tls);
+        facts
+    }
+
+    fn new<T: Args + FromArgMatches + Serialize>(options: &T) -> Self {
+        Self { given: given(options), implied: BTreeSet::new(), layer: None, verify: Verify::Full }
+    }
+
+    fn add_tls(&mut self, tls: &TlsOptions) {
+        let tls_1_2 = tls.version() == Some(TlsVersion::V1_2);
+        self.add(CertificateFile, matches!(tls.cert, Some(CertificateChoice::File(_))));
+        self.add(Resumption, tls.resumes());
+        self.add(StatefulResumption, tls.resume_by() == ResumeBy::Stateful);
+        self.add(NoTickets, tls.tickets == Some(0) && !tls_1_2);
+        self.add(Tickets, tls.tickets.is_some_and(|tickets| tickets > 0));
+        self.add(Tls12, tls_1_2);
+    }
+
+    fn add_layer(&mut self, layer: Option<Layer>) {
+        self.layer = layer;
+        self.add(NoTls, layer.is_some_and(|layer| !layer.has_tls()));
+        self.add(NoWebSocket, layer.is_some_and(|layer| !layer.has_websocket()));
+        self.add(PlainTcp, layer == Some(Layer::Tcp));
+    }
+
+    fn add(&mut self, fact: Fact, holds: bool) {
+        if holds {
+            self.implied.insert(fact);
+        }
+    }
+
+    pub(super) fn hold(&self, fact: Fact) -> bool {
+        match fact {
+            Given(id) => self.given.iter().any(|given| given.id == id),
+            implied => self.implied.contains(&implied),
+        }
+    }
+
+    /// What the user wrote for a fact; the sentences about implied facts name them.
+    pub(super) fn name(&self, fact: Fact) -> String {
+        let Given(id) = fact else { return String::new() };
+        self.given.iter().find(|given| given.id == id).map_or_else(String::new, |given| given.name.clone())
+    }
+}
+
+/// The options whose values differ from their defaults, in the order of the help.
+fn given<T: Args + FromArgMatches + Serialize>(options: &T) -> Vec<GivenOption> {
+    let values = |options: &T| fields(&serde_json::to_value(options).unwrap_or_default());
+    let (usual, chosen) = (values(&defaults()), values(options));
+    let command = T::augment_args(Command::new("options"));
+    let differs = |id: &str| chosen.get(id) != usual.get(id);
+    let given = command.get_arguments().filter(|argument| differs(argument.get_id().as_str()));
+    given
+        .map(|argument| GivenOption {
+            id: argument.get_id().to_string(),
+            name: argument.get_long().map_or_else(|| "the URL".to_owned(), |long| format!("--{long}")),
+            heading: argument.get_help_heading().map(str::to_owned),
+        })
+        .collect()
+}
