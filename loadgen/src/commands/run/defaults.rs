@@ -7,6 +7,8 @@ use wss_model::config::CpuList;
 use wss_model::{Layer, Mode, RunConfig};
 use wss_wire::machine;
 
+use crate::setup::preflight::PreflightError;
+
 /// Fills in every default; returns notes for the reader of the result.
 ///
 /// # Errors
@@ -26,7 +28,7 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let client = config.client_cpus.get_or_insert_with(|| CpuList(allowed.clone())).0.clone();
     let server = config.server_cpus.as_ref().map(|cpus| cpus.0.clone()).unwrap_or_default();
     if let Some(cpu) = client.iter().chain(&server).find(|cpu| !allowed.contains(cpu)) {
-        bail!("CPU {cpu} is none of those that this process may use: {}", CpuList(allowed));
+        bail!(PreflightError::Cpu { cpu: *cpu, allowed: CpuList(allowed).to_string() });
     }
     if config.is_embedded() {
         config.server_threads.get_or_insert(server.len());
