@@ -25,7 +25,7 @@ pub(crate) fn style(verbose: bool) -> Style {
 /// # Errors
 /// If it cannot be written, except to a closed pipe.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    written(io::stdout().lock(), text).context("cannot write to standard output; check the disk and --out")
+    written(io::stdout().lock(), text).context("cannot write to standard output; check where it is redirected to")
 }
 
 /// Prints a line on standard error. Whether somebody reads it does not change what the command does.

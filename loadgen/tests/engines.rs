@@ -1,4 +1,4 @@
-//! `wssbench engines`: what this machine's kernel offers to each engine, as text and as JSON.
+//! `wssbench engines`: what this machine's kernel supports, as text and as JSON.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -15,12 +15,12 @@ use wss_model::store::Stored as _;
 fn as_json() -> EnginesResult {
     let ended = wssbench(&["engines", "--json"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
-    assert!(!ended.folder.path().join("results").exists(), "a question leaves nothing behind");
+    assert!(!ended.folder.path().join("results").exists(), "it must not write files");
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"))
 }
 
 #[test]
-fn every_engine_is_named_with_the_form_that_it_takes_or_why_it_does_not_run() {
+fn every_engine_has_features_or_a_reason() {
     let result = as_json();
     let named: Vec<EngineKind> = result.engines.iter().map(|one| one.engine).collect();
     assert_eq!(named, EngineKind::ALL);
@@ -43,7 +43,7 @@ fn every_engine_is_named_with_the_form_that_it_takes_or_why_it_does_not_run() {
 }
 
 #[test]
-fn the_json_is_what_the_committed_schema_says() {
+fn the_json_matches_the_committed_schema() {
     let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/schema/wssbench.engines-2.json");
     let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
@@ -53,7 +53,7 @@ fn the_json_is_what_the_committed_schema_says() {
 }
 
 #[test]
-fn the_text_says_the_same_as_the_json() {
+fn the_text_has_everything_that_the_json_has() {
     let ended = wssbench(&["engines"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
     let (result, text) = (as_json(), &ended.stdout);
@@ -80,7 +80,7 @@ fn the_text_says_the_same_as_the_json() {
 }
 
 #[test]
-fn an_option_that_does_not_exist_is_refused() {
+fn an_unknown_option_is_refused() {
     for arguments in [&["engines", "--speed"][..], &["engines", "uring"], &["engines", "--json=yes"]] {
         let ended = wssbench(arguments);
         assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
@@ -89,8 +89,8 @@ fn an_option_that_does_not_exist_is_refused() {
 }
 
 #[test]
-fn a_kernel_that_makes_no_ring_is_one_sentence_and_exit_code_1() {
-    // The kernel's answer, by strace in its place: what a container's filter, a sysctl or a limit bring about.
+fn a_kernel_without_io_uring_is_one_sentence_and_exit_code_1() {
+    // strace injects the answers that a container's filter, a sysctl or a limit cause.
     let traced = |error: &str, arguments: &[&str]| {
         let inject = format!("inject=io_uring_setup:error={error}");
         Command::new("strace")

@@ -1,5 +1,5 @@
-//! `wssbench export` of a run that was made here, read by the programs that the forms are for where they are installed:
-//! HdrHistogram's own log processor (Debian: libhdrhistogram-java) and promtool (Debian: prometheus).
+//! `wssbench export` of a real run, read by the programs that the formats are made for, if they are installed:
+//! HdrHistogram's log processor (Debian: libhdrhistogram-java) and promtool (Debian: prometheus).
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -19,13 +19,13 @@ use wss_model::RunResult;
 const FORMATS: [&str; 6] = ["bmf", "github-action-benchmark", "hgrm", "hlog", "csv", "openmetrics"];
 const JAR: &str = "/usr/share/java/hdrhistogram.jar";
 
-/// A run of a second, made once for all tests.
+/// A run of one second, shared by all tests.
 fn result() -> &'static RunResult {
     static RESULT: OnceLock<RunResult> = OnceLock::new();
     RESULT.get_or_init(|| run(&[&["--connections", "60"], &CLOSED[..], &SHORT].concat()).result())
 }
 
-/// A folder with a result in `run.json`, edited.
+/// A folder with an edited copy of the result in `run.json`.
 fn folder(edit: impl FnOnce(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut json = serde_json::to_value(result()).unwrap();
@@ -34,19 +34,19 @@ fn folder(edit: impl FnOnce(&mut Value)) -> TempDir {
     folder
 }
 
-/// `wssbench export run.json` in a folder.
+/// Runs `wssbench export run.json` in a folder.
 fn export_in(folder: TempDir, arguments: &[&str]) -> Ended {
     start_in(folder, &[&["export", "run.json"], arguments].concat()).end_within(common::BOUND)
 }
 
-/// The result in a form.
+/// The exported result.
 fn exported(arguments: &[&str]) -> String {
     let ended = export_in(folder(|_| ()), &[&["--format"], arguments].concat());
     assert_eq!(ended.code(), Some(0), "{ended}");
     ended.stdout
 }
 
-/// What a program says, or `None` with a sentence if it is not installed.
+/// The output of a program, or `None` if it is not installed.
 fn installed(program: &str, arguments: &[&str], folder: &Path) -> Option<Output> {
     match Command::new(program).args(arguments).current_dir(folder).output() {
         Ok(output) => Some(output),
@@ -58,7 +58,7 @@ fn installed(program: &str, arguments: &[&str], folder: &Path) -> Option<Output>
 }
 
 #[test]
-fn every_form_comes_out_the_same_on_standard_output_and_in_a_file() {
+fn standard_output_and_a_file_get_the_same_text() {
     for format in FORMATS {
         let printed = exported(&[format]);
         let ended = export_in(folder(|_| ()), &["--format", format, "--out", "new/exported"]);
@@ -68,7 +68,7 @@ fn every_form_comes_out_the_same_on_standard_output_and_in_a_file() {
 }
 
 #[test]
-fn hdrhistograms_own_processor_reads_the_interval_log_and_prints_our_distribution_of_it() {
+fn hdrhistograms_log_processor_prints_the_same_distribution() {
     if !Path::new(JAR).exists() {
         return left_out(&format!("{JAR} is not there"));
     }
@@ -94,20 +94,20 @@ fn hdrhistograms_own_processor_reads_the_interval_log_and_prints_our_distributio
     }
 }
 
-/// The lines of numbers of a percentile distribution, and those of its end.
+/// The numbers of a percentile distribution, line by line, including its footer.
 fn numbers(text: &str) -> Vec<Vec<f64>> {
-    let told = |line: &&str| {
+    let has_numbers = |line: &&str| {
         ["#[Mean", "#[Max", "#[Buckets"].iter().any(|end| line.starts_with(end)) || !line.starts_with('#')
     };
     let words = |line: &str| {
         line.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|word| word.parse().ok()).collect()
     };
-    text.lines().filter(told).skip(1).map(words).filter(|line: &Vec<f64>| !line.is_empty()).collect()
+    text.lines().filter(has_numbers).skip(1).map(words).filter(|line: &Vec<f64>| !line.is_empty()).collect()
 }
 
 #[test]
-fn promtools_reader_of_openmetrics_takes_every_sample() {
-    // It makes blocks of a database of them, for which each sample needs a timestamp.
+fn promtool_reads_every_openmetrics_sample() {
+    // promtool creates database blocks, for which each sample needs a timestamp.
     let text: Vec<String> = exported(&["openmetrics"])
         .lines()
         .map(|line| if line.starts_with('#') { line.to_owned() } else { format!("{line} 1700000000") })
@@ -123,7 +123,7 @@ fn promtools_reader_of_openmetrics_takes_every_sample() {
 }
 
 #[test]
-fn figures_and_series_are_those_of_the_result() {
+fn figures_and_series_match_the_result() {
     let result = result();
     let bmf: Value = serde_json::from_str(&exported(&["bmf"])).unwrap();
     let measures = bmf.as_object().unwrap().values().next().unwrap();
@@ -136,18 +136,18 @@ fn figures_and_series_are_those_of_the_result() {
 }
 
 #[test]
-fn what_is_left_out_is_said_and_is_in_the_other_file() {
+fn left_out_figures_are_named_and_are_in_the_other_file() {
     let format = ["--format", "github-action-benchmark"];
     let ended = export_in(folder(|_| ()), &format);
     assert!(
-        ended.stderr.contains("note: left out, since more of them is better") && !ended.stdout.contains("echo.rate")
+        ended.stderr.contains("note: left out, because more is better for them") && !ended.stdout.contains("echo.rate")
     );
     let bigger = export_in(folder(|_| ()), &[&format[..], &["--better", "bigger"]].concat());
     assert!(bigger.code() == Some(0) && bigger.stdout.contains("echo.rate"), "{bigger}");
 }
 
 #[test]
-fn a_file_that_is_no_whole_result_is_refused_and_what_stood_at_the_out_is_left_alone() {
+fn a_bad_input_is_refused_and_the_output_kept() {
     let whole = serde_json::to_string(result()).unwrap();
     let files = [
         (whole[..whole.len() / 2].to_owned(), "the file is truncated"),
@@ -170,20 +170,20 @@ fn a_file_that_is_no_whole_result_is_refused_and_what_stood_at_the_out_is_left_a
 }
 
 #[test]
-fn a_comparison_says_in_which_forms_it_can_be_had() {
+fn a_comparison_is_refused_with_its_formats() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(&comparison(result(), 1, 1.05), folder.path());
     let ended = wssbench(&["export", &path, "--format", "csv"]);
-    let says = "a comparison cannot be exported as csv: it can as bmf and as github-action-benchmark";
+    let says = "a comparison cannot be exported as csv; use bmf or github-action-benchmark";
     assert!(ended.refusal().ends_with(says), "{ended}");
     let ended = wssbench(&["export", &path, "--format", "bmf"]);
     assert!(ended.code() == Some(0) && ended.stdout.contains("lower_value"), "{ended}");
 }
 
 #[test]
-fn a_latency_that_is_not_there_is_answered_with_those_that_are() {
+fn an_unknown_latency_is_refused_with_the_known_ones() {
     let ended = export_in(folder(|_| ()), &["--format", "hgrm", "--latency", "tls"]);
-    assert!(ended.refusal().contains("no latency tls: it has handshake.connect, handshake.tls"), "{ended}");
+    assert!(ended.refusal().contains("no latency tls; use one of handshake.connect, handshake.tls"), "{ended}");
     let ended = export_in(folder(|_| ()), &["--format", "csv", "--latency", "handshake.tls"]);
-    assert!(ended.refusal().contains("--latency says nothing about csv"), "{ended}");
+    assert!(ended.refusal().contains("--latency has no effect with --format csv"), "{ended}");
 }

@@ -1,4 +1,4 @@
-//! `wssbench trace`: against our own server and OpenSSL's; the module `hostile` has the peers that do what they must not.
+//! `wssbench trace` against our own server and OpenSSL's; the module `hostile` has peers that break the protocol.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -16,7 +16,7 @@ use wss_model::trace_result::application::Application;
 use wss_model::trace_result::handshake::MessageDetails;
 use wss_model::trace_result::{Content, Direction, EventDetails, Protection, TracePhase, TraceResult};
 
-/// `wssbench trace --json` with these arguments: what it printed, which is what its schema says.
+/// The output of `wssbench trace --json` with these arguments, checked against its schema.
 fn traced(arguments: &[&str]) -> (TraceResult, Ended) {
     let ended = wssbench(&[&["trace", "--json"], arguments].concat());
     let value: serde_json::Value =
@@ -29,14 +29,14 @@ fn traced(arguments: &[&str]) -> (TraceResult, Ended) {
     (trace, ended)
 }
 
-/// A trace that came to its end.
+/// A trace without a failure.
 fn whole(arguments: &[&str]) -> TraceResult {
     let (trace, ended) = traced(arguments);
     assert_eq!(trace.failure, None, "{ended}");
     trace
 }
 
-/// A trace that did not: the phase, the sentence, and the events that lead up to it.
+/// A failed trace: the phase, the message, and the events before it.
 fn failed(arguments: &[&str]) -> (TracePhase, String, TraceResult) {
     let (trace, ended) = traced(arguments);
     let failure = trace.failure.clone().unwrap_or_else(|| panic!("it did not fail\n{ended}"));
@@ -44,7 +44,7 @@ fn failed(arguments: &[&str]) -> (TracePhase, String, TraceResult) {
     (failure.phase, failure.message, trace)
 }
 
-/// All contents of a trace's records, in order. None of them may have stayed closed.
+/// The contents of all records, in order. All must have been decrypted.
 fn contents(trace: &TraceResult) -> Vec<(Direction, &Content)> {
     let mut contents = Vec::new();
     for event in &trace.events {
@@ -56,7 +56,7 @@ fn contents(trace: &TraceResult) -> Vec<(Direction, &Content)> {
 }
 
 /// What was sent and received, as `>ClientHello <ServerHello …`.
-fn story(trace: &TraceResult) -> String {
+fn flow(trace: &TraceResult) -> String {
     let name = |(direction, content): (Direction, &Content)| {
         let arrow = if direction == Direction::Sent { '>' } else { '<' };
         let name = match content {
@@ -81,7 +81,7 @@ fn application_name(application: &Application) -> String {
     }
 }
 
-/// Words with one blank between them.
+/// `text` with single blanks.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -93,7 +93,7 @@ fn our_own_server_over_tls_1_3_from_syn_to_fin() {
     let trace = whole(&[]);
     let handshake = ">ClientHello <ServerHello >dummy <dummy <EncryptedExtensions <Certificate <CertificateVerify \
                      <Finished >Finished";
-    assert_eq!(story(&trace), words(&format!("{handshake} {WEBSOCKET}")));
+    assert_eq!(flow(&trace), words(&format!("{handshake} {WEBSOCKET}")));
     assert!(matches!(trace.events[0].details, EventDetails::Syn { .. }) && trace.events[0].at_ns == 0);
     assert!(matches!(trace.events[1].details, EventDetails::SynAck { .. }));
     assert_eq!(trace.events.iter().filter(|event| matches!(event.details, EventDetails::Fin)).count(), 2);
@@ -105,16 +105,16 @@ fn our_own_server_over_tls_1_3_from_syn_to_fin() {
 }
 
 #[test]
-fn our_own_server_over_tls_1_2_has_the_classic_flow() {
+fn our_own_server_over_tls_1_2() {
     let trace = whole(&["--tls", "1.2"]);
     let handshake = ">ClientHello <ServerHello <Certificate <ServerKeyExchange <ServerHelloDone >ClientKeyExchange \
                      >ccs >Finished <ccs <Finished";
-    assert_eq!(story(&trace), words(&format!("{handshake} {WEBSOCKET}")));
+    assert_eq!(flow(&trace), words(&format!("{handshake} {WEBSOCKET}")));
     assert_eq!(trace.phases[1].round_trips, 2);
 }
 
 #[test]
-fn the_accept_value_follows_from_the_key_and_client_frames_alone_are_masked() {
+fn the_accept_value_matches_and_only_client_frames_are_masked() {
     let trace = whole(&["--message", "grüße"]);
     let mut masked = 0;
     for (direction, content) in contents(&trace) {
@@ -139,9 +139,9 @@ fn the_accept_value_follows_from_the_key_and_client_frames_alone_are_masked() {
 }
 
 #[test]
-fn every_layer_has_its_own_story() {
+fn every_layer_has_its_own_flow() {
     let tls = whole(&["--layer", "tls"]);
-    assert!(story(&tls).ends_with(">Finished >bytes <bytes >close_notify <close_notify"), "{}", story(&tls));
+    assert!(flow(&tls).ends_with(">Finished >bytes <bytes >close_notify <close_notify"), "{}", flow(&tls));
     for (layer, says) in [("ws", "request response text text ping pong close close"), ("tcp", "bytes bytes")] {
         let trace = whole(&["--layer", layer]);
         let segments = trace.events.iter().filter_map(|event| match &event.details {
@@ -155,22 +155,22 @@ fn every_layer_has_its_own_story() {
 }
 
 #[test]
-fn resumption_early_data_a_retry_and_a_clients_certificate_are_seen() {
+fn resumption_early_data_retry_and_mutual_tls() {
     let resumed = whole(&["--resume", "100%", "--early-data"]);
-    let story_of_it = story(&resumed);
-    assert!(story_of_it.starts_with(">ClientHello >dummy >request <ServerHello"), "{story_of_it}");
-    assert!(story_of_it.contains(">EndOfEarlyData") && !story_of_it.contains("Certificate"), "{story_of_it}");
+    let flow_of_it = flow(&resumed);
+    assert!(flow_of_it.starts_with(">ClientHello >dummy >request <ServerHello"), "{flow_of_it}");
+    assert!(flow_of_it.contains(">EndOfEarlyData") && !flow_of_it.contains("Certificate"), "{flow_of_it}");
     assert_eq!(resumed.negotiated.unwrap().kind, "early-data");
-    let retried = story(&whole(&["--force-retry"]));
+    let retried = flow(&whole(&["--force-retry"]));
     assert!(retried.starts_with(">ClientHello <HelloRetryRequest >dummy >ClientHello"), "{retried}");
     for version in ["1.2", "1.3"] {
-        let mutual = story(&whole(&["--mtls", "--tls", version]));
+        let mutual = flow(&whole(&["--mtls", "--tls", version]));
         assert!(mutual.contains("<CertificateRequest") && mutual.contains(">CertificateVerify"), "{mutual}");
     }
 }
 
 #[test]
-fn every_suite_and_provider_is_opened() {
+fn every_suite_and_provider_is_decrypted() {
     for arguments in [
         &["--suite", "aes128", "--provider", "aws-lc-rs"][..],
         &["--suite", "chacha20", "--provider", "ring"],
@@ -178,17 +178,17 @@ fn every_suite_and_provider_is_opened() {
         &["--suite", "ecdsa-chacha20", "--provider", "aws-lc-rs"],
         &["--suite", "rsa-aes256", "--cert", "rsa-2048"],
     ] {
-        assert!(story(&whole(arguments)).ends_with(WEBSOCKET), "{arguments:?}");
+        assert!(flow(&whole(arguments)).ends_with(WEBSOCKET), "{arguments:?}");
     }
 }
 
 #[test]
-fn the_timeline_is_at_most_100_columns_wide_and_says_what_json_says() {
+fn the_timeline_fits_on_80_columns_and_has_every_part() {
     for version in ["1.2", "1.3"] {
         let ended = wssbench(&["trace", "--tls", version]);
         assert_eq!(ended.code(), Some(0), "{ended}");
         for line in ended.stdout.lines() {
-            assert!(line.chars().count() <= 100, "{line}");
+            assert!(line.chars().count() <= 80, "{line}");
         }
         for part in ["ClientHello", "Sec-WebSocket-Accept", "masking key", "close_notify", "FIN: the server", "all  "] {
             assert!(ended.stdout.contains(part), "{part} is not in it\n{ended}");
@@ -196,7 +196,7 @@ fn the_timeline_is_at_most_100_columns_wide_and_says_what_json_says() {
     }
 }
 
-/// A program that ends with the test.
+/// A program that is killed at the end of the test.
 struct Other(Child);
 
 impl Drop for Other {
@@ -206,7 +206,7 @@ impl Drop for Other {
     }
 }
 
-/// `openssl s_server` with a chain of two certificates; its port, and the file with the CA.
+/// Starts `openssl s_server` with a chain of two certificates; returns its address and its CA file.
 fn openssl(folder: &std::path::Path, arguments: &[&str]) -> (Other, SocketAddr, String) {
     let make = |arguments: &str| {
         let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
@@ -237,16 +237,16 @@ fn openssl(folder: &std::path::Path, arguments: &[&str]) -> (Other, SocketAddr, 
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // It prints `ACCEPT 127.0.0.1:port`, and prints it at once only if nobody asked it to be quiet.
+    // It prints `ACCEPT 127.0.0.1:port` at once, unless it is told to be quiet.
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
     let accept = lines.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
-    // What it prints from now on is read, so that its pipe never fills.
+    // Reads the rest, so that the pipe never fills up.
     std::thread::spawn(move || lines.for_each(drop));
     (Other(server), accept.parse().unwrap(), folder.join("ca.pem").display().to_string())
 }
 
 #[test]
-fn an_openssl_server_shows_its_chain_its_tickets_and_its_records() {
+fn an_openssl_server_with_a_chain_and_tickets() {
     let folder = tempfile::tempdir().unwrap();
     for (version, has) in
         [("-tls1_3", ">close_notify <NewSessionTicket"), ("-tls1_2", "<ServerKeyExchange <ServerHelloDone")]
@@ -254,7 +254,7 @@ fn an_openssl_server_shows_its_chain_its_tickets_and_its_records() {
         let (_server, address, ca) = openssl(folder.path(), &[version]);
         let url = format!("tls://localhost:{}", address.port());
         let trace = whole(&[&url, "--ca", &ca, "--no-echo"]);
-        let told = story(&trace);
+        let told = flow(&trace);
         assert!(told.contains(has) || told.contains("<NewSessionTicket"), "{told}");
         let chain = contents(&trace).into_iter().find_map(|(_, content)| match content {
             Content::Handshake(message) => match &message.details {
@@ -280,15 +280,15 @@ fn a_web_server_that_does_not_speak_websocket() {
     let (phase, sentence, trace) = failed(&[&format!("wss://localhost:{}/", address.port()), "--ca", &ca]);
     assert_eq!(phase, TracePhase::Upgrade);
     assert!(sentence.contains("responded with 200") && sentence.contains("instead of 101"), "{sentence}");
-    assert!(story(&trace).contains(">request <NewSessionTicket"), "{}", story(&trace));
+    assert!(flow(&trace).contains(">request <NewSessionTicket"), "{}", flow(&trace));
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_any_connection() {
+fn impossible_options_are_refused() {
     for (arguments, says) in [
         (&["trace", "--timeout", "0s"][..], "--timeout is 0"),
         (&["trace", "--message", ""], "--message is empty"),
-        (&["trace", "--layer", "tcp", "--subprotocol", "chat"], "tcp:// has no WebSocket"),
+        (&["trace", "--layer", "tcp", "--subprotocol", "chat"], "the layer is tcp"),
         (&["trace", "https://127.0.0.1/"], "use wss://, ws://, tls:// or tcp://"),
         (&["trace", "wss://127.0.0.1:1/", "--ca", "missing.pem"], "missing.pem"),
     ] {

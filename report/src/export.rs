@@ -1,7 +1,7 @@
-//! A result in the forms that other programs read: one small file a format, each a pure function of the result.
+//! Results in the formats of other programs: a module per format, each a pure function of the result.
 //!
-//! Nothing is measured, judged or rounded here. What a format has no place for is left out and named in
-//! [`Exported::notes`]; what a result has no form for is refused in a sentence ([`ExportError`]).
+//! Nothing is measured, judged or rounded here. What a format cannot hold is left out and named in [`Exported::notes`].
+//! A format that cannot hold a result at all is an [`ExportError`].
 
 mod bmf;
 mod figure;
@@ -23,7 +23,7 @@ use wss_model::named_latency;
 use wss_model::run_result::RunResult;
 use wss_model::store::{self, StoreError, Stored as _};
 
-/// A form that another program reads.
+/// A format that another program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Bencher Metric Format: JSON for `bencher run --adapter json`
@@ -34,18 +34,18 @@ pub enum Format {
     Hgrm,
     /// HdrHistogram's interval log: every latency with all samples, under its name as tag
     Hlog,
-    /// The series, a line a second
+    /// The series, one line per second
     Csv,
-    /// OpenMetrics text: counters, and a histogram and quantiles of every latency
+    /// OpenMetrics text: counters, and a histogram and quantiles per latency
     Openmetrics,
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 6] =
         [Self::Bmf, Self::GithubActionBenchmark, Self::Hgrm, Self::Hlog, Self::Csv, Self::Openmetrics];
 
-    /// The name on the command line.
+    /// The name on the command line: `github-action-benchmark`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bmf => "bmf",
@@ -58,13 +58,13 @@ impl Format {
     }
 }
 
-/// Which figures go into a file that can hold only one of the two sorts.
+/// Which figures go into a file that can hold only one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Better {
-    /// Times, CPU and bytes: less of them is better
+    /// Times, CPU and bytes: less is better
     #[default]
     Smaller,
-    /// Rates: more of them is better
+    /// Rates: more is better
     Bigger,
 }
 
@@ -77,93 +77,93 @@ impl fmt::Display for Better {
     }
 }
 
-/// What is asked of an export.
+/// The options of an export.
 #[derive(Debug, Clone)]
 pub struct Options<'a> {
-    /// In which form.
+    /// The format.
     pub format: Format,
-    /// Which latency, of a form that holds one.
+    /// The latency, for a format that holds one.
     pub latency: Option<&'a str>,
-    /// Which sort of figures, of a form that holds one.
+    /// The kind of figures, for a format that holds one.
     pub better: Better,
 }
 
-/// What can be exported.
+/// A result that can be exported.
 #[derive(Debug)]
 pub enum Source {
     /// A run.
     Run(Box<RunResult>),
-    /// A comparison of two.
+    /// A comparison of two arms.
     Comparison(Box<Comparison>),
 }
 
-/// A result in another form.
+/// A result in another format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// The file's content.
+    /// The content of the file.
     pub text: String,
-    /// What a reader of the file should know and it does not say, a sentence each.
+    /// What the file does not say and its reader should know, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Why there is nothing to export: one sentence.
+/// Why a result cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A kind of result that the format has no form for.
-    #[error("a {kind} cannot be exported as {format}: it can as {has}")]
-    NoSuchForm {
-        /// What it is.
+    /// The format cannot hold this kind of result.
+    #[error("a {kind} cannot be exported as {format}; use {has}")]
+    UnsupportedKind {
+        /// The kind of result.
         kind: &'static str,
-        /// What was asked for.
+        /// The requested format.
         format: &'static str,
-        /// What could be.
+        /// The formats that can hold it.
         has: String,
     },
-    /// A latency that the result does not have.
-    #[error("the result has no latency {name}: it has {has}")]
+    /// The result does not have the requested latency.
+    #[error("the result has no latency {name}; use one of {has}")]
     NoSuchLatency {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What could be.
+        /// The available names.
         has: String,
     },
-    /// An option that the format makes nothing of.
-    #[error("--{option} says nothing about {format}: it is for {of}")]
-    NoSuchOption {
+    /// The format does not use the option.
+    #[error("--{option} has no effect with --format {format}; remove it, or use --format {of}")]
+    UnusedOption {
         /// The option.
         option: &'static str,
         /// The format.
         format: &'static str,
-        /// The format that takes it.
+        /// The format that uses it.
         of: &'static str,
     },
-    /// A result without anything that the format could hold.
-    #[error("the result has no {what}: there is nothing to export as {format}")]
+    /// The result has nothing that the format could hold.
+    #[error("nothing to export as {format}: the result has no {what}")]
     Nothing {
         /// What is missing.
         what: &'static str,
-        /// What was asked for.
+        /// The requested format.
         format: &'static str,
     },
-    /// A latency without its samples.
+    /// The histogram of a latency is damaged.
     #[error("the samples of {latency} are damaged")]
     Histogram {
-        /// Which one.
+        /// Its name.
         latency: String,
-        /// Why not.
+        /// The cause.
         source: HistogramError,
     },
-    /// The form could not be written.
-    #[error("writing it as {format}: {reason}")]
+    /// The format's library refused the result.
+    #[error("cannot export the result as {format}: {reason}")]
     Unwritable {
         /// The format.
         format: &'static str,
-        /// What its library said.
+        /// The message of the library.
         reason: String,
     },
 }
 
-/// What can be exported, as the sentence about a file of another kind names it.
+/// The schemas that can be exported, for the error about any other file.
 const SCHEMAS: &str = "wssbench.run/2 or wssbench.comparison/2";
 
 impl Source {
@@ -182,10 +182,10 @@ impl Source {
     }
 }
 
-/// `source` in another form.
+/// `source` in another format.
 ///
 /// # Errors
-/// [`ExportError`], one kind for each reason for which there is none.
+/// [`ExportError`], with a variant per cause.
 pub fn export(source: &Source, options: &Options<'_>) -> Result<Exported, ExportError> {
     let Options { format, latency, better } = *options;
     for (given, option, of) in [
@@ -193,7 +193,7 @@ pub fn export(source: &Source, options: &Options<'_>) -> Result<Exported, Export
         (better != Better::default(), "better", Format::GithubActionBenchmark),
     ] {
         if given && format != of {
-            return Err(ExportError::NoSuchOption { option, format: format.name(), of: of.name() });
+            return Err(ExportError::UnusedOption { option, format: format.name(), of: of.name() });
         }
     }
     match source {
@@ -203,7 +203,7 @@ pub fn export(source: &Source, options: &Options<'_>) -> Result<Exported, Export
 }
 
 fn export_run(run: &RunResult, options: &Options<'_>) -> Result<Exported, ExportError> {
-    let mut notes = not_valid("run", run.valid, &run.invalid_because);
+    let mut notes = invalid("run", run.valid, &run.invalid_because);
     let text = match options.format {
         Format::Bmf => bmf::run(run)?,
         Format::GithubActionBenchmark => github_action_benchmark::run(run, options.better, &mut notes)?,
@@ -211,7 +211,7 @@ fn export_run(run: &RunResult, options: &Options<'_>) -> Result<Exported, Export
         Format::Hlog => hlog::run(run)?,
         Format::Csv => series::run(run)?,
         Format::Openmetrics => {
-            // This one has a place for it.
+            // OpenMetrics has a metric for validity.
             notes.clear();
             openmetrics::run(run)?
         }
@@ -220,35 +220,38 @@ fn export_run(run: &RunResult, options: &Options<'_>) -> Result<Exported, Export
 }
 
 fn export_comparison(comparison: &Comparison, options: &Options<'_>) -> Result<Exported, ExportError> {
-    let mut notes = not_valid("comparison", comparison.valid, &comparison.invalid_because);
+    let mut notes = invalid("comparison", comparison.valid, &comparison.invalid_because);
     let text = match options.format {
         Format::Bmf => bmf::comparison(comparison)?,
         Format::GithubActionBenchmark => github_action_benchmark::comparison(comparison, options.better, &mut notes)?,
         Format::Hgrm | Format::Hlog | Format::Csv | Format::Openmetrics => {
-            return Err(ExportError::NoSuchForm {
+            return Err(ExportError::UnsupportedKind {
                 kind: "comparison",
                 format: options.format.name(),
-                has: [Format::Bmf, Format::GithubActionBenchmark].map(Format::name).join(" and as "),
+                has: [Format::Bmf, Format::GithubActionBenchmark].map(Format::name).join(" or "),
             });
         }
     };
     Ok(Exported { text, notes })
 }
 
-/// That the figures do not count: most formats have no place to say so.
-fn not_valid(kind: &str, valid: bool, because: &[Reason]) -> Vec<String> {
+/// A note that the result is not valid: most formats cannot say so.
+fn invalid(kind: &str, valid: bool, because: &[Reason]) -> Vec<String> {
     let because = because.first().map_or("no reason given", |reason| &reason.text);
-    (!valid).then(|| format!("the {kind} is not valid, and the file does not say so: {because}")).into_iter().collect()
+    (!valid)
+        .then(|| format!("the {kind} is invalid, which the exported file does not say: {because}"))
+        .into_iter()
+        .collect()
 }
 
-/// JSON as it is written everywhere here: indented, with a newline at its end.
+/// Indented JSON that ends with a newline.
 fn json(format: Format, value: &serde_json::Value) -> Result<String, ExportError> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| ExportError::Unwritable { format: format.name(), reason: error.to_string() })
 }
 
-/// The latencies of a run that have samples, each decoded, by name.
+/// The decoded histograms of all latencies with samples, by name.
 fn samples(run: &RunResult) -> Result<Vec<(String, wss_model::LatencyHistogram)>, ExportError> {
     named_latency::all(run)
         .into_iter()

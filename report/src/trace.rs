@@ -178,7 +178,7 @@ fn record_contents(record: &Record, direction: Direction, is_1_3: bool, timeline
 /// A row per phase, and the sum.
 fn totals(trace: &TraceResult, timeline: &mut Timeline) {
     let tls = trace.verify.is_some();
-    let mut header = vec!["", "time", "round trips", "bytes →", "bytes ←"];
+    let mut header = vec!["", "time", "round\ntrips", "bytes →", "bytes ←"];
     if tls {
         header.extend(["records →", "records ←", "TLS cost"]);
     }

@@ -14,15 +14,15 @@ use crate::output;
 /// `wssbench engines`.
 #[derive(Debug, Args)]
 pub(crate) struct EnginesCommand {
-    /// Print it as JSON instead of tables
+    /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
 }
 
-/// Tries every engine and prints what it found.
+/// Probes every engine and prints the result.
 ///
 /// # Errors
-/// If it cannot be written as JSON.
+/// If it cannot be written.
 pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
     let result = EnginesResult {
         schema: EnginesResult::SCHEMA.to_owned(),

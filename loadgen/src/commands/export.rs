@@ -1,6 +1,6 @@
-//! `wssbench export`: a result in a form that another program reads.
+//! `wssbench export`: a result in the format of another program.
 //!
-//! The file goes to standard output and what there is to say about it to standard error, so that it can be piped.
+//! The exported text goes to standard output and notes go to standard error, so the text can be piped.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,11 @@ use crate::setup::preflight;
 /// `wssbench export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportCommand {
-    /// The result's file: of a run or of a comparison
+    /// The result of a run or a comparison (JSON, also .gz)
     #[arg(value_name = "RESULT")]
     result: PathBuf,
 
-    /// The form
+    /// The format to write
     #[arg(long, value_enum)]
     format: Format,
 
@@ -27,19 +27,19 @@ pub(crate) struct ExportCommand {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// The latency to write, of hgrm, by its name in the result: handshake.tls [default: what the run is about]
+    /// The latency to write with --format hgrm, such as handshake.tls [default: the run's main latency]
     #[arg(long, value_name = "NAME")]
     latency: Option<String>,
 
-    /// The figures to write, of github-action-benchmark, which takes one sort a file
+    /// The figures to write with --format github-action-benchmark, which takes one kind per file
     #[arg(long, value_enum, default_value_t)]
     better: Better,
 }
 
-/// Reads, turns and writes.
+/// Reads, converts and writes.
 ///
 /// # Errors
-/// If the file is no result that can be trusted to be whole, if it has no such form, or if it cannot be written.
+/// If the file is not a complete result, the format cannot hold it, or the output cannot be written.
 pub(crate) fn export(command: &ExportCommand) -> anyhow::Result<()> {
     if let Some(path) = &command.out {
         preflight::check_output(path)?;

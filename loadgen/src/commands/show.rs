@@ -77,7 +77,7 @@ pub(crate) fn show(command: &ShowCommand) -> anyhow::Result<u8> {
 /// # Errors
 /// If it is not a result of this version.
 fn read(path: &Path) -> anyhow::Result<Shown> {
-    let schema = store::schema_of("a wssbench result", path)?;
+    let schema = store::schema_of("wssbench result", path)?;
     Ok(match schema.as_str() {
         RunResult::SCHEMA => Shown::Run(Box::new(store::read(path)?)),
         SweepResult::SCHEMA => Shown::Sweep(Box::new(store::read(path)?)),

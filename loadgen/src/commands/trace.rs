@@ -1,8 +1,8 @@
-//! `wssbench trace`: one connection from SYN to close, told event by event.
+//! `wssbench trace`: one connection from SYN to close, event by event.
 //!
-//! The way: [`client`] (where to, and TLS) → [`connection`] (the socket and rustls, driven by hand, onto the [`tape`]) →
-//! [`talk`] (upgrade, echo, ping, Close) → [`observer`] (the tape, opened and taken apart) → result → report. It measures
-//! one connection once: that is to be read, not to be compared.
+//! [`client`] (target and TLS) → [`connection`] (the socket and rustls, driven by hand, recorded in a [`capture`]) →
+//! [`session`] (upgrade, echo, ping, Close) → [`observer`] (the capture, decrypted and decoded) → result → report. It
+//! measures one connection once, for reading and not for comparing.
 
 mod application;
 mod capture;
@@ -41,10 +41,10 @@ use crate::child::server::Server;
 use crate::output;
 use crate::setup::{client_tls as client_side, environment};
 
-/// The longest message: one frame, one record, one page.
-const MESSAGE_MOST: usize = 8192;
-/// The longest that a trace may wait.
-const TIMEOUT_MOST: Duration = Duration::from_secs(3600);
+/// The longest message: it fits in one frame and one record.
+const MAX_MESSAGE: usize = 8192;
+/// The longest timeout.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// `wssbench trace`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub(crate) struct TraceCommand {
     #[arg(value_name = "URL")]
     url: Option<String>,
 
-    /// The stack of the embedded server [default: wss]
+    /// The layer of the embedded server [default: wss]
     #[arg(long, value_enum, conflicts_with = "url")]
     layer: Option<Layer>,
 
@@ -61,19 +61,19 @@ pub(crate) struct TraceCommand {
     #[arg(long, value_enum, value_name = "ENGINE", conflicts_with = "url")]
     server_engine: Option<EngineKind>,
 
-    /// Subprotocol to ask for (Sec-WebSocket-Protocol)
+    /// Subprotocol to request (Sec-WebSocket-Protocol)
     #[arg(long, value_name = "NAME")]
     subprotocol: Option<String>,
 
-    /// The text to be echoed
+    /// The text to send and expect back
     #[arg(long, value_name = "TEXT", default_value = "Hello, WebSocket!")]
     message: String,
 
-    /// Leave the text and its echo out: for a server that does not echo
+    /// Send no text and expect no echo, for a server that does not echo
     #[arg(long)]
     no_echo: bool,
 
-    /// How long the whole connection may take
+    /// Time limit for the whole connection
     #[arg(long, value_name = "TIME", default_value = "10s")]
     timeout: HumanDuration,
 
@@ -88,10 +88,10 @@ pub(crate) struct TraceCommand {
     trust: TrustOptions,
 }
 
-/// Traces one connection and prints it; says whether it came to its end as it should.
+/// Traces one connection and prints it; returns whether it ended without a failure.
 ///
 /// # Errors
-/// If there could be no connection to trace: one sentence with what to do.
+/// If no connection could be tried.
 pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     let target = command.url.as_deref().map(Target::parse).transpose()?;
     let layer = target.as_ref().map_or(command.layer.unwrap_or(Layer::Wss), |target| target.layer);
@@ -111,9 +111,9 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     let ca = embedded.as_ref().and_then(Server::ca_pem);
     let tls = layer.has_tls().then(|| client::tls(command, &target, ca, identity.as_ref())).transpose()?;
 
-    // Before the connection: the first random number of a library takes it milliseconds.
+    // Before the connection: the first random number of a library takes milliseconds.
     let mut key = [0; 16];
-    aws_lc_rs::rand::fill(&mut key).context("making Sec-WebSocket-Key")?;
+    aws_lc_rs::rand::fill(&mut key).context("cannot make a random Sec-WebSocket-Key")?;
     let plan = Plan {
         target: &target,
         subprotocol: command.subprotocol.as_deref(),
@@ -125,7 +125,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     if let Some(before) = tls.as_ref().and_then(|tls| tls.before.as_ref()) {
         begin_session(&plan, address, tls.as_ref().map(|tls| (before, &tls.name)), command.timeout)?;
         notes.push(
-            "a connection before this one, which is not shown, began the session that this one resumes".to_owned(),
+            "an earlier connection, which is not shown, established the session that this one resumes".to_owned(),
         );
     }
     let (_, started_at) = environment::identify();
@@ -135,7 +135,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     }
 
     notes.extend(tls.as_ref().and_then(|tls| tls.verify.skips()).map(str::to_owned));
-    let events = observer::observe(traced.tape, tls.as_ref().map(|tls| &tls.means), layer.has_websocket());
+    let events = observer::observe(traced.capture, tls.as_ref().map(|tls| &tls.keys), layer.has_websocket());
     let result = TraceResult {
         schema: TraceResult::SCHEMA.to_owned(),
         started_at,
@@ -161,20 +161,20 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     Ok(result.failure.is_none())
 }
 
-/// What is left of a connection.
+/// What a connection left behind.
 struct Traced {
-    tape: Vec<Captured>,
+    capture: Vec<Captured>,
     negotiated: Option<Negotiated>,
     failure: Option<TraceFailure>,
 }
 
-/// How to speak TLS, and with whom.
+/// The TLS configuration and the server name.
 type TlsWith<'a> = (&'a Arc<ClientConfig>, &'a ServerName<'static>);
 
-/// A whole connection that leaves a session to be resumed.
+/// Runs a whole connection, which leaves a session to resume.
 ///
 /// # Errors
-/// If it fails: there is nothing to resume then.
+/// If it fails, because there is then nothing to resume.
 fn begin_session(
     plan: &Plan<'_>,
     address: SocketAddr,
@@ -183,51 +183,57 @@ fn begin_session(
 ) -> anyhow::Result<()> {
     match connect(plan, address, tls, timeout).failure {
         None => Ok(()),
-        Some(failure) => anyhow::bail!("the connection that was to begin a session failed: {}", failure.message),
+        Some(failure) => {
+            anyhow::bail!("the connection that establishes the session to resume failed: {}", failure.message)
+        }
     }
 }
 
-/// The connection, from SYN to close or to its failure.
+/// Runs the connection, from SYN to close or to its failure.
 fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeout: HumanDuration) -> Traced {
     let deadline = Instant::now() + timeout.0;
-    let (tape, opened) = Connection::open(address, timeout.0);
+    let (capture, opened) = Connection::open(address, timeout.0);
     let socket = match opened {
         Ok(socket) => socket,
         Err(error) => {
             let sentence = connect_sentence(address, timeout, &error);
             let failure = Some(TraceFailure { phase: TracePhase::Connect, message: sentence });
-            return Traced { tape: tape.taped, negotiated: None, failure };
+            return Traced { capture: capture.events, negotiated: None, failure };
         }
     };
-    let connection = SharedStream::new(Connection::new(socket, tape, deadline));
-    let lived = live(&connection, plan, tls);
+    let connection = SharedStream::new(Connection::new(socket, capture, deadline));
+    let ended = run_session(&connection, plan, tls);
     connection.with(|connection| {
-        let phase = connection.tape.phase;
-        if lived.is_err() {
-            connection.give_up(matches!(&lived, Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe));
+        let phase = connection.capture.phase;
+        if ended.is_err() {
+            connection.give_up(matches!(&ended, Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe));
         }
         Traced {
             negotiated: connection.tls().filter(|tls| !tls.is_handshaking()).map(negotiated),
-            tape: std::mem::take(&mut connection.tape.taped),
-            failure: lived
+            capture: std::mem::take(&mut connection.capture.events),
+            failure: ended
                 .err()
                 .map(|failure| TraceFailure { phase, message: sentence(failure, phase, timeout, tls.is_some()) }),
         }
     })
 }
 
-/// TLS → what is said → the end.
-fn live(connection: &SharedStream<Connection>, plan: &Plan<'_>, tls: Option<TlsWith<'_>>) -> Result<(), Failure> {
+/// TLS → session → close.
+fn run_session(
+    connection: &SharedStream<Connection>,
+    plan: &Plan<'_>,
+    tls: Option<TlsWith<'_>>,
+) -> Result<(), Failure> {
     if let Some((config, name)) = tls {
         connection.with(|connection| connection.handshake(Arc::clone(config), name.clone()))?;
     }
-    session::talk(connection, plan)?;
-    // tcp:// has nothing but FIN to ask for the end with.
+    session::run(connection, plan)?;
+    // Only FIN asks the server of tcp:// to close.
     connection.with(|connection| connection.end(plan.target.layer == Layer::Tcp))?;
     Ok(())
 }
 
-/// What a finished handshake negotiated, in the words of a run.
+/// What a finished handshake negotiated, as a run reports it.
 fn negotiated(connection: &rustls::ClientConnection) -> Negotiated {
     let certificate = CertificateKinds::default().of(connection.peer_certificates());
     HandshakeLabel::of(connection, certificate, connection.is_early_data_accepted()).negotiated()
@@ -235,27 +241,29 @@ fn negotiated(connection: &rustls::ClientConnection) -> Negotiated {
 
 fn connect_sentence(address: SocketAddr, timeout: HumanDuration, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => format!("{address} refused the connection: is a server listening there?"),
+        io::ErrorKind::ConnectionRefused => {
+            format!("{address} refused the connection; check that a server listens there")
+        }
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            format!("{address} did not answer the SYN within {timeout} (--timeout): does a firewall drop it?")
+            format!("{address} did not answer the SYN within {timeout} (--timeout); check for a firewall")
         }
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            format!("{address} cannot be reached from this machine")
+            format!("{address} is unreachable from this machine")
         }
-        _ => format!("connecting to {address}: {error}"),
+        _ => format!("cannot connect to {address}: {error}"),
     }
 }
 
-/// A failure in one sentence.
+/// A failure as one sentence.
 fn sentence(failure: Failure, phase: TracePhase, timeout: HumanDuration, tls: bool) -> String {
     match failure {
         Failure::Server(sentence) => sentence,
         Failure::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
-            let hint = if phase == TracePhase::Echo { "; --no-echo is for a server that does not echo" } else { "" };
+            let hint = if phase == TracePhase::Echo { "; use --no-echo for a server that does not echo" } else { "" };
             format!("the server did not answer within {timeout} (--timeout), counted from the SYN{hint}")
         }
         Failure::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof && (!tls || phase == TracePhase::Tls) => {
-            "the server ended the connection in the middle".to_owned()
+            "the server closed the connection in the middle".to_owned()
         }
         Failure::Io(error) => TlsFailure::from(error).to_string(),
     }

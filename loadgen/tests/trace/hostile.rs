@@ -1,4 +1,4 @@
-//! Peers that refuse, fall silent, or send what they must not: each ends in one sentence, with the timeline up to there.
+//! Peers that refuse, stay silent or break the protocol: each ends in one sentence, with the timeline up to there.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use super::common::{self, wssbench};
 use super::{contents, failed};
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_answered_with_an_alert() {
+fn an_untrusted_certificate_is_answered_with_an_alert() {
     let authority = Authority::new("localhost");
     let stranger = Authority::new("localhost");
     let address = authority.serve(peer::stay_silent);
@@ -25,7 +25,7 @@ fn a_certificate_that_is_not_trusted_is_answered_with_an_alert() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_refused_connection() {
     let (phase, sentence, trace) = failed(&[&format!("wss://{}/", peer::nobody()), "--insecure"]);
     assert_eq!((phase, trace.events.len()), (TracePhase::Connect, 2));
     assert!(sentence.contains("refused the connection"), "{sentence}");
@@ -34,11 +34,11 @@ fn nobody_listens() {
     assert!(ended.stdout.contains("FAILED in the phase TCP connect: "), "{ended}");
 }
 
-/// What a hostile peer does with one connection, the phase in which it shows, and a part of what is said of it.
+/// What a hostile peer does with a connection, the phase that fails, and a part of the message.
 type Case = (fn(TcpStream), TracePhase, &'static str);
 
 #[test]
-fn a_peer_on_the_tls_port_that_does_what_it_must_not() {
+fn a_peer_that_breaks_tls() {
     let say = |bytes: &'static [u8]| {
         move |mut stream: TcpStream| {
             let _ = stream.write_all(bytes);
@@ -46,7 +46,7 @@ fn a_peer_on_the_tls_port_that_does_what_it_must_not() {
         }
     };
     let cases: [Case; 4] = [
-        (|stream| peer::end(&stream), TracePhase::Tls, "ended the connection in the middle"),
+        (|stream| peer::end(&stream), TracePhase::Tls, "closed the connection in the middle"),
         (
             |stream| {
                 let mut start = [0; 5];
@@ -87,11 +87,11 @@ fn a_peer_on_the_tls_port_that_does_what_it_must_not() {
     }
 }
 
-/// The same on a WebSocket, where it shows in the echo.
+/// The same on a WebSocket, where the echo fails.
 type FrameCase = (fn(WebSocket<TcpStream>), &'static str);
 
 #[test]
-fn a_peer_on_the_websocket_port_that_does_what_it_must_not() {
+fn a_peer_that_breaks_websocket() {
     let cases: [FrameCase; 5] = [
         (|_| {}, "ended"),
         (
@@ -119,7 +119,7 @@ fn a_peer_on_the_websocket_port_that_does_what_it_must_not() {
             |mut socket| {
                 while socket.get_mut().write_all(&peer::frame(1, &[b'x'; 100], false)).is_ok() {}
             },
-            "more than a trace takes",
+            "more than a trace accepts",
         ),
     ];
     for (handle, says) in cases {
@@ -131,7 +131,7 @@ fn a_peer_on_the_websocket_port_that_does_what_it_must_not() {
 }
 
 #[test]
-fn a_peer_that_stays_silent_is_waited_for_no_longer_than_the_timeout() {
+fn a_silent_peer_is_given_up_after_the_timeout() {
     let silent = peer::tcp(peer::stay_silent);
     for (layer, more, phase) in [("wss", &["--insecure"][..], TracePhase::Tls), ("ws", &[], TracePhase::Upgrade)] {
         let start = Instant::now();
@@ -141,7 +141,7 @@ fn a_peer_that_stays_silent_is_waited_for_no_longer_than_the_timeout() {
         assert!(sentence.contains("within 300ms (--timeout)"), "{sentence}");
         assert!(start.elapsed() < common::BOUND);
     }
-    // A drip is no more than silence: the deadline is one for all.
+    // A drip of bytes does not extend the deadline.
     let drip = peer::tcp(|mut stream| {
         while stream.write_all(b"\x16").is_ok() {
             std::thread::sleep(Duration::from_millis(50));

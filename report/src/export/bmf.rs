@@ -1,10 +1,10 @@
 //! Bencher Metric Format: `{benchmark: {measure: {value, lower_value, upper_value}}}`.
 //!
-//! One benchmark a file, named by what was measured, and one measure a figure, since Bencher keeps unit and thresholds
-//! with the measure. A run gives no bounds: one run says nothing about how far another would be from it. A comparison
-//! gives each ratio with the bounds of its exact interval, and B's median beside it.
+//! A file has one benchmark, named by what was measured, and a measure per figure, because Bencher keeps unit and
+//! thresholds with the measure. A run has no bounds: a single run does not tell how far another would differ. A comparison
+//! has each ratio with the bounds of its exact interval, and the median of B.
 //!
-//! Source: <https://bencher.dev/docs/reference/bencher-metric-format/>, whose JSON Schema the tests hold this against.
+//! Source: <https://bencher.dev/docs/reference/bencher-metric-format/>; the tests validate against its JSON Schema.
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
     super::json(Format::Bmf, &json!({ figure::scenario(run): measures }))
 }
 
-/// Every ratio of a comparison with its interval, and the median of what was compared.
+/// Every ratio of a comparison with its interval, and the median of B.
 pub(super) fn comparison(comparison: &Comparison) -> Result<String, ExportError> {
     let mut measures = Map::new();
     for figure in &comparison.analysis.metrics {
@@ -43,7 +43,7 @@ pub(super) fn comparison(comparison: &Comparison) -> Result<String, ExportError>
     super::json(Format::Bmf, &json!({ figure::compared(comparison): measures }))
 }
 
-/// A name as Bencher makes one: lower case with hyphens, at most 64 characters.
+/// A name in Bencher's form: lower case with hyphens, at most 64 characters.
 fn slug(name: &str) -> String {
     name.replace(['.', '_'], "-")
 }

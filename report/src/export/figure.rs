@@ -1,7 +1,7 @@
-//! The single numbers of a run that a tracker of regressions can follow over time, and the name of what was measured.
+//! The figures of a run that a regression tracker can follow over time, and the name of what was measured.
 //!
-//! Left out is what no change of a server or client moves: the generator's lateness, and the rate of an open loop, which
-//! is the one that was asked for.
+//! Figures that no change of server or client moves are left out: the generator's lateness, and the rate of an open loop,
+//! which is the requested one.
 
 use wss_analysis::comparison::Comparison;
 use wss_model::config::Mode;
@@ -15,13 +15,13 @@ use wss_model::units::Rate;
 pub(super) struct Figure {
     /// Its path in the result: `handshake.tls.p50`.
     pub(super) name: String,
-    /// What `value` counts.
+    /// The unit of `value`.
     pub(super) unit: Unit,
     /// The number.
     pub(super) value: f64,
 }
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Nanoseconds,
@@ -30,7 +30,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// As people write it.
+    /// The symbol: `/s`.
     pub(super) const fn symbol(self) -> &'static str {
         match self {
             Self::Nanoseconds => "ns",
@@ -39,7 +39,7 @@ impl Unit {
         }
     }
 
-    /// At the end of a name.
+    /// The suffix of a name: `per-s`.
     pub(super) const fn suffix(self) -> &'static str {
         match self {
             Self::Nanoseconds => "ns",
@@ -48,13 +48,13 @@ impl Unit {
         }
     }
 
-    /// Whether more of it is better.
+    /// Whether more is better.
     pub(super) const fn more_is_better(self) -> bool {
         matches!(self, Self::PerSecond)
     }
 }
 
-/// Every figure that `run` tells; those that it does not tell are missing, and not zero.
+/// Every figure that `run` has. Figures that it does not have are left out, not zero.
 pub(super) fn of_run(run: &RunResult) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut add = |name: String, unit: Unit, value: Option<f64>| {
@@ -85,8 +85,8 @@ pub(super) fn of_run(run: &RunResult) -> Vec<Figure> {
     figures
 }
 
-/// What was measured, so that figures of the same name and of another load or another sort of handshake do not become
-/// one series. Not where and with which build: that is what a tracker has testbeds and branches for.
+/// What was measured: load, engines and handshake. It keeps figures of the same name but of another load in separate
+/// series. Machine and build are left to the tracker's testbeds and branches.
 pub(super) fn scenario(run: &RunResult) -> String {
     let config = &run.config;
     let layer = run.target.url.split(':').next().unwrap_or_default();
@@ -100,18 +100,18 @@ pub(super) fn scenario(run: &RunResult) -> String {
             pluralize(config.connections as u64, "connection")
         ),
     };
-    let sort = match run.negotiated.as_slice() {
+    let kind = match run.negotiated.as_slice() {
         [] => String::new(),
         [one] => format!(", {}", describe_handshake(&one.negotiated)),
-        several => format!(", {} sorts of handshake", several.len()),
+        several => format!(", {} kinds of handshake", several.len()),
     };
-    format!("{layer}, {load}, {} to {server}{sort}", run.client.engine_name())
+    format!("{layer}, {load}, {} to {server}{kind}", run.client.engine_name())
 }
 
-/// What was compared with what: a ratio is one to its reference, and of its configuration.
+/// What was compared: the reference, and the configuration of B.
 pub(super) fn compared(comparison: &Comparison) -> String {
-    let sorts = comparison.b.negotiated.iter().map(describe_handshake);
-    let parts: Vec<String> = comparison.b.options.iter().cloned().chain(sorts).collect();
+    let kinds = comparison.b.negotiated.iter().map(describe_handshake);
+    let parts: Vec<String> = comparison.b.options.iter().cloned().chain(kinds).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) };
     one_line(&format!("ratio to {}{parts}", comparison.a.label))
 }

@@ -1,7 +1,7 @@
 //! github-action-benchmark: an array of `{name, unit, value, range, extra}`.
 //!
-//! The action takes a file as either `customSmallerIsBetter` or `customBiggerIsBetter`, so a file has one sort of
-//! figures, and the other sort is named as left out.
+//! The action reads a file as either `customSmallerIsBetter` or `customBiggerIsBetter`, so a file has one kind of
+//! figures, and the figures of the other kind are named in a note.
 //!
 //! Source: the action's README, "Custom benchmark tools", and `BenchmarkResult` in its `src/extract.ts`.
 
@@ -13,10 +13,10 @@ use wss_analysis::statistics::Ratio;
 use wss_model::run_result::RunResult;
 use wss_model::text::phrases::program;
 
-/// The figures of a run that are of one sort.
+/// The figures of a run of one kind.
 pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> Result<String, ExportError> {
     let (kept, others) =
-        sorted_out(figure::of_run(run), better, |figure| figure.unit.more_is_better(), |figure| figure.name.clone());
+        of_kind(figure::of_run(run), better, |figure| figure.unit.more_is_better(), |figure| figure.name.clone());
     notes.extend(others);
     let extra = format!("{}\n{}, {}", figure::scenario(run), program(&run.tool), run.started_at);
     let entries = kept
@@ -26,14 +26,14 @@ pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> R
     array(entries, better)
 }
 
-/// The ratios of a comparison that are of one sort, each with its interval as range.
+/// The ratios of a comparison of one kind, with their intervals as ranges.
 pub(super) fn comparison(
     comparison: &Comparison,
     better: Better,
     notes: &mut Vec<String>,
 ) -> Result<String, ExportError> {
     let ratios = comparison.analysis.metrics.iter().filter_map(|figure| Some((figure, figure.ratio.as_ref()?)));
-    let (kept, others) = sorted_out(
+    let (kept, others) = of_kind(
         ratios.collect(),
         better,
         |(figure, _)| figure.metric.more_is_better(),
@@ -51,8 +51,8 @@ pub(super) fn comparison(
     array(kept.iter().map(entry).collect(), better)
 }
 
-/// The figures of the sort that is asked for, and a sentence about the others.
-fn sorted_out<T>(
+/// The figures of the requested kind, and a note about the others.
+fn of_kind<T>(
     figures: Vec<T>,
     better: Better,
     more_is_better: impl Fn(&T) -> bool,
@@ -62,8 +62,12 @@ fn sorted_out<T>(
     let (kept, others): (Vec<T>, Vec<T>) = figures.into_iter().partition(|figure| more_is_better(figure) == bigger);
     let names: Vec<String> = others.iter().map(name).collect();
     let (what, option) = if bigger { ("less", "smaller") } else { ("more", "bigger") };
-    let sentence = (!names.is_empty())
-        .then(|| format!("left out, since {what} of them is better (--better {option}): {}", names.join(", ")));
+    let sentence = (!names.is_empty()).then(|| {
+        format!(
+            "left out, because {what} is better for them (export them with --better {option}): {}",
+            names.join(", ")
+        )
+    });
     (kept, sentence)
 }
 
@@ -71,8 +75,8 @@ fn array(entries: Vec<Value>, better: Better) -> Result<String, ExportError> {
     let format = Format::GithubActionBenchmark;
     if entries.is_empty() {
         let what = match better {
-            Better::Smaller => "figure of which less is better",
-            Better::Bigger => "figure of which more is better (a rate is one only in a closed loop, --rate max)",
+            Better::Smaller => "figure for which less is better",
+            Better::Bigger => "figure for which more is better (a rate is one only in a closed loop, --rate max)",
         };
         return Err(ExportError::Nothing { what, format: format.name() });
     }

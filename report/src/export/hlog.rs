@@ -1,10 +1,9 @@
-//! HdrHistogram's interval log, version 1.3: every latency with all of its samples, one interval each, under its name as
-//! tag.
+//! HdrHistogram's interval log, version 1.3: every latency with all of its samples, as one interval with its name as tag.
 //!
-//! Timestamps are seconds from the start of the run. A result does not say when a phase began, so that every interval
-//! begins at the start; its length is that of its phase.
+//! Timestamps are seconds since the start of the run. A result does not say when a phase began, so every interval begins
+//! at 0; its length is that of its phase.
 //!
-//! Source: `HistogramLogWriter` of HdrHistogram 2.1 (Java); the writer is that of the Rust port.
+//! Source: `HistogramLogWriter` of HdrHistogram 2.1 (Java); written by the Rust port.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const VERSION: &str = "[Histogram log format version 1.3]";
 /// The line that the Java writer calls the legend.
 const LEGEND: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
 
-/// Every latency of a run that has samples.
+/// Every latency with samples.
 pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
     let unwritable = |reason: String| ExportError::Unwritable { format: Format::Hlog.name(), reason };
     let start = humantime::parse_rfc3339(&run.started_at)
@@ -33,11 +32,11 @@ pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
     let mut builder = IntervalLogWriterBuilder::new();
     builder
         .add_comment(&format!("[Logged with {}: run {}]", one_line(&program(&run.tool)), one_line(&run.id)))
-        .add_comment("[Values in nanoseconds, Interval_Max in milliseconds; no phase's begin is known: all are 0]")
+        .add_comment("[Values in nanoseconds, Interval_Max in milliseconds; phases start at unknown times: all intervals start at 0]")
         .add_comment(VERSION)
         .with_start_time(start);
-    // A writer holds the log until its end, and has no word for the legend: one writes what stands before it, another
-    // what comes behind it.
+    // A writer borrows the log until its end and cannot write the legend, so one writes the lines before it and another
+    // the lines after it.
     builder.begin_log_with(&mut log, &mut serializer).map_err(|error| unwritable(error.to_string()))?;
     log.extend_from_slice(LEGEND.as_bytes());
     let mut writer = IntervalLogWriterBuilder::new()
@@ -53,13 +52,13 @@ pub(super) fn run(run: &RunResult) -> Result<String, ExportError> {
     String::from_utf8(log).map_err(|error| unwritable(error.to_string()))
 }
 
-/// How long the phase of a latency took: as the series has it, or what was asked for where there is no series.
+/// How long the phase of a latency took: by the series, or the requested duration without a series.
 fn length(run: &RunResult, name: &str) -> Duration {
-    let (phase, asked) = match name.split('.').next() {
+    let (phase, requested) = match name.split('.').next() {
         Some("warmup") => return run.config.warmup.0,
         Some("echo") => (MeasuredPhase::Echo, run.config.duration.0),
         _ => (MeasuredPhase::Handshake, run.config.duration.0),
     };
     let seconds = run.series.iter().filter(|point| point.phase == phase).map(|point| point.second).fold(0.0, f64::max);
-    Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero()).unwrap_or(asked)
+    Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero()).unwrap_or(requested)
 }

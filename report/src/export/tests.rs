@@ -1,5 +1,5 @@
-//! Each form held against what reads it: another implementation where there is one in Rust, else the published schema or
-//! the form's own rules. `loadgen/tests/export.rs` does the same with the programs themselves.
+//! Each format against a reader: another implementation in Rust, the published schema, or the rules of the format.
+//! `loadgen/tests/export.rs` uses the programs themselves.
 
 mod openmetrics;
 
@@ -27,7 +27,7 @@ fn runs() -> [RunResult; 5] {
     [echo_run(), handshake_run(), invalid_run(), closed_run(), large_run()]
 }
 
-/// What `format` says about a run with so few samples that it can be read at a glance.
+/// A run with few samples in this format.
 fn small(format: Format) -> String {
     let mut run = handshake_run();
     run.warmup = wss_model::run_result::Warmup::default();
@@ -43,7 +43,7 @@ fn source(comparison: Comparison) -> Source {
 }
 
 #[test]
-fn bmf_is_what_benchers_schema_says() {
+fn bmf_matches_benchers_schema() {
     // https://bencher.dev/bmf.json, with what Bencher does not read left out of the objects as well.
     let schema = json!({
         "type": "object",
@@ -78,7 +78,7 @@ fn bmf_is_what_benchers_schema_says() {
 }
 
 #[test]
-fn bmf_of_a_run_has_its_figures_and_of_a_comparison_the_ratios_with_their_intervals() {
+fn bmf_has_the_figures_of_a_run_and_the_ratios_of_a_comparison() {
     let bmf: Value = serde_json::from_str(&exported(echo_run(), Format::Bmf)).unwrap();
     let (name, measures) = bmf.as_object().unwrap().iter().next().unwrap();
     assert_eq!(
@@ -109,7 +109,7 @@ fn bmf_of_a_run_has_its_figures_and_of_a_comparison_the_ratios_with_their_interv
 }
 
 #[test]
-fn a_file_for_github_action_benchmark_is_what_it_reads_and_has_one_sort_of_figures() {
+fn github_action_benchmark_files_have_one_kind_of_figures() {
     // BenchmarkResult of its src/extract.ts, which takes any array of these.
     let schema = json!({
         "type": "array",
@@ -140,7 +140,7 @@ fn a_file_for_github_action_benchmark_is_what_it_reads_and_has_one_sort_of_figur
         });
         for ((names, _), (others, notes)) in [(&smaller, &bigger), (&bigger, &smaller)] {
             assert!(names.iter().all(|name| !others.contains(name)), "{names:?} {others:?}");
-            let said = notes.iter().find(|note| note.starts_with("left out, since ")).unwrap();
+            let said = notes.iter().find(|note| note.starts_with("left out, because ")).unwrap();
             assert!(names.iter().all(|name| said.contains(name.as_str())), "{said}");
         }
     }
@@ -152,14 +152,14 @@ fn a_file_for_github_action_benchmark_is_what_it_reads_and_has_one_sort_of_figur
 }
 
 #[test]
-fn a_run_in_an_open_loop_has_no_figure_of_which_more_is_better() {
+fn an_open_loop_has_no_figure_for_which_more_is_better() {
     let options = Options { better: Better::Bigger, ..options(Format::GithubActionBenchmark) };
     let sentence = export(&Source::Run(Box::new(echo_run())), &options).unwrap_err().to_string();
     assert!(sentence.contains("--rate max") && !sentence.contains('\n'), "{sentence}");
 }
 
 #[test]
-fn a_percentile_distribution_reads_like_this() {
+fn a_percentile_distribution() {
     insta::assert_snapshot!(small(Format::Hgrm), @r"
     #[wssbench 20260301T120000Z-4711 handshake.tls, values in milliseconds]
            Value     Percentile TotalCount 1/(1-Percentile)
@@ -189,7 +189,7 @@ fn a_percentile_distribution_reads_like_this() {
 }
 
 #[test]
-fn a_percentile_distribution_has_the_count_and_the_percentiles_of_the_result() {
+fn a_percentile_distribution_matches_the_result() {
     for (run, name) in
         [(echo_run(), "echo.service"), (handshake_run(), "handshake.tls"), (invalid_run(), "echo.response")]
     {
@@ -218,7 +218,7 @@ fn decode(interval: &IntervalLogHistogram<'_>) -> Histogram<u64> {
 }
 
 #[test]
-fn an_interval_log_reads_back_with_every_latency_and_all_of_its_samples() {
+fn an_interval_log_reads_back_with_all_samples() {
     for run in runs() {
         let text = exported(run.clone(), Format::Hlog);
         let mut found = Vec::new();
@@ -264,7 +264,7 @@ fn an_interval_log_begins_with_version_and_legend() {
 }
 
 #[test]
-fn the_series_reads_like_this() {
+fn the_series_as_csv() {
     insta::assert_snapshot!(exported(echo_run(), Format::Csv), @r"
     phase,second_s,connections,completed,errors,p50_ns,p99_ns
     handshake,1,1000,10000,0,92400,141000
@@ -274,7 +274,7 @@ fn the_series_reads_like_this() {
 }
 
 #[test]
-fn what_a_file_has_in_its_names_cannot_end_a_line_or_a_label() {
+fn names_cannot_end_a_line_or_a_label() {
     let mut run = echo_run();
     run.negotiated[0].negotiated.suite = "time\"out\n# EOF\nforged_total 1".to_owned();
     run.tool.version = "0.1\n#[Histogram log format version 9]".to_owned();
@@ -287,26 +287,23 @@ fn what_a_file_has_in_its_names_cannot_end_a_line_or_a_label() {
 }
 
 #[test]
-fn what_is_not_valid_is_said_beside_the_file_unless_the_file_says_it() {
+fn an_invalid_run_has_a_note_unless_the_format_says_so() {
     for format in Format::ALL {
         let exported = export(&Source::Run(Box::new(invalid_run())), &options(format)).unwrap();
-        let says = exported.notes.iter().any(|note| note.contains("the run is not valid"));
+        let says = exported.notes.iter().any(|note| note.contains("the run is invalid"));
         assert_eq!(says, format != Format::Openmetrics, "{format:?}: {:?}", exported.notes);
     }
     assert!(exported(invalid_run(), Format::Openmetrics).contains("\nwssbench_run_valid 0.0\n"));
 }
 
 #[test]
-fn what_has_no_such_form_is_refused_in_a_sentence_that_says_what_it_has() {
+fn unsupported_combinations_are_refused_with_the_supported_ones() {
     for format in Format::ALL {
         match export(&source(comparison(12, 1.0)), &options(format)) {
             Ok(_) => assert!(matches!(format, Format::Bmf | Format::GithubActionBenchmark), "{format:?}"),
             Err(error) => assert_eq!(
                 error.to_string(),
-                format!(
-                    "a comparison cannot be exported as {}: it can as bmf and as github-action-benchmark",
-                    format.name()
-                )
+                format!("a comparison cannot be exported as {}; use bmf or github-action-benchmark", format.name())
             ),
         }
     }
@@ -314,17 +311,20 @@ fn what_has_no_such_form_is_refused_in_a_sentence_that_says_what_it_has() {
     let refusal = |options: Options<'_>| export(&run, &options).unwrap_err().to_string();
     let sentence = refusal(Options { latency: Some("tls"), ..options(Format::Hgrm) });
     assert!(
-        sentence.starts_with("the result has no latency tls: it has handshake.connect, handshake.tls,"),
+        sentence.starts_with("the result has no latency tls; use one of handshake.connect, handshake.tls,"),
         "{sentence}"
     );
     let sentence = refusal(Options { latency: Some("handshake.tls"), ..options(Format::Hlog) });
-    assert_eq!(sentence, "--latency says nothing about hlog: it is for hgrm");
+    assert_eq!(sentence, "--latency has no effect with --format hlog; remove it, or use --format hgrm");
     let sentence = refusal(Options { better: Better::Bigger, ..options(Format::Csv) });
-    assert_eq!(sentence, "--better says nothing about csv: it is for github-action-benchmark");
+    assert_eq!(
+        sentence,
+        "--better has no effect with --format csv; remove it, or use --format github-action-benchmark"
+    );
 }
 
 #[test]
-fn a_run_that_measured_nothing_is_refused_where_there_is_nothing_to_write() {
+fn an_empty_run_is_refused_by_formats_without_content() {
     let mut run = closed_run();
     run.handshake = wss_model::run_result::HandshakeResult::default();
     (run.echo, run.series) = (None, Vec::new());
@@ -338,16 +338,17 @@ fn a_run_that_measured_nothing_is_refused_where_there_is_nothing_to_write() {
 }
 
 #[test]
-fn a_histogram_that_does_not_decode_is_refused_by_its_name() {
+fn a_broken_histogram_is_refused_by_name() {
     let mut run = echo_run();
     run.handshake.tls.histogram = "AAAA".to_owned();
     for format in [Format::Hgrm, Format::Hlog, Format::Openmetrics] {
-        let sentence = export(&Source::Run(Box::new(run.clone())), &options(format)).unwrap_err().to_string();
-        assert!(sentence.starts_with("the samples of handshake.tls are damaged"), "{sentence}");
+        let error = export(&Source::Run(Box::new(run.clone())), &options(format)).unwrap_err();
+        assert_eq!(error.to_string(), "the samples of handshake.tls are damaged");
+        assert!(std::error::Error::source(&error).is_some());
     }
 }
 
-/// The file with this text, and what reading it for an export says.
+/// Reads a file with this text.
 fn read(text: &str) -> Result<Source, StoreError> {
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join("file.json");
@@ -356,7 +357,7 @@ fn read(text: &str) -> Result<Source, StoreError> {
 }
 
 #[test]
-fn a_file_is_read_as_what_it_says_it_is_and_another_one_is_refused() {
+fn a_file_is_read_by_its_schema() {
     let run = serde_json::to_string(&echo_run()).unwrap();
     assert!(matches!(read(&run), Ok(Source::Run(_))));
     let compared = serde_json::to_string(&comparison(6, 1.0)).unwrap();

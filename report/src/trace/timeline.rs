@@ -64,9 +64,18 @@ impl Timeline {
 
     /// [`Timeline::fact`] at another depth.
     pub(super) fn fact_at(&mut self, depth: usize, name: &str, text: &str) {
-        if !text.is_empty() {
-            let indent = " ".repeat(MARGIN + depth * INDENT);
-            self.layout.wrapped(&format!("{indent}{name:<NAME$}"), &format!("{indent}{}", " ".repeat(NAME)), text);
+        if text.is_empty() {
+            return;
         }
+        let indent = MARGIN + depth * INDENT;
+        let longest = text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+        if indent + NAME + longest <= self.layout.width() {
+            let rest = " ".repeat(indent + NAME);
+            return self.layout.wrapped(&format!("{:indent$}{name:<NAME$}", ""), &rest, text);
+        }
+        // A name of a suite is not broken: the list begins below its own name.
+        self.layout.wrapped(&" ".repeat(indent), "", name);
+        let below = " ".repeat(indent + INDENT);
+        self.layout.wrapped(&below, &below, text);
     }
 }

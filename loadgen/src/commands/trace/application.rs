@@ -1,6 +1,6 @@
-//! Application data, told: the opening handshake of WebSocket, then frames; or bytes.
+//! Decodes application data: the WebSocket opening handshake and frames, or plain bytes.
 //!
-//! Frames are read here and not by `wss_wire::websocket`, which refuses what breaks a rule: a trace shows it.
+//! Frames are not decoded by `wss_wire::websocket`, which rejects violations: a trace shows them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,18 +11,18 @@ use wss_wire::upgrade::accept_key;
 
 /// RFC 6455 section 1.3.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// Bytes that are shown of a payload.
-const PREVIEW_MOST: usize = 64;
-/// Bytes that are shown of a payload as it was on the way.
-const WIRE_MOST: usize = 16;
-/// Bytes that are shown of a line.
-const LINE_MOST: usize = 300;
-/// The longest head that is waited for.
-const HEAD_MOST: usize = 64 << 10;
-/// Lines that are shown of a head.
-const LINES_MOST: usize = 60;
+/// The most bytes that are shown of a payload.
+const MAX_PREVIEW: usize = 64;
+/// The most bytes that are shown of a payload as sent, which may be masked.
+const MAX_WIRE: usize = 16;
+/// The most bytes that are shown of a line.
+const MAX_LINE: usize = 300;
+/// The longest head that is awaited.
+const MAX_HEAD: usize = 64 << 10;
+/// The most lines that are shown of a head.
+const MAX_LINES: usize = 60;
 
-/// The application data of a connection, both ways.
+/// The application data of a connection in both directions.
 pub(super) struct Conversation {
     sent: Stream,
     received: Stream,
@@ -30,10 +30,10 @@ pub(super) struct Conversation {
     key: Option<String>,
 }
 
-/// One way.
+/// One direction.
 struct Stream {
     state: State,
-    /// What is not told yet, because its end has not come.
+    /// Data whose end is still missing.
     rest: Vec<u8>,
 }
 
@@ -51,25 +51,25 @@ impl Conversation {
         Self { sent: stream(), received: stream(), key: None }
     }
 
-    /// What more bytes of one direction are.
-    pub(super) fn told(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Application> {
+    /// Decodes more bytes of one direction.
+    pub(super) fn read(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Application> {
         let Self { sent, received, key } = self;
         let stream = match direction {
             Direction::Sent => sent,
             Direction::Received => received,
         };
         stream.rest.extend_from_slice(bytes);
-        let mut told = Vec::new();
+        let mut contents = Vec::new();
         while !stream.rest.is_empty() {
             let (application, took) = match stream.state {
-                State::Bytes => (bytes_told(&stream.rest), stream.rest.len()),
+                State::Bytes => (raw_bytes(&stream.rest), stream.rest.len()),
                 State::Head => match head(&stream.rest) {
                     None if !could_be_head(direction, &stream.rest) => {
                         stream.state = State::Bytes;
                         continue;
                     }
                     None => {
-                        told.push(Application::Fragment { available_bytes: stream.rest.len() as u64 });
+                        contents.push(Application::Fragment { available_bytes: stream.rest.len() as u64 });
                         break;
                     }
                     Some(head) => {
@@ -79,38 +79,38 @@ impl Conversation {
                 },
                 State::Frames => match frame(&stream.rest) {
                     Ok(None) => {
-                        told.push(Application::Fragment { available_bytes: stream.rest.len() as u64 });
+                        contents.push(Application::Fragment { available_bytes: stream.rest.len() as u64 });
                         break;
                     }
                     Ok(Some((frame, took))) => (Application::Frame(frame), took),
                     Err(because) => {
                         stream.state = State::Bytes;
-                        told.push(Application::Unreadable { because });
+                        contents.push(Application::Unreadable { because });
                         continue;
                     }
                 },
             };
-            told.push(application);
+            contents.push(application);
             stream.rest.drain(..took.min(stream.rest.len()));
         }
-        told
+        contents
     }
 }
 
-/// The head at the start of `bytes`, if it is whole.
+/// The head at the start of `bytes`, if it is complete.
 fn head(bytes: &[u8]) -> Option<HttpHead> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let lines = bytes[..end - 4].split(|byte| *byte == b'\n').map(|line| excerpt(line.trim_ascii_end(), LINE_MOST));
-    Some(HttpHead { lines: lines.take(LINES_MOST).collect(), bytes: end as u64 })
+    let lines = bytes[..end - 4].split(|byte| *byte == b'\n').map(|line| excerpt(line.trim_ascii_end(), MAX_LINE));
+    Some(HttpHead { lines: lines.take(MAX_LINES).collect(), bytes: end as u64 })
 }
 
-/// Whether these can be the beginning of a head.
+/// Whether `bytes` can be the start of a head.
 fn could_be_head(direction: Direction, bytes: &[u8]) -> bool {
     let begins: &[u8] = if direction == Direction::Received { b"HTTP/" } else { b"GET " };
-    bytes.len() <= HEAD_MOST && bytes.iter().zip(begins).all(|(came, expected)| came == expected)
+    bytes.len() <= MAX_HEAD && bytes.iter().zip(begins).all(|(came, expected)| came == expected)
 }
 
-/// The head of either end's part of the opening handshake; what follows it is frames if it came to that.
+/// The request or response of the opening handshake; frames follow if the server switched protocols.
 fn upgrade(direction: Direction, head: HttpHead, key: &mut Option<String>, state: &mut State) -> Application {
     if direction == Direction::Sent {
         *state = State::Frames;
@@ -133,13 +133,13 @@ fn upgrade(direction: Direction, head: HttpHead, key: &mut Option<String>, state
     Application::UpgradeResponse { head, accept }
 }
 
-/// The value of a field.
+/// The value of a header field.
 fn field(head: &HttpHead, name: &str) -> Option<String> {
     let mut fields = head.lines.iter().skip(1).filter_map(|line| line.split_once(':'));
     fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
 }
 
-/// The frame at the start of `bytes`, if it is whole, and its bytes (RFC 6455 section 5.2).
+/// The frame at the start of `bytes`, if it is complete, and its length (RFC 6455 section 5.2).
 fn frame(bytes: &[u8]) -> Result<Option<(Frame, usize)>, String> {
     let Some((&[first, second], _)) = bytes.split_first_chunk() else { return Ok(None) };
     let opcode = match first & 0x0f {
@@ -164,17 +164,17 @@ fn frame(bytes: &[u8]) -> Result<Option<(Frame, usize)>, String> {
         _ => header[2..2 + extended].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
     };
     let end = usize::try_from(length).ok().and_then(|length| length.checked_add(header_bytes));
-    let end = end.ok_or_else(|| format!("it claims {length} bytes"))?;
+    let end = end.ok_or_else(|| format!("its length is {length} bytes"))?;
     let Some(payload) = bytes.get(header_bytes..end) else { return Ok(None) };
     let mask = &header[header_bytes - mask_bytes..];
-    let start = &payload[..payload.len().min(PREVIEW_MOST + 2)];
+    let start = &payload[..payload.len().min(MAX_PREVIEW + 2)];
     let mut plain = start.to_vec();
     if !mask.is_empty() {
         plain.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
     }
     let code = plain.first_chunk().filter(|_| opcode == "close").map(|code| u16::from_be_bytes(*code));
     let content = if code.is_some() { &plain[2..] } else { plain.as_slice() };
-    let hidden = payload.len() > plain.len() || content.len() > PREVIEW_MOST;
+    let hidden = payload.len() > plain.len() || content.len() > MAX_PREVIEW;
     let frame = Frame {
         opcode: opcode.to_owned(),
         fin: first & 0x80 != 0,
@@ -183,19 +183,19 @@ fn frame(bytes: &[u8]) -> Result<Option<(Frame, usize)>, String> {
         header_bytes: header_bytes as u64,
         header: hex(header),
         payload_bytes: length,
-        on_the_wire: hex(&payload[..payload.len().min(WIRE_MOST)]),
-        preview: text_or_hex(&content[..content.len().min(PREVIEW_MOST)], hidden),
+        on_the_wire: hex(&payload[..payload.len().min(MAX_WIRE)]),
+        preview: text_or_hex(&content[..content.len().min(MAX_PREVIEW)], hidden),
         close_code: code,
     };
     Ok(Some((frame, end)))
 }
 
-fn bytes_told(bytes: &[u8]) -> Application {
-    let start = &bytes[..bytes.len().min(PREVIEW_MOST)];
+fn raw_bytes(bytes: &[u8]) -> Application {
+    let start = &bytes[..bytes.len().min(MAX_PREVIEW)];
     Application::Bytes { bytes: bytes.len() as u64, preview: text_or_hex(start, bytes.len() > start.len()) }
 }
 
-/// Text between quotation marks; what is none in hexadecimal. A character that was cut is left out.
+/// Text in quotation marks, or hexadecimal if it is not text. A truncated character is left out.
 fn text_or_hex(bytes: &[u8], cut: bool) -> String {
     let dots = if cut { " …" } else { "" };
     let text = match std::str::from_utf8(bytes) {
@@ -212,7 +212,7 @@ fn text_or_hex(bytes: &[u8], cut: bool) -> String {
     }
 }
 
-/// At most `most` bytes of text of a peer, as they are if they are printable ASCII, else escaped.
+/// At most `most` bytes of a peer's text: printable ASCII as it is, everything else escaped.
 pub(super) fn excerpt(bytes: &[u8], most: usize) -> String {
     let printable = |byte: &u8| match byte {
         b' '..=b'~' => char::from(*byte).to_string(),
@@ -232,9 +232,9 @@ mod tests {
 
     /// The one application that these bytes are.
     fn only(conversation: &mut Conversation, direction: Direction, bytes: &[u8]) -> Application {
-        let mut told = conversation.told(direction, bytes);
-        assert_eq!(told.len(), 1, "{told:?}");
-        told.remove(0)
+        let mut found = conversation.read(direction, bytes);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
     }
 
     /// A conversation after its opening handshake.
@@ -252,44 +252,47 @@ mod tests {
         only(&mut conversation, Direction::Sent, request);
         let response =
             b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        let told = only(&mut conversation, Direction::Received, response);
-        let Application::UpgradeResponse { accept: Some(accept), .. } = told else { panic!("{told:?}") };
+        let found = only(&mut conversation, Direction::Received, response);
+        let Application::UpgradeResponse { accept: Some(accept), .. } = found else { panic!("{found:?}") };
         assert_eq!(accept.sha1, "b37a4f2cc0624f1690f64606cf385945b2bec4ea");
         assert_eq!(accept.received.as_ref(), Some(&accept.expected));
     }
 
     #[test]
-    fn the_masked_hello_of_the_rfc_reads_hello_however_it_comes_in() {
+    fn the_masked_hello_of_the_rfc_is_decoded_in_pieces() {
         let bytes = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
         let mut conversation = open();
         for byte in &bytes[..10] {
             assert!(matches!(only(&mut conversation, Direction::Sent, &[*byte]), Application::Fragment { .. }));
         }
-        let told = only(&mut conversation, Direction::Sent, &bytes[10..]);
-        let Application::Frame(frame) = told else { panic!("{told:?}") };
+        let found = only(&mut conversation, Direction::Sent, &bytes[10..]);
+        let Application::Frame(frame) = found else { panic!("{found:?}") };
         assert_eq!((frame.opcode.as_str(), frame.fin, frame.payload_bytes), ("text", true, 5));
         assert_eq!((frame.masking_key.as_deref(), frame.preview.as_str()), (Some("37fa213d"), "\"Hello\""));
         assert_eq!(frame.on_the_wire, "7f9f4d5158");
     }
 
     #[test]
-    fn a_close_frame_tells_its_code_and_reason_and_a_reserved_opcode_is_told() {
-        let told = only(&mut open(), Direction::Received, &[0x88, 5, 0x03, 0xe9, b'b', b'y', b'e']);
-        let Application::Frame(frame) = told else { panic!("{told:?}") };
+    fn a_close_frame_has_code_and_reason_and_a_reserved_opcode_is_shown() {
+        let found = only(&mut open(), Direction::Received, &[0x88, 5, 0x03, 0xe9, b'b', b'y', b'e']);
+        let Application::Frame(frame) = found else { panic!("{found:?}") };
         assert_eq!((frame.close_code, frame.preview.as_str()), (Some(1001), "\"bye\""));
-        let told = open().told(Direction::Received, &[0x83, 0]);
-        assert!(matches!(&told[..], [Application::Unreadable { .. }, Application::Bytes { bytes: 2, .. }]), "{told:?}");
+        let found = open().read(Direction::Received, &[0x83, 0]);
+        assert!(
+            matches!(&found[..], [Application::Unreadable { .. }, Application::Bytes { bytes: 2, .. }]),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn a_response_without_an_upgrade_is_followed_by_a_body() {
         let mut conversation = Conversation::new(true);
-        let told = conversation.told(Direction::Received, b"HTTP/1.1 200 OK\r\n\r\n<html>");
+        let found = conversation.read(Direction::Received, b"HTTP/1.1 200 OK\r\n\r\n<html>");
         assert!(matches!(
-            &told[..],
+            &found[..],
             [Application::UpgradeResponse { accept: None, .. }, Application::Bytes { bytes: 6, .. }]
         ));
-        let told = Conversation::new(true).told(Direction::Received, b"220 mail.example.org ESMTP");
-        assert!(matches!(&told[..], [Application::Bytes { bytes: 26, .. }]), "{told:?}");
+        let found = Conversation::new(true).read(Direction::Received, b"220 mail.example.org ESMTP");
+        assert!(matches!(&found[..], [Application::Bytes { bytes: 26, .. }]), "{found:?}");
     }
 }

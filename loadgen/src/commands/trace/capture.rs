@@ -1,11 +1,11 @@
-//! What went over the socket, as it was, with the instant of each thing. Nothing is interpreted while the connection
-//! lasts, so that reading a record does not delay the next one: [`super::observer`] does that afterwards.
+//! The raw events of a connection with their timestamps. [`super::observer`] interprets them after the connection has
+//! ended, so that interpreting one record does not delay the next.
 
 use std::time::Instant;
 
 use wss_model::trace_result::{Direction, TracePhase};
 
-/// A thing that happened.
+/// One raw event.
 #[derive(Debug)]
 pub(super) struct Captured {
     pub(super) at_ns: u64,
@@ -15,51 +15,51 @@ pub(super) struct Captured {
     pub(super) raw: Raw,
 }
 
-/// What it was.
+/// What happened.
 #[derive(Debug)]
 pub(super) enum Raw {
     Syn(String),
     SynAck(String),
     /// A whole record.
     Record([u8; 5], Vec<u8>),
-    /// A record of which the end is missing: its header, and how much of its body came.
+    /// A truncated record: its header, and how much of its body was received.
     CutRecord([u8; 5], usize),
-    /// Bytes where a record had to be.
+    /// Bytes that are not a record where one was expected.
     NotTls(Vec<u8>),
-    /// Bytes of a connection without TLS.
+    /// Bytes on a connection without TLS.
     Segment(Vec<u8>),
     Fin,
     Reset,
 }
 
-/// The recording.
+/// The events so far.
 #[derive(Debug)]
 pub(super) struct Capture {
     start: Instant,
-    /// The phase that is under way.
+    /// The current phase.
     pub(super) phase: TracePhase,
-    pub(super) taped: Vec<Captured>,
+    pub(super) events: Vec<Captured>,
 }
 
 impl Capture {
-    /// Begins now.
+    /// Starts the clock.
     pub(super) fn start() -> Self {
-        Self { start: Instant::now(), phase: TracePhase::Connect, taped: Vec::new() }
+        Self { start: Instant::now(), phase: TracePhase::Connect, events: Vec::new() }
     }
 
-    /// Adds what the start is.
+    /// Adds the event at the start.
     pub(super) fn add_first(&mut self, raw: Raw) {
         self.add(self.start, Direction::Sent, None, raw);
     }
 
-    /// Adds what happened at `at`.
+    /// Adds an event at `at`.
     pub(super) fn add(&mut self, at: Instant, direction: Direction, cost_ns: Option<u64>, raw: Raw) {
         let at_ns = nanoseconds(at.saturating_duration_since(self.start));
-        self.taped.push(Captured { at_ns, phase: self.phase, direction, cost_ns, raw });
+        self.events.push(Captured { at_ns, phase: self.phase, direction, cost_ns, raw });
     }
 }
 
-/// A length of time; 584 years are enough.
+/// Nanoseconds, saturating after 584 years.
 pub(super) fn nanoseconds(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

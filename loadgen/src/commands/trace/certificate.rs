@@ -1,4 +1,4 @@
-//! An X.509 certificate, told: whom it is for, who signed it, its key, how long it is valid.
+//! Describes an X.509 certificate: subject, issuer, key, validity, names.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,36 +8,37 @@ use wss_wire::tls::certificate_kind;
 use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, ParsedExtension, X509Certificate};
 
-/// Names that are shown of a certificate.
-const NAMES_MOST: usize = 32;
+/// The most names that are listed.
+const MAX_NAMES: usize = 32;
 /// 9999-12-31T23:59:59Z: X.509 and RFC 3339 end there.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Takes a certificate apart.
+/// Describes a certificate in DER.
 pub(super) fn certificate(der: &[u8]) -> Certificate {
-    let mut told = Certificate { der_bytes: der.len() as u64, ..Certificate::default() };
+    let mut described = Certificate { der_bytes: der.len() as u64, ..Certificate::default() };
     let parsed = match X509Certificate::from_der(der) {
         Ok((_, parsed)) => parsed,
         Err(error) => {
-            told.unreadable = Some(format!("it is no X.509 certificate: {error}"));
-            return told;
+            described.unreadable = Some(format!("not an X.509 certificate: {error}"));
+            return described;
         }
     };
-    told.subject = parsed.subject().to_string();
-    told.issuer = parsed.issuer().to_string();
-    told.key = certificate_kind(&CertificateDer::from(der));
+    described.subject = parsed.subject().to_string();
+    described.issuer = parsed.issuer().to_string();
+    described.key = certificate_kind(&CertificateDer::from(der));
     let algorithm = &parsed.signature_algorithm.algorithm;
-    told.signature_algorithm = oid2sn(algorithm, oid_registry()).map_or_else(|_| algorithm.to_string(), str::to_owned);
-    told.not_before = instant(parsed.validity().not_before);
-    told.not_after = instant(parsed.validity().not_after);
-    told.is_ca = parsed.is_ca();
+    described.signature_algorithm =
+        oid2sn(algorithm, oid_registry()).map_or_else(|_| algorithm.to_string(), str::to_owned);
+    described.not_before = instant(parsed.validity().not_before);
+    described.not_after = instant(parsed.validity().not_after);
+    described.is_ca = parsed.is_ca();
     for extension in parsed.extensions() {
         if let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() {
-            told.names.extend(names.general_names.iter().take(NAMES_MOST).map(name));
+            described.names.extend(names.general_names.iter().take(MAX_NAMES).map(name));
         }
     }
-    told.names.truncate(NAMES_MOST);
-    told
+    described.names.truncate(MAX_NAMES);
+    described
 }
 
 fn name(name: &GeneralName<'_>) -> String {

@@ -1,4 +1,4 @@
-//! Before the connection: where it goes, whom it trusts, and TLS as it was asked for.
+//! What a trace needs before the connection: the embedded server, and TLS with the requested options.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use wss_wire::target::Target;
 use wss_wire::tls::{ClientConfigs, Identity, Trust, client_config};
 
 use super::TraceCommand;
-use super::observer::Means;
+use super::observer::KeyMaterial;
 use super::secrets::Secrets;
 use crate::child::embedded::EmbeddedOptions;
 use crate::child::server::Server;
 use crate::setup::client_tls as client_side;
 
-/// Sessions that are kept to resume one: a server may send several tickets.
+/// Size of the session cache: a server may send several tickets.
 const SESSIONS: usize = 16;
 
 /// TLS of the client.
 pub(super) struct Tls {
-    /// For the connection that is traced.
+    /// For the traced connection.
     pub(super) config: Arc<ClientConfig>,
-    /// For one before it, whose session the traced one resumes.
+    /// For an earlier connection, whose session the traced one resumes.
     pub(super) before: Option<Arc<ClientConfig>>,
     pub(super) name: ServerName<'static>,
-    /// What is verified of the server.
+    /// How the server's certificate is verified.
     pub(super) verify: Verify,
-    pub(super) means: Means,
+    pub(super) keys: KeyMaterial,
 }
 
-/// The run that would do the same: what the embedded server is started with, and what refuses options that cannot be.
+/// The run with the same options: it starts the embedded server and rejects impossible combinations.
 pub(super) fn as_run(command: &TraceCommand) -> RunConfig {
     RunConfig {
         url: command.url.clone(),
@@ -52,7 +52,7 @@ pub(super) fn as_run(command: &TraceCommand) -> RunConfig {
 /// # Errors
 /// If it does not start.
 pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyhow::Result<Server> {
-    let cpus = CpuList(machine::allowed_cpus().context("asking for the CPUs of this process")?);
+    let cpus = CpuList(machine::allowed_cpus().context("cannot determine the CPUs of this process")?);
     let options = EmbeddedOptions {
         config,
         layer: config.layer.unwrap_or(Layer::Wss),
@@ -66,7 +66,7 @@ pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyho
     options.start()
 }
 
-/// TLS of the client, with every secret told.
+/// TLS of the client, with every secret logged.
 ///
 /// # Errors
 /// If a certificate cannot be read, or the options leave nothing to negotiate.
@@ -79,12 +79,12 @@ pub(super) fn tls(
     let verify = command.trust.verify();
     let trust = client_side::trust(&command.trust, ca)?;
     let (ClientConfigs { full, resuming }, secrets) = configure(&command.tls, &trust, identity)?;
-    // The session of the connection before is kept where the traced one looks for it.
+    // Both share a session cache, so the traced connection finds the session of the earlier one.
     let (config, before) = match resuming {
         Some((resuming, _)) => (resuming, Some(full)),
         None => (full, None),
     };
-    // What the first use of a library costs is no part of any handshake but a process's first.
+    // Only the first handshake of a process would include the initialization of the library.
     wss_wire::tls::warm_up(config.crypto_provider());
     let suites = config.crypto_provider().cipher_suites.clone();
     Ok(Tls {
@@ -92,12 +92,12 @@ pub(super) fn tls(
         before,
         name: client_side::server_name(&command.trust, &target.host)?,
         verify,
-        means: Means { secrets, suites },
+        keys: KeyMaterial { secrets, suites },
     })
 }
 
-/// The client's side of TLS, made as a run makes it, but that it tells its secrets and that its cryptography is not
-/// timed part by part: the one reading that a trace shows is to hold nothing else.
+/// TLS of the client as in a run, except that secrets are logged and cryptographic operations are not timed one by one: a
+/// trace has one time per record, which must not include timer overhead.
 fn configure(
     options: &TlsOptions,
     trust: &Trust,
@@ -110,18 +110,26 @@ fn configure(
     Ok((ClientConfigs::new(&config, &options, SESSIONS), secrets))
 }
 
-/// Refuses what no trace could do.
+/// Rejects impossible options.
 ///
 /// # Errors
-/// The first thing that cannot be, with what to do about it.
+/// The first impossible option.
 pub(super) fn check(command: &TraceCommand, layer: Layer) -> anyhow::Result<()> {
-    ensure!(!command.timeout.0.is_zero(), "--timeout is 0: give a length of time such as 10s");
-    ensure!(command.timeout.0 <= super::TIMEOUT_MOST, "--timeout is longer than {:?}", super::TIMEOUT_MOST);
-    ensure!(!command.message.is_empty(), "--message is empty: an empty message carries nothing to see");
-    ensure!(command.message.len() <= super::MESSAGE_MOST, "--message is longer than {} bytes", super::MESSAGE_MOST);
+    ensure!(!command.timeout.0.is_zero(), "--timeout is 0; use a duration such as 10s");
+    ensure!(
+        command.timeout.0 <= super::MAX_TIMEOUT,
+        "--timeout is longer than {:?}; use a shorter one",
+        super::MAX_TIMEOUT
+    );
+    ensure!(!command.message.is_empty(), "--message is empty; use at least one character");
+    ensure!(
+        command.message.len() <= super::MAX_MESSAGE,
+        "--message is longer than {} bytes; use a shorter one",
+        super::MAX_MESSAGE
+    );
     ensure!(
         layer.has_websocket() || command.subprotocol.is_none(),
-        "--subprotocol is WebSocket's, and {layer}:// has no WebSocket"
+        "--subprotocol requires WebSocket, but the layer is {layer}; remove it"
     );
     as_run(command).check()?;
     Ok(())

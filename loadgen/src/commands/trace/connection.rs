@@ -1,8 +1,8 @@
-//! One connection, driven by hand over a blocking socket and taped record by record: a header of 5 bytes is read, then
-//! the body that it announces, then both are given to rustls, whose time is taken.
+//! One connection over a blocking socket, captured record by record: a header of 5 bytes is read, then the body that it
+//! announces, then rustls processes both while its time is measured.
 //!
-//! As a stream it never says "not yet": a call blocks until there is something, or until the one deadline of the whole
-//! trace. So the opening handshake and the WebSocket code of the generator run on it as they are.
+//! As a stream it never returns `Pending`: a call blocks until it has a result or the trace's only deadline has passed. The
+//! generator's code for the opening handshake and for WebSocket therefore runs on it unchanged.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -18,59 +18,59 @@ use wss_model::trace_result::{Direction, TracePhase};
 
 use super::capture::{Capture, Raw, nanoseconds};
 
-/// Bytes that a trace takes from a server: far more than a handshake and an echo have.
-const RECEIVED_MOST: usize = 1 << 20;
-/// Records, or segments without TLS, that it takes: more cannot be read by a person.
-const PIECES_MOST: usize = 500;
+/// The most bytes that a trace accepts from a server: far more than a handshake and an echo have.
+const MAX_RECEIVED: usize = 1 << 20;
+/// The most records, or segments without TLS, that it accepts: nobody could read more.
+const MAX_PIECES: usize = 500;
 /// The longest body of a record (RFC 5246 section 6.2.3; RFC 8446 allows less).
-const BODY_MOST: usize = (1 << 14) + 2048;
-/// How much is shown of what is no TLS.
-const FOREIGN_MOST: usize = 64;
-/// How long it waits for the server's FIN before it sends its own: who is first keeps TIME_WAIT.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_BODY: usize = (1 << 14) + 2048;
+/// The most bytes that are captured of data that is not TLS.
+const MAX_NOT_TLS: usize = 64;
+/// How long to wait for the server's FIN before sending FIN: the end that sends it first keeps TIME_WAIT.
+const FIN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long it reads on after it could not write.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long to read on after a failed write.
+const READ_AFTER_WRITE_ERROR: Duration = Duration::from_millis(200);
 
-/// Why there is nothing more to take from a server that goes on sending.
+/// The server sent more than a trace accepts.
 #[derive(Debug, thiserror::Error)]
-#[error("the server sends more than a trace takes ({RECEIVED_MOST} bytes or {PIECES_MOST} records)")]
+#[error("the server sent more than a trace accepts ({MAX_RECEIVED} bytes or {MAX_PIECES} records)")]
 struct TooMuch;
 
 /// The connection.
 pub(super) struct Connection {
     socket: TcpStream,
     tls: Option<Box<ClientConnection>>,
-    /// What was sent as early data, until it is known whether the server took it.
+    /// What was sent as early data, until the server has accepted or rejected it.
     early: Option<Vec<u8>>,
     deadline: Instant,
     received: usize,
     pieces: usize,
     ended: bool,
     half_closed: bool,
-    pub(super) tape: Capture,
+    pub(super) capture: Capture,
 }
 
 impl Connection {
-    /// Opens TCP. The tape comes back even if that fails.
+    /// Opens TCP. The capture is returned even if that fails.
     pub(super) fn open(address: SocketAddr, timeout: Duration) -> (Capture, io::Result<TcpStream>) {
-        let mut tape = Capture::start();
-        tape.add_first(Raw::Syn(address.to_string()));
+        let mut capture = Capture::start();
+        capture.add_first(Raw::Syn(address.to_string()));
         let opened = TcpStream::connect_timeout(&address, timeout).and_then(|socket| {
             let at = Instant::now();
             socket.set_nodelay(true)?;
-            tape.add(at, Direction::Received, None, Raw::SynAck(socket.local_addr()?.to_string()));
+            capture.add(at, Direction::Received, None, Raw::SynAck(socket.local_addr()?.to_string()));
             Ok(socket)
         });
         if let Err(error) = &opened
             && error.kind() == ErrorKind::ConnectionRefused
         {
-            tape.add(Instant::now(), Direction::Received, None, Raw::Reset);
+            capture.add(Instant::now(), Direction::Received, None, Raw::Reset);
         }
-        (tape, opened)
+        (capture, opened)
     }
 
-    pub(super) fn new(socket: TcpStream, tape: Capture, deadline: Instant) -> Self {
+    pub(super) fn new(socket: TcpStream, capture: Capture, deadline: Instant) -> Self {
         Self {
             socket,
             tls: None,
@@ -80,17 +80,17 @@ impl Connection {
             pieces: 0,
             ended: false,
             half_closed: false,
-            tape,
+            capture,
         }
     }
 
-    /// The TLS handshake, up to the client's Finished. With early data only the ClientHello: what is written then goes
-    /// with it, and the first reading does the rest.
+    /// Performs the TLS handshake, up to the client's Finished. With early data it only sends the ClientHello: the first
+    /// write follows as early data, and the first read completes the handshake.
     ///
     /// # Errors
-    /// Those of rustls, as tokio-rustls wraps them, and those of the socket.
+    /// Errors of rustls, wrapped as tokio-rustls does, and of the socket.
     pub(super) fn handshake(&mut self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<()> {
-        self.tape.phase = TracePhase::Tls;
+        self.capture.phase = TracePhase::Tls;
         let begun = Instant::now();
         let mut client = ClientConnection::new(config, name).map_err(io::Error::other)?;
         self.early = client.early_data().map(|_| Vec::new());
@@ -107,18 +107,18 @@ impl Connection {
         Ok(())
     }
 
-    /// TLS's state, if there is TLS.
+    /// The TLS state; `None` without TLS.
     pub(super) fn tls(&self) -> Option<&ClientConnection> {
         self.tls.as_deref()
     }
 
-    /// Ends the connection: close_notify, then FIN, the server's first if it comes soon (RFC 6455 section 7.1.1) and
-    /// this end is not to be the `first`.
+    /// Ends the connection: close_notify, then FIN. The server's FIN comes first if it arrives soon (RFC 6455 section
+    /// 7.1.1), unless this end is to be `first`.
     ///
     /// # Errors
-    /// If the server does not end, or not in order.
+    /// If the server does not end the connection, or not in order.
     pub(super) fn end(&mut self, first: bool) -> io::Result<()> {
-        self.tape.phase = TracePhase::Close;
+        self.capture.phase = TracePhase::Close;
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
             self.flush_tls(None)?;
@@ -127,7 +127,7 @@ impl Connection {
             self.half_close();
         }
         let whole = self.deadline;
-        self.deadline = whole.min(Instant::now() + PATIENCE);
+        self.deadline = whole.min(Instant::now() + FIN_PATIENCE);
         let waited = self.read_to_end();
         self.deadline = whole;
         match waited {
@@ -142,12 +142,12 @@ impl Connection {
         }
     }
 
-    /// After a failure: says so to the server as far as that is possible, and ends. If it could not be written to,
-    /// what it said before it went away may tell why.
+    /// Ends the connection after a failure, with an alert if possible. If a write failed, what the server sent before may
+    /// have the reason, so that is read first.
     pub(super) fn give_up(&mut self, unwritable: bool) {
         let _ = self.flush_tls(None);
         if unwritable {
-            self.deadline = self.deadline.min(Instant::now() + LAST_WORDS);
+            self.deadline = self.deadline.min(Instant::now() + READ_AFTER_WRITE_ERROR);
             let _ = self.read_to_end();
         }
         self.half_close();
@@ -155,7 +155,7 @@ impl Connection {
 
     fn half_close(&mut self) {
         if !self.half_closed && self.socket.shutdown(Shutdown::Write).is_ok() {
-            self.tape.add(Instant::now(), Direction::Sent, None, Raw::Fin);
+            self.capture.add(Instant::now(), Direction::Sent, None, Raw::Fin);
         }
         self.half_closed = true;
     }
@@ -168,7 +168,7 @@ impl Connection {
             } else {
                 self.next_segment(&mut waste)?;
             }
-            // What rustls has decrypted for nobody would fill its buffer, and it would take no more.
+            // Discards what was decrypted: a full buffer would stop rustls.
             while let Some(tls) = &mut self.tls
                 && tls.reader().read(&mut waste).is_ok_and(|have| have > 0)
             {}
@@ -176,42 +176,42 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads one record and lets rustls process it; `false` at the end of TCP.
+    /// Reads one record and has rustls process it; `false` at the end of TCP.
     fn next_record(&mut self) -> io::Result<bool> {
         self.count_piece()?;
         let mut header = [0; 5];
         let have = self.fill(&mut header)?;
         if have == 0 {
             if let Some(tls) = &mut self.tls {
-                // Tells rustls of the end, so that it knows whether close_notify was missing.
+                // Reports the end to rustls, which then knows whether close_notify was missing.
                 tls.read_tls(&mut io::empty())?;
             }
             return Ok(false);
         }
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-        if have < header.len() || !(20..=24).contains(&header[0]) || header[1] != 3 || length > BODY_MOST {
-            return Err(self.foreign(&header[..have]));
+        if have < header.len() || !(20..=24).contains(&header[0]) || header[1] != 3 || length > MAX_BODY {
+            return Err(self.not_tls(&header[..have]));
         }
         let mut body = vec![0; length];
         let have = self.fill(&mut body)?;
         let at = Instant::now();
         if have < length {
-            self.tape.add(at, Direction::Received, None, Raw::CutRecord(header, have));
+            self.capture.add(at, Direction::Received, None, Raw::CutRecord(header, have));
             return Err(ErrorKind::UnexpectedEof.into());
         }
         let record = [header.as_slice(), &body].concat();
         let begun = Instant::now();
         let processed = self.process(&record);
         let cost = nanoseconds(begun.elapsed());
-        self.tape.add(at, Direction::Received, Some(cost), Raw::Record(header, body));
-        // Also after an error: the alert that tells the server why.
+        self.capture.add(at, Direction::Received, Some(cost), Raw::Record(header, body));
+        // Also after an error: it sends the alert.
         let flushed = self.flush_tls(None);
         processed?;
         flushed?;
         Ok(true)
     }
 
-    /// Gives bytes to rustls.
+    /// Has rustls process bytes.
     fn process(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let Some(tls) = &mut self.tls else { return Ok(()) };
         while !bytes.is_empty() && tls.read_tls(&mut bytes)? > 0 {
@@ -220,17 +220,17 @@ impl Connection {
         Ok(())
     }
 
-    /// What is no TLS: tapes what there is of it and asks rustls for its verdict.
-    fn foreign(&mut self, start: &[u8]) -> io::Error {
-        let mut bytes = vec![0; FOREIGN_MOST];
+    /// Captures data that is not TLS, and returns the error of rustls.
+    fn not_tls(&mut self, start: &[u8]) -> io::Error {
+        let mut bytes = vec![0; MAX_NOT_TLS];
         bytes[..start.len()].copy_from_slice(start);
-        // What came with it is there already; for more nobody waits.
+        // The rest has already arrived; nothing more is awaited.
         let mut have = start.len();
         if !self.ended && self.socket.set_read_timeout(Some(Duration::from_millis(20))).is_ok() {
             have += self.socket.read(&mut bytes[have..]).unwrap_or(0);
         }
         bytes.truncate(have);
-        self.tape.add(Instant::now(), Direction::Received, None, Raw::NotTls(bytes.clone()));
+        self.capture.add(Instant::now(), Direction::Received, None, Raw::NotTls(bytes.clone()));
         let verdict = self.process(&bytes);
         let _ = self.flush_tls(None);
         verdict.err().unwrap_or_else(|| {
@@ -239,11 +239,11 @@ impl Connection {
         })
     }
 
-    /// Reads what a connection without TLS has; 0 at its end.
+    /// Reads from a connection without TLS; 0 at its end.
     fn next_segment(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let have = self.read_some(into)?;
         if have > 0 {
-            self.tape.add(Instant::now(), Direction::Received, None, Raw::Segment(into[..have].to_vec()));
+            self.capture.add(Instant::now(), Direction::Received, None, Raw::Segment(into[..have].to_vec()));
             self.count_piece()?;
         }
         Ok(have)
@@ -263,10 +263,10 @@ impl Connection {
 
     fn count_piece(&mut self) -> io::Result<()> {
         self.pieces += 1;
-        if self.pieces > PIECES_MOST || self.received > RECEIVED_MOST { Err(io::Error::other(TooMuch)) } else { Ok(()) }
+        if self.pieces > MAX_PIECES || self.received > MAX_RECEIVED { Err(io::Error::other(TooMuch)) } else { Ok(()) }
     }
 
-    /// One read of the socket, before the deadline; 0 at its end.
+    /// Reads from the socket before the deadline; 0 at its end.
     fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.ended || into.is_empty() {
             return Ok(0);
@@ -276,7 +276,7 @@ impl Connection {
             match self.socket.read(into) {
                 Ok(0) => {
                     self.ended = true;
-                    self.tape.add(Instant::now(), Direction::Received, None, Raw::Fin);
+                    self.capture.add(Instant::now(), Direction::Received, None, Raw::Fin);
                     return Ok(0);
                 }
                 Ok(have) => {
@@ -287,7 +287,7 @@ impl Connection {
                 Err(error) => {
                     if error.kind() == ErrorKind::ConnectionReset {
                         self.ended = true;
-                        self.tape.add(Instant::now(), Direction::Received, None, Raw::Reset);
+                        self.capture.add(Instant::now(), Direction::Received, None, Raw::Reset);
                     }
                     return Err(error);
                 }
@@ -300,7 +300,7 @@ impl Connection {
         if remaining.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(remaining) }
     }
 
-    /// Sends what rustls has ready, taped record by record. `begun` is when the making of it began.
+    /// Sends what rustls has ready and captures it record by record. `begun` is when rustls began to make it.
     fn flush_tls(&mut self, begun: Option<Instant>) -> io::Result<()> {
         let Some(tls) = &mut self.tls else { return Ok(()) };
         let mut ready = Vec::new();
@@ -314,8 +314,8 @@ impl Connection {
         while let Some((header, after)) = rest.split_first_chunk::<5>() {
             let length = usize::from(u16::from_be_bytes([header[3], header[4]])).min(after.len());
             let (body, after) = after.split_at(length);
-            // The first of a flight has the cost of all.
-            self.tape.add(at, Direction::Sent, cost.take(), Raw::Record(*header, body.to_vec()));
+            // The first record of a flight has the cost of all.
+            self.capture.add(at, Direction::Sent, cost.take(), Raw::Record(*header, body.to_vec()));
             rest = after;
         }
         written
@@ -346,7 +346,7 @@ impl Connection {
         }
     }
 
-    /// Once the handshake is done: what the server did not take as early data is sent again.
+    /// After the handshake: sends early data again that the server rejected.
     fn settle_early_data(&mut self) -> io::Result<()> {
         let Some(tls) = self.tls.as_mut().filter(|tls| !tls.is_handshaking()) else { return Ok(()) };
         match self.early.take() {
@@ -361,7 +361,7 @@ impl Connection {
         if let Some(tls) = &mut self.tls {
             match (&mut self.early, tls.early_data()) {
                 (Some(early), Some(mut writer)) => {
-                    // What the ticket does not allow goes after the handshake, by itself.
+                    // Whatever exceeds the ticket's limit is sent after the handshake.
                     let taken = writer.write(bytes)?;
                     early.extend_from_slice(&bytes[..taken]);
                     tls.writer().write_all(&bytes[taken..])?;
@@ -371,7 +371,7 @@ impl Connection {
             return self.flush_tls(Some(begun));
         }
         let written = self.send(bytes);
-        self.tape.add(begun, Direction::Sent, None, Raw::Segment(bytes.to_vec()));
+        self.capture.add(begun, Direction::Sent, None, Raw::Segment(bytes.to_vec()));
         written
     }
 }
@@ -393,7 +393,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The end has an order of its own: see `end`.
+        // `end` closes the connection in the right order.
         Poll::Ready(Ok(()))
     }
 }

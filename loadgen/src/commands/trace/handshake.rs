@@ -1,8 +1,8 @@
-//! Handshake messages, taken apart: from bytes to what they say.
+//! Decodes handshake messages.
 //!
-//! tls-parser reads the hellos, their extensions and the messages of TLS 1.2. What it leaves as bytes or has in a form
-//! of old drafts only – key shares, pre-shared keys, and the messages that TLS 1.3 changed – is read here, with the
-//! combinators (nom) that it re-exports.
+//! tls-parser decodes the hellos, their extensions and the messages of TLS 1.2. What it leaves as bytes or knows only from
+//! old drafts (key shares, pre-shared keys, and the messages that TLS 1.3 changed) is decoded here, with the nom combinators
+//! that it re-exports.
 
 mod hello;
 
@@ -20,12 +20,12 @@ use super::certificate::certificate;
 use super::names;
 use super::secrets::Facts;
 
-/// Certificates and authorities that are shown of one message.
-const CHAIN_MOST: usize = 10;
-/// Elements that are shown of any other list.
-pub(super) const LIST_MOST: usize = 64;
+/// The most certificates and authorities that are listed of one message.
+const MAX_CHAIN: usize = 10;
+/// The most elements that are listed of any other list.
+pub(super) const MAX_LIST: usize = 64;
 
-/// Takes a whole message apart, header included, and learns from the hellos what the later ones need.
+/// Decodes a complete message with its header, and stores in `facts` what later messages need from the hellos.
 pub(super) fn message(bytes: &[u8], facts: &mut Facts) -> HandshakeMessage {
     let number = bytes.first().copied().unwrap_or(0);
     let body = bytes.get(4..).unwrap_or(&[]);
@@ -43,7 +43,7 @@ pub(super) fn message(bytes: &[u8], facts: &mut Facts) -> HandshakeMessage {
         20 => Some(MessageDetails::Finished { verify_data_bytes: body.len() as u64 }),
         _ => of_library(bytes, is_1_3),
     };
-    let broken = || MessageDetails::Unreadable { because: "its lengths do not fit together".to_owned() };
+    let broken = || MessageDetails::Unreadable { because: "its lengths are inconsistent".to_owned() };
     HandshakeMessage {
         name: match &details {
             Some(MessageDetails::HelloRetryRequest { .. }) => "HelloRetryRequest".to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn message(bytes: &[u8], facts: &mut Facts) -> HandshakeMessage {
     }
 }
 
-/// What a parser makes of a body.
+/// Decodes a body with a parser.
 fn read<'a>(
     body: &'a [u8],
     parse: impl FnOnce(&'a [u8]) -> IResult<&'a [u8], MessageDetails>,
@@ -63,7 +63,7 @@ fn read<'a>(
     parse(body).ok().map(|(_, details)| details)
 }
 
-/// The messages that tls-parser knows by itself.
+/// Decodes a message that tls-parser knows.
 fn of_library(bytes: &[u8], is_1_3: bool) -> Option<MessageDetails> {
     let known = [0, 4, 11, 12, 13, 14, 16, 22];
     if is_1_3 || !bytes.first().is_some_and(|number| known.contains(number)) {
@@ -73,16 +73,16 @@ fn of_library(bytes: &[u8], is_1_3: bool) -> Option<MessageDetails> {
     Some(match message {
         TlsMessageHandshake::HelloRequest => MessageDetails::HelloRequest,
         TlsMessageHandshake::Certificate(contents) => MessageDetails::Certificate {
-            chain: contents.cert_chain.iter().take(CHAIN_MOST).map(|entry| certificate(entry.data)).collect(),
+            chain: contents.cert_chain.iter().take(MAX_CHAIN).map(|entry| certificate(entry.data)).collect(),
         },
         TlsMessageHandshake::CertificateRequest(contents) => MessageDetails::CertificateRequest {
             signature_schemes: schemes(contents.sig_hash_algs.unwrap_or_default()),
-            authorities: contents.unparsed_ca.iter().take(CHAIN_MOST).map(|name| distinguished_name(name)).collect(),
+            authorities: contents.unparsed_ca.iter().take(MAX_CHAIN).map(|name| distinguished_name(name)).collect(),
         },
         TlsMessageHandshake::ServerKeyExchange(contents) => server_key_exchange(contents.parameters)?,
         TlsMessageHandshake::ServerDone(_) => MessageDetails::ServerHelloDone,
         TlsMessageHandshake::ClientKeyExchange(_) => {
-            // The library leaves it unread, since its form depends on the suite: a client of rustls has ECDHE alone.
+            // The library does not decode it, since its form depends on the suite; rustls uses ECDHE only.
             let (_, point) = length_data::<_, _, tls_parser::nom::error::Error<_>, _>(be_u8)(bytes.get(4..)?).ok()?;
             MessageDetails::ClientKeyExchange { public_key_bytes: point.len() as u64 }
         }
@@ -91,7 +91,7 @@ fn of_library(bytes: &[u8], is_1_3: bool) -> Option<MessageDetails> {
         }
         TlsMessageHandshake::NewSessionTicket(contents) => MessageDetails::NewSessionTicket {
             lifetime_s: u64::from(contents.ticket_lifetime_hint),
-            // The library counts the ticket's own two bytes of length to it (RFC 5077 section 3.3).
+            // The library includes the ticket's two length bytes (RFC 5077 section 3.3).
             ticket_bytes: contents.ticket.len().saturating_sub(2) as u64,
             max_early_data_bytes: None,
         },
@@ -127,12 +127,12 @@ fn certificate_verify(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     })(i)
 }
 
-/// RFC 8446 section 4.4.2: a context, then certificates, each with extensions of its own.
+/// RFC 8446 section 4.4.2: a context, then certificates, each with its extensions.
 fn certificate_1_3(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     let (i, _context) = length_data(be_u8)(i)?;
     let (i, list) = length_data(be_u24)(i)?;
     let (_, entries) = many0(complete(pair(length_data(be_u24), length_data(be_u16))))(list)?;
-    let chain = entries.iter().take(CHAIN_MOST).map(|(der, _): &(&[u8], &[u8])| certificate(der)).collect();
+    let chain = entries.iter().take(MAX_CHAIN).map(|(der, _): &(&[u8], &[u8])| certificate(der)).collect();
     Ok((i, MessageDetails::Certificate { chain }))
 }
 
@@ -148,7 +148,7 @@ fn certificate_request_1_3(i: &[u8]) -> IResult<&[u8], MessageDetails> {
             _ if extension.number == 47 => {
                 let (_, names) = length_data(be_u16)(extension.data)?;
                 let (_, names) = many0(complete(length_data(be_u16)))(names)?;
-                authorities = names.into_iter().take(CHAIN_MOST).map(distinguished_name).collect();
+                authorities = names.into_iter().take(MAX_CHAIN).map(distinguished_name).collect();
             }
             _ => {}
         }
@@ -173,7 +173,7 @@ fn ticket_1_3(i: &[u8]) -> IResult<&[u8], MessageDetails> {
 
 /// The names of signature schemes.
 fn schemes(numbers: Vec<u16>) -> Vec<String> {
-    numbers.into_iter().take(LIST_MOST).map(names::signature_scheme).collect()
+    numbers.into_iter().take(MAX_LIST).map(names::signature_scheme).collect()
 }
 
 fn distinguished_name(der: &[u8]) -> String {

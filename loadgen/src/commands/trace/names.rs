@@ -1,5 +1,5 @@
-//! Numbers of TLS in the words of IANA's registries. tls-parser and rustls know most of them; here is what to call those
-//! that neither does, and where a name of theirs is not the registry's.
+//! Names of TLS numbers in IANA's registries. tls-parser and rustls know most of them; this module adds the others, and
+//! corrects names that differ from the registry.
 
 use rustls::{NamedGroup, ProtocolVersion};
 use tls_parser::{TlsAlertDescription, TlsCipherSuite};
@@ -22,7 +22,7 @@ pub(super) fn suite(number: u16) -> String {
     TlsCipherSuite::from_id(number).map_or_else(|| unknown_or_grease(number), |suite| suite.name.to_owned())
 }
 
-/// A group, as options and results call it: `X25519`, which is `x25519` in the registry.
+/// A group as in options and results: `X25519`, which is `x25519` in the registry.
 pub(super) fn group(number: u16) -> String {
     match NamedGroup::from(number) {
         NamedGroup::Unknown(_) => match number {
@@ -39,7 +39,7 @@ pub(super) fn signature_scheme(number: u16) -> String {
         0x0904 => "mldsa44",
         0x0905 => "mldsa65",
         0x0906 => "mldsa87",
-        // Pairs of hash and signature of TLS 1.2 that TLS 1.3 gives no name (RFC 5246 section 7.4.1.4.1).
+        // Pairs of hash and signature in TLS 1.2 that have no name in TLS 1.3 (RFC 5246 section 7.4.1.4.1).
         0x0301 => "rsa_pkcs1_sha224",
         0x0303 => "ecdsa_sha224",
         0x0202 => "dsa_sha1",
@@ -113,7 +113,7 @@ pub(super) fn handshake(number: u8) -> String {
         22 => "CertificateStatus",
         24 => "KeyUpdate",
         25 => "CompressedCertificate",
-        _ => return format!("message of the unknown type {number}"),
+        _ => return format!("unknown message type {number}"),
     };
     name.to_owned()
 }
@@ -139,7 +139,7 @@ pub(super) fn alert(level: u8, description: u8) -> (String, String) {
     };
     let known = TlsAlertDescription(description).to_string();
     let name = match description {
-        // tls-parser's names are those of the registry in another case, but for these.
+        // tls-parser's names are those of the registry in another case, except for these.
         113 => "bad_certificate_status_response".to_owned(),
         114 => "bad_certificate_hash_value".to_owned(),
         115 => "unknown_psk_identity".to_owned(),
@@ -168,7 +168,7 @@ fn snake_case(name: &str) -> String {
     text
 }
 
-/// A number without a name. GREASE (RFC 8701) are numbers without a meaning, sent so that nobody chokes on unknown ones.
+/// A number without a name. GREASE numbers (RFC 8701) have no meaning: they are sent so that peers tolerate unknown ones.
 fn unknown_or_grease(number: u16) -> String {
     let [high, low] = number.to_be_bytes();
     let grease = high == low && low & 0x0f == 0x0a;

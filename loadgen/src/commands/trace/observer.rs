@@ -1,4 +1,4 @@
-//! From the tape to the timeline: each record opened with the session's secrets, each message in it taken apart.
+//! Interprets a capture: decrypts each record with the session's secrets and decodes each message in it.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protectio
 
 use super::application::{Conversation, excerpt};
 use super::capture::{Captured, Raw};
-use super::secrets::{Facts, Opener, Secrets};
+use super::secrets::{Decrypter, Facts, Secrets};
 use super::{handshake, names};
 
-/// Bytes that are shown of what is no TLS.
-const FOREIGN_MOST: usize = 64;
-/// A handshake message is preceded by its type and its length.
+/// The most bytes that are shown of data that is not TLS.
+const MAX_NOT_TLS: usize = 64;
+/// Bytes of type and length before a handshake message.
 const MESSAGE_HEADER: usize = 4;
 
-/// What there is to open records with.
-pub(super) struct Means {
+/// What is needed to decrypt records.
+pub(super) struct KeyMaterial {
     pub(super) secrets: Arc<Secrets>,
     /// The suites that the client offered.
     pub(super) suites: Vec<SupportedCipherSuite>,
 }
 
-/// Interprets a tape. Without `means` there is no TLS.
-pub(super) fn observe(tape: Vec<Captured>, means: Option<&Means>, websocket: bool) -> Vec<Event> {
-    let (secrets, suites) = means.map(|means| (means.secrets.told(), means.suites.clone())).unwrap_or_default();
+/// Interprets the events of a capture. `keys` is `None` without TLS.
+pub(super) fn observe(events: Vec<Captured>, keys: Option<&KeyMaterial>, websocket: bool) -> Vec<Event> {
+    let (secrets, suites) = keys.map(|keys| (keys.secrets.logged(), keys.suites.clone())).unwrap_or_default();
     let half = |direction| Half {
-        opener: Opener::new(direction, secrets.clone(), suites.clone()),
+        decrypter: Decrypter::new(direction, secrets.clone(), suites.clone()),
         changed_cipher: false,
         handshake: Vec::new(),
     };
@@ -36,7 +36,7 @@ pub(super) fn observe(tape: Vec<Captured>, means: Option<&Means>, websocket: boo
         facts: Facts::default(),
         conversation: Conversation::new(websocket),
     };
-    tape.into_iter().map(|taped| observer.event(taped)).collect()
+    events.into_iter().map(|captured| observer.event(captured)).collect()
 }
 
 struct Observer {
@@ -46,30 +46,30 @@ struct Observer {
     conversation: Conversation,
 }
 
-/// What is known of one direction.
+/// The state of one direction.
 struct Half {
-    opener: Opener,
-    /// A ChangeCipherSpec was seen: in TLS 1.2 all that follows is encrypted.
+    decrypter: Decrypter,
+    /// Whether a ChangeCipherSpec was seen: in TLS 1.2 everything after it is encrypted.
     changed_cipher: bool,
-    /// The beginning of a handshake message whose end has not come.
+    /// The start of a handshake message whose end is still missing.
     handshake: Vec<u8>,
 }
 
 impl Observer {
-    fn event(&mut self, taped: Captured) -> Event {
-        let Captured { at_ns, phase, direction, cost_ns, raw } = taped;
+    fn event(&mut self, captured: Captured) -> Event {
+        let Captured { at_ns, phase, direction, cost_ns, raw } = captured;
         let what = match raw {
             Raw::Syn(to) => EventDetails::Syn { to },
             Raw::SynAck(local) => EventDetails::SynAck { local },
             Raw::Record(header, body) => EventDetails::Record(self.record(direction, header, &body)),
             Raw::CutRecord(header, have) => EventDetails::Record(Record {
-                protection: Protection::Opaque { because: format!("TCP ended after {have} of its bytes") },
+                protection: Protection::Opaque { because: format!("TCP ended after {have} bytes of it") },
                 contents: Vec::new(),
                 ..outside(header)
             }),
-            Raw::NotTls(bytes) => EventDetails::NotTls { preview: excerpt(&bytes, FOREIGN_MOST) },
+            Raw::NotTls(bytes) => EventDetails::NotTls { preview: excerpt(&bytes, MAX_NOT_TLS) },
             Raw::Segment(bytes) => {
-                EventDetails::Segment { bytes: bytes.len() as u64, contents: self.conversation.told(direction, &bytes) }
+                EventDetails::Segment { bytes: bytes.len() as u64, contents: self.conversation.read(direction, &bytes) }
             }
             Raw::Fin => EventDetails::Fin,
             Raw::Reset => EventDetails::Reset,
@@ -84,11 +84,11 @@ impl Observer {
         };
         let encrypted = match self.facts.is_1_3 {
             Some(false) => half.changed_cipher,
-            // Early data comes before the ServerHello.
+            // Early data precedes the ServerHello.
             _ => header[0] == 23,
         };
         let (protection, content_type, content) = if encrypted {
-            match half.opener.open(header, body, &self.facts) {
+            match half.decrypter.open(header, body, &self.facts) {
                 Ok(opened) => {
                     let protection = Protection::Decrypted {
                         secret: opened.secret,
@@ -110,7 +110,7 @@ impl Observer {
         Record { protection, contents: self.contents(direction, content_type, &content), ..outside(header) }
     }
 
-    /// What is in an open record.
+    /// The content of a decrypted record.
     fn contents(&mut self, direction: Direction, content_type: u8, content: &[u8]) -> Vec<Content> {
         let half = match direction {
             Direction::Sent => &mut self.sent,
@@ -127,18 +127,18 @@ impl Observer {
                 let (level, description) = names::alert(*level, *description);
                 vec![Content::Alert { level, description }]
             }
-            (21, _) => unreadable(format!("an alert has 2 bytes, and this one {}", content.len())),
+            (21, _) => unreadable(format!("an alert has 2 bytes, this one has {}", content.len())),
             (22, _) => {
                 half.handshake.extend_from_slice(content);
                 messages(&mut half.handshake, &mut self.facts)
             }
-            (23, _) => self.conversation.told(direction, content).into_iter().map(Content::Application).collect(),
-            _ => unreadable(format!("records of the type {content_type} are not known here")),
+            (23, _) => self.conversation.read(direction, content).into_iter().map(Content::Application).collect(),
+            _ => unreadable(format!("unknown content type {content_type}")),
         }
     }
 }
 
-/// A record as its header says it.
+/// A record as its header describes it.
 fn outside(header: [u8; 5]) -> Record {
     Record {
         content_type: names::content_type(header[0]),
@@ -149,7 +149,7 @@ fn outside(header: [u8; 5]) -> Record {
     }
 }
 
-/// Takes the whole messages out of `bytes`, and tells of what is left.
+/// Takes the complete messages out of `bytes`, and describes the rest.
 fn messages(bytes: &mut Vec<u8>, facts: &mut Facts) -> Vec<Content> {
     let mut contents = Vec::new();
     while let Some(&[_, high, middle, low]) = bytes.first_chunk::<MESSAGE_HEADER>() {

@@ -1,8 +1,8 @@
-//! The session's own secrets, and the opening of its records with them: what SSLKEYLOGFILE is for Wireshark.
+//! The session's own secrets, and the decryption of its records: what Wireshark does with SSLKEYLOGFILE.
 //!
-//! A record is only believed to be open if its AEAD tag is right under one of the keys, so nothing is guessed: the
-//! keys in use are tried first, then those that can follow them. KeyUpdate, early data that was refused and the change
-//! from handshake to application keys need no bookkeeping that way.
+//! A record counts as decrypted only if its AEAD tag verifies, so nothing is guessed: the current keys are tried first,
+//! then those that can follow them. KeyUpdate, rejected early data and the change from handshake to application keys need
+//! no bookkeeping.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,16 +12,16 @@ use rustls::crypto::tls13::OkmBlock;
 use rustls::{CipherSuite, KeyLog, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 use wss_model::trace_result::Direction;
 
-/// Every nonce of TLS's AEADs has these many bytes.
+/// Bytes of a nonce of every AEAD in TLS.
 const NONCE: usize = 12;
 
 /// A secret of a connection: its label, the connection's client random, the secret.
-type Told = (String, Vec<u8>, Vec<u8>);
+type LoggedSecret = (String, Vec<u8>, Vec<u8>);
 
-/// The secrets of the client's connections, as rustls tells them.
+/// The secrets of the client's connections, as rustls logs them.
 pub(super) struct Secrets {
-    told: Mutex<Vec<Told>>,
-    /// To whom they are told as well (`--key-log`).
+    logged: Mutex<Vec<LoggedSecret>>,
+    /// A second log that gets every secret (`--key-log`).
     next: Arc<dyn KeyLog>,
 }
 
@@ -34,25 +34,25 @@ impl fmt::Debug for Secrets {
 
 impl KeyLog for Secrets {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
-        let told = (label.to_owned(), client_random.to_vec(), secret.to_vec());
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        let logged = (label.to_owned(), client_random.to_vec(), secret.to_vec());
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).push(logged);
         self.next.log(label, client_random, secret);
     }
 }
 
 impl Secrets {
-    /// None yet; `next` is told all of them too.
+    /// An empty log that passes every secret on to `next`.
     pub(super) fn beside(next: Arc<dyn KeyLog>) -> Self {
-        Self { told: Mutex::default(), next }
+        Self { logged: Mutex::default(), next }
     }
 
-    /// All that were told until now.
-    pub(super) fn told(&self) -> Vec<Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// All secrets so far.
+    pub(super) fn logged(&self) -> Vec<LoggedSecret> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// What the hellos fixed.
+/// What the hellos determined.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     /// Whether it is TLS 1.3; `None` before the ServerHello.
@@ -62,9 +62,9 @@ pub(super) struct Facts {
     pub(super) server_random: Vec<u8>,
 }
 
-/// An opened record.
-pub(super) struct Opened {
-    /// The secret that opened it.
+/// A decrypted record.
+pub(super) struct Decrypted {
+    /// The label of the secret that decrypted it.
     pub(super) secret: String,
     pub(super) sequence: u64,
     pub(super) content_type: u8,
@@ -72,30 +72,30 @@ pub(super) struct Opened {
     pub(super) padding: usize,
 }
 
-/// Opens the records of one direction.
-pub(super) struct Opener {
+/// Decrypts the records of one direction.
+pub(super) struct Decrypter {
     direction: Direction,
-    secrets: Vec<Told>,
+    secrets: Vec<LoggedSecret>,
     suites: Vec<SupportedCipherSuite>,
     keys: Option<Keys>,
 }
 
-impl Opener {
-    pub(super) fn new(direction: Direction, secrets: Vec<Told>, suites: Vec<SupportedCipherSuite>) -> Self {
+impl Decrypter {
+    pub(super) fn new(direction: Direction, secrets: Vec<LoggedSecret>, suites: Vec<SupportedCipherSuite>) -> Self {
         Self { direction, secrets, suites, keys: None }
     }
 
-    /// Opens a record.
+    /// Decrypts a record.
     ///
     /// # Errors
-    /// Why it could not be opened.
-    pub(super) fn open(&mut self, header: [u8; 5], body: &[u8], facts: &Facts) -> Result<Opened, String> {
+    /// Why it could not be decrypted.
+    pub(super) fn open(&mut self, header: [u8; 5], body: &[u8], facts: &Facts) -> Result<Decrypted, String> {
         if let Some(opened) = self.keys.as_mut().and_then(|keys| keys.open(header, body)) {
             return Ok(opened);
         }
         let candidates = if facts.is_1_3 == Some(false) { self.keys_1_2(facts)? } else { self.keys_1_3(facts) };
         if candidates.is_empty() && self.keys.is_none() {
-            return Err("no secret for it is known".to_owned());
+            return Err("its secret is not known".to_owned());
         }
         for mut keys in candidates {
             if let Some(opened) = keys.open(header, body) {
@@ -103,17 +103,16 @@ impl Opener {
                 return Ok(opened);
             }
         }
-        Err("its authentication tag is right under none of the session's keys".to_owned())
+        Err("its authentication tag does not verify with any key of the session".to_owned())
     }
 
-    /// The secret of a label, of the connection that the facts are of.
+    /// The secret with this label of this connection.
     fn secret(&self, label: &str, facts: &Facts) -> Option<&Vec<u8>> {
-        let mut told = self.secrets.iter();
-        let found = told.find(|(known, random, _)| known == label && *random == facts.client_random);
+        let found = self.secrets.iter().find(|(known, random, _)| known == label && *random == facts.client_random);
         found.map(|(_, _, secret)| secret)
     }
 
-    /// The keys that can follow those in use, in TLS 1.3 (RFC 8446 section 7.3).
+    /// The keys of TLS 1.3 that can follow the current ones (RFC 8446 section 7.3).
     fn keys_1_3(&self, facts: &Facts) -> Vec<Keys> {
         let labels: &[&str] = match self.direction {
             Direction::Sent => {
@@ -122,7 +121,7 @@ impl Opener {
             Direction::Received => &["SERVER_HANDSHAKE_TRAFFIC_SECRET", "SERVER_TRAFFIC_SECRET_0"],
         };
         let in_use = self.keys.as_ref().and_then(|keys| labels.iter().position(|label| *label == keys.label));
-        // Past the last label there is only the next generation of its keys.
+        // After the last label only a key update can follow.
         let updated = self.keys.as_ref().and_then(Keys::updated).into_iter();
         let first = match (&self.keys, in_use) {
             (None, _) => 0,
@@ -132,7 +131,7 @@ impl Opener {
         let later = labels[first..].iter().filter_map(|label| Some((*label, self.secret(label, facts)?)));
         let later = later.flat_map(|(label, secret)| {
             self.suites.iter().filter_map(move |suite| match suite {
-                // Early data is under the suite of the session that is resumed, which no ServerHello names.
+                // Early data uses the suite of the resumed session, which no ServerHello names.
                 SupportedCipherSuite::Tls13(suite)
                     if suite.common.hash_provider.output_len() == secret.len()
                         && (label == "CLIENT_EARLY_TRAFFIC_SECRET"
@@ -146,7 +145,7 @@ impl Opener {
         updated.chain(later).collect()
     }
 
-    /// The keys of a direction in TLS 1.2 (RFC 5246 section 6.3): there is one set.
+    /// The one set of keys of a direction in TLS 1.2 (RFC 5246 section 6.3).
     fn keys_1_2(&self, facts: &Facts) -> Result<Vec<Keys>, String> {
         if self.keys.is_some() {
             return Ok(Vec::new());
@@ -156,25 +155,25 @@ impl Opener {
             SupportedCipherSuite::Tls12(suite) if facts.suite == Some(u16::from(suite.common.suite)) => Some(*suite),
             _ => None,
         });
-        let suite = suite.ok_or("its suite is none of those that were offered")?;
+        let suite = suite.ok_or("its cipher suite was not offered")?;
         Ok(Keys::of_1_2(self.direction, master, suite, facts).into_iter().collect())
     }
 }
 
-/// How a record's nonce and additional data are made.
-enum Form {
-    /// RFC 8446 section 5.3: the sequence number over the whole IV; the header is authenticated.
+/// How the nonce and the additional data of a record are formed.
+enum NonceForm {
+    /// RFC 8446 section 5.3: the IV XOR the sequence number; the header is authenticated.
     V1_3 { secret: Vec<u8>, suite: &'static Tls13CipherSuite },
-    /// RFC 5288: eight bytes of the nonce are in the record.
+    /// RFC 5288: the record carries eight bytes of the nonce.
     V1_2Explicit,
-    /// RFC 7905: the sequence number over the whole IV.
+    /// RFC 7905: the IV XOR the sequence number.
     V1_2Implicit,
 }
 
 /// Keys of one direction.
 struct Keys {
     label: String,
-    form: Form,
+    form: NonceForm,
     key: LessSafeKey,
     iv: Vec<u8>,
     sequence: u64,
@@ -187,7 +186,7 @@ impl Keys {
         Some(Self {
             label: label.to_owned(),
             iv: expand_label(suite, secret, "iv", NONCE)?,
-            form: Form::V1_3 { secret: secret.to_vec(), suite },
+            form: NonceForm::V1_3 { secret: secret.to_vec(), suite },
             key: LessSafeKey::new(key),
             sequence: 0,
         })
@@ -195,7 +194,7 @@ impl Keys {
 
     /// The next generation, after a KeyUpdate (RFC 8446 section 7.2).
     fn updated(&self) -> Option<Self> {
-        let Form::V1_3 { secret, suite } = &self.form else { return None };
+        let NonceForm::V1_3 { secret, suite } = &self.form else { return None };
         let (name, generation) = self.label.split_once("SECRET_")?;
         let generation = generation.parse::<u64>().ok()?.checked_add(1)?;
         let secret = expand_label(suite, secret, "traffic upd", secret.len())?;
@@ -217,18 +216,18 @@ impl Keys {
         };
         Some(Self {
             label: "CLIENT_RANDOM".to_owned(),
-            form: if iv.len() == NONCE { Form::V1_2Implicit } else { Form::V1_2Explicit },
+            form: if iv.len() == NONCE { NonceForm::V1_2Implicit } else { NonceForm::V1_2Explicit },
             key: LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?),
             iv: iv.to_vec(),
             sequence: 0,
         })
     }
 
-    /// Opens a copy of a record, if it is under these keys.
-    fn open(&mut self, header: [u8; 5], body: &[u8]) -> Option<Opened> {
+    /// Decrypts a copy of a record, if it was encrypted with these keys.
+    fn open(&mut self, header: [u8; 5], body: &[u8]) -> Option<Decrypted> {
         let tag = self.key.algorithm().tag_len();
         let (nonce, sealed) = match self.form {
-            Form::V1_2Explicit => {
+            NonceForm::V1_2Explicit => {
                 let (explicit, sealed) = body.split_at_checked(NONCE.checked_sub(self.iv.len())?)?;
                 ([&self.iv, explicit].concat(), sealed)
             }
@@ -236,7 +235,7 @@ impl Keys {
         };
         let nonce = Nonce::try_assume_unique_for_key(&nonce).ok()?;
         let mut additional = header.to_vec();
-        if !matches!(self.form, Form::V1_3 { .. }) {
+        if !matches!(self.form, NonceForm::V1_3 { .. }) {
             let length = u16::try_from(sealed.len().checked_sub(tag)?).ok()?;
             additional = [&self.sequence.to_be_bytes(), &header[..3], &length.to_be_bytes()].concat();
         }
@@ -246,14 +245,14 @@ impl Keys {
         let sequence = self.sequence;
         self.sequence += 1;
         let (content_type, padding) = match self.form {
-            Form::V1_3 { .. } => inner_type(&mut content),
+            NonceForm::V1_3 { .. } => inner_type(&mut content),
             _ => (header[0], 0),
         };
-        Some(Opened { secret: self.label.clone(), sequence, content_type, content, padding })
+        Some(Decrypted { secret: self.label.clone(), sequence, content_type, content, padding })
     }
 }
 
-/// Takes the content type and the zeros behind it off (RFC 8446 section 5.4). A record of zeros alone has type 0.
+/// Removes and returns the content type and the padding after it (RFC 8446 section 5.4); an all-zero record has type 0.
 fn inner_type(content: &mut Vec<u8>) -> (u8, usize) {
     let whole = content.len();
     let end = content.iter().rposition(|byte| *byte != 0);
@@ -262,7 +261,7 @@ fn inner_type(content: &mut Vec<u8>) -> (u8, usize) {
     (content_type, whole.saturating_sub(content.len() + 1))
 }
 
-/// The IV with the sequence number over its last bytes.
+/// The IV with its last bytes XOR the sequence number.
 fn masked(iv: &[u8], sequence: u64) -> Vec<u8> {
     let mut nonce = iv.to_vec();
     for (byte, mask) in nonce.iter_mut().rev().zip(sequence.to_be_bytes().iter().rev()) {
@@ -271,7 +270,7 @@ fn masked(iv: &[u8], sequence: u64) -> Vec<u8> {
     nonce
 }
 
-/// HKDF-Expand-Label with an empty context (RFC 8446 section 7.1), by the suite's own HKDF.
+/// HKDF-Expand-Label with an empty context (RFC 8446 section 7.1), with the suite's own HKDF.
 fn expand_label(suite: &Tls13CipherSuite, secret: &[u8], label: &str, length: usize) -> Option<Vec<u8>> {
     const PREFIX: &[u8] = b"tls13 ";
     if secret.len() > OkmBlock::MAX_LEN {
@@ -285,8 +284,8 @@ fn expand_label(suite: &Tls13CipherSuite, secret: &[u8], label: &str, length: us
     Some(output)
 }
 
-/// The AEAD of a suite. It is aws-lc's own and not the suite's: outside of rustls its `AeadKey` can only be made with 32
-/// bytes (0.23.46), so that the suite's decrypter cannot be had for AES-128.
+/// The AEAD of a suite, from aws-lc and not from the suite: outside rustls an `AeadKey` can only be made with 32 bytes
+/// (0.23.46), so the suite's own decrypter is not usable for AES-128.
 fn algorithm(suite: CipherSuite) -> Option<&'static Algorithm> {
     let name = tls_parser::TlsCipherSuite::from_id(u16::from(suite))?.name;
     let known =

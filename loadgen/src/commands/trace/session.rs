@@ -1,5 +1,5 @@
-//! What is said on the connection once it is there: upgrade → one echo → ping → Close. It is the generator's code for
-//! the opening handshake and for frames, on a stream that never waits.
+//! The session on an open connection: upgrade → one echo → ping → Close. It uses the generator's code for the opening
+//! handshake and for frames, on a stream whose calls block.
 
 use std::io;
 use std::pin::pin;
@@ -13,32 +13,32 @@ use wss_wire::websocket::{Message, OpCode, Reader, Role, SharedStream, WebSocket
 
 use super::connection::Connection;
 
-/// What the ping carries.
+/// The payload of the ping.
 const PING: &[u8] = b"still there?";
-/// The longest message that is taken back.
-const MESSAGE_MOST: usize = 1 << 20;
-/// The largest head of a response.
-const HEAD_MOST: usize = 16 << 10;
+/// The longest message that is accepted.
+const MAX_MESSAGE: usize = 1 << 20;
+/// The longest head of a response.
+const MAX_HEAD: usize = 16 << 10;
 /// Normal closure (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;
 
-/// What is to be said.
+/// What the session sends.
 pub(super) struct Plan<'a> {
     pub(super) target: &'a Target,
     pub(super) subprotocol: Option<&'a str>,
     /// The nonce of the opening handshake.
     pub(super) key: [u8; 16],
-    /// The text to be echoed; none: no echo is expected of the server.
+    /// The text to send and expect back; `None` expects no echo.
     pub(super) message: Option<&'a str>,
 }
 
-/// Why it came to an end before its end.
+/// Why a session failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The stream failed.
     #[error(transparent)]
     Io(io::Error),
-    /// The server did not do what it should.
+    /// The server broke the protocol.
     #[error("{0}")]
     Server(String),
 }
@@ -67,15 +67,15 @@ impl From<WebSocketError> for Failure {
     }
 }
 
-/// The stream of a WebSocket.
+/// The byte stream below the WebSocket.
 type Stream = SharedStream<PrefixedStream<SharedStream<Connection>>>;
 
-/// Says all of it, up to and with the Close frames.
+/// Runs the session, up to and including the Close frames.
 ///
 /// # Errors
-/// The first thing that went wrong; the phase is on the connection's tape.
-pub(super) fn talk(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
-    let talking = async {
+/// The first failure; the connection's capture has its phase.
+pub(super) fn run(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
+    let conversation = async {
         if plan.target.layer.has_websocket() {
             websocket(connection, plan).await
         } else if let Some(message) = plan.message {
@@ -84,18 +84,18 @@ pub(super) fn talk(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Re
             Ok(())
         }
     };
-    // Each of its waits is a call that blocks, so that one look is enough.
-    match pin!(talking).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(talked) => talked,
-        Poll::Pending => Err(Failure::Server("the conversation stopped without a reason".to_owned())),
+    // Every wait is a blocking call, so one poll runs it to its end.
+    match pin!(conversation).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Failure::Server("the session stopped without a reason".to_owned())),
     }
 }
 
 fn enter(connection: &SharedStream<Connection>, phase: TracePhase) {
-    connection.with(|connection| connection.tape.phase = phase);
+    connection.with(|connection| connection.capture.phase = phase);
 }
 
-/// `tls://` and `tcp://`: bytes, and the same bytes back.
+/// `tls://` and `tcp://`: sends bytes and expects them back.
 async fn raw(connection: &SharedStream<Connection>, message: &str) -> Result<(), Failure> {
     enter(connection, TracePhase::Echo);
     let mut stream = connection.clone();
@@ -106,7 +106,7 @@ async fn raw(connection: &SharedStream<Connection>, message: &str) -> Result<(),
         Ok(())
     } else {
         Err(Failure::Server(
-            "the server did not echo what was sent: --no-echo is for one that does not echo".to_owned(),
+            "the server did not echo what was sent; use --no-echo for a server that does not echo".to_owned(),
         ))
     }
 }
@@ -118,30 +118,34 @@ async fn websocket(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Re
         path: plan.target.path.clone(),
         subprotocol: plan.subprotocol.map(str::to_owned),
         key: plan.key,
-        max_head_size: HEAD_MOST,
+        max_head_size: MAX_HEAD,
     };
     let upgraded = upgrade::connect(&mut connection.clone(), &request).await?;
     let stream = SharedStream::new(PrefixedStream::new(connection.clone(), upgraded.leftover));
-    let (mut reader, mut writer) = after_handshake(stream.clone(), stream, Role::Client, MESSAGE_MOST);
+    let (mut reader, mut writer) = after_handshake(stream.clone(), stream, Role::Client, MAX_MESSAGE);
 
     if let Some(message) = plan.message {
         enter(connection, TracePhase::Echo);
         writer.send(OpCode::Text, message.as_bytes().into()).await?;
-        answer(&mut reader, &mut writer, |came| matches!(came, Message::Text(text) if **text == *message.as_bytes()))
-            .await?;
+        answer(
+            &mut reader,
+            &mut writer,
+            |received| matches!(received, Message::Text(text) if **text == *message.as_bytes()),
+        )
+        .await?;
     }
     enter(connection, TracePhase::Ping);
     writer.send(OpCode::Ping, PING.into()).await?;
-    answer(&mut reader, &mut writer, |came| matches!(came, Message::Pong(payload) if **payload == *PING)).await?;
+    answer(&mut reader, &mut writer, |message| matches!(message, Message::Pong(payload) if **payload == *PING)).await?;
 
     enter(connection, TracePhase::Close);
     writer.send_close(NORMAL, "").await?;
-    // Before it comes what the server had sent when it did not know of this one.
+    // Messages that the server sent before it read this Close arrive first.
     while !matches!(reader.next().await?, Message::Close(_)) {}
     Ok(())
 }
 
-/// Reads until what is waited for; pings are answered, other messages shown and passed over.
+/// Reads until the wanted message; answers pings and skips other messages.
 async fn answer(
     reader: &mut Reader<Stream>,
     writer: &mut Writer<Stream>,
@@ -149,12 +153,14 @@ async fn answer(
 ) -> Result<(), Failure> {
     loop {
         match reader.next().await? {
-            came if wanted(&came) => return Ok(()),
+            message if wanted(&message) => return Ok(()),
             Message::Ping(payload) => writer.send_pong(payload).await?,
             Message::Close(close) => {
                 let _ = writer.send_close_echo(close.as_ref()).await;
-                let code = close.map_or("no code".to_owned(), |(code, _)| format!("the code {code}"));
-                return Err(Failure::Server(format!("the server closed the WebSocket by itself, with {code}")));
+                let code = close.map_or("no code".to_owned(), |(code, _)| format!("code {code}"));
+                return Err(Failure::Server(format!(
+                    "the server closed the WebSocket before the client did, with {code}"
+                )));
             }
             _ => {}
         }

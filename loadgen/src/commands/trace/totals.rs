@@ -1,12 +1,12 @@
-//! What the events add up to: the phases' totals, and what a reader should know.
+//! Totals per phase, and notes for the reader.
 
 use wss_model::trace_result::handshake::MessageDetails;
 use wss_model::trace_result::{Content, Direction, Event, EventDetails, PhaseTotal, Protection, TracePhase};
 
-/// The five bytes in front of each record.
+/// Bytes of a record's header.
 const RECORD_HEADER: u64 = 5;
 
-/// The totals of each phase that was begun.
+/// The totals of every phase that began.
 pub(super) fn phases(events: &[Event]) -> Vec<PhaseTotal> {
     use TracePhase::{Close, Connect, Echo, Ping, Tls, Upgrade};
     let mut ended = 0;
@@ -31,9 +31,9 @@ fn total(phase: TracePhase, events: &[&Event], time_ns: u64) -> PhaseTotal {
     };
     let (sent_bytes, sent_records) = count(Direction::Sent);
     let (received_bytes, received_records) = count(Direction::Received);
-    // A dummy is sent in the middle of the server's flight, and nobody waits for an answer to it.
-    let telling: Vec<&&Event> = events.iter().filter(|event| !is_dummy(event)).collect();
-    let turns = telling.windows(2).filter(|pair| {
+    // The dummy ChangeCipherSpec is sent in the middle of the server's flight and gets no answer.
+    let relevant: Vec<&&Event> = events.iter().filter(|event| !is_dummy(event)).collect();
+    let round_trips = relevant.windows(2).filter(|pair| {
         let [earlier, later] = pair else { return false };
         earlier.direction == Direction::Sent && later.direction == Direction::Received
     });
@@ -41,7 +41,7 @@ fn total(phase: TracePhase, events: &[&Event], time_ns: u64) -> PhaseTotal {
         phase,
         time_ns,
         cost_ns: events.iter().filter_map(|event| event.cost_ns).sum(),
-        round_trips: turns.count() as u64,
+        round_trips: round_trips.count() as u64,
         sent_bytes,
         received_bytes,
         sent_records,
@@ -53,7 +53,7 @@ fn is_dummy(event: &Event) -> bool {
     matches!(&event.details, EventDetails::Record(record) if matches!(record.contents[..], [Content::ChangeCipherSpec { dummy: true }]))
 }
 
-/// What a reader should know of these events.
+/// Notes on these events.
 pub(super) fn notes(events: &[Event], failed: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let records = || {
@@ -65,7 +65,7 @@ pub(super) fn notes(events: &[Event], failed: bool) -> Vec<String> {
     let opaque = records().filter(|(_, record)| matches!(record.protection, Protection::Opaque { .. })).count();
     if opaque > 0 {
         let (noun, verb) = if opaque == 1 { ("record", "was") } else { ("records", "were") };
-        notes.push(format!("{opaque} {noun} could not be opened; what {verb} inside is not known"));
+        notes.push(format!("{opaque} {noun} could not be decrypted, so the content {verb} not known"));
     }
     let early_data = records().flat_map(|(_, record)| &record.contents).any(|content| {
         let Content::Handshake(message) = content else { return false };
@@ -73,7 +73,7 @@ pub(super) fn notes(events: &[Event], failed: bool) -> Vec<String> {
     });
     if early_data {
         notes.push(
-            "early data went with the ClientHello, so that the rest of the TLS handshake is in the phase that it began"
+            "early data was sent with the ClientHello, so the rest of the TLS handshake is in the phase that it started"
                 .to_owned(),
         );
     }
@@ -86,7 +86,7 @@ pub(super) fn notes(events: &[Event], failed: bool) -> Vec<String> {
     });
     if !failed && !closed && records().next().is_some() {
         notes.push(
-            "the server ended TCP without close_notify: whoever reads such an end cannot tell it from an attacker's cut"
+            "the server ended TCP without close_notify, which cannot be distinguished from a truncation attack"
                 .to_owned(),
         );
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn openmetrics_reads_like_this() {
+fn a_small_run() {
     let text = small(Format::Openmetrics);
     let until = text.find("# HELP wssbench_run_latency_seconds").unwrap();
     insta::assert_snapshot!(&text[..until], @r#"
@@ -41,7 +41,7 @@ fn sample(line: &str) -> (&str, &str, f64) {
 }
 
 #[test]
-fn openmetrics_has_the_counts_and_the_quantiles_of_the_result_and_keeps_the_rules_of_its_types() {
+fn counts_and_quantiles_match_the_result() {
     for run in runs() {
         let text = exported(run.clone(), Format::Openmetrics);
         assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1, "{text}");
@@ -91,7 +91,7 @@ fn openmetrics_has_the_counts_and_the_quantiles_of_the_result_and_keeps_the_rule
 }
 
 #[test]
-fn a_bucket_has_the_samples_up_to_its_bound() {
+fn buckets_have_the_samples_up_to_their_bound() {
     let mut run = closed_run();
     let mut histogram = wss_model::LatencyHistogram::new();
     // Of each decade: one sample up to 2, two up to 5, three up to 10.

@@ -1,4 +1,4 @@
-//! The hellos and their extensions: what a client offers and what a server chose of it.
+//! Decodes the hellos and their extensions: what a client offers and what the server chose.
 
 use tls_parser::nom::IResult;
 use tls_parser::nom::combinator::complete;
@@ -13,7 +13,7 @@ use wss_model::trace_result::handshake::{ClientHello, Extension, KeyShare, Messa
 
 use super::super::names;
 use super::super::secrets::Facts;
-use super::{LIST_MOST, schemes};
+use super::{MAX_LIST, schemes};
 
 /// SHA-256 of "HelloRetryRequest": a ServerHello with this random is one (RFC 8446 section 4.1.3).
 const RETRY: [u8; 32] = [
@@ -30,17 +30,17 @@ pub(super) fn client(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
         legacy_version: names::version(contents.version.0),
         random: hex(contents.random),
         session_id_bytes: contents.session_id.map_or(0, <[u8]>::len) as u64,
-        suites: contents.ciphers.iter().take(LIST_MOST).map(|suite| names::suite(suite.0)).collect(),
-        extensions: told(extension_bytes),
+        suites: contents.ciphers.iter().take(MAX_LIST).map(|suite| names::suite(suite.0)).collect(),
+        extensions: listed(extension_bytes),
         ..ClientHello::default()
     };
     for extension in extensions(extension_bytes) {
         match extension.parsed {
             Some(TlsExtension::SupportedVersions(versions)) => {
-                hello.versions = versions.iter().take(LIST_MOST).map(|version| names::version(version.0)).collect();
+                hello.versions = versions.iter().take(MAX_LIST).map(|version| names::version(version.0)).collect();
             }
             Some(TlsExtension::EllipticCurves(groups)) => {
-                hello.groups = groups.iter().take(LIST_MOST).map(|group| names::group(group.0)).collect();
+                hello.groups = groups.iter().take(MAX_LIST).map(|group| names::group(group.0)).collect();
             }
             Some(TlsExtension::SignatureAlgorithms(numbers)) => hello.signature_schemes = schemes(numbers),
             Some(TlsExtension::SNI(names)) => {
@@ -49,7 +49,7 @@ pub(super) fn client(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
             Some(TlsExtension::ALPN(protocols)) => hello.alpn = protocol_names(&protocols),
             Some(TlsExtension::SessionTicket(ticket)) => hello.session_ticket_bytes = Some(ticket.len() as u64),
             Some(TlsExtension::PskExchangeModes(modes)) => {
-                hello.psk_modes = modes.iter().take(LIST_MOST).map(|mode| psk_mode(*mode)).collect();
+                hello.psk_modes = modes.iter().take(MAX_LIST).map(|mode| psk_mode(*mode)).collect();
             }
             Some(TlsExtension::EarlyData(_)) => hello.early_data = true,
             Some(TlsExtension::KeyShare(shares)) => {
@@ -60,13 +60,13 @@ pub(super) fn client(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
         }
     }
     if hello.versions.is_empty() {
-        // Before TLS 1.3 the old place said the highest version, and whatever was below it was meant as well.
+        // Before TLS 1.3 the legacy field had the highest version, which implied the lower ones.
         hello.versions = vec![hello.legacy_version.clone()];
     }
     Some(MessageDetails::ClientHello(Box::new(hello)))
 }
 
-/// A ServerHello, or a HelloRetryRequest, which has its form.
+/// A ServerHello, or a HelloRetryRequest, which has the same form.
 pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
     let (_, contents) = parse_tls_handshake_server_hello(body).ok()?;
     let extension_bytes = contents.ext.unwrap_or(&[]);
@@ -77,7 +77,7 @@ pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
         random: hex(contents.random),
         session_id_bytes: contents.session_id.map_or(0, <[u8]>::len) as u64,
         suite: names::suite(contents.cipher.0),
-        extensions: told(extension_bytes),
+        extensions: listed(extension_bytes),
         ..ServerHello::default()
     };
     for extension in extensions(extension_bytes) {
@@ -86,7 +86,7 @@ pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
                 version = versions.first().map_or(version, |version| version.0);
             }
             Some(TlsExtension::ALPN(protocols)) => hello.alpn = protocol_names(&protocols).into_iter().next(),
-            // In a HelloRetryRequest it is a group alone, without a key (RFC 8446 section 4.2.8).
+            // In a HelloRetryRequest it is a group without a key (RFC 8446 section 4.2.8).
             Some(TlsExtension::KeyShare(&[high, low])) => group = Some(names::group(u16::from_be_bytes([high, low]))),
             Some(TlsExtension::KeyShare(share)) => hello.key_share = key_shares(share).ok()?.1.into_iter().next(),
             Some(TlsExtension::PreSharedKey(&[high, low])) => hello.psk = Some(u16::from_be_bytes([high, low])),
@@ -105,7 +105,7 @@ pub(super) fn server(body: &[u8], facts: &mut Facts) -> Option<MessageDetails> {
     Some(MessageDetails::ServerHello(Box::new(hello)))
 }
 
-/// EncryptedExtensions (RFC 8446 section 4.3.1), which the library has not.
+/// EncryptedExtensions (RFC 8446 section 4.3.1), which the library does not decode.
 pub(super) fn encrypted_extensions(i: &[u8]) -> IResult<&[u8], MessageDetails> {
     let (i, bytes) = length_data(be_u16)(i)?;
     let (mut alpn, mut early_data) = (None, false);
@@ -116,34 +116,34 @@ pub(super) fn encrypted_extensions(i: &[u8]) -> IResult<&[u8], MessageDetails> {
             _ => {}
         }
     }
-    Ok((i, MessageDetails::EncryptedExtensions { alpn, early_data, extensions: told(bytes) }))
+    Ok((i, MessageDetails::EncryptedExtensions { alpn, early_data, extensions: listed(bytes) }))
 }
 
 /// One extension of a list.
-pub(super) struct Listed<'a> {
+pub(super) struct RawExtension<'a> {
     pub(super) number: u16,
     pub(super) data: &'a [u8],
-    /// What the library makes of it.
+    /// The extension as the library decodes it.
     pub(super) parsed: Option<TlsExtension<'a>>,
 }
 
-/// The extensions of a list, up to the first whose length is broken. They are split before each is parsed, so that one
-/// with a strange content does not hide the others.
-pub(super) fn extensions(mut bytes: &[u8]) -> impl Iterator<Item = Listed<'_>> {
+/// The extensions of a list, up to the first with an invalid length. They are split before they are parsed, so one with
+/// invalid content does not hide the others.
+pub(super) fn extensions(mut bytes: &[u8]) -> impl Iterator<Item = RawExtension<'_>> {
     std::iter::from_fn(move || {
         let whole = bytes;
         let (rest, TlsExtension::Unknown(number, data)) = parse_tls_extension_unknown(whole).ok()? else { return None };
         bytes = rest;
         let parsed = parse_tls_extension(&whole[..whole.len() - rest.len()]).ok().map(|(_, parsed)| parsed);
-        Some(Listed { number: number.0, data, parsed })
+        Some(RawExtension { number: number.0, data, parsed })
     })
 }
 
-/// The extensions as they are told.
-fn told(bytes: &[u8]) -> Vec<Extension> {
+/// The extensions of a list by name.
+fn listed(bytes: &[u8]) -> Vec<Extension> {
     extensions(bytes)
-        .take(LIST_MOST)
-        .map(|Listed { number, data, .. }| Extension {
+        .take(MAX_LIST)
+        .map(|RawExtension { number, data, .. }| Extension {
             name: names::extension(number),
             number,
             bytes: data.len() as u64,
@@ -155,14 +155,14 @@ fn told(bytes: &[u8]) -> Vec<Extension> {
 fn key_shares(i: &[u8]) -> IResult<&[u8], Vec<KeyShare>> {
     let (i, shares) = many0(complete(pair(be_u16, length_data(be_u16))))(i)?;
     let share = |(group, key): (u16, &[u8])| KeyShare { group: names::group(group), bytes: key.len() as u64 };
-    Ok((i, shares.into_iter().take(LIST_MOST).map(share).collect()))
+    Ok((i, shares.into_iter().take(MAX_LIST).map(share).collect()))
 }
 
 /// The lengths of the tickets in a pre_shared_key (RFC 8446 section 4.2.11), which the library leaves as bytes.
 fn psk_identities(i: &[u8]) -> IResult<&[u8], Vec<u64>> {
     let (i, identities) = length_data(be_u16)(i)?;
     let (_, identities) = many0(complete(pair(length_data(be_u16), be_u32)))(identities)?;
-    Ok((i, identities.iter().take(LIST_MOST).map(|(identity, _): &(&[u8], u32)| identity.len() as u64).collect()))
+    Ok((i, identities.iter().take(MAX_LIST).map(|(identity, _): &(&[u8], u32)| identity.len() as u64).collect()))
 }
 
 fn psk_mode(mode: u8) -> String {
@@ -174,7 +174,7 @@ fn psk_mode(mode: u8) -> String {
 }
 
 fn protocol_names(protocols: &[&[u8]]) -> Vec<String> {
-    protocols.iter().take(LIST_MOST).map(|name| name.escape_ascii().to_string()).collect()
+    protocols.iter().take(MAX_LIST).map(|name| name.escape_ascii().to_string()).collect()
 }
 
 /// Bytes in hexadecimal.

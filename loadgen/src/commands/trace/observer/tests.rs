@@ -1,4 +1,4 @@
-//! Connections in memory, taped and opened; and tapes full of nonsense.
+//! Connections in memory, captured and decrypted; and captures of random bytes.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use wss_wire::tls::{Identity, Role, ServerExtras, Trust, client_config, server_c
 
 use super::super::capture::{Captured, Raw};
 use super::super::secrets::Secrets;
-use super::{Means, observe};
+use super::{KeyMaterial, observe};
 
-/// Two ends and the tape between them.
+/// Two ends and the events between them.
 struct Pair {
     client: ClientConnection,
     server: ServerConnection,
-    means: Means,
-    tape: Vec<Captured>,
+    keys: KeyMaterial,
+    capture: Vec<Captured>,
 }
 
 impl Pair {
@@ -34,46 +34,46 @@ impl Pair {
         let mut client: ClientConfig = client_config(&options, &trust, None).unwrap();
         let secrets = Arc::new(Secrets::beside(Arc::new(NoKeyLog {})));
         client.key_log = Arc::<Secrets>::clone(&secrets);
-        let means = Means { secrets, suites: client.crypto_provider().cipher_suites.clone() };
+        let keys = KeyMaterial { secrets, suites: client.crypto_provider().cipher_suites.clone() };
         let name = ServerName::try_from("localhost").unwrap();
         Self {
             client: ClientConnection::new(Arc::new(client), name).unwrap(),
             server: ServerConnection::new(Arc::new(server)).unwrap(),
-            means,
-            tape: Vec::new(),
+            keys,
+            capture: Vec::new(),
         }
     }
 
-    /// Carries what both ends have to say, until neither has.
+    /// Exchanges records until neither end has any.
     fn carry(&mut self) {
         while self.client.wants_write() || self.server.wants_write() {
             let mut sent = Vec::new();
             self.client.write_tls(&mut sent).unwrap();
-            self.tape(Direction::Sent, &sent);
+            self.capture(Direction::Sent, &sent);
             self.server.read_tls(&mut sent.as_slice()).unwrap();
             self.server.process_new_packets().unwrap();
             let mut received = Vec::new();
             self.server.write_tls(&mut received).unwrap();
-            self.tape(Direction::Received, &received);
+            self.capture(Direction::Received, &received);
             self.client.read_tls(&mut received.as_slice()).unwrap();
             self.client.process_new_packets().unwrap();
         }
     }
 
-    fn tape(&mut self, direction: Direction, mut bytes: &[u8]) {
+    fn capture(&mut self, direction: Direction, mut bytes: &[u8]) {
         while let Some((header, rest)) = bytes.split_first_chunk::<5>() {
             let (body, rest) = rest.split_at(usize::from(u16::from_be_bytes([header[3], header[4]])));
-            self.tape.push(taped(direction, Raw::Record(*header, body.to_vec())));
+            self.capture.push(captured(direction, Raw::Record(*header, body.to_vec())));
             bytes = rest;
         }
     }
 }
 
-fn taped(direction: Direction, raw: Raw) -> Captured {
+fn captured(direction: Direction, raw: Raw) -> Captured {
     Captured { at_ns: 0, phase: TracePhase::Tls, direction, cost_ns: None, raw }
 }
 
-/// All that was in the records, with the secret that opened each.
+/// The contents of all records, with the secret that decrypted each.
 fn contents(events: &[Event]) -> Vec<(Option<&str>, &Content)> {
     let records = events.iter().filter_map(|event| match &event.details {
         EventDetails::Record(record) => Some(record),
@@ -84,7 +84,7 @@ fn contents(events: &[Event]) -> Vec<(Option<&str>, &Content)> {
             let secret = match &record.protection {
                 Protection::Decrypted { secret, .. } => Some(secret.as_str()),
                 Protection::Plaintext => None,
-                Protection::Opaque { because } => panic!("not opened: {because}"),
+                Protection::Opaque { because } => panic!("not decrypted: {because}"),
             };
             record.contents.iter().map(move |content| (secret, content))
         })
@@ -92,7 +92,7 @@ fn contents(events: &[Event]) -> Vec<(Option<&str>, &Content)> {
 }
 
 #[test]
-fn every_message_of_a_handshake_is_opened_and_named() {
+fn every_handshake_message_is_decrypted_and_named() {
     for (version, names) in [
         (
             TlsVersion::V1_3,
@@ -106,8 +106,8 @@ fn every_message_of_a_handshake_is_opened_and_named() {
     ] {
         let mut pair = Pair::new(version);
         pair.carry();
-        let events = observe(pair.tape, Some(&pair.means), false);
-        let told: Vec<&str> = contents(&events)
+        let events = observe(pair.capture, Some(&pair.keys), false);
+        let messages: Vec<&str> = contents(&events)
             .into_iter()
             .map(|(_, content)| match content {
                 Content::Handshake(message) => message.name.as_str(),
@@ -115,30 +115,30 @@ fn every_message_of_a_handshake_is_opened_and_named() {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(told.join(" "), names.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert_eq!(messages.join(" "), names.split_whitespace().collect::<Vec<_>>().join(" "));
     }
 }
 
 #[test]
-fn keys_that_change_in_the_middle_are_followed_in_both_directions() {
+fn key_updates_are_followed_in_both_directions() {
     use std::io::Write;
     let mut pair = Pair::new(TlsVersion::V1_3);
     pair.carry();
     for _ in 0..3 {
-        // Asks the client to change its keys as well, which it does with its next record.
+        // Requests that the client update its keys too, which it does with its next record.
         pair.server.refresh_traffic_keys().unwrap();
         pair.server.writer().write_all(b"from the server").unwrap();
         pair.carry();
         pair.client.writer().write_all(b"from the client").unwrap();
         pair.carry();
     }
-    let events = observe(pair.tape, Some(&pair.means), false);
-    let told = contents(&events);
-    let updates = told.iter().filter(|(_, content)| {
+    let events = observe(pair.capture, Some(&pair.keys), false);
+    let found = contents(&events);
+    let updates = found.iter().filter(|(_, content)| {
         matches!(content, Content::Handshake(message) if matches!(message.details, MessageDetails::KeyUpdate { .. }))
     });
     assert_eq!(updates.count(), 6);
-    let data = told.iter().filter_map(|(secret, content)| match content {
+    let data = found.iter().filter_map(|(secret, content)| match content {
         Content::Application(Application::Bytes { bytes: 15, .. }) => secret.and_then(|secret| secret.split_once('_')),
         _ => None,
     });
@@ -149,29 +149,29 @@ fn keys_that_change_in_the_middle_are_followed_in_both_directions() {
 }
 
 #[test]
-fn a_record_that_was_changed_on_the_way_is_told_as_not_opened() {
+fn a_modified_record_stays_opaque() {
     let mut pair = Pair::new(TlsVersion::V1_3);
     pair.carry();
-    if let Some(Captured { raw: Raw::Record(_, body), .. }) = pair.tape.last_mut() {
+    if let Some(Captured { raw: Raw::Record(_, body), .. }) = pair.capture.last_mut() {
         body[0] ^= 1;
     }
-    let events = observe(pair.tape, Some(&pair.means), false);
+    let events = observe(pair.capture, Some(&pair.keys), false);
     let Some(EventDetails::Record(last)) = events.last().map(|event| &event.details) else { panic!("{events:?}") };
     assert!(matches!(&last.protection, Protection::Opaque { because } if because.contains("tag")), "{last:?}");
 }
 
 #[test]
-fn a_message_in_pieces_is_told_where_it_ends() {
+fn a_fragmented_message_is_reported_where_it_ends() {
     let mut pair = Pair::new(TlsVersion::V1_2);
     pair.carry();
-    let Raw::Record(header, body) = pair.tape.remove(0).raw else { panic!("the ClientHello") };
+    let Raw::Record(header, body) = pair.capture.remove(0).raw else { panic!("the ClientHello") };
     let pieces = body.chunks(3).map(|piece| {
         let [high, low] = u16::try_from(piece.len()).unwrap().to_be_bytes();
-        taped(Direction::Sent, Raw::Record([header[0], header[1], header[2], high, low], piece.to_vec()))
+        captured(Direction::Sent, Raw::Record([header[0], header[1], header[2], high, low], piece.to_vec()))
     });
-    let events = observe(pieces.collect(), Some(&pair.means), false);
-    let told = contents(&events);
-    let (last, before) = told.split_last().unwrap();
+    let events = observe(pieces.collect(), Some(&pair.keys), false);
+    let found = contents(&events);
+    let (last, before) = found.split_last().unwrap();
     assert!(matches!(last.1, Content::Handshake(message) if message.name == "ClientHello"));
     assert!(before.iter().all(|(_, content)| matches!(content, Content::HandshakeFragment { .. })));
     assert!(matches!(before[0].1, Content::HandshakeFragment { available_bytes: 3, total_bytes: None }));
@@ -180,32 +180,32 @@ fn a_message_in_pieces_is_told_where_it_ends() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
-    fn hostile_bytes_are_told_and_never_panic(
+    fn hostile_bytes_never_panic(
         records in prop::collection::vec((any::<bool>(), 19u8..26, prop::collection::vec(any::<u8>(), 0..200)), 0..12),
         websocket in any::<bool>(),
     ) {
-        let tape = records.into_iter().map(|(sent, content_type, body)| {
+        let capture = records.into_iter().map(|(sent, content_type, body)| {
             let direction = if sent { Direction::Sent } else { Direction::Received };
             let [high, low] = (body.len() as u16).to_be_bytes();
-            taped(direction, Raw::Record([content_type, 3, 3, high, low], body))
+            captured(direction, Raw::Record([content_type, 3, 3, high, low], body))
         });
-        observe(tape.collect(), Some(&Pair::new(TlsVersion::V1_3).means), websocket);
+        observe(capture.collect(), Some(&Pair::new(TlsVersion::V1_3).keys), websocket);
     }
 
     #[test]
-    fn a_handshake_with_bytes_changed_is_told_and_never_panics(
+    fn a_modified_handshake_never_panics(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..20),
         old in any::<bool>(),
     ) {
         let mut pair = Pair::new(if old { TlsVersion::V1_2 } else { TlsVersion::V1_3 });
         pair.carry();
         for (record, byte, value) in changes {
-            let index = record.index(pair.tape.len());
-            if let Raw::Record(_, body) = &mut pair.tape[index].raw && !body.is_empty() {
+            let index = record.index(pair.capture.len());
+            if let Raw::Record(_, body) = &mut pair.capture[index].raw && !body.is_empty() {
                 let index = byte.index(body.len());
                 body[index] = value;
             }
         }
-        observe(pair.tape, Some(&pair.means), true);
+        observe(pair.capture, Some(&pair.keys), true);
     }
 }
