@@ -1,5 +1,4 @@
-//! The admin endpoint of the real server: what it counts adds up, in JSON and as Prometheus text alike, and it is for
-//! this machine alone.
+//! The admin endpoint: the counts are consistent, in JSON and as Prometheus text, and only this machine can reach it.
 
 mod common;
 
@@ -10,7 +9,7 @@ use wss_model::ServerStats;
 use wss_model::server_stats::SCHEMA;
 use wss_server::event::FailureCode;
 
-/// A server that has served seven connections well, with three messages each, and has refused two.
+/// A server after seven successful connections with three messages each, and two with a violation.
 fn busy_server(engine: &str) -> Server {
     let server = Server::start(engine, &[]);
     for _ in 0..7 {
@@ -33,7 +32,7 @@ fn outcomes(stats: &ServerStats) -> BTreeMap<(&str, &str), u64> {
     stats.outcomes.iter().map(|known| ((known.phase.name(), known.outcome.name()), known.count)).collect()
 }
 
-fn the_counts_add_up(engine: &str) {
+fn counts_are_consistent(engine: &str) {
     let server = busy_server(engine);
     let stats = server.stats();
     let counted = outcomes(&stats);
@@ -44,7 +43,7 @@ fn the_counts_add_up(engine: &str) {
     assert_eq!(counted.get(&("echo", "violation_1002")), Some(&2), "{counted:?}");
     for phase in ["accept", "tls", "upgrade", "echo", "close"] {
         let sum: u64 = counted.iter().filter(|((known, _), _)| *known == phase).map(|(_, count)| count).sum();
-        assert_eq!(sum, 9, "each connection ends each phase once, {phase}: {counted:?}");
+        assert_eq!(sum, 9, "one outcome per connection, {phase}: {counted:?}");
     }
     assert_eq!((stats.messages_echoed, stats.bytes_echoed, stats.connections_open), (21, 7 * 110, 0));
     let handshakes: u64 = stats.negotiated.iter().map(|entry| entry.count).sum();
@@ -53,7 +52,7 @@ fn the_counts_add_up(engine: &str) {
     assert_eq!(busy.count() + busy.out_of_range(), 9);
 }
 
-fn the_answer_says_what_serves(engine: &str) {
+fn reports_process_engine_and_layer(engine: &str) {
     let server = busy_server(engine);
     let stats = server.stats();
     assert_eq!(stats.schema, SCHEMA);
@@ -68,7 +67,7 @@ fn the_answer_says_what_serves(engine: &str) {
     assert!(later.uptime_ns > stats.uptime_ns && later.cpu_ns >= stats.cpu_ns, "{stats:?}, then {later:?}");
 }
 
-fn open_connections_are_counted_while_they_are_open(engine: &str) {
+fn counts_open_connections(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peers: Vec<_> = (0..4).map(|_| server.websocket()).collect();
     assert_eq!(server.stats().connections_open, 4);
@@ -78,21 +77,20 @@ fn open_connections_are_counted_while_they_are_open(engine: &str) {
     server.await_all_closed();
 }
 
-/// Who has a ring and counts tells what it did; who has not tells nothing, rather than zeros.
-fn what_the_rings_did_is_told_if_anyone_counts_it(engine: &str) {
+/// An engine without ring counters reports none, rather than zeros.
+fn reports_ring_counters_if_the_engine_has_them(engine: &str) {
     let server = busy_server(engine);
     let (before, after) = (server.stats(), server.stats());
     assert_eq!(before.rings.is_some(), engine == "uring", "{:?}", before.rings);
     if let (Some(before), Some(after)) = (before.rings, after.rings) {
-        // Nine connections, each of which was accepted and received something.
+        // At least one accept and one receive for each of nine connections.
         assert!(before.completions >= 18 && before.enters > 0 && before.submissions > 0, "{before:?}");
         assert!(before.buffers_low_water <= before.buffers, "{before:?}");
         assert!(after.enters >= before.enters && after.completions >= before.completions, "{before:?}, then {after:?}");
     }
 }
 
-/// The counters of several workers are added up, whichever of them the kernel gave a connection to.
-fn several_workers_answer_as_one(engine: &str) {
+fn adds_up_the_counters_of_all_workers(engine: &str) {
     let server = Server::start(engine, &["--threads", "3"]);
     assert_eq!(server.ready.workers, 3);
     for _ in 0..30 {
@@ -103,7 +101,7 @@ fn several_workers_answer_as_one(engine: &str) {
     assert_eq!(outcomes(&stats).get(&("accept", "completed")), Some(&30));
 }
 
-/// The samples of a text in the OpenMetrics format; panics at a line that is none of its kinds.
+/// Parses the samples of an OpenMetrics text; panics at an invalid line.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     assert!(text.ends_with("# EOF\n"), "{text}");
     let (mut samples, mut described) = (BTreeMap::new(), Vec::new());
@@ -125,13 +123,14 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
         assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{line}");
         assert!(described.iter().any(|known| name.strip_suffix("_total").unwrap_or(name) == known), "no TYPE: {line}");
         assert!(!series.contains('{') || series.ends_with('}'), "{line}");
-        let twice = samples.insert(series.to_owned(), value.parse().unwrap_or_else(|_| panic!("no number: {line}")));
-        assert!(twice.is_none(), "twice: {line}");
+        let duplicate =
+            samples.insert(series.to_owned(), value.parse().unwrap_or_else(|_| panic!("no number: {line}")));
+        assert!(duplicate.is_none(), "duplicate: {line}");
     }
     samples
 }
 
-fn metrics_are_prometheus_text_with_the_same_counts(engine: &str) {
+fn metrics_match_the_stats(engine: &str) {
     let server = busy_server(engine);
     let (head, body) = server.get("/metrics");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -149,7 +148,7 @@ fn metrics_are_prometheus_text_with_the_same_counts(engine: &str) {
     assert!(sample("wssbench_resident_memory_bytes") > 1e6);
     match &stats.rings {
         Some(io) => {
-            // Between the two questions the worker went on: what it counts can only have become more.
+            // The counters of the second request can only be higher.
             let counted = sample("wssbench_ring_enters_total");
             assert!(counted > 0.0 && counted <= io.enters as f64, "{counted}, then {io:?}");
             assert_eq!(sample("wssbench_ring_no_buffers_total"), io.no_buffers as f64);
@@ -162,7 +161,7 @@ fn metrics_are_prometheus_text_with_the_same_counts(engine: &str) {
     assert_eq!(handshakes, 9.0);
 }
 
-fn other_paths_and_methods_are_refused(engine: &str) {
+fn rejects_other_paths(engine: &str) {
     let server = Server::start(engine, &[]);
     for path in ["/", "/stats/", "/statsx", "/../etc/passwd"] {
         let (head, _) = server.get(path);
@@ -171,7 +170,7 @@ fn other_paths_and_methods_are_refused(engine: &str) {
     assert_eq!(server.stats().connections_open, 0);
 }
 
-fn an_address_that_others_can_reach_is_refused(engine: &str) {
+fn rejects_an_address_that_is_not_loopback(engine: &str) {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         refused(engine, &["--admin", address])
             .assert_failure(FailureCode::InvalidOptions, &["--admin", "loopback", address]);
@@ -179,12 +178,12 @@ fn an_address_that_others_can_reach_is_refused(engine: &str) {
 }
 
 on_every_engine! {
-    the_counts_add_up,
-    the_answer_says_what_serves,
-    open_connections_are_counted_while_they_are_open,
-    what_the_rings_did_is_told_if_anyone_counts_it,
-    several_workers_answer_as_one,
-    metrics_are_prometheus_text_with_the_same_counts,
-    other_paths_and_methods_are_refused,
-    an_address_that_others_can_reach_is_refused,
+    counts_are_consistent,
+    reports_process_engine_and_layer,
+    counts_open_connections,
+    reports_ring_counters_if_the_engine_has_them,
+    adds_up_the_counters_of_all_workers,
+    metrics_match_the_stats,
+    rejects_other_paths,
+    rejects_an_address_that_is_not_loopback,
 }

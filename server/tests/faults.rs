@@ -1,5 +1,5 @@
-//! Peers that go wrong in every phase of a connection: each is ended within its one deadline, told why where TLS or
-//! WebSocket has a word for it, and counted by its kind; a fresh echo works afterwards and no descriptor is lost.
+//! Peers that fail in every phase of a connection: the server ends each connection within its deadline, sends the alert or
+//! close code if there is one, and counts it by its kind. A new echo works afterwards, and no descriptor leaks.
 
 mod common;
 
@@ -13,9 +13,9 @@ use common::{
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
-/// A fatal alert of TLS as a plaintext record: the first two bytes of its content are level and description.
+/// The content type of a TLS alert.
 const ALERT: u8 = 21;
-/// The alert close_notify in plaintext, as a client would send it before its keys are there.
+/// A plaintext close_notify, as a client sends it before it has keys.
 const CLOSE_NOTIFY: [u8; 7] = [ALERT, 3, 3, 0, 2, 1, 0];
 const SHORT: [&str; 2] = ["--handshake-timeout", "1s"];
 
@@ -25,11 +25,11 @@ fn client_hello(server: &Server) -> Vec<u8> {
     let mut connection = ClientConnection::new(client_config(server.ca_pem()), name).expect("a client");
     let mut hello = Vec::new();
     connection.write_tls(&mut hello).expect("writing to memory");
-    assert!(hello.len() > 200, "a ClientHello is larger than {} bytes", hello.len());
+    assert!(hello.len() > 200, "a ClientHello has more than {} bytes", hello.len());
     hello
 }
 
-/// Waits for the end of a connection, in order or by a reset; gives what came before.
+/// Waits for the end of a connection, by FIN or reset. Returns the bytes received before.
 fn assert_ends(stream: &mut TcpStream) -> Vec<u8> {
     let (bytes, ended) = read_to_end(stream);
     if let Err(error) = ended {
@@ -38,7 +38,7 @@ fn assert_ends(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// Whether an error means that the other end is gone, as against a wait that was too long.
+/// Whether an error means that the peer is gone, not that a wait timed out.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -46,7 +46,7 @@ fn is_end(error: &io::Error) -> bool {
     )
 }
 
-/// Sends the bytes one by one and slowly, until the connection ends; fails if they are all sent before.
+/// Sends the bytes slowly, one by one, until the connection ends; fails if all of them are sent.
 fn drip(tcp: &TcpStream, mut stream: impl Read + Write, bytes: &[u8]) {
     tcp.set_read_timeout(Some(Duration::from_millis(25))).expect("a timeout");
     for byte in bytes {
@@ -63,17 +63,17 @@ fn drip(tcp: &TcpStream, mut stream: impl Read + Write, bytes: &[u8]) {
             }
         }
     }
-    panic!("{} bytes were taken one by one, so the deadline moves with each", bytes.len());
+    panic!("{} bytes were accepted one by one, so each extends the deadline", bytes.len());
 }
 
-fn a_silent_connection_is_ended(engine: &str) {
+fn ends_a_silent_connection(engine: &str) {
     let server = Server::start(engine, &SHORT);
     assert!(assert_ends(&mut server.tcp()).is_empty());
     server.await_count("tls", "timeout", 1);
     server.assert_echoes();
 }
 
-fn half_a_client_hello_is_ended(engine: &str) {
+fn ends_a_connection_with_half_a_client_hello(engine: &str) {
     let server = Server::start(engine, &SHORT);
     let hello = client_hello(&server);
     let mut stream = server.tcp();
@@ -83,7 +83,7 @@ fn half_a_client_hello_is_ended(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_client_hello_that_drips_is_ended_at_the_one_deadline(engine: &str) {
+fn a_dripping_client_hello_does_not_extend_the_deadline(engine: &str) {
     let server = Server::start(engine, &SHORT);
     let hello = client_hello(&server);
     let stream = server.tcp();
@@ -92,7 +92,7 @@ fn a_client_hello_that_drips_is_ended_at_the_one_deadline(engine: &str) {
     server.assert_echoes();
 }
 
-fn silence_after_tls_is_ended(engine: &str) {
+fn ends_a_connection_without_a_request(engine: &str) {
     let server = Server::start(engine, &SHORT);
     let mut stream = server.tls();
     let (bytes, _) = read_to_end(&mut stream);
@@ -101,7 +101,7 @@ fn silence_after_tls_is_ended(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_request_that_drips_is_ended_at_the_one_deadline(engine: &str) {
+fn a_dripping_request_does_not_extend_the_deadline(engine: &str) {
     let server = Server::start(engine, &SHORT);
     let mut stream = server.tls();
     let tcp = stream.sock.try_clone().expect("a second handle");
@@ -111,7 +111,7 @@ fn a_request_that_drips_is_ended_at_the_one_deadline(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_connection_that_ends_at_once_is_counted_as_truncated(engine: &str) {
+fn counts_an_end_before_tls_as_truncated(engine: &str) {
     let server = Server::start(engine, &[]);
     drop(server.tcp());
     server.await_count("tls", "truncated", 1);
@@ -123,7 +123,7 @@ fn a_connection_that_ends_at_once_is_counted_as_truncated(engine: &str) {
     server.assert_echoes();
 }
 
-fn an_end_without_close_notify_is_told_as_truncation(engine: &str) {
+fn counts_an_end_without_close_notify_as_truncated(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut in_the_request = server.tls();
     in_the_request.write_all(b"GET / HTTP/1.1\r\n").expect("sending");
@@ -142,37 +142,37 @@ fn an_end_without_close_notify_is_told_as_truncation(engine: &str) {
     server.assert_echoes();
 }
 
-fn an_end_with_close_notify_but_no_close_frame_is_told_apart(engine: &str) {
+fn counts_an_end_without_close_frame_as_closed(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     peer.assert_echo(TEXT, b"before");
     peer.stream.conn.send_close_notify();
     peer.stream.flush().expect("sending close_notify");
     let (bytes, ended) = read_to_end(&mut peer.stream);
-    assert!(bytes.is_empty(), "no Close frame was asked for: {bytes:?}");
+    assert!(bytes.is_empty(), "no Close frame is due: {bytes:?}");
     ended.expect("the server answers with close_notify");
     server.await_count("echo", "closed", 1);
     server.assert_echoes();
 }
 
-fn a_close_notify_right_after_the_client_hello_ends_the_handshake(engine: &str) {
+fn a_close_notify_after_the_client_hello_ends_the_handshake(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut stream = server.tcp();
     stream.write_all(&[client_hello(&server), CLOSE_NOTIFY.to_vec()].concat()).expect("sending");
     assert_ends(&mut stream);
     server.await_all_closed();
     assert_eq!(server.count("tls", "completed"), 0);
-    assert_eq!(server.count("tls", "timeout"), 0, "it is noticed at once, not by the deadline");
+    assert_eq!(server.count("tls", "timeout"), 0, "detected at once, not by the deadline");
     server.assert_echoes();
 }
 
-fn data_behind_close_notify_is_ignored(engine: &str) {
+fn ignores_data_after_close_notify(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     peer.assert_echo(TEXT, b"before");
     peer.stream.conn.send_close_notify();
     peer.stream.flush().expect("sending close_notify");
-    // A record that cannot be decrypted, and another alert in plaintext.
+    // A record that cannot be decrypted, and a second alert in plaintext.
     let late = [&[23, 3, 3, 0, 32][..], &[0x5a; 32], &CLOSE_NOTIFY].concat();
     peer.stream.sock.write_all(&late).expect("sending behind it");
     let _ = read_to_end(&mut peer.stream);
@@ -181,59 +181,59 @@ fn data_behind_close_notify_is_ignored(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_reset_within_a_frame_is_counted(engine: &str) {
+fn counts_a_reset_inside_a_frame(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     peer.assert_echo(TEXT, b"before");
     peer.send(&[header(BINARY, 100_000), vec![1; 5000]].concat());
-    rustix::net::sockopt::set_socket_linger(&peer.stream.sock, Some(Duration::ZERO)).expect("lingering not at all");
+    rustix::net::sockopt::set_socket_linger(&peer.stream.sock, Some(Duration::ZERO)).expect("no lingering");
     drop(peer);
     server.await_count("echo", "reset", 1);
     server.await_all_closed();
     server.assert_echoes();
 }
 
-fn a_reset_within_the_handshake_is_counted(engine: &str) {
+fn counts_a_reset_inside_the_handshake(engine: &str) {
     let server = Server::start(engine, &[]);
     let mut stream = server.tcp();
     stream.write_all(&client_hello(&server)[..100]).expect("sending");
     wait_for("the connection", || (server.stats().connections_open == 1).then_some(()));
-    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("lingering not at all");
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("no lingering");
     drop(stream);
     server.await_count("tls", "reset", 1);
     server.await_all_closed();
     server.assert_echoes();
 }
 
-/// Sends bytes below the TLS of an open WebSocket; gives what the client's TLS says of the answer.
-fn answer_to_a_wrong_record(server: &Server, record: &[u8]) -> String {
+/// Sends bytes below the TLS of an open WebSocket. Returns the error of the client's TLS.
+fn error_after_record(server: &Server, record: &[u8]) -> String {
     let mut peer = server.websocket();
     peer.assert_echo(TEXT, b"before");
     peer.stream.sock.write_all(record).expect("sending");
     let (bytes, ended) = read_to_end(&mut peer.stream);
     assert!(bytes.is_empty(), "{bytes:?}");
-    ended.expect_err("a wrong record ends the connection with an alert").to_string()
+    ended.expect_err("an invalid record ends the connection with an alert").to_string()
 }
 
-fn a_tampered_record_is_answered_with_an_alert(engine: &str) {
+fn answers_a_tampered_record_with_an_alert(engine: &str) {
     let server = Server::start(engine, &[]);
     let record = [&[23, 3, 3, 0, 64][..], &[0x5a; 64]].concat();
-    let said = answer_to_a_wrong_record(&server, &record);
+    let said = error_after_record(&server, &record);
     assert!(said.contains("BadRecordMac") || said.contains("DecryptError"), "{said}");
     server.await_count("echo", "protocol", 1);
     server.assert_echoes();
 }
 
-fn an_overlong_record_is_answered_with_an_alert(engine: &str) {
+fn answers_an_overlong_record_with_an_alert(engine: &str) {
     let server = Server::start(engine, &[]);
-    // 2^14 + 256 bytes are the most (RFC 8446 section 5.2); the header alone says that these are more.
-    let said = answer_to_a_wrong_record(&server, &[23, 3, 3, 0x48, 0x01]);
+    // The limit is 2^14 + 256 bytes (RFC 8446 section 5.2); the header alone announces more.
+    let said = error_after_record(&server, &[23, 3, 3, 0x48, 0x01]);
     assert!(said.contains("RecordOverflow") || said.contains("DecodeError"), "{said}");
     server.await_count("echo", "not_tls", 1);
     server.assert_echoes();
 }
 
-fn garbage_in_place_of_tls_is_answered_with_an_alert(engine: &str) {
+fn answers_garbage_with_an_alert(engine: &str) {
     let server = Server::start(engine, &[]);
     for garbage in [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[0xff; 300], &[0; 300], b"SSH-2.0-OpenSSH\r\n"]
     {
@@ -247,7 +247,7 @@ fn garbage_in_place_of_tls_is_answered_with_an_alert(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_hundred_faults_leave_no_descriptor_open(engine: &str) {
+fn a_hundred_faults_leak_no_descriptor(engine: &str) {
     let server = Server::start(engine, &[]);
     server.assert_echoes();
     server.await_all_closed();
@@ -266,8 +266,7 @@ fn a_hundred_faults_leave_no_descriptor_open(engine: &str) {
     server.assert_echoes();
 }
 
-/// A reader of the counters that stays silent must not keep others from them.
-fn a_silent_client_of_the_admin_endpoint_hinders_nobody(engine: &str) {
+fn silent_admin_clients_do_not_block_others(engine: &str) {
     let server = Server::start(engine, &[]);
     let address = server.ready.admin.trim_start_matches("http://").parse().expect("an address");
     let _silent: Vec<_> =
@@ -277,21 +276,21 @@ fn a_silent_client_of_the_admin_endpoint_hinders_nobody(engine: &str) {
 }
 
 on_every_engine! {
-    a_silent_connection_is_ended,
-    half_a_client_hello_is_ended,
-    a_client_hello_that_drips_is_ended_at_the_one_deadline,
-    silence_after_tls_is_ended,
-    a_request_that_drips_is_ended_at_the_one_deadline,
-    a_connection_that_ends_at_once_is_counted_as_truncated,
-    an_end_without_close_notify_is_told_as_truncation,
-    an_end_with_close_notify_but_no_close_frame_is_told_apart,
-    a_close_notify_right_after_the_client_hello_ends_the_handshake,
-    data_behind_close_notify_is_ignored,
-    a_reset_within_a_frame_is_counted,
-    a_reset_within_the_handshake_is_counted,
-    a_tampered_record_is_answered_with_an_alert,
-    an_overlong_record_is_answered_with_an_alert,
-    garbage_in_place_of_tls_is_answered_with_an_alert,
-    a_hundred_faults_leave_no_descriptor_open,
-    a_silent_client_of_the_admin_endpoint_hinders_nobody,
+    ends_a_silent_connection,
+    ends_a_connection_with_half_a_client_hello,
+    a_dripping_client_hello_does_not_extend_the_deadline,
+    ends_a_connection_without_a_request,
+    a_dripping_request_does_not_extend_the_deadline,
+    counts_an_end_before_tls_as_truncated,
+    counts_an_end_without_close_notify_as_truncated,
+    counts_an_end_without_close_frame_as_closed,
+    a_close_notify_after_the_client_hello_ends_the_handshake,
+    ignores_data_after_close_notify,
+    counts_a_reset_inside_a_frame,
+    counts_a_reset_inside_the_handshake,
+    answers_a_tampered_record_with_an_alert,
+    answers_an_overlong_record_with_an_alert,
+    answers_garbage_with_an_alert,
+    a_hundred_faults_leak_no_descriptor,
+    silent_admin_clients_do_not_block_others,
 }

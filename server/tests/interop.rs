@@ -1,5 +1,5 @@
-//! The server against clients that are not ours: tokio-tungstenite for WebSocket, OpenSSL's s_client and Python's ssl
-//! for TLS, plain sockets for the layers without it.
+//! The server against other clients: tokio-tungstenite for WebSocket, OpenSSL's s_client and Python's ssl for TLS, and
+//! sockets for the layers without TLS.
 
 mod common;
 
@@ -26,13 +26,13 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 type Tungstenite = WebSocketStream<TlsStream<TcpStream>>;
 
-/// Runs a client, at most as long as anything may take.
+/// Runs a client for at most [`PATIENCE`].
 fn run(client: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, client).await.expect("an end in time") });
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, client).await.expect("the client ends in time") });
 }
 
-/// Opens a WebSocket with tungstenite, which judges the server's answer by itself.
+/// Opens a WebSocket with tungstenite, which checks the response itself.
 async fn open(server: &Server, subprotocol: Option<&'static str>) -> Result<(Tungstenite, Response), Error> {
     let tcp = TcpStream::connect(server.address()).await?;
     let name = ServerName::try_from("localhost").expect("a name");
@@ -44,7 +44,7 @@ async fn open(server: &Server, subprotocol: Option<&'static str>) -> Result<(Tun
     tokio_tungstenite::client_async(request, tls).await
 }
 
-fn tungstenite_gets_its_messages_back(engine: &str) {
+fn echoes_the_messages_of_tungstenite(engine: &str) {
     let server = Server::start(engine, &[]);
     run(async {
         let (mut peer, _) = open(&server, None).await.expect("opening");
@@ -61,7 +61,7 @@ fn tungstenite_gets_its_messages_back(engine: &str) {
     assert_eq!(server.stats().messages_echoed, 4);
 }
 
-fn tungstenite_gets_its_fragments_back_as_one_message(engine: &str) {
+fn echoes_the_fragments_of_tungstenite_as_one_message(engine: &str) {
     let server = Server::start(engine, &[]);
     run(async {
         let (mut peer, _) = open(&server, None).await.expect("opening");
@@ -75,7 +75,7 @@ fn tungstenite_gets_its_fragments_back_as_one_message(engine: &str) {
     });
 }
 
-fn tungstenite_closes_in_order(engine: &str) {
+fn closes_cleanly_with_tungstenite(engine: &str) {
     let server = Server::start(engine, &[]);
     run(async {
         let (mut peer, _) = open(&server, None).await.expect("opening");
@@ -88,18 +88,18 @@ fn tungstenite_closes_in_order(engine: &str) {
     server.assert_echoes();
 }
 
-fn tungstenite_agrees_on_a_subprotocol(engine: &str) {
+fn agrees_on_a_subprotocol_with_tungstenite(engine: &str) {
     let server = Server::start(engine, &["--subprotocol", "chat"]);
     run(async {
         let (_, answer) = open(&server, Some("superchat, chat")).await.expect("opening");
         assert_eq!(answer.headers().get("Sec-WebSocket-Protocol"), Some(&HeaderValue::from_static("chat")));
-        // It takes an answer without one for a refusal, so it sees that none was chosen.
+        // tungstenite fails if the server selects none.
         let refused = open(&server, Some("superchat")).await.expect_err("no subprotocol in common");
         assert!(refused.to_string().to_lowercase().contains("subprotocol"), "{refused}");
     });
 }
 
-/// Starts a program that has to be there.
+/// Starts a program that must be installed.
 fn start(program: &str, arguments: &[&str]) -> Child {
     Command::new(program)
         .args(arguments)
@@ -107,11 +107,11 @@ fn start(program: &str, arguments: &[&str]) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{program} is needed for this test and cannot be started: {error}; install it"))
+        .unwrap_or_else(|error| panic!("this test requires {program}, which cannot be started: {error}; install it"))
 }
 
-/// What a program said until its end: whether it was content, its standard output, its standard error. A line that is
-/// `until` ends its standard input.
+/// Runs a program to its end. Returns whether it succeeded, its standard output and its standard error. A line that
+/// contains `until` ends its standard input.
 fn finish(mut child: Child, input: &str, until: &str) -> (bool, String, String) {
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(input.as_bytes()).expect("writing to its standard input");
@@ -124,15 +124,15 @@ fn finish(mut child: Child, input: &str, until: &str) -> (bool, String, String) 
     });
     let (sender, lines) = mpsc::channel();
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
-    let (mut said, mut stdin) = (String::new(), Some(stdin));
+    let (mut output, mut stdin) = (String::new(), Some(stdin));
     loop {
         match lines.recv_timeout(PATIENCE) {
             Ok(line) => {
                 if line.contains(until) {
                     stdin = None;
                 }
-                said.push_str(&line);
-                said.push('\n');
+                output.push_str(&line);
+                output.push('\n');
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -143,7 +143,7 @@ fn finish(mut child: Child, input: &str, until: &str) -> (bool, String, String) 
     }
     drop(stdin);
     let status = child.wait().expect("a child of our own");
-    (status.success(), said, errors.join().expect("reading text"))
+    (status.success(), output, errors.join().expect("reading text"))
 }
 
 fn s_client(server: &Server, ca: &Path, more: &[&str], input: &str, until: &str) -> (bool, String, String) {
@@ -156,7 +156,7 @@ fn s_client(server: &Server, ca: &Path, more: &[&str], input: &str, until: &str)
     finish(start("openssl", &arguments), input, until)
 }
 
-/// A server whose CA is in a file, which goes with the folder.
+/// A server with its CA in a file of a temporary folder.
 fn with_ca_file(engine: &str, options: &[&str]) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let ca = folder.path().join("ca.pem");
@@ -165,15 +165,15 @@ fn with_ca_file(engine: &str, options: &[&str]) -> (Server, tempfile::TempDir) {
     (server, folder)
 }
 
-fn openssl_verifies_the_server_and_gets_its_line_back(engine: &str) {
+fn openssl_verifies_the_server_and_gets_an_echo(engine: &str) {
     let (server, folder) = with_ca_file(engine, &["--layer", "tls"]);
     for (option, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let (content, said, errors) =
+        let (success, stdout, errors) =
             s_client(&server, &folder.path().join("ca.pem"), &[option], "Hello, World!\n", "Hello, World!");
-        assert!(content, "{said}\n{errors}");
-        assert!(said.lines().any(|line| line == "Hello, World!"), "{said}\n{errors}");
-        assert!(said.contains("Verification: OK"), "{said}\n{errors}");
-        assert!(said.contains(&format!("New, {version}, Cipher is")), "{said}\n{errors}");
+        assert!(success, "{stdout}\n{errors}");
+        assert!(stdout.lines().any(|line| line == "Hello, World!"), "{stdout}\n{errors}");
+        assert!(stdout.contains("Verification: OK"), "{stdout}\n{errors}");
+        assert!(stdout.contains(&format!("New, {version}, Cipher is")), "{stdout}\n{errors}");
     }
     server.await_count("echo", "completed", 2);
     let mut versions: Vec<_> = server.stats().negotiated.into_iter().map(|entry| entry.negotiated.version).collect();
@@ -181,29 +181,29 @@ fn openssl_verifies_the_server_and_gets_its_line_back(engine: &str) {
     assert_eq!(versions, ["TLSv1.2", "TLSv1.3"]);
 }
 
-fn openssl_refuses_the_server_without_its_ca(engine: &str) {
+fn openssl_rejects_the_server_with_another_ca(engine: &str) {
     let (server, _folder) = with_ca_file(engine, &["--layer", "tls"]);
     let (_other, other_folder) = with_ca_file(engine, &["--layer", "tls"]);
-    let (content, said, errors) =
+    let (success, stdout, errors) =
         s_client(&server, &other_folder.path().join("ca.pem"), &[], "Hello, World!\n", "Hello, World!");
-    assert!(!content, "a CA of the same name and another key vouches for nobody: {said}\n{errors}");
+    assert!(!success, "a CA with the same name and another key must not verify: {stdout}\n{errors}");
     server.await_count("tls", "alert", 1);
 }
 
-fn openssl_refuses_a_version_that_is_switched_off(engine: &str) {
+fn rejects_a_disabled_version_of_openssl(engine: &str) {
     let (server, folder) = with_ca_file(engine, &["--layer", "tls", "--tls", "1.3"]);
-    let (content, said, errors) =
+    let (success, stdout, errors) =
         s_client(&server, &folder.path().join("ca.pem"), &["-tls1_2"], "Hello, World!\n", "Hello, World!");
-    assert!(!content, "{said}\n{errors}");
+    assert!(!success, "{stdout}\n{errors}");
     server.await_count("tls", "protocol", 1);
 }
 
 fn openssl_opens_a_websocket(engine: &str) {
     let (server, folder) = with_ca_file(engine, &[]);
     let request = common::request("");
-    let (_, said, errors) = s_client(&server, &folder.path().join("ca.pem"), &[], &request, "Sec-WebSocket-Accept");
-    assert!(said.contains("HTTP/1.1 101 Switching Protocols"), "{said}\n{errors}");
-    assert!(said.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{said}\n{errors}");
+    let (_, stdout, errors) = s_client(&server, &folder.path().join("ca.pem"), &[], &request, "Sec-WebSocket-Accept");
+    assert!(stdout.contains("HTTP/1.1 101 Switching Protocols"), "{stdout}\n{errors}");
+    assert!(stdout.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{stdout}\n{errors}");
 }
 
 const PYTHON_CLIENT: &str = r#"
@@ -224,18 +224,18 @@ for name in ("localhost", "127.0.0.1"):
             tls.unwrap()  # an end without close_notify would raise
 "#;
 
-fn python_verifies_the_server_and_gets_hello_world_back(engine: &str) {
+fn python_verifies_the_server_and_gets_an_echo(engine: &str) {
     let (server, folder) = with_ca_file(engine, &["--layer", "tls"]);
     let (address, ca) = (server.address(), folder.path().join("ca.pem"));
     let (host, port) = (address.ip().to_string(), address.port().to_string());
     let child = start("python3", &["-c", PYTHON_CLIENT, &host, &port, ca.to_str().expect("a path in UTF-8")]);
-    let (content, said, errors) = finish(child, "", "nothing ends its input");
-    assert!(content, "{said}\n{errors}");
-    assert_eq!(said, "localhost TLSv1.3 Hello, World!\n127.0.0.1 TLSv1.3 Hello, World!\n");
+    let (success, stdout, errors) = finish(child, "", "(no line ends the input)");
+    assert!(success, "{stdout}\n{errors}");
+    assert_eq!(stdout, "localhost TLSv1.3 Hello, World!\n127.0.0.1 TLSv1.3 Hello, World!\n");
     server.await_count("echo", "completed", 2);
 }
 
-fn plain_sockets_get_their_bytes_back(engine: &str) {
+fn echoes_the_bytes_of_a_plain_socket(engine: &str) {
     let server = Server::start(engine, &["--layer", "tcp"]);
     assert!(server.ready.url.starts_with("tcp://") && server.ready.ca_pem.is_none(), "{:?}", server.ready);
     let mut stream = server.tcp();
@@ -255,7 +255,7 @@ fn plain_sockets_get_their_bytes_back(engine: &str) {
     server.await_count("close", "completed", 1);
 }
 
-fn websockets_without_tls_get_their_messages_back(engine: &str) {
+fn echoes_messages_without_tls(engine: &str) {
     let server = Server::start(engine, &["--layer", "ws"]);
     assert!(server.ready.url.starts_with("ws://") && server.ready.ca_pem.is_none(), "{:?}", server.ready);
     let mut peer = WebSocket::open(server.tcp());
@@ -267,15 +267,15 @@ fn websockets_without_tls_get_their_messages_back(engine: &str) {
 }
 
 on_every_engine! {
-    tungstenite_gets_its_messages_back,
-    tungstenite_gets_its_fragments_back_as_one_message,
-    tungstenite_closes_in_order,
-    tungstenite_agrees_on_a_subprotocol,
-    openssl_verifies_the_server_and_gets_its_line_back,
-    openssl_refuses_the_server_without_its_ca,
-    openssl_refuses_a_version_that_is_switched_off,
+    echoes_the_messages_of_tungstenite,
+    echoes_the_fragments_of_tungstenite_as_one_message,
+    closes_cleanly_with_tungstenite,
+    agrees_on_a_subprotocol_with_tungstenite,
+    openssl_verifies_the_server_and_gets_an_echo,
+    openssl_rejects_the_server_with_another_ca,
+    rejects_a_disabled_version_of_openssl,
     openssl_opens_a_websocket,
-    python_verifies_the_server_and_gets_hello_world_back,
-    plain_sockets_get_their_bytes_back,
-    websockets_without_tls_get_their_messages_back,
+    python_verifies_the_server_and_gets_an_echo,
+    echoes_the_bytes_of_a_plain_socket,
+    echoes_messages_without_tls,
 }

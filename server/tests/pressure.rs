@@ -1,5 +1,5 @@
-//! Peers that want too much: that never read, never stop, or are too many. The server's memory, descriptors and time
-//! stay within their limits, and a fresh echo works afterwards.
+//! Peers that never read, never stop, or are too many. The server's memory, descriptors and waits stay within their limits,
+//! and a new echo works afterwards.
 
 mod common;
 
@@ -13,61 +13,64 @@ use wss_model::server_stats::{PhaseOutcome, ServerPhase, ServerStats};
 
 const MIB: u64 = 1 << 20;
 
-/// Writes `bytes` again and again and reads nothing, until the server takes no more and it is `enough`; gives how many
-/// bytes were handed to TLS.
-fn flood(peer: &mut WebSocket<Tls>, bytes: &[u8], most: usize, mut enough: impl FnMut() -> bool) -> usize {
+/// Writes `bytes` repeatedly without reading, until the server accepts no more and `enough` returns true, or `limit` bytes
+/// are written. Returns the number of bytes passed to TLS.
+fn flood(peer: &mut WebSocket<Tls>, bytes: &[u8], limit: usize, mut enough: impl FnMut() -> bool) -> usize {
     let start = Instant::now();
     peer.stream.sock.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
     let mut sent = 0;
-    while sent < most {
+    while sent < limit {
         match peer.stream.write(&bytes[sent % bytes.len()..]) {
             Ok(written @ 1..) => sent += written,
-            // It takes nothing, for now or for ever.
+            // The server accepts nothing, temporarily or permanently.
             _ if enough() => break,
-            _ => assert!(start.elapsed() < PATIENCE, "the server takes no more after {sent} bytes, and that is all"),
+            _ => assert!(
+                start.elapsed() < PATIENCE,
+                "the server accepts no more after {sent} bytes and does not end the connection"
+            ),
         }
     }
     sent
 }
 
-/// Reads `length` bytes while what TLS still has for sending goes out: one after the other would wait for ever, as the
-/// server reads nothing before its answers are taken.
-fn take(peer: &mut WebSocket<Tls>, length: usize) -> Vec<u8> {
+/// Reads `length` bytes while sending the pending data of TLS. Doing both in turn would deadlock, because the server reads
+/// nothing before its replies are read.
+fn read_while_sending(peer: &mut WebSocket<Tls>, length: usize) -> Vec<u8> {
     let stream = &mut peer.stream;
     stream.sock.set_nonblocking(true).expect("a socket of our own");
-    let mut taken = Vec::new();
+    let mut received = Vec::new();
     let start = Instant::now();
-    while taken.len() < length {
-        assert!(start.elapsed() < PATIENCE, "{} of {length} bytes came", taken.len());
+    while received.len() < length {
+        assert!(start.elapsed() < PATIENCE, "received {} of {length} bytes", received.len());
         let moved = [stream.conn.write_tls(&mut stream.sock), stream.conn.read_tls(&mut stream.sock)];
         stream.conn.process_new_packets().expect("records in order");
         let mut piece = [0; 64 << 10];
         while let Ok(count @ 1..) = stream.conn.reader().read(&mut piece) {
-            taken.extend(&piece[..count]);
+            received.extend(&piece[..count]);
         }
         if moved.iter().all(|moved| !matches!(moved, Ok(1..))) {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
     stream.sock.set_nonblocking(false).expect("a socket of our own");
-    taken
+    received
 }
 
-fn a_peer_that_never_reads_is_ended_and_costs_no_memory(engine: &str) {
+fn ends_a_peer_that_never_reads_without_growing(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "2s", "--drain-timeout", "1s"]);
     server.assert_echoes();
     let before = server.stats().rss_bytes_peak;
     let mut peer = server.websocket();
     let message = frame(BINARY, &vec![1; 1 << 20]);
     let sent = flood(&mut peer, &message, 100 << 20, || server.count("echo", "peer_does_not_read") == 1);
-    assert!(sent < 100 << 20, "the server read 100 MiB of which nobody took the echoes");
+    assert!(sent < 100 << 20, "the server read 100 MiB although the peer reads no echoes");
     let grown = server.stats().rss_bytes_peak - before;
     assert!(grown < 24 * MIB, "a peer that does not read made the server grow by {grown} bytes");
     server.await_all_closed();
     server.assert_echoes();
 }
 
-fn a_ping_flood_is_answered_in_order_and_costs_no_memory(engine: &str) {
+fn answers_a_ping_flood_in_order_without_growing(engine: &str) {
     let server = Server::start(engine, &[]);
     server.assert_echoes();
     let before = server.stats().rss_bytes;
@@ -78,14 +81,14 @@ fn a_ping_flood_is_answered_in_order_and_costs_no_memory(engine: &str) {
         pings.extend(frame(PING, &payload));
     }
     let sent = flood(&mut peer, &pings, 128 << 20, || true);
-    assert!(sent < 128 << 20, "the server read 128 MiB of pings of which nobody took the pongs");
+    assert!(sent < 128 << 20, "the server read 128 MiB of pings although the peer reads no pongs");
     let grown = server.stats().rss_bytes.saturating_sub(before);
     assert!(grown < 8 * MIB, "a flood of pings made the server grow by {grown} bytes");
     server.assert_echoes();
-    // Now the pongs are read: none is missing, and each is in its place.
+    // All pongs arrive, in order.
     let size = pings.len() / 1000;
     let whole = sent / size;
-    let pongs = take(&mut peer, whole * 127);
+    let pongs = read_while_sending(&mut peer, whole * 127);
     for (pong, number) in pongs.chunks(127).zip((0..1000_u32).cycle()) {
         assert_eq!(pong[..2], [PONG, 125]);
         assert_eq!(pong[2..6], number.to_be_bytes());
@@ -93,15 +96,15 @@ fn a_ping_flood_is_answered_in_order_and_costs_no_memory(engine: &str) {
     server.assert_echoes();
 }
 
-fn empty_fragments_without_end_are_idleness(engine: &str) {
+fn endless_empty_fragments_count_as_idle(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "2s"]);
     let mut peer = server.websocket();
     peer.send(&frame(0x01, b""));
     let fragments = frame(0x00, b"").repeat(1000);
-    // Ends by the Close frame, after which the server reads a little more and then not at all.
+    // Ends after the Close frame, when the server stops reading.
     let start = Instant::now();
     while peer.stream.write_all(&fragments).is_ok() {
-        assert!(start.elapsed() < PATIENCE, "empty fragments keep a connection open for ever");
+        assert!(start.elapsed() < PATIENCE, "empty fragments keep the connection open");
         if server.count("echo", "idle_timeout") == 1 {
             break;
         }
@@ -113,7 +116,7 @@ fn empty_fragments_without_end_are_idleness(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_silent_websocket_is_closed_with_1001(engine: &str) {
+fn closes_an_idle_websocket_with_1001(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "1s"]);
     let mut peer = server.websocket();
     peer.assert_echo(BINARY, b"the last word");
@@ -125,12 +128,12 @@ fn a_silent_websocket_is_closed_with_1001(engine: &str) {
     server.assert_echoes();
 }
 
-fn a_peer_that_does_not_end_after_its_close_is_cut_off(engine: &str) {
+fn cuts_off_a_peer_that_does_not_end_after_the_close(engine: &str) {
     let server = Server::start(engine, &["--drain-timeout", "1s"]);
     let mut silent = server.websocket();
     silent.send(&frame(CLOSE, &1000_u16.to_be_bytes()));
     assert_eq!(silent.read().close().0, 1000);
-    // Neither close_notify nor FIN comes from here.
+    // The peer sends neither close_notify nor FIN.
     server.await_count("close", "timeout", 1);
 
     let mut loud = server.websocket();
@@ -139,14 +142,14 @@ fn a_peer_that_does_not_end_after_its_close_is_cut_off(engine: &str) {
     let noise = vec![0; 64 << 10];
     let start = Instant::now();
     while loud.stream.write_all(&noise).is_ok() {
-        assert!(start.elapsed() < PATIENCE, "what comes after a Close frame is read for ever");
+        assert!(start.elapsed() < PATIENCE, "the server reads for ever after a Close frame");
     }
     server.await_count("close", "peer_does_not_end", 1);
     server.await_all_closed();
     server.assert_echoes();
 }
 
-fn one_connection_over_the_limit_is_closed_at_once(engine: &str) {
+fn closes_a_connection_over_the_limit_at_once(engine: &str) {
     let server = Server::start(engine, &["--max-connections", "5"]);
     let mut five: Vec<_> = (0..5).map(|_| server.websocket()).collect();
     for number in 1..=3 {
@@ -156,25 +159,25 @@ fn one_connection_over_the_limit_is_closed_at_once(engine: &str) {
     }
     assert_eq!(server.stats().connections_open, 5);
     for peer in &mut five {
-        peer.assert_echo(BINARY, b"not in the way of the five");
+        peer.assert_echo(BINARY, b"unaffected");
     }
     five.pop().expect("five of them").close();
-    wait_for("room for one", || (server.stats().connections_open == 4).then_some(()));
+    wait_for("room for a connection", || (server.stats().connections_open == 4).then_some(()));
     server.assert_echoes();
 }
 
-/// With 40 descriptors in all, the accepts of some of 60 connections fail with EMFILE.
-fn running_out_of_descriptors_is_survived(engine: &str) {
+/// With 40 descriptors, some of 60 accepts fail with EMFILE.
+fn survives_running_out_of_descriptors(engine: &str) {
     let server = Server::start_with_files(engine, 40, &["--handshake-timeout", "60s"]);
     let start = Instant::now();
     assert_eq!(server.ready.file_limit, Some(40));
     server.assert_echoes();
     let mut many: Vec<_> = (0..60).map(|_| server.tcp()).collect();
     wait_for("a full table of descriptors", || (server.open_files() >= 40).then_some(()));
-    std::thread::sleep(Duration::from_secs(1)); // time for errors to come as often as they do
+    std::thread::sleep(Duration::from_secs(1)); // time for repeated errors
     many.truncate(10);
-    // Until all that waited are accepted, and those that have gone are closed, any answer may be 503, for the counters
-    // need a descriptor too: one that was given does not mean that the next is.
+    // Any response may be 503 until the waiting connections are accepted and the dropped ones closed, because reading the
+    // counters needs a descriptor too.
     let accepted = |stats: &ServerStats| {
         stats.outcomes.iter().any(|known| {
             known.phase == ServerPhase::Accept && known.outcome == PhaseOutcome::Completed && known.count == 61
@@ -188,17 +191,16 @@ fn running_out_of_descriptors_is_survived(engine: &str) {
         .map(|known| known.count)
         .sum();
     assert!(errors > 0, "nothing ran out: {:?}", stats.outcomes);
-    // It rests 20 ms after each; without that there would be a hundred thousand a second.
-    let most = 60 * (1 + start.elapsed().as_secs());
-    assert!(errors < most, "{errors} errors in {:?}: accepting does not rest", start.elapsed());
+    // The server pauses for 20 ms after each error; otherwise there would be 100,000 per second.
+    let limit = 60 * (1 + start.elapsed().as_secs());
+    assert!(errors < limit, "{errors} errors in {:?}: there is no pause after an error", start.elapsed());
     server.assert_echoes();
     drop(many);
     server.await_all_closed();
     server.assert_echoes();
 }
 
-/// Connections come and go; what they cost in memory does not add up.
-fn a_thousand_connections_one_after_the_other_leave_no_memory_behind(engine: &str) {
+fn a_thousand_connections_leak_no_memory(engine: &str) {
     let server = Server::start(engine, &[]);
     for _ in 0..200 {
         server.assert_echoes();
@@ -209,17 +211,17 @@ fn a_thousand_connections_one_after_the_other_leave_no_memory_behind(engine: &st
     }
     let stats = server.stats();
     let grown = stats.rss_bytes.saturating_sub(before);
-    assert!(grown < 2 * MIB, "800 connections left {grown} bytes behind");
+    assert!(grown < 2 * MIB, "800 connections leaked {grown} bytes");
     assert_eq!(stats.messages_echoed, 1000);
 }
 
 on_every_engine! {
-    a_peer_that_never_reads_is_ended_and_costs_no_memory,
-    a_ping_flood_is_answered_in_order_and_costs_no_memory,
-    empty_fragments_without_end_are_idleness,
-    a_silent_websocket_is_closed_with_1001,
-    a_peer_that_does_not_end_after_its_close_is_cut_off,
-    one_connection_over_the_limit_is_closed_at_once,
-    running_out_of_descriptors_is_survived,
-    a_thousand_connections_one_after_the_other_leave_no_memory_behind,
+    ends_a_peer_that_never_reads_without_growing,
+    answers_a_ping_flood_in_order_without_growing,
+    endless_empty_fragments_count_as_idle,
+    closes_an_idle_websocket_with_1001,
+    cuts_off_a_peer_that_does_not_end_after_the_close,
+    closes_a_connection_over_the_limit_at_once,
+    survives_running_out_of_descriptors,
+    a_thousand_connections_leak_no_memory,
 }

@@ -1,5 +1,5 @@
-//! The server as a process: how it starts, how it refuses to start, and how it ends – in order, within its bound, and
-//! without keeping its port from its successor.
+//! The server as a process: it starts or reports why not, ends cleanly within its time limit, and leaves its port to the
+//! next one.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn identity() -> (String, String, String) {
     (ca_pem, certificate, key.serialize_pem())
 }
 
-fn fifty_connections_under_load_get_1001_on_sigterm(engine: &str) {
+fn closes_fifty_busy_connections_with_1001_on_sigterm(engine: &str) {
     let mut server = Server::start(engine, &[]);
     let peers: Vec<_> = (0..50).map(|_| server.websocket()).collect();
     let echoes = AtomicUsize::new(0);
@@ -34,13 +34,13 @@ fn fifty_connections_under_load_get_1001_on_sigterm(engine: &str) {
             let echoes = &echoes;
             scope.spawn(move || {
                 loop {
-                    // The server may have closed already: its Close frame is what this reads next.
+                    // May fail if the server has closed the connection; the Close frame is read below.
                     let _ = peer.stream.write_all(&frame(BINARY, b"load"));
                     let answer = peer.read();
                     if answer.first == CLOSE {
                         assert_eq!(answer.close(), (1001, "going away".to_owned()));
                         let _ = peer.stream.write_all(&frame(CLOSE, &1001_u16.to_be_bytes()));
-                        read_to_end(&mut peer.stream).1.expect("an end in order");
+                        read_to_end(&mut peer.stream).1.expect("a clean end");
                         return;
                     }
                     assert_eq!(answer.payload, b"load");
@@ -51,12 +51,12 @@ fn fifty_connections_under_load_get_1001_on_sigterm(engine: &str) {
         common::wait_for("the load", || (echoes.load(Ordering::Relaxed) > 500).then_some(()));
         server.signal(Signal::TERM);
     });
-    let (status, said) = server.ended();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, stderr) = server.ended();
+    assert_eq!(status.code(), Some(0), "{stderr}");
 }
 
-/// A peer that sends without a pause always has something to be read: the end must not have to wait for a gap.
-fn a_peer_that_never_pauses_gets_1001_on_sigterm(engine: &str) {
+/// There is always a message to read, so the server must not wait for a pause to drain.
+fn closes_a_peer_that_never_pauses_with_1001_on_sigterm(engine: &str) {
     let mut server = Server::start(engine, &["--layer", "ws"]);
     let mut peer = WebSocket::open(server.tcp());
     let mut sending = peer.stream.try_clone().expect("a second handle");
@@ -76,58 +76,58 @@ fn a_peer_that_never_pauses_gets_1001_on_sigterm(engine: &str) {
     };
     assert_eq!(close, (1001, "going away".to_owned()));
     drop(peer);
-    let (status, said) = server.ended();
-    assert_eq!(status.code(), Some(0), "{said}");
-    sender.join().expect("the sender ends when it can send no more");
+    let (status, stderr) = server.ended();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    sender.join().expect("the sender ends when the connection does");
 }
 
-fn a_peer_that_never_answers_does_not_hold_up_the_end(engine: &str) {
+fn silent_peers_do_not_delay_the_exit(engine: &str) {
     let mut server = Server::start(engine, &["--drain-timeout", "1s"]);
     let mut silent = server.websocket();
     silent.assert_echo(BINARY, b"before");
     let half_open = server.tcp();
     let no_request = server.tls();
     server.signal(Signal::INT);
-    // The wait is bounded by the helper's patience: the drain timeout and what the engine may take.
-    let (status, said) = server.ended();
-    assert_eq!(status.code(), Some(0), "{said}");
+    // `ended` fails after PATIENCE, which exceeds the drain timeout.
+    let (status, stderr) = server.ended();
+    assert_eq!(status.code(), Some(0), "{stderr}");
     assert_eq!(silent.read().close().0, 1001);
     drop((half_open, no_request));
 }
 
-fn a_second_signal_ends_the_draining(engine: &str) {
+fn a_second_signal_stops_at_once(engine: &str) {
     let mut server = Server::start(engine, &["--drain-timeout", "60s"]);
     let mut silent = server.websocket();
     server.signal(Signal::TERM);
-    assert_eq!(silent.read().close().0, 1001, "the first signal was taken");
+    assert_eq!(silent.read().close().0, 1001, "the first signal drains");
     server.signal(Signal::TERM);
-    let (status, said) = server.ended();
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("while draining"), "{said}");
+    let (status, stderr) = server.ended();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("while draining"), "{stderr}");
 }
 
-fn the_end_of_standard_input_drains(engine: &str) {
+fn drains_when_standard_input_ends(engine: &str) {
     let mut server = Server::start(engine, &[]);
     let mut peer = server.websocket();
     peer.assert_echo(TEXT, b"before");
     server.end_stdin();
     assert_eq!(peer.assert_closed(1001), "going away");
     assert!(matches!(server.next_event(), Event::Draining { reason: DrainReason::StdinClosed }));
-    let (status, said) = server.ended();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (status, stderr) = server.ended();
+    assert_eq!(status.code(), Some(0), "{stderr}");
 }
 
-fn a_server_without_connections_ends_on_sigterm(engine: &str) {
+fn exits_on_sigterm_without_connections(engine: &str) {
     let mut server = Server::start(engine, &[]);
     let address = server.address();
     server.signal(Signal::TERM);
     assert!(matches!(server.next_event(), Event::Draining { reason: DrainReason::Signal }));
-    let (status, said) = server.ended();
-    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+    let (status, stderr) = server.ended();
+    assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
     std::net::TcpListener::bind(address).expect("the port is free again");
 }
 
-fn a_server_that_was_killed_leaves_its_port_to_the_next(engine: &str) {
+fn the_port_of_a_killed_server_is_free_at_once(engine: &str) {
     let mut server = Server::start(engine, &[]);
     let address = server.address().to_string();
     for _ in 0..5 {
@@ -135,14 +135,14 @@ fn a_server_that_was_killed_leaves_its_port_to_the_next(engine: &str) {
         peers.iter_mut().for_each(|peer| peer.assert_echo(BINARY, b"before"));
         server.signal(Signal::KILL);
         assert_eq!(server.ended().0.code(), None, "it was killed");
-        // At once, and with connections of the dead one that still wait to end.
+        // Immediately, while connections of the killed server are still in TIME_WAIT.
         server = Server::start(engine, &["--listen", &address]);
         server.assert_echoes();
         drop(peers);
     }
 }
 
-fn a_second_server_on_the_same_port_is_refused(engine: &str) {
+fn rejects_a_port_in_use(engine: &str) {
     let server = Server::start(engine, &[]);
     let address = server.address().to_string();
     refused(engine, &["--listen", &address]).assert_failure(FailureCode::Listen, &[&address, "--listen"]);
@@ -151,7 +151,7 @@ fn a_second_server_on_the_same_port_is_refused(engine: &str) {
     refused(engine, &["--admin", admin]).assert_failure(FailureCode::Admin, &[admin, "--admin"]);
 }
 
-fn options_that_cannot_be_are_refused(engine: &str) {
+fn rejects_invalid_options(engine: &str) {
     let invalid = FailureCode::InvalidOptions;
     for (options, code, word) in [
         (["--max-connections", "0"], invalid, "--max-connections"),
@@ -165,20 +165,20 @@ fn options_that_cannot_be_are_refused(engine: &str) {
     }
 }
 
-fn a_certificate_and_key_of_the_users_own_are_shown(engine: &str) {
+fn uses_the_certificate_and_key_from_files(engine: &str) {
     let files = tempfile::tempdir().expect("a folder");
     let path = |name: &str| files.path().join(name).to_str().expect("a path in UTF-8").to_owned();
     let (ca, certificate, key) = identity();
     std::fs::write(path("certificate.pem"), certificate).expect("writing");
     std::fs::write(path("key.pem"), key).expect("writing");
     let server = Server::start(engine, &["--cert", &path("certificate.pem"), "--key", &path("key.pem")]);
-    assert_eq!(server.ready.ca_pem, None, "it made none");
+    assert_eq!(server.ready.ca_pem, None, "no CA was generated");
     let mut peer = WebSocket::open(tls_over(server.tcp(), &ca));
-    peer.assert_echo(TEXT, b"by a certificate of one's own");
+    peer.assert_echo(TEXT, b"with the certificate of the files");
     peer.close();
 }
 
-fn wrong_certificates_and_keys_are_refused(engine: &str) {
+fn rejects_unusable_certificates_and_keys(engine: &str) {
     let files = tempfile::tempdir().expect("a folder");
     let path = |name: &str| files.path().join(name).to_str().expect("a path in UTF-8").to_owned();
     let ((_, certificate, key), (_, _, other_key)) = (identity(), identity());
@@ -200,7 +200,7 @@ fn wrong_certificates_and_keys_are_refused(engine: &str) {
     }
 }
 
-fn the_ready_line_says_what_was_asked_for(engine: &str) {
+fn the_ready_event_has_the_options(engine: &str) {
     let server = Server::start(engine, &["--path", "/echo", "--max-connections", "7", "--idle-timeout", "90s"]);
     let ready = &server.ready;
     assert!(ready.workers == 1 && ready.engine.to_string() == engine, "{ready:?}");
@@ -208,20 +208,25 @@ fn the_ready_line_says_what_was_asked_for(engine: &str) {
     assert_ne!(server.address().port(), 0);
     assert_eq!(ready.pid, server.stats().pid);
     assert_eq!(ready.limits["max_connections"], 7);
-    assert_eq!(ready.limits.as_object().map(serde_json::Map::len), Some(7), "each limit is printed: {}", ready.limits);
+    assert_eq!(
+        ready.limits.as_object().map(serde_json::Map::len),
+        Some(7),
+        "the event has every limit: {}",
+        ready.limits
+    );
 }
 
 on_every_engine! {
-    fifty_connections_under_load_get_1001_on_sigterm,
-    a_peer_that_never_pauses_gets_1001_on_sigterm,
-    a_peer_that_never_answers_does_not_hold_up_the_end,
-    a_second_signal_ends_the_draining,
-    the_end_of_standard_input_drains,
-    a_server_without_connections_ends_on_sigterm,
-    a_server_that_was_killed_leaves_its_port_to_the_next,
-    a_second_server_on_the_same_port_is_refused,
-    options_that_cannot_be_are_refused,
-    a_certificate_and_key_of_the_users_own_are_shown,
-    wrong_certificates_and_keys_are_refused,
-    the_ready_line_says_what_was_asked_for,
+    closes_fifty_busy_connections_with_1001_on_sigterm,
+    closes_a_peer_that_never_pauses_with_1001_on_sigterm,
+    silent_peers_do_not_delay_the_exit,
+    a_second_signal_stops_at_once,
+    drains_when_standard_input_ends,
+    exits_on_sigterm_without_connections,
+    the_port_of_a_killed_server_is_free_at_once,
+    rejects_a_port_in_use,
+    rejects_invalid_options,
+    uses_the_certificate_and_key_from_files,
+    rejects_unusable_certificates_and_keys,
+    the_ready_event_has_the_options,
 }

@@ -111,12 +111,9 @@ async fn reports_a_message_over_the_limit_from_the_header() {
     let key = key_for(Role::Server);
     for (name, wrong) in [
         ("a frame over the limit", head(0x82, LIMIT as u64 + 1, key)),
-        ("the largest length there is", head(0x82, i64::MAX as u64, key)),
+        ("the largest length", head(0x82, i64::MAX as u64, key)),
         ("fragments together", [frame(0x02, &[0; 600], key), head(0x80, 401, key)].concat()),
-        (
-            "a fragment of the largest length there is",
-            [frame(0x02, &[0; 600], key), head(0x00, i64::MAX as u64, key)].concat(),
-        ),
+        ("a fragment of the largest length", [frame(0x02, &[0; 600], key), head(0x00, i64::MAX as u64, key)].concat()),
     ] {
         assert_violation(name, Role::Server, &wrong, too_large, 1009).await;
     }
@@ -127,11 +124,11 @@ async fn reports_a_message_over_the_limit_from_the_header() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_not_utf8_is_told_in_one_frame_and_in_many() {
+async fn reports_invalid_utf_8_in_one_frame_and_in_fragments() {
     let key = key_for(Role::Server);
     let euro = "€".as_bytes();
     for (name, wrong) in [
-        ("a byte that never stands in UTF-8", frame(0x81, b"a\xffb", key)),
+        ("a byte that never occurs in UTF-8", frame(0x81, b"a\xffb", key)),
         ("a surrogate", frame(0x81, b"\xed\xa0\x80", key)),
         ("cut off in one frame", frame(0x81, &euro[..2], key)),
         ("wrong in the second fragment", [frame(0x01, &euro[..1], key), frame(0x80, b"a", key)].concat()),
@@ -142,7 +139,7 @@ async fn a_text_that_is_not_utf8_is_told_in_one_frame_and_in_many() {
             [frame(0x01, b"\xf0", key), frame(0x00, b"\x9f", key), frame(0x80, b"\x98", key)].concat(),
         ),
     ] {
-        // What fastwebsockets finds is not told twice, so this is looser than `assert_violation`.
+        // fastwebsockets reports its errors only once, so `assert_violation` does not apply.
         for size in 1..=wrong.len() {
             let error = reader(Script::pieces(&wrong, size), Role::Server).next().await.expect_err(name);
             assert_eq!(error.close_code(), Some(1007), "{name}, pieces of {size}: {error:?}");
@@ -154,7 +151,7 @@ async fn a_text_that_is_not_utf8_is_told_in_one_frame_and_in_many() {
 }
 
 #[tokio::test]
-async fn a_large_text_cut_off_at_its_end_is_told() {
+async fn reports_a_large_text_with_a_truncated_end() {
     for length in [16 * 1024 + 1, 40_000, 70_000] {
         let mut text = vec![b'a'; length - 2];
         text.extend(&"€".as_bytes()[..2]);
@@ -169,7 +166,7 @@ async fn a_large_text_cut_off_at_its_end_is_told() {
 }
 
 #[tokio::test]
-async fn a_bad_close_is_told_with_its_code() {
+async fn reports_an_invalid_close_with_its_code() {
     let key = key_for(Role::Server);
     for (payload, violation) in [
         (&b"\x03"[..], Violation::CloseTooShort),
