@@ -13,6 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use wss_model::config::tls::{CertificateKind, Suite};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::labels::certificate_kind;
+
 /// An end of a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -132,7 +134,7 @@ impl Identity {
     /// Rejects a TLS 1.2 suite for another kind of key, which no client could negotiate.
     pub(super) fn check_suite(&self, suite: Suite) -> anyhow::Result<()> {
         let leaf = self.chain.first().context("the certificate chain is empty")?;
-        let kind = super::certificate_kind(leaf);
+        let kind = certificate_kind(leaf);
         let fits = match suite {
             Suite::Aes128Gcm | Suite::Aes256Gcm | Suite::ChaCha20 => true,
             Suite::RsaAes128Gcm | Suite::RsaAes256Gcm | Suite::RsaChaCha20 => kind.starts_with("rsa"),

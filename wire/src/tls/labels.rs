@@ -121,7 +121,7 @@ impl RequestedTls {
             suite: options.suite.map(|suite| suite.name()),
             group: options.group.map(|group| group.name()),
             certificate: options.certificate_kind(),
-            alpn: super::alpn(options),
+            alpn: alpn(options),
             retry: options.force_retry,
             early_data: options.early_data,
             checked: Default::default(),
@@ -185,6 +185,11 @@ impl RequestedTls {
         *checked.borrow_mut() = Some(label.clone());
         Ok(())
     }
+}
+
+/// The protocol names of `--alpn`, as rustls takes them.
+pub(super) fn alpn(options: &TlsOptions) -> Vec<Vec<u8>> {
+    options.alpn.iter().map(|name| name.clone().into_bytes()).collect()
 }
 
 /// Number of handshakes per label.

@@ -30,6 +30,7 @@ pub use self::certificates::{Identity, Role, read_certificates};
 pub use self::client_auth::ClientAuthFuture;
 pub use self::dry_run::try_handshake;
 pub use self::failure::TlsFailure;
+use self::labels::alpn;
 pub use self::labels::{CertificateKinds, HandshakeLabel, LabelCounts, RequestedTls, certificate_kind};
 pub use self::provider::Provider;
 pub use self::sessions::Sessions;
@@ -64,10 +65,6 @@ pub fn check(config: &RunConfig) -> Result<(), ConfigError> {
 
 fn timed_crypto(options: &TlsOptions, crypto: CryptoProvider) -> Arc<CryptoProvider> {
     Arc::new(timed::provider(crypto, options.cost_split()))
-}
-
-fn alpn(options: &TlsOptions) -> Vec<Vec<u8>> {
-    options.alpn.iter().map(|name| name.clone().into_bytes()).collect()
 }
 
 /// What the configuration of a server needs besides the options and its identity.

@@ -11,8 +11,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use wss_model::ErrorKind;
 
+use super::accept_key::{BASE64, accept_key};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
-use super::{BASE64, accept_key};
 
 /// Limit on the bytes of the server quoted in an error.
 const EXCERPT_MAX: usize = 80;

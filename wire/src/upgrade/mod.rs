@@ -4,6 +4,7 @@
 //! In the data path this layer is between TLS and `websocket`. It has no deadline (the caller has one for the whole
 //! handshake), negotiates no extension, and reads no more of a head than the limit.
 
+mod accept_key;
 mod client;
 mod head;
 mod prefixed;
@@ -11,18 +12,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use sha1::{Digest, Sha1};
-
+#[cfg(test)]
+use accept_key::BASE64;
+pub use accept_key::accept_key;
 pub use client::{ClientHandshake, ClientUpgrade, UpgradeError, compose, connect, read_response};
 pub use prefixed::PrefixedStream;
 pub use server::{RefusalStatus, ServerHandshake, ServerUpgrade, UpgradeRefusal, accept};
-
-/// The GUID that is appended to the key (RFC 6455 section 1.3).
-const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// The value of Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 section 4.2.2).
-pub fn accept_key(key: &str) -> String {
-    BASE64.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
-}

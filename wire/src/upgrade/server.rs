@@ -9,8 +9,8 @@ use httparse::{EMPTY_HEADER, Header, Request, Status};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use super::accept_key::{BASE64, accept_key};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
-use super::{BASE64, accept_key};
 
 /// The upgrade requests that a server accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]

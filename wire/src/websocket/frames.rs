@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use fastwebsockets::{FragmentCollectorRead, Frame, Role};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::WebSocketError;
+use super::error::WebSocketError;
 use super::strict::StrictReader;
 
 /// Maximum number of readers in the pool of a thread, per role. Beyond it, readers are created and dropped.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use fastwebsockets::{Frame, OpCode, Payload, WebSocketWrite};
 use tokio::io::AsyncWrite;
 
-use super::WebSocketError;
+use super::error::WebSocketError;
 
 /// Limit on the reason of a Close frame in bytes: a control frame has 125, of which the code takes two (RFC 6455 section 5.5).
 const REASON_MAX: usize = 123;

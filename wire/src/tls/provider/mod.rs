@@ -18,7 +18,7 @@ use rustls::server::ProducesTickets;
 use wss_model::config::tls::{CertificateKind, Group, ProviderKind};
 use wss_model::config::{ConfigError, TlsOptions, TlsVersion};
 
-use super::Role;
+use super::certificates::Role;
 
 /// What the file of a provider defines.
 struct Parts {
