@@ -1,4 +1,4 @@
-//! An open connection as a sequence of messages: WebSocket frames, or a fixed number of bytes over `tls://` and `tcp://`.
+//! An open connection as a sequence of messages: WebSocket frames, or a fixed number of bytes over tls:// and tcp://.
 
 use std::io;
 

@@ -144,8 +144,8 @@ impl PhaseClock {
         self.next_within(now, TimeSlices::active)
     }
 
-    /// [`next_allowed`](Self::next_allowed) for an operation that was planned for an earlier instant: it may still start
-    /// in the tail, so that a little lateness does not cost a whole cycle.
+    /// [`next_allowed`](Self::next_allowed) for an operation that was planned for an earlier instant: it may still
+    /// start in the tail, so that a little lateness does not cost a whole cycle.
     #[inline]
     pub(crate) fn next_allowed_late(&self, now: Instant) -> Instant {
         self.next_within(now, TimeSlices::length)

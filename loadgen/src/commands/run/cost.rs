@@ -22,7 +22,7 @@ pub(super) struct CostSplitter {
 }
 
 impl CostSplitter {
-    /// As `--cost-split` requests. Without TLS there is nothing to split: the parts would be zeros that nobody measured.
+    /// As `--cost-split` requests. Without TLS nothing is split: the parts would be zeros that nobody measured.
     pub(super) fn new(config: &RunConfig, timer_ns: f64) -> Self {
         let has_tls = config.layer().is_some_and(Layer::has_tls);
         Self { split: if has_tls { config.tls.cost_split() } else { CostSplit::Off }, timer_ns }

@@ -136,9 +136,9 @@ impl<'a> Run<'a> {
         ensure_completed(&made.result, &self.warmup_failures)
     }
 
-    /// Warm-up of `--mode echo`: opens and closes every connection once, in a closed loop. Both ends and the kernel have
-    /// touched their memory then: on a virtual machine the first touch of a page can take milliseconds, which would
-    /// count as the handshake's.
+    /// Warm-up of `--mode echo`: opens and closes every connection once, in a closed loop, so that both ends and the
+    /// kernel touch their memory. On a virtual machine the first touch of a page can take milliseconds, which would
+    /// otherwise count as time of the handshake.
     fn open_once(&mut self) -> anyhow::Result<HandshakeResult> {
         let config = &self.setup.config;
         let (opened, _) = self.handshake_phase(PhaseSpec {
