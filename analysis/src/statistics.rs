@@ -1,9 +1,9 @@
-//! What can be said of a difference that was measured in blocks: [`paired_ratio`], its center and its exact interval.
+//! Ratios of configurations that were measured in blocks: [`paired_ratio`], with an estimate and an exact interval.
 //!
-//! Two configurations ran once in every block, seconds apart, so that what changes on a machine from minute to minute
-//! is in both and falls out of their ratio. From one ratio a block come the Hodges–Lehmann center and the interval of
-//! the Wilcoxon signed-rank test: neither assumes a normal distribution, and a trial that was disturbed moves both by
-//! little. Everything here is arithmetic on numbers; nothing here knows what they measure.
+//! In a block, two configurations run within seconds of each other, so that slow changes of the machine affect both and
+//! cancel in their ratio. One ratio per block gives the Hodges–Lehmann estimate and the interval of the Wilcoxon
+//! signed-rank test. Neither assumes a normal distribution, and a single disturbed trial moves both only a little.
+//! Nothing here knows what the numbers measure.
 //!
 //! Sources: Hodges and Lehmann, *Estimates of location based on rank tests*, 1963; Hollander, Wolfe and Chicken,
 //! *Nonparametric Statistical Methods*, sections 3.1 to 3.3.
@@ -20,21 +20,22 @@ pub use self::multiple_tests::holm;
 pub use self::ranking::{Place, clusters, places};
 pub use self::signed_rank::{critical_value, cumulative};
 
-/// The confidence that is asked for. What is achieved is a little more, because ranks come in whole numbers.
+/// The requested confidence. The achieved confidence is slightly higher, because ranks are whole numbers.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Pairs from which on an exact two-sided interval of [`CONFIDENCE`] exists: with 5 the whole range of the pairs'
-/// averages has 93.75%, with 6 it has 96.875%.
+/// The smallest number of pairs for which an exact two-sided interval of [`CONFIDENCE`] exists: the full range of the Walsh
+/// averages has 93.75% with 5 pairs and 96.875% with 6.
 pub const MIN_PAIRS: usize = 6;
 
 /// The ratio of two paired series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
-    /// Pairs that it is made of.
+    /// Number of pairs.
     pub pairs: usize,
-    /// Hodges–Lehmann center: exp of the median of the averages of any two log ratios (and of each with itself).
+    /// Hodges–Lehmann estimate: exp of the median of the Walsh averages (the means of every two log ratios, including each
+    /// with itself).
     pub center: f64,
-    /// Its exact interval; absent with fewer than [`MIN_PAIRS`] pairs, of which none exists.
+    /// Exact confidence interval; null with fewer than 6 pairs.
     pub interval: Option<Interval>,
 }
 
@@ -45,45 +46,44 @@ pub struct Interval {
     pub low: f64,
     /// Upper bound.
     pub high: f64,
-    /// The confidence that it has, at least [`CONFIDENCE`].
+    /// Achieved confidence, 0 to 1; at least 0.95.
     pub confidence: f64,
 }
 
-/// What a ratio says.
+/// What a ratio shows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Finding {
     /// The interval does not contain 1.
     Differs,
-    /// It does: there is no difference larger than this, by the bound that is further from 1.
+    /// The interval contains 1, so any difference is at most this large.
     NoDifferenceLargerThan {
-        /// Percent.
+        /// Distance from 1 of the bound that is farther from 1, in percent.
         percent: f64,
     },
-    /// There is no interval.
+    /// There are too few pairs for an interval.
     TooFewPairs,
 }
 
 impl Ratio {
-    /// What it says.
+    /// What the ratio shows.
     pub fn finding(&self) -> Finding {
         match &self.interval {
             None => Finding::TooFewPairs,
             Some(interval) if interval.contains_one() => {
-                Finding::NoDifferenceLargerThan { percent: interval.further_percent() }
+                Finding::NoDifferenceLargerThan { percent: interval.farther_percent() }
             }
             Some(_) => Finding::Differs,
         }
     }
 
-    /// Whether the two can be told apart.
+    /// Whether the two differ.
     pub fn is_difference(&self) -> bool {
         self.finding() == Finding::Differs
     }
 
-    /// The least true difference, in percent, that a series as noisy and as long as this one would have told apart from
-    /// none in four of five cases: half the interval's length, which is 1.96 standard errors, and 0.84 more for the
-    /// power of 80%.
+    /// The smallest true difference, in percent, that a series with this noise and length detects with a power of 80%: half
+    /// the width of the interval, which is 1.96 standard errors, plus 0.84 standard errors. `None` without an interval.
     pub fn detectable_percent(&self) -> Option<f64> {
         const POWER: f64 = 0.8416;
         const TWO_SIDED: f64 = 1.9600;
@@ -93,35 +93,35 @@ impl Ratio {
 }
 
 impl Interval {
-    /// Whether "no difference" lies in it.
+    /// Whether the interval contains 1, i.e. "no difference".
     pub fn contains_one(&self) -> bool {
         self.low <= 1.0 && 1.0 <= self.high
     }
 
-    /// How far the bound that is further from 1 is from it, in percent.
-    pub fn further_percent(&self) -> f64 {
+    /// Distance from 1 of the bound that is farther from 1, in percent.
+    pub fn farther_percent(&self) -> f64 {
         100.0 * (self.high - 1.0).abs().max((self.low - 1.0).abs())
     }
 }
 
-/// The ratio of `pairs` of (numerator, denominator); pairs with a number that is not above 0 have no log ratio and are
-/// left out. `None` if no pair is left.
+/// The ratio of pairs of (numerator, denominator). Pairs without a log ratio are skipped; `None` if no pair has one.
 pub fn paired_ratio(pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Ratio> {
-    ratio_of_logs(&pairs.into_iter().filter_map(|(over, under)| log_ratio(over, under)).collect::<Vec<_>>())
+    ratio_of_logs(&pairs.into_iter().filter_map(|(numerator, denominator)| log_ratio(numerator, denominator)).collect::<Vec<_>>())
 }
 
-/// Natural logarithm of `over` ÷ `under`, if both are above 0 and finite.
-pub fn log_ratio(over: f64, under: f64) -> Option<f64> {
-    (over > 0.0 && under > 0.0 && over.is_finite() && under.is_finite()).then(|| over.ln() - under.ln())
+/// ln(`numerator` ÷ `denominator`); `None` unless both are above 0 and finite.
+pub fn log_ratio(numerator: f64, denominator: f64) -> Option<f64> {
+    let is_positive = |value: f64| value > 0.0 && value.is_finite();
+    (is_positive(numerator) && is_positive(denominator)).then(|| numerator.ln() - denominator.ln())
 }
 
-/// The ratio whose logarithm was found once in each block. `None` of no blocks.
+/// The ratio from one log ratio per block; `None` without blocks.
 pub fn ratio_of_logs(logs: &[f64]) -> Option<Ratio> {
     let averages = walsh_averages(logs);
     let center = median_of_sorted(&averages)?.exp();
     let interval = critical_value(logs.len(), CONFIDENCE).map(|critical| {
-        // The number of averages above the true center is the test's statistic: those beyond its critical value, from
-        // either end, bound the centers that the test would not refuse.
+        // The number of Walsh averages above a center is the test statistic for that center. The averages at the critical
+        // value from either end bound the centers that the test does not reject.
         Interval {
             low: averages[critical].exp(),
             high: averages[averages.len() - 1 - critical].exp(),
@@ -131,19 +131,18 @@ pub fn ratio_of_logs(logs: &[f64]) -> Option<Ratio> {
     Some(Ratio { pairs: logs.len(), center, interval })
 }
 
-/// The chance of log ratios that lie as far from `center`, on either side, as these do, if that were their true
-/// center: the exact two-sided p-value of the signed-rank test. 1 of no blocks. Below 0.05 where, and only where,
-/// `center` is outside of the exact interval of 95%.
+/// Exact two-sided p-value of the signed-rank test for the hypothesis that the log ratios have this center. 1 without
+/// blocks. It is at most 1 − [`CONFIDENCE`] exactly if `center` lies outside the interval.
 pub fn p_value(logs: &[f64], center: f64) -> f64 {
     let averages = walsh_averages(logs);
     let above = averages.iter().filter(|average| **average > center).count();
     let below = averages.iter().filter(|average| **average < center).count();
-    // An average that is the center speaks for either side: the smaller of the two counts, with all of those in it.
-    let least = averages.len() - above.max(below);
-    (2.0 * cumulative(logs.len(), least)).min(1.0)
+    // Averages equal to the center count for the smaller side.
+    let statistic = averages.len() - above.max(below);
+    (2.0 * cumulative(logs.len(), statistic)).min(1.0)
 }
 
-/// The averages of any two of `values` and of each with itself, sorted: n(n+1)/2 of them.
+/// The means of every two of `values`, including each with itself, sorted: n(n+1)/2 of them.
 fn walsh_averages(values: &[f64]) -> Vec<f64> {
     let mut averages: Vec<f64> = values
         .iter()
@@ -154,7 +153,7 @@ fn walsh_averages(values: &[f64]) -> Vec<f64> {
     averages
 }
 
-/// Median; of an even number of values the mean of the middle two. `None` of no values.
+/// The median; for an even number of values, the mean of the middle two. `None` without values.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     median_of_sorted(&values)

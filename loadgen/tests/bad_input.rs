@@ -95,7 +95,7 @@ fn rejects_missing_and_invalid_config_files_by_line() {
     for (text, says) in [
         ("connections = 7\nspeed = 3\n", ["line 2", "unknown field `speed`"]),
         ("connections = 7\n\n[limits]\nechoes = \"1s\"\n", ["line 4", "unknown field `echoes`"]),
-        ("rate = \"max\"\nduration = \"soon\"\n", ["line 2", "`soon` is not a length of time"]),
+        ("rate = \"max\"\nduration = \"soon\"\n", ["line 2", "invalid duration `soon`"]),
         ("connections = seven\n", ["line 1", "invalid options in run.toml"]),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -52,8 +52,8 @@ fn unknown_names_list_known_names_and_a_suggestion() {
     assert_rejected_by_parser("--resume-by tikket", &["ticket, stateful, session-id", &similar("ticket")]);
     assert_rejected_by_parser("--tls 1.1", &["1.2, 1.3"]);
     assert_rejected_by_parser("--cost-split some", &["off, handshake, all"]);
-    assert_rejected_by_parser("--resume 101%", &["`101%` is not a share from 0% to 100%"]);
-    assert_rejected_by_parser("--resume often", &["`often` is not a share from 0% to 100%"]);
+    assert_rejected_by_parser("--resume 101%", &["invalid percentage `101%`; expected 0% to 100%"]);
+    assert_rejected_by_parser("--resume often", &["invalid percentage `often`; expected 0% to 100%"]);
     assert_rejected_by_parser("--chain 4", &["4 is not in 1..=3"]);
     assert_rejected_by_parser("--tickets 17", &["17 is not in 0..=16"]);
     let verify = wssbench(&["run", "--verify", "nothing"]);

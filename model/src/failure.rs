@@ -1,5 +1,5 @@
-//! What can go wrong with one connection, by name: [`ErrorPhase`] and [`ErrorKind`]. Both ends count with these names, and
-//! results list them.
+//! The names of errors on a connection: [`ErrorPhase`] and [`ErrorKind`]. Both ends count errors by them, and results list
+//! them.
 
 use crate::named_choice;
 
@@ -88,7 +88,7 @@ named_choice! {
         ClosedHere = "closed_here",
         /// The reply differs from the message.
         Mismatch = "mismatch",
-        /// A message that answers none, or bytes after the end.
+        /// A message that is not a reply, or bytes after the end.
         Unexpected = "unexpected",
         /// Planned for a connection that had failed.
         ConnectionLost = "connection_lost",

@@ -1,8 +1,8 @@
-//! The data model of wssbench: what a run is asked to do ([`config`]) and what it found ([`run_result`]), with the
-//! units, histograms, schemas and files of both.
+//! The data model of wssbench: the configuration of a run ([`config`]) and its result ([`run_result`]), with units,
+//! histograms, schemas and files.
 //!
-//! This crate is the root of the import graph: it opens no socket and starts no thread. Every renderer, exporter and
-//! comparison takes a [`RunResult`] and nothing else, so each report can be reproduced from its file.
+//! This crate is the root of the import graph. It opens no socket and starts no thread. Every report, export and
+//! comparison is made from results alone, so it can be reproduced from the files.
 
 pub mod config;
 pub mod engines_result;

@@ -1,7 +1,6 @@
-//! What `wssbench trace` saw: one connection from SYN to close, event by event. [`TraceResult`] is the JSON of
-//! `wssbench trace --json` and the only input of its timeline ([`wss_report::trace`]).
+//! The trace of one connection from SYN to close, event by event: [`TraceResult`], the JSON of `wssbench trace --json`.
 //!
-//! Nothing here is guessed: what could not be decrypted or read says so, with the reason.
+//! Nothing is inferred: what could not be decrypted or parsed is marked as such, with the reason.
 
 pub mod application;
 pub mod handshake;
@@ -19,44 +18,44 @@ use crate::store::Stored;
 pub struct TraceResult {
     /// `wssbench.trace/2`.
     pub schema: String,
-    /// When the connection was begun, RFC 3339, UTC.
+    /// Start of the connection, RFC 3339, UTC.
     pub started_at: String,
     /// The program that traced it.
     pub tool: Tool,
-    /// Where it went.
+    /// The server.
     pub target: TraceTarget,
-    /// What was verified of the server's certificate; null without TLS.
+    /// How the server's certificate was verified: `full`, `no-chain` or `none`; null without TLS.
     pub verify: Option<String>,
-    /// What was negotiated; null without TLS, or if its handshake did not come to its end.
+    /// The kind of handshake; null without TLS, or if the handshake did not complete.
     pub negotiated: Option<Negotiated>,
-    /// All that happened, in order.
+    /// All events, in order.
     pub events: Vec<Event>,
-    /// What each phase took, in order; those that were not begun are left out.
+    /// Totals of the phases that started, in order.
     pub phases: Vec<PhaseTotal>,
-    /// Why the connection failed; null if it did not. The events lead up to it.
+    /// Why the connection failed; null if it did not.
     pub failure: Option<TraceFailure>,
-    /// What a reader should know of this trace.
+    /// Remarks on the trace.
     pub notes: Vec<String>,
 }
 
-/// Where the connection went.
+/// The server of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceTarget {
     /// `wss://`, `ws://`, `tls://` or `tcp://`.
     pub url: String,
     /// The server's address and port.
     pub address: String,
-    /// The name that the certificate has to be for; null without TLS.
+    /// The name that the certificate must be valid for; null without TLS.
     pub server_name: Option<String>,
     /// Whether the server was started for this trace.
     pub embedded: bool,
 }
 
-/// A part of the connection's life.
+/// A phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TracePhase {
-    /// TCP: SYN and SYN/ACK.
+    /// TCP handshake: SYN and SYN/ACK.
     Connect,
     /// The TLS handshake, up to the client's Finished.
     Tls,
@@ -66,7 +65,7 @@ pub enum TracePhase {
     Echo,
     /// A ping and its pong.
     Ping,
-    /// Close frames, close_notify, FIN.
+    /// Closing: Close frames, close_notify, FIN.
     Close,
 }
 
@@ -84,29 +83,29 @@ impl TracePhase {
     }
 }
 
-/// Who sent something.
+/// The direction of an event, from the point of view of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// The client, which is wssbench.
+    /// From wssbench to the server.
     Sent,
-    /// The server.
+    /// From the server to wssbench.
     Received,
 }
 
-/// One thing that happened on the connection.
+/// One event on the connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// Nanoseconds since the call of connect: until it was given to the kernel, or until its last byte was read.
+    /// Time since the call of connect(), nanoseconds: when it was handed to the kernel, or when its last byte was read.
     pub at_ns: u64,
-    /// The phase it belongs to.
+    /// The phase that it belongs to.
     pub phase: TracePhase,
     /// Who sent it.
     pub direction: Direction,
-    /// Nanoseconds that TLS in the client took to make it or to process it: one reading. Null for what costs TLS
-    /// nothing, and for what was made while something else was processed, whose cost holds it.
+    /// Time that TLS in the client took to produce or to process it, nanoseconds, a single measurement. Null if TLS has no
+    /// part in it, or if it was produced while another event was processed, whose cost includes it.
     pub cost_ns: Option<u64>,
-    /// What it is.
+    /// What was sent or received.
     pub details: EventDetails,
 }
 
@@ -114,93 +113,93 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventDetails {
-    /// The first segment of TCP, which the kernel sends when connect is called.
+    /// The first TCP segment, which the kernel sends on connect().
     Syn {
-        /// Address and port that it went to.
+        /// Address and port of the server.
         to: String,
     },
-    /// Its answer, with which connect returned.
+    /// The answer to SYN, on which connect() succeeds.
     SynAck {
-        /// Address and port of the client's end.
+        /// Address and port of the client.
         local: String,
     },
     /// A TLS record.
     Record(Record),
     /// Bytes on TCP without TLS.
     Segment {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
-        /// What they are.
+        /// What they contain.
         contents: Vec<Application>,
     },
-    /// Bytes where a TLS record had to be, and which are none.
+    /// Bytes that are not a TLS record where one must be.
     NotTls {
-        /// The first of them, escaped.
+        /// The first bytes, escaped.
         preview: String,
     },
-    /// The end of one direction of TCP.
+    /// The end of one direction of the TCP connection.
     Fin,
-    /// The end of both, without order (RST).
+    /// The abortive end of both directions (RST).
     Reset,
 }
 
 /// A TLS record (RFC 8446 section 5, RFC 5246 section 6.2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
-    /// Content type as the header says it: in TLS 1.3 everything encrypted says `application_data`.
+    /// Content type in the header. In TLS 1.3 it is `application_data` for every encrypted record.
     pub content_type: String,
-    /// Version as the header says it, such as `0x0303`: in TLS 1.3 a constant without meaning.
+    /// Version in the header, such as `0x0303`. In TLS 1.3 it is a constant without meaning.
     pub version: String,
-    /// Length of the body in bytes as the header says it; the header itself has 5 more.
+    /// Length of the body in the header, bytes. The header itself has 5 more.
     pub length: u64,
-    /// How the body was read.
+    /// How the body was protected.
     pub protection: Protection,
-    /// What was in it.
+    /// What the body contains.
     pub contents: Vec<Content>,
 }
 
-/// How the body of a record was protected, and whether it was opened.
+/// How the body of a record was protected, and whether it could be decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Protection {
     /// Not encrypted.
     Plaintext,
-    /// Encrypted, and opened with the session's own secrets.
+    /// Encrypted, and decrypted with the secrets of the session.
     Decrypted {
-        /// The secret whose keys opened it, as SSLKEYLOGFILE names it.
+        /// The secret that it was decrypted with, by its label in SSLKEYLOGFILE.
         secret: String,
-        /// Its sequence number under these keys.
+        /// Sequence number under these keys.
         sequence: u64,
-        /// The content type inside.
+        /// The actual content type.
         content_type: String,
-        /// Bytes inside, without the type byte, padding, tag and explicit nonce.
+        /// Bytes of content, without type byte, padding, tag and explicit nonce.
         content_bytes: u64,
-        /// Bytes of padding inside (TLS 1.3).
+        /// Bytes of padding (TLS 1.3).
         padding_bytes: u64,
     },
-    /// Encrypted, and not opened.
+    /// Encrypted, and not decrypted.
     Opaque {
-        /// Why.
+        /// Why not.
         because: String,
     },
 }
 
-/// A thing inside a record.
+/// An item in a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "content", rename_all = "snake_case")]
 pub enum Content {
     /// A handshake message that ends in this record.
     Handshake(HandshakeMessage),
-    /// The beginning of one that ends in a later record.
+    /// The beginning of a handshake message that ends in a later record.
     HandshakeFragment {
-        /// Bytes of it that were there when this record ended.
+        /// Bytes of the message up to the end of this record.
         available_bytes: u64,
-        /// All of its bytes, with the header of 4; null if not even that was there.
+        /// Length of the message including its header of 4 bytes; null if the header is incomplete.
         total_bytes: Option<u64>,
     },
-    /// ChangeCipherSpec: a switch in TLS 1.2, a dummy in TLS 1.3.
+    /// ChangeCipherSpec.
     ChangeCipherSpec {
-        /// Whether it is the dummy of TLS 1.3.
+        /// Whether it is the one without effect that TLS 1.3 sends for compatibility.
         dummy: bool,
     },
     /// An alert.
@@ -212,40 +211,40 @@ pub enum Content {
     },
     /// Application data.
     Application(Application),
-    /// What is none of these, or is broken.
+    /// Anything else, or malformed data.
     Unreadable {
-        /// What is wrong with it.
+        /// What is wrong.
         because: String,
     },
 }
 
-/// What a phase took.
+/// Totals of a phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseTotal {
-    /// Which.
+    /// The phase.
     pub phase: TracePhase,
-    /// Nanoseconds from its first event, or from the end of the phase before, to its last event.
+    /// Time from its first event, or from the end of the previous phase, to its last event, nanoseconds.
     pub time_ns: u64,
-    /// Nanoseconds of TLS in the client: the sum of its events' costs.
+    /// Time that TLS took in the client: the sum of the costs of its events, nanoseconds.
     pub cost_ns: u64,
-    /// How often the client had to wait for an answer: runs of sending that were followed by receiving.
+    /// Round trips: how often the client sent and then waited for an answer.
     pub round_trips: u64,
-    /// Bytes that the client sent on TCP.
+    /// TCP payload sent, bytes.
     pub sent_bytes: u64,
-    /// Bytes that it received.
+    /// TCP payload received, bytes.
     pub received_bytes: u64,
-    /// TLS records that it sent.
+    /// TLS records sent.
     pub sent_records: u64,
-    /// TLS records that it received.
+    /// TLS records received.
     pub received_records: u64,
 }
 
 /// Where and why a connection failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceFailure {
-    /// The phase that was not over.
+    /// The phase in which it failed.
     pub phase: TracePhase,
-    /// One sentence.
+    /// The error, in one sentence.
     pub message: String,
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why a unit could not be read: one sentence for the user.
+/// Why a text could not be parsed, in one sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnitError(String);
 
-/// A length of time, written as humantime writes it: `10s`, `250ms`, `1m 30s`.
+/// A duration in the format of humantime: `10s`, `250ms`, `1m 30s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HumanDuration(pub Duration);
 
@@ -28,7 +28,7 @@ impl FromStr for HumanDuration {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         humantime::parse_duration(text)
             .map(Self)
-            .map_err(|error| UnitError(format!("`{text}` is not a length of time such as 10s or 250ms: {error}")))
+            .map_err(|error| UnitError(format!("invalid duration `{text}` ({error}); expected e.g. 10s or 250ms")))
     }
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for HumanDuration {
 pub struct Size(pub u64);
 
 impl Size {
-    /// The number of bytes as a length of a buffer.
+    /// The size as a buffer length, saturated at `usize::MAX`.
     pub fn bytes(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -54,12 +54,12 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         text.parse::<bytesize::ByteSize>()
             .map(|size| Self(size.as_u64()))
-            .map_err(|_| UnitError(format!("`{text}` is not a number of bytes such as 64, 16KiB or 1MiB")))
+            .map_err(|_| UnitError(format!("invalid size `{text}`; expected e.g. 64, 16KiB or 1MiB")))
     }
 }
 
 impl fmt::Display for Size {
-    /// Exact, unlike the rounding form of most libraries: what is printed reads back as the same number.
+    /// Exact: the text parses back to the same number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
             if self.0 >= 1 << shift && self.0.trailing_zeros() >= shift {
@@ -70,19 +70,19 @@ impl fmt::Display for Size {
     }
 }
 
-/// How often: a number a second (open loop), or as fast as the answers come (`max`, closed loop).
+/// A rate: a number per second (open loop), or as fast as responses arrive (`max`, closed loop).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
-    /// Open loop: this many a second, above 0 and finite.
+    /// Open loop: this many per second, above 0 and finite.
     PerSecond(f64),
-    /// Closed loop: the next one starts when an earlier one is done.
+    /// Closed loop: the next one starts when an earlier one completes.
     Max,
 }
 
 impl FromStr for Rate {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let bad = || UnitError(format!("`{text}` is not a rate such as 500/s, 20k/s or max"));
+        let bad = || UnitError(format!("invalid rate `{text}`; expected e.g. 500/s, 20k/s or max"));
         let number = text.trim().strip_suffix("/s").unwrap_or(text.trim());
         if number == "max" {
             return Ok(Self::Max);
@@ -98,7 +98,7 @@ impl FromStr for Rate {
         }
         if rate <= 0.0 {
             return Err(UnitError(format!(
-                "a rate of {text} would never send anything: give a number above 0, or max for a closed loop"
+                "a rate of {text} would never send anything; use a rate above 0, or max for a closed loop"
             )));
         }
         Ok(Self::PerSecond(rate))
@@ -114,17 +114,17 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A share, written `30%`; a bare number is percent too.
+/// A percentage, written `30%` or `30`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Percent(f64);
 
 impl Percent {
-    /// The share in percent, 0 to 100.
+    /// The value in percent, 0 to 100.
     pub fn percent(self) -> f64 {
         self.0
     }
 
-    /// The share, 0 to 1.
+    /// The value as a fraction, 0 to 1.
     pub fn share(self) -> f64 {
         self.0 / 100.0
     }
@@ -136,7 +136,7 @@ impl FromStr for Percent {
         let number = text.trim().strip_suffix('%').unwrap_or(text.trim());
         match number.trim_end().parse::<f64>() {
             Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self(percent)),
-            _ => Err(UnitError(format!("`{text}` is not a share from 0% to 100%, such as 30%"))),
+            _ => Err(UnitError(format!("invalid percentage `{text}`; expected 0% to 100%"))),
         }
     }
 }
@@ -147,7 +147,7 @@ impl fmt::Display for Percent {
     }
 }
 
-/// Reads a unit from a string, or from a bare number where the file's format has them (`size = 64`).
+/// Parses a unit from a string, or from a bare number as in `size = 64`.
 fn from_text_or_number<'de, D: Deserializer<'de>, T: FromStr<Err = UnitError>>(deserializer: D) -> Result<T, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -197,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_rate_reads_its_suffixes() {
+    fn parses_rates_with_suffixes() {
         assert_eq!("20k/s".parse(), Ok(Rate::PerSecond(20_000.0)));
         assert_eq!("1.5M".parse(), Ok(Rate::PerSecond(1_500_000.0)));
         assert_eq!("500/s".parse(), Ok(Rate::PerSecond(500.0)));
@@ -205,33 +205,33 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_never_sends_is_refused_with_what_to_do() {
+    fn rejects_a_rate_that_never_sends() {
         for text in ["0", "0/s", "-5"] {
             let error = text.parse::<Rate>().unwrap_err().to_string();
             assert!(error.contains("would never send") && error.contains("max"), "{error}");
         }
         for text in ["", "fast", "1e999", "NaN", "k"] {
-            assert!(text.parse::<Rate>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<Rate>().is_err(), "{text:?} was accepted");
         }
     }
 
     #[test]
-    fn a_percentage_is_one_from_0_to_100() {
+    fn accepts_percentages_from_0_to_100() {
         assert_eq!("30%".parse::<Percent>().unwrap().share(), 0.3);
         assert_eq!("100".parse::<Percent>().unwrap().to_string(), "100%");
         for text in ["", "%", "-1%", "100.1%", "NaN", "half"] {
-            assert!(text.parse::<Percent>().is_err(), "{text:?} was taken");
+            assert!(text.parse::<Percent>().is_err(), "{text:?} was accepted");
         }
     }
 
     proptest! {
         #[test]
-        fn what_a_size_prints_reads_back_as_the_same_number(bytes in 0..=(1u64 << 40)) {
+        fn a_printed_size_parses_to_the_same_number(bytes in 0..=(1u64 << 40)) {
             prop_assert_eq!(Size(bytes).to_string().parse(), Ok(Size(bytes)));
         }
 
         #[test]
-        fn what_a_rate_prints_reads_back_as_the_same_number(rate in 0.001f64..1e9) {
+        fn a_printed_rate_parses_to_the_same_number(rate in 0.001f64..1e9) {
             prop_assert_eq!(Rate::PerSecond(rate).to_string().parse(), Ok(Rate::PerSecond(rate)));
         }
     }

@@ -1,4 +1,4 @@
-//! In which fields two results differ that have to be the same for the two to be compared.
+//! The fields that must be equal for two results to be comparable, and how two results differ in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,23 +7,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use wss_model::run_result::RunResult;
+use wss_model::text::phrases::describe_handshake;
 
 /// A field in which two results differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
-    /// Where it stands: `config.tls.suite`.
+    /// Path of the field: `config.tls.suite`.
     pub field: String,
-    /// What it is in the one, as JSON.
+    /// Its value in A, as JSON; `absent` without the field.
     pub a: String,
-    /// What it is in the other.
+    /// Its value in B, likewise.
     pub b: String,
 }
 
-/// Fields of a run's configuration that say how it was told, and not what was measured.
-const NO_MATTER: [&str; 1] = ["config.seed"];
+/// Fields that do not affect what is measured.
+const IGNORED: [&str; 1] = ["config.seed"];
 
-/// What has to be the same for two runs to be compared: what was asked, what was negotiated, and the machine. By the
-/// field's name, as JSON. The program may differ, since it is what is compared; a debug build from a release build not.
+/// The fields of a run that must be equal for a comparison, by path, with values as JSON: configuration, kinds of
+/// handshake, machine, engine features and build profile. The program itself is what is compared, so it may differ.
 pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let environment = &run.environment;
@@ -38,28 +39,28 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
         "clocksource": environment.clocksource,
     });
     flatten("environment", &machine, &mut fields);
-    let forms = [("client", Some(&run.client)), ("server", run.server.as_ref())];
-    fields.extend(forms.into_iter().filter_map(|(end, arm)| {
-        let form = arm?.engine_features.clone()?;
-        Some((format!("{end}.engine_features"), form))
+    let ends = [("client", Some(&run.client)), ("server", run.server.as_ref())];
+    fields.extend(ends.into_iter().filter_map(|(name, end)| {
+        let features = end?.engine_features.clone()?;
+        Some((format!("{name}.engine_features"), features))
     }));
     fields.insert("tool.profile".to_owned(), run.tool.profile.clone());
-    let sorts: BTreeSet<String> =
-        run.negotiated.iter().map(|sort| wss_model::text::phrases::describe_handshake(&sort.negotiated)).collect();
-    fields.insert("negotiated".to_owned(), sorts.into_iter().collect::<Vec<_>>().join("; "));
-    fields.retain(|name, _| !NO_MATTER.contains(&name.as_str()));
+    let kinds: BTreeSet<String> = run.negotiated.iter().map(|kind| describe_handshake(&kind.negotiated)).collect();
+    fields.insert("negotiated".to_owned(), kinds.into_iter().collect::<Vec<_>>().join("; "));
+    fields.retain(|name, _| !IGNORED.contains(&name.as_str()));
     fields
 }
 
-/// Where two such sets differ, but for the fields in `vary` and what lies below them.
+/// How two sets of [`fields`] differ, except in the fields in `vary` and those below them.
 pub fn between(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>, vary: &[String]) -> Vec<Difference> {
     let varied = |field: &str| {
         let below = |named: &String| field.strip_prefix(named.as_str()).is_some_and(|rest| rest.starts_with('.'));
         vary.iter().any(|named| named == field || below(named))
     };
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let value =
-        |of: &BTreeMap<String, String>, name: &str| of.get(name).cloned().unwrap_or_else(|| "absent".to_owned());
+    let value = |fields: &BTreeMap<String, String>, name: &str| {
+        fields.get(name).cloned().unwrap_or_else(|| "absent".to_owned())
+    };
     names
         .into_iter()
         .filter(|name| a.get(*name) != b.get(*name) && !varied(name))

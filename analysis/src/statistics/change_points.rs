@@ -1,9 +1,9 @@
-//! Where a series changes: [`change_points`], E-divisive with a permutation test.
+//! Change points of a series: [`change_points`], E-divisive with a permutation test.
 //!
-//! Of all ways to cut a stretch of the series out and in two, the one is taken whose halves lie furthest apart by the
-//! energy distance, which asks for no distribution and sees changes of level and of spread. Whether that is more than
-//! chance is asked of the same numbers in random order. If it is, the stretch is cut there and the question is put again.
-//! As with every such test one series in twenty without any change has one: it is a hint, and no verdict.
+//! The algorithm tries every way to cut a segment in two and takes the cut with the largest energy distance between its
+//! parts. That distance assumes no distribution, and detects changes of level and of spread. A permutation test decides
+//! whether it is significant. If so, the segment is cut there, and the search is repeated. As with every test at this
+//! level, one in twenty series without a change yields one: the result is a hint, not a verdict.
 //!
 //! Sources: Matteson and James, *A nonparametric approach for multiple change point analysis of multivariate data*, 2014;
 //! for series of benchmarks Daly and others, *The use of change point detection to identify software performance
@@ -13,56 +13,55 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 
-/// Values from which on a series is looked at: two segments.
+/// The smallest number of values for a search: two segments.
 pub const MIN_POINTS: usize = 2 * MIN_SEGMENT;
 
-/// Values that each side of a change has at least. An outlier is none: a change is what stays.
+/// The smallest number of values on each side of a change. A shorter excursion is an outlier.
 pub const MIN_SEGMENT: usize = 5;
 
-/// A change is told if at most this share of random orders has one as large.
+/// A change is reported if its p-value is at most this.
 pub const SIGNIFICANCE: f64 = 0.05;
 
-/// Random orders that are tried: with 199 the p-value comes in steps of 0.005.
+/// Number of permutations: with 199, p-values are multiples of 0.005.
 const PERMUTATIONS: usize = 199;
 
-/// Fixed, so that the same series has the same changes whenever it is asked.
+/// Fixed, so that a series always has the same changes.
 const SEED: u64 = 0x0e_d1_71_51_fe;
 
-/// A place at which a series changes.
+/// A place where a series changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChangePoint {
-    /// Index of the first value after it.
+    /// Index of the first value after the change.
     pub index: usize,
-    /// Share of random orders, the found one included, in which a change is as large.
+    /// Share of permutations, including the series itself, with a change that is at least as large.
     pub p_value: f64,
-    /// Median of the values from the change before, or the beginning, to this one.
+    /// Median of the values from the previous change, or the start, to this one.
     pub before: f64,
     /// Median of the values from this one to the next change, or the end.
     pub after: f64,
 }
 
-/// A series too short to be asked.
+/// The series is too short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{points} of the {MIN_POINTS} points that it takes to look for changes")]
+#[error("{points} points are too few to detect changes; at least {MIN_POINTS} are needed")]
 pub struct TooFewPoints {
-    /// How many there are.
+    /// Number of points.
     pub points: usize,
 }
 
-/// The places at which `values` changes, in their order.
+/// The changes of `values`, in order. All values must be finite.
 ///
 /// # Errors
-/// If there are fewer than [`MIN_POINTS`] values. One that is not finite has no distance from the others and must not be
-/// among them.
+/// If there are fewer than [`MIN_POINTS`] values.
 pub fn change_points(values: &[f64]) -> Result<Vec<ChangePoint>, TooFewPoints> {
     if values.len() < MIN_POINTS {
         return Err(TooFewPoints { points: values.len() });
     }
     let mut random = SmallRng::seed_from_u64(SEED);
-    // Bounds of the segments, and the changes among them with what they were found by.
+    // The bounds of the segments, and the changes among them with their p-values.
     let mut bounds = vec![0, values.len()];
     let mut found: Vec<(usize, f64)> = Vec::new();
-    while let Some(cut) = largest(values, &bounds) {
+    while let Some(cut) = largest_cut(values, &bounds) {
         let p_value = p_value(values, &bounds, cut.statistic, &mut random);
         if p_value > SIGNIFICANCE {
             break;
@@ -78,24 +77,24 @@ pub fn change_points(values: &[f64]) -> Result<Vec<ChangePoint>, TooFewPoints> {
         super::median(values[index..end].to_vec()).unwrap_or(f64::NAN)
     };
     let before = |index: usize| bounds.iter().rev().find(|bound| **bound < index).copied().unwrap_or(0);
-    let told = |(index, p_value): (usize, f64)| ChangePoint {
+    let change_point = |(index, p_value): (usize, f64)| ChangePoint {
         index,
         p_value,
         before: level(before(index)),
         after: level(index),
     };
-    Ok(found.into_iter().map(told).collect())
+    Ok(found.into_iter().map(change_point).collect())
 }
 
-/// A way to cut a segment in two.
+/// A cut of a segment.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     index: usize,
     statistic: f64,
 }
 
-/// The best cut of any segment; `None` if all are too short for one.
-fn largest(values: &[f64], bounds: &[usize]) -> Option<Cut> {
+/// The cut with the largest statistic of all segments; `None` if every segment is too short.
+fn largest_cut(values: &[f64], bounds: &[usize]) -> Option<Cut> {
     let segments = bounds.windows(2).filter_map(|two| {
         let cut = best_cut(&values[two[0]..two[1]])?;
         Some(Cut { index: two[0] + cut.index, ..cut })
@@ -103,7 +102,7 @@ fn largest(values: &[f64], bounds: &[usize]) -> Option<Cut> {
     segments.max_by(|one, other| one.statistic.total_cmp(&other.statistic))
 }
 
-/// The share of random orders, each within the segments, whose best cut is at least `statistic`.
+/// The share of permutations within the segments whose largest statistic is at least `statistic`.
 fn p_value(values: &[f64], bounds: &[usize], statistic: f64, random: &mut SmallRng) -> f64 {
     let mut shuffled = values.to_vec();
     let mut as_large = 1;
@@ -111,15 +110,15 @@ fn p_value(values: &[f64], bounds: &[usize], statistic: f64, random: &mut SmallR
         for two in bounds.windows(2) {
             shuffled[two[0]..two[1]].shuffle(random);
         }
-        as_large += usize::from(largest(&shuffled, bounds).is_some_and(|cut| cut.statistic >= statistic));
+        as_large += usize::from(largest_cut(&shuffled, bounds).is_some_and(|cut| cut.statistic >= statistic));
     }
     as_large as f64 / (PERMUTATIONS + 1) as f64
 }
 
-/// Where `segment` is cut best: into what is before the cut, and what is behind it until an end that is sought as well,
-/// since behind that the series may have come back to where it was.
+/// The cut of `segment` with the largest statistic. The part after the cut may end before the segment does, because the
+/// series may return to its old level.
 fn best_cut(segment: &[f64]) -> Option<Cut> {
-    let distances = Distances::of(segment);
+    let distances = Distances::new(segment);
     let mut best: Option<Cut> = None;
     for cut in MIN_SEGMENT..=segment.len().checked_sub(MIN_SEGMENT)? {
         for end in cut + MIN_SEGMENT..=segment.len() {
@@ -132,17 +131,18 @@ fn best_cut(segment: &[f64]) -> Option<Cut> {
     best
 }
 
-/// Distances of all values of a segment from each other, summed up so that each statistic is a few additions.
+/// Prefix sums of the distances between all values of a segment, so that each statistic takes a few additions.
 struct Distances {
-    /// At `end`: of the pairs among the first `end` values.
+    /// At `end`: sum over the pairs among the first `end` values.
     within: Vec<f64>,
-    /// At `cut * (length + 1) + end`: of the first `cut` values from the first `end`, each pair of both counted twice.
+    /// At `cut * (length + 1) + end`: sum of the distances of the first `cut` values from the first `end`; pairs within the
+    /// first `cut` count twice.
     from_first: Vec<f64>,
     length: usize,
 }
 
 impl Distances {
-    fn of(segment: &[f64]) -> Self {
+    fn new(segment: &[f64]) -> Self {
         let length = segment.len();
         let width = length + 1;
         let mut from_first = vec![0.0; width * width];
@@ -157,14 +157,13 @@ impl Distances {
         Self { within, from_first, length }
     }
 
-    /// The energy distance of the values before `cut` from those from it to `end`, weighted by their numbers: large where
-    /// two stretches differ and there are many of both.
+    /// The energy distance between the values before `cut` and those from `cut` to `end`, weighted by their numbers.
     fn statistic(&self, cut: usize, end: usize) -> f64 {
         let (first, second) = (cut as f64, (end - cut) as f64);
         let across = self.from_first[cut * (self.length + 1) + end] - 2.0 * self.within[cut];
-        let behind = self.within[end] - self.within[cut] - across;
+        let after = self.within[end] - self.within[cut] - across;
         let pairs = |number: f64| number * (number - 1.0) / 2.0;
-        let energy = 2.0 * across / (first * second) - self.within[cut] / pairs(first) - behind / pairs(second);
+        let energy = 2.0 * across / (first * second) - self.within[cut] / pairs(first) - after / pairs(second);
         energy * first * second / (first + second)
     }
 }

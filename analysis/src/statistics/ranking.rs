@@ -1,21 +1,20 @@
-//! Who comes first, as far as it can be told: [`places`] and [`clusters`] never put one before another that the noise
-//! does not separate it from.
+//! Rankings under noise: [`places`] and [`clusters`] never rank configurations that the noise does not separate.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The places that one may have: between those that are sure to come before it and those that are sure to come after.
+/// The range of places that a contestant may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
-    /// 1, and one more for each that is better without doubt.
+    /// 1 + the number of contestants that are better beyond noise.
     pub best: usize,
-    /// All of them, less those that are worse without doubt.
+    /// The number of contestants − the number of those that are worse beyond noise.
     pub worst: usize,
 }
 
-/// The places of `count` contestants, where `beats(a, b)` says that a is better than b without doubt.
+/// The places of `count` contestants, where `beats(a, b)` means that a is better than b beyond noise.
 pub fn places(count: usize, beats: impl Fn(usize, usize) -> bool) -> Vec<Place> {
-    let number = |of: &dyn Fn(usize) -> bool| (0..count).filter(|other| of(*other)).count();
+    let number = |condition: &dyn Fn(usize) -> bool| (0..count).filter(|other| condition(*other)).count();
     (0..count)
         .map(|one| Place {
             best: 1 + number(&|other| other != one && beats(other, one)),
@@ -24,13 +23,13 @@ pub fn places(count: usize, beats: impl Fn(usize, usize) -> bool) -> Vec<Place> 
         .collect()
 }
 
-/// Cuts `sorted` where every one before the cut is separated from every one behind it. What is left together is tied:
-/// a chain of neighbours that cannot be told apart is one cluster, even if its ends can be.
+/// Splits `sorted` wherever all contestants before the split are separated from all after it. Each cluster is a tie: a
+/// chain of neighbors that are not separated is one cluster, even if its ends are separated.
 pub fn clusters(sorted: &[usize], separated: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
     let mut clusters: Vec<Vec<usize>> = Vec::new();
     for (index, one) in sorted.iter().enumerate() {
-        let (before, behind) = sorted.split_at(index);
-        let cut = before.iter().all(|first| behind.iter().all(|second| separated(*first, *second)));
+        let (before, after) = sorted.split_at(index);
+        let cut = before.iter().all(|first| after.iter().all(|second| separated(*first, *second)));
         match clusters.last_mut() {
             Some(cluster) if !cut => cluster.push(*one),
             _ => clusters.push(vec![*one]),
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_that_cannot_be_told_apart_share_their_places() {
+    fn tied_contestants_share_their_places() {
         // 0 before 1 and 2, which are tied; 3 last.
         let beats = |one: usize, other: usize| one < other && (one, other) != (1, 2);
         let found: Vec<_> = places(4, beats).iter().map(|place| (place.best, place.worst)).collect();
@@ -55,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_noisy_one_in_the_middle_ties_both_its_neighbours_but_not_them_with_each_other() {
+    fn a_noisy_contestant_is_tied_with_both_neighbors() {
         let beats = |one: usize, other: usize| (one, other) == (0, 2);
         let found: Vec<_> = places(3, beats).iter().map(|place| (place.best, place.worst)).collect();
         assert_eq!(found, [(1, 2), (1, 3), (2, 3)]);
@@ -63,7 +62,7 @@ mod tests {
     }
 
     proptest! {
-        /// Contestants as intervals: one beats another if it ends before the other begins.
+        // Contestants are intervals: one beats another if it ends before the other begins.
         #[test]
         fn a_tie_is_never_ranked(ends in prop::collection::vec((0u32..100, 0u32..30), 1..12)) {
             let beats = |one: usize, other: usize| ends[one].0 + ends[one].1 < ends[other].0;

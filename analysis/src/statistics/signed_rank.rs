@@ -1,19 +1,19 @@
-//! The exact distribution of Wilcoxon's signed-rank statistic T: the sum of the ranks 1 to n whose sign, a fair coin
-//! each, is positive.
+//! The exact distribution of the Wilcoxon signed-rank statistic T: the sum of those ranks among 1 to n whose sign is
+//! positive, where each sign is a fair coin.
 
-/// P(T = 0), P(T = 1) … for `n` pairs, by counting: each rank is in the sum or not, with the chance 1/2. All of them are
-/// multiples of 2⁻ⁿ, so that up to 53 pairs no rounding takes place at all.
+/// P(T = 0), P(T = 1), … for `n` pairs. Each rank is in the sum with probability 1/2. All values are multiples of 2⁻ⁿ, so
+/// there is no rounding up to 53 pairs.
 fn distribution(n: usize) -> Vec<f64> {
-    let mut chances = vec![1.0];
+    let mut probabilities = vec![1.0];
     for rank in 1..=n {
-        let mut next = vec![0.0; chances.len() + rank];
-        for (sum, chance) in chances.iter().enumerate() {
-            next[sum] += chance / 2.0;
-            next[sum + rank] += chance / 2.0;
+        let mut next = vec![0.0; probabilities.len() + rank];
+        for (sum, probability) in probabilities.iter().enumerate() {
+            next[sum] += probability / 2.0;
+            next[sum + rank] += probability / 2.0;
         }
-        chances = next;
+        probabilities = next;
     }
-    chances
+    probabilities
 }
 
 /// P(T ≤ `sum`) for `n` pairs.
@@ -21,8 +21,8 @@ pub fn cumulative(n: usize, sum: usize) -> f64 {
     distribution(n).iter().take(sum + 1).sum()
 }
 
-/// The largest sum whose two tails together have at most the chance 1 − `confidence`; `None` if even T = 0 is more
-/// likely than that, as with 5 pairs and 95%.
+/// The largest sum whose two tails together have a probability of at most 1 − `confidence`; `None` if even T = 0 is more
+/// likely, as with 5 pairs and 95%.
 pub fn critical_value(n: usize, confidence: f64) -> Option<usize> {
     let tail = (1.0 - confidence) / 2.0;
     let mut below = 0.0;
@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// Two-sided critical values at 5%, as tables of the test have them (Wilcoxon and Wilcox 1964; Conover 1999).
+    /// Published two-sided critical values at 5% (Wilcoxon and Wilcox 1964; Conover 1999).
     const PUBLISHED: [(usize, usize); 14] = [
         (6, 0),
         (7, 2),
@@ -58,21 +58,21 @@ mod tests {
     ];
 
     #[test]
-    fn the_critical_values_are_the_published_ones() {
+    fn critical_values_match_the_published_tables() {
         for (n, critical) in PUBLISHED {
             assert_eq!(critical_value(n, 0.95), Some(critical), "n = {n}");
         }
     }
 
     #[test]
-    fn with_fewer_than_six_pairs_there_is_none() {
+    fn fewer_than_six_pairs_have_no_critical_value() {
         for n in 0..6 {
             assert_eq!(critical_value(n, 0.95), None, "n = {n}");
         }
     }
 
     #[test]
-    fn the_distribution_is_what_trying_all_signs_gives() {
+    fn the_distribution_matches_an_enumeration_of_all_signs() {
         for n in 0..=12usize {
             let mut counts = vec![0u32; n * (n + 1) / 2 + 1];
             for signs in 0..1u32 << n {

@@ -1,4 +1,4 @@
-//! Known values, and what holds of every series.
+//! Known values, and properties of all series.
 
 use proptest::prelude::*;
 
@@ -9,9 +9,9 @@ fn ratio(ratios: &[f64]) -> Ratio {
 }
 
 #[test]
-fn the_interval_is_between_the_averages_that_the_critical_values_name() {
-    // Eight pairs: 36 averages, critical value 3, so the 4th from either end; by hand from the logs 1 to 8, whose
-    // averages begin 1, 1.5, 2, 2 and end 7, 7, 7.5, 8.
+fn the_interval_is_bounded_by_the_walsh_averages_at_the_critical_value() {
+    // Eight pairs have 36 averages and the critical value 3, so the bounds are the 4th from either end. By hand, for the
+    // logs 1 to 8: the averages start with 1, 1.5, 2, 2 and end with 7, 7, 7.5, 8.
     let found = ratio(&(1..=8).map(|log| f64::from(log).exp()).collect::<Vec<_>>());
     let interval = found.interval.unwrap();
     let logs = [found.center.ln(), interval.low.ln(), interval.high.ln()];
@@ -31,7 +31,7 @@ fn five_pairs_have_a_centre_and_no_interval() {
 }
 
 #[test]
-fn an_interval_around_one_tells_how_large_a_difference_can_be() {
+fn an_interval_around_one_bounds_the_difference() {
     let found = ratio(&[0.98, 0.99, 1.0, 1.01, 1.02, 1.03]);
     let Finding::NoDifferenceLargerThan { percent } = found.finding() else { panic!("{found:?}") };
     assert!((percent - 3.0).abs() < 1e-9, "{percent}");
@@ -39,13 +39,13 @@ fn an_interval_around_one_tells_how_large_a_difference_can_be() {
 }
 
 #[test]
-fn a_pair_without_a_ratio_is_left_out_and_none_is_no_ratio() {
+fn pairs_without_a_ratio_are_skipped() {
     assert_eq!(paired_ratio([(0.0, 1.0), (1.0, 0.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)]), None);
     assert_eq!(paired_ratio([(0.0, 1.0), (3.0, 2.0)]).map(|ratio| ratio.pairs), Some(1));
 }
 
 #[test]
-fn one_disturbed_trial_in_twelve_does_not_make_a_difference() {
+fn one_disturbed_trial_in_twelve_is_not_a_difference() {
     let mut ratios = vec![1.003, 0.998, 1.001, 0.997, 1.002, 0.999, 1.004, 0.996, 1.0, 1.001, 0.999];
     ratios.push(3.0);
     let found = ratio(&ratios);
@@ -53,8 +53,8 @@ fn one_disturbed_trial_in_twelve_does_not_make_a_difference() {
 }
 
 #[test]
-fn the_interval_covers_the_truth_as_often_as_it_says() {
-    // Every way of giving signs to seven distances: with the truth at 0, each is equally likely.
+fn the_interval_has_its_stated_coverage() {
+    // All combinations of signs for seven distances. If the true value is 0, they are equally likely.
     let distances = [0.011, 0.023, 0.037, 0.052, 0.071, 0.083, 0.097];
     let covered = (0..1u32 << distances.len()).filter(|signs| {
         let signed = distances
@@ -69,8 +69,8 @@ fn the_interval_covers_the_truth_as_often_as_it_says() {
 }
 
 #[test]
-fn the_p_value_is_the_one_of_the_tables_and_agrees_with_the_interval() {
-    // Eight pairs all above: T = 0, 2 · 1/256; with the center at their middle nothing speaks against it.
+fn the_p_value_matches_the_tables() {
+    // All eight pairs above the center: T = 0, so p = 2 · 1/256. With the center in their middle, p = 1.
     let logs: Vec<f64> = (1..=8).map(f64::from).collect();
     assert!((p_value(&logs, 0.0) - 2.0 / 256.0).abs() < 1e-15);
     assert!((p_value(&logs, 4.5) - 1.0).abs() < 1e-15);
@@ -78,21 +78,21 @@ fn the_p_value_is_the_one_of_the_tables_and_agrees_with_the_interval() {
 }
 
 #[test]
-fn the_detectable_difference_follows_from_the_length_of_the_interval() {
+fn the_detectable_difference_follows_from_the_width_of_the_interval() {
     let mut found = ratio(&[0.98, 0.99, 1.0, 1.01, 1.02, 1.03]);
     found.interval = Some(Interval { low: (-0.0196f64).exp(), high: 0.0196f64.exp(), confidence: 0.95 });
-    // A standard error of 1%: 1.96 + 0.84 of them.
+    // The standard error is 1%; 1.96 + 0.84 of them.
     assert!((found.detectable_percent().unwrap() - 100.0 * 0.028_016f64.exp_m1()).abs() < 1e-6);
     assert_eq!(ratio(&[1.0; 5]).detectable_percent(), None);
 }
 
 #[test]
-fn with_noise_and_disturbed_blocks_the_interval_covers_the_truth_as_often_as_it_says() {
+fn the_interval_has_its_stated_coverage_with_disturbed_blocks() {
     use rand::rngs::SmallRng;
     use rand::{RngExt, SeedableRng};
     const SERIES: usize = 4000;
     let mut rng = SmallRng::seed_from_u64(7);
-    // Box and Muller.
+    // The Box–Muller transform.
     let mut normal = move || {
         let (radius, angle): (f64, f64) = (rng.random_range(f64::MIN_POSITIVE..1.0), rng.random());
         ((-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos(), rng.random::<f64>())
@@ -103,7 +103,7 @@ fn with_noise_and_disturbed_blocks_the_interval_covers_the_truth_as_often_as_it_
             let logs: Vec<f64> = (0..blocks)
                 .map(|_| {
                     let (deviation, chance) = normal();
-                    // 15% of the blocks are disturbed: five times as far off.
+                    // 15% of the blocks are disturbed: their noise is five times as large.
                     truth + 0.03 * deviation * if chance < 0.15 { 5.0 } else { 1.0 }
                 })
                 .collect();
@@ -119,9 +119,9 @@ fn with_noise_and_disturbed_blocks_the_interval_covers_the_truth_as_often_as_it_
 
 proptest! {
     #[test]
-    fn swapping_the_two_turns_the_ratio_over(pairs in prop::collection::vec((0.1f64..10.0, 0.1f64..10.0), 1..20)) {
+    fn swapping_the_two_inverts_the_ratio(pairs in prop::collection::vec((0.1f64..10.0, 0.1f64..10.0), 1..20)) {
         let one = paired_ratio(pairs.iter().copied()).unwrap();
-        let other = paired_ratio(pairs.iter().map(|(over, under)| (*under, *over))).unwrap();
+        let other = paired_ratio(pairs.iter().map(|(numerator, denominator)| (*denominator, *numerator))).unwrap();
         prop_assert!((one.center * other.center - 1.0).abs() < 1e-9);
         if let (Some(one), Some(other)) = (one.interval, other.interval) {
             prop_assert!((one.low * other.high - 1.0).abs() < 1e-9 && (one.high * other.low - 1.0).abs() < 1e-9);
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn a_common_factor_moves_centre_and_interval_by_it(
+    fn a_common_factor_scales_center_and_interval(
         ratios in prop::collection::vec(0.1f64..10.0, 6..20), factor in 0.1f64..10.0,
     ) {
         let (one, other) = (ratio(&ratios), ratio(&ratios.iter().map(|ratio| ratio * factor).collect::<Vec<_>>()));
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn the_centre_lies_in_the_interval_and_both_among_the_ratios(ratios in prop::collection::vec(0.1f64..10.0, 6..30)) {
+    fn the_center_lies_in_the_interval_and_both_in_the_range(ratios in prop::collection::vec(0.1f64..10.0, 6..30)) {
         let found = ratio(&ratios);
         let interval = found.interval.unwrap();
         let (least, most) = ratios.iter().fold((f64::MAX, f64::MIN), |(least, most), r| (least.min(*r), most.max(*r)));

@@ -1,64 +1,64 @@
-//! What application data of a connection is: the opening handshake of WebSocket, its frames, or plain bytes.
+//! The application data of a connection: the opening handshake of WebSocket, frames, or plain bytes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A piece of application data, attributed to the record or segment in which it ends.
+/// An item of application data, assigned to the record or segment in which it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "application", rename_all = "snake_case")]
 pub enum Application {
-    /// The head of the HTTP request that asks for a WebSocket (RFC 6455 section 4.1).
+    /// The head of the HTTP upgrade request (RFC 6455 section 4.1).
     UpgradeRequest(HttpHead),
-    /// The head of the response to it.
+    /// The head of the response (RFC 6455 section 4.2.2).
     UpgradeResponse {
         /// The head.
         #[serde(flatten)]
         head: HttpHead,
-        /// How its Sec-WebSocket-Accept follows from the request's key; null if the status is not 101.
+        /// How Sec-WebSocket-Accept follows from the key of the request; null if the status is not 101.
         accept: Option<AcceptDerivation>,
     },
     /// A WebSocket frame.
     Frame(Frame),
-    /// Bytes without a form of their own: the message of `tls://` and `tcp://`, or the body of a response.
+    /// Plain bytes: a message of `tls://` or `tcp://`, or the body of a response.
     Bytes {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
-        /// The first of them.
+        /// The first bytes.
         preview: String,
     },
-    /// The beginning of something that ends in a later record or segment.
+    /// The beginning of an item that ends in a later record or segment.
     Fragment {
-        /// Bytes of it that were there.
+        /// Bytes of the item so far.
         available_bytes: u64,
     },
-    /// What is no WebSocket frame although one had to be there.
+    /// Bytes that are not a valid WebSocket frame where one must be.
     Unreadable {
-        /// What is wrong with it.
+        /// What is wrong.
         because: String,
     },
 }
 
-/// The head of an HTTP message as it was sent.
+/// The head of an HTTP message, as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpHead {
-    /// Its lines without their ends; what is not printable is escaped, and what is very long is cut.
+    /// The lines without line ends. Unprintable characters are escaped, and long lines are truncated.
     pub lines: Vec<String>,
-    /// All of its bytes, with the empty line that ends it.
+    /// Length including the final empty line, bytes.
     pub bytes: u64,
 }
 
-/// How the server's accept value follows from the client's key (RFC 6455 section 4.2.2).
+/// How the accept value follows from the client's key (RFC 6455 section 4.2.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcceptDerivation {
     /// Sec-WebSocket-Key: 16 random bytes in base64.
     pub key: String,
-    /// What is appended to it, the same for every WebSocket of the world.
+    /// The constant that is appended to the key (RFC 6455 section 1.3).
     pub guid: String,
-    /// SHA-1 of the two as text, in hexadecimal.
+    /// SHA-1 of the concatenation, in hexadecimal.
     pub sha1: String,
-    /// That in base64: what Sec-WebSocket-Accept has to be.
+    /// The same in base64: the expected Sec-WebSocket-Accept.
     pub expected: String,
-    /// Sec-WebSocket-Accept as the server sent it; null if it did not.
+    /// Sec-WebSocket-Accept in the response; null if it is missing.
     pub received: Option<String>,
 }
 
@@ -69,20 +69,20 @@ pub struct Frame {
     pub opcode: String,
     /// Whether it is the last frame of its message.
     pub fin: bool,
-    /// Bits RSV1 to RSV3, which no extension has given a meaning here.
+    /// Bits RSV1 to RSV3. They must be 0, because no extension is negotiated.
     pub reserved_bits: u8,
-    /// The key that its payload was masked with, in hexadecimal; null if the mask bit is 0.
+    /// Masking key in hexadecimal; null if the mask bit is 0.
     pub masking_key: Option<String>,
-    /// Bytes of the header, the masking key included.
+    /// Length of the header including the masking key, bytes.
     pub header_bytes: u64,
-    /// Its header in hexadecimal, the masking key included.
+    /// The header including the masking key, in hexadecimal.
     pub header: String,
-    /// Bytes of the payload.
+    /// Length of the payload, bytes.
     pub payload_bytes: u64,
-    /// The first bytes of the payload as they were on the way, masked if it was, in hexadecimal.
+    /// The first bytes of the payload as transmitted (masked if the mask bit is set), in hexadecimal.
     pub on_the_wire: String,
-    /// The first bytes of the payload unmasked: text, or hexadecimal if it is none. Of a Close frame the reason.
+    /// The first bytes of the unmasked payload as text, or in hexadecimal if it is not text. For a Close frame, the reason.
     pub preview: String,
-    /// The code of a Close frame, if it has one.
+    /// The status code of a Close frame; null for other frames, or without one.
     pub close_code: Option<u16>,
 }

@@ -1,4 +1,4 @@
-//! The messages of a TLS handshake (RFC 8446 section 4, RFC 5246 section 7.4), with the names that these give them.
+//! The messages of a TLS handshake (RFC 8446 section 4, RFC 5246 section 7.4), by their names in the RFCs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,116 +6,116 @@ use serde::{Deserialize, Serialize};
 /// A handshake message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HandshakeMessage {
-    /// Its name: `ClientHello`.
+    /// Name: `ClientHello`.
     pub name: String,
-    /// The number of its type.
+    /// Number of the message type.
     pub number: u8,
-    /// Its bytes without the header of 4.
+    /// Length without the header of 4 bytes.
     pub bytes: u64,
-    /// What it says.
+    /// The contents.
     pub details: MessageDetails,
 }
 
-/// What a handshake message says.
+/// The contents of a handshake message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "message", rename_all = "snake_case")]
 pub enum MessageDetails {
     /// What the client offers.
     ClientHello(Box<ClientHello>),
-    /// What the server chose.
+    /// What the server selected.
     ServerHello(Box<ServerHello>),
-    /// A ServerHello that asks for another ClientHello (RFC 8446 section 4.1.4).
+    /// A ServerHello that requests another ClientHello (RFC 8446 section 4.1.4).
     HelloRetryRequest {
-        /// Version it will be.
+        /// The selected version.
         version: String,
-        /// Suite it will be.
+        /// The selected suite.
         suite: String,
-        /// The group for which a key share is asked; null if it asks for something else.
+        /// The group for which a key share is requested; null if none is.
         group: Option<String>,
-        /// Bytes of a cookie that is to be sent back.
+        /// Length of the cookie to send back, bytes; null without one.
         cookie_bytes: Option<u64>,
-        /// Its extensions, in order.
+        /// The extensions, in order.
         extensions: Vec<Extension>,
     },
-    /// Answers to the ClientHello that need not be read before there are keys (TLS 1.3).
+    /// Responses to extensions of the ClientHello that are not needed to establish keys (TLS 1.3).
     EncryptedExtensions {
-        /// The application protocol that was chosen.
+        /// The selected application protocol; null if none was.
         alpn: Option<String>,
         /// Whether early data was accepted.
         early_data: bool,
-        /// Its extensions, in order.
+        /// The extensions, in order.
         extensions: Vec<Extension>,
     },
     /// A certificate chain, leaf first.
     Certificate {
-        /// The certificates; none if a client has none to show.
+        /// The certificates; empty if a client has none.
         chain: Vec<Certificate>,
     },
     /// The server asks for a client's certificate.
     CertificateRequest {
-        /// Signature schemes that it takes.
+        /// Accepted signature schemes.
         signature_schemes: Vec<String>,
-        /// Authorities whose certificates it takes; none: any.
+        /// Accepted authorities; empty if any is accepted.
         authorities: Vec<String>,
     },
     /// A signature over the handshake so far.
     CertificateVerify {
-        /// Its scheme.
+        /// Signature scheme.
         scheme: String,
-        /// Its bytes.
+        /// Length of the signature, bytes.
         signature_bytes: u64,
     },
-    /// A status of the certificate that comes with it (OCSP stapling, TLS 1.2).
+    /// The stapled status of the certificate (OCSP, TLS 1.2).
     CertificateStatus {
-        /// Bytes of the OCSP response.
+        /// Length of the OCSP response, bytes.
         response_bytes: u64,
     },
     /// The server's half of an ephemeral key exchange, signed (TLS 1.2).
     ServerKeyExchange {
         /// Group of the key.
         group: String,
-        /// Bytes of the public key.
+        /// Length of the public key, bytes.
         public_key_bytes: u64,
-        /// Scheme of the signature.
+        /// Signature scheme.
         scheme: String,
-        /// Bytes of the signature.
+        /// Length of the signature, bytes.
         signature_bytes: u64,
     },
-    /// The server waits for the client now (TLS 1.2).
+    /// The server waits for the client (TLS 1.2).
     ServerHelloDone,
     /// The client's half of the key exchange (TLS 1.2).
     ClientKeyExchange {
-        /// Bytes of the public key.
+        /// Length of the public key, bytes.
         public_key_bytes: u64,
     },
     /// A MAC over all messages of the handshake.
     Finished {
-        /// Bytes of the MAC.
+        /// Length of the MAC, bytes.
         verify_data_bytes: u64,
     },
-    /// What a later connection can resume this session with.
+    /// A ticket with which a later connection can resume this session.
     NewSessionTicket {
-        /// How long it may be used, in seconds.
+        /// Lifetime, seconds.
         lifetime_s: u64,
-        /// Bytes of the ticket.
+        /// Length of the ticket, bytes.
         ticket_bytes: u64,
-        /// Bytes of early data that it allows (TLS 1.3).
+        /// Maximum early data, bytes (TLS 1.3); null if none is allowed.
         max_early_data_bytes: Option<u64>,
     },
     /// The sender's keys change (TLS 1.3).
     KeyUpdate {
-        /// Whether the receiver shall change its own as well.
+        /// Whether the receiver must update its keys too.
         requested: bool,
     },
     /// The end of early data (TLS 1.3).
     EndOfEarlyData,
-    /// The server asks for a new handshake (TLS 1.2).
+    /// The server requests a new handshake (TLS 1.2).
     HelloRequest,
-    /// A message whose content is not taken apart here.
+    /// A message whose contents are not parsed.
     Other,
-    /// A message that breaks the rules of its form.
+    /// A malformed message.
     Unreadable {
-        /// What is wrong with it.
+        /// What is wrong.
         because: String,
     },
 }
@@ -123,102 +123,102 @@ pub enum MessageDetails {
 /// What a client offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientHello {
-    /// The version in the old place, which is TLSv1.2 for TLS 1.3 as well.
+    /// The legacy version field, which is TLSv1.2 in TLS 1.3 too.
     pub legacy_version: String,
     /// 32 random bytes in hexadecimal.
     pub random: String,
-    /// Bytes of the session identifier; in TLS 1.3 random, for middleboxes.
+    /// Length of the session id, bytes. In TLS 1.3 it is random and only for middleboxes.
     pub session_id_bytes: u64,
     /// Versions, the preferred one first.
     pub versions: Vec<String>,
-    /// Suites, the preferred one first, as IANA names them.
+    /// Suites by IANA name, the preferred one first.
     pub suites: Vec<String>,
     /// Groups for the key exchange, the preferred one first.
     pub groups: Vec<String>,
-    /// Public keys that it sends along already.
+    /// Public keys that it sends in advance.
     pub key_shares: Vec<KeyShare>,
     /// Signature schemes that it can verify.
     pub signature_schemes: Vec<String>,
-    /// The name of the server that it wants (SNI).
+    /// Server name (SNI); null if not sent.
     pub server_name: Option<String>,
     /// Application protocols (ALPN).
     pub alpn: Vec<String>,
-    /// Bytes of a ticket of TLS 1.2; 0 asks for one, null offers none.
+    /// Length of the TLS 1.2 ticket, bytes; 0 requests a ticket, null means that the extension is absent.
     pub session_ticket_bytes: Option<u64>,
-    /// How a pre-shared key, that is a ticket of TLS 1.3, may be used.
+    /// Key exchange modes for pre-shared keys, i.e. TLS 1.3 tickets.
     pub psk_modes: Vec<String>,
-    /// Bytes of each ticket of TLS 1.3 that it wants to resume with.
+    /// Length of each TLS 1.3 ticket that it offers to resume with, bytes.
     pub psk_identities_bytes: Vec<u64>,
-    /// Whether early data follows at once.
+    /// Whether it sends early data.
     pub early_data: bool,
-    /// Its extensions, in order.
+    /// The extensions, in order.
     pub extensions: Vec<Extension>,
 }
 
-/// What a server chose.
+/// What the server selected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerHello {
-    /// The version in the old place.
+    /// The legacy version field.
     pub legacy_version: String,
     /// 32 random bytes in hexadecimal.
     pub random: String,
-    /// Bytes of the session identifier: in TLS 1.3 the client's again, in TLS 1.2 what a session can be resumed with.
+    /// Length of the session id, bytes. In TLS 1.3 it echoes the client's; in TLS 1.2 it can be used to resume the session.
     pub session_id_bytes: u64,
-    /// The version.
+    /// The selected version.
     pub version: String,
-    /// The suite, as IANA names it.
+    /// The selected suite, by its IANA name.
     pub suite: String,
-    /// The server's public key (TLS 1.3).
+    /// The server's public key (TLS 1.3); null without one.
     pub key_share: Option<KeyShare>,
-    /// Which of the client's pre-shared keys it resumes with (TLS 1.3), from 0.
+    /// Index of the client's pre-shared key that it resumes with (TLS 1.3), from 0; null if none.
     pub psk: Option<u16>,
-    /// The application protocol (TLS 1.2; TLS 1.3 tells it encrypted).
+    /// The selected application protocol (TLS 1.2); null in TLS 1.3, where it is encrypted.
     pub alpn: Option<String>,
-    /// Its extensions, in order.
+    /// The extensions, in order.
     pub extensions: Vec<Extension>,
 }
 
 /// A public key for a key exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyShare {
-    /// Its group.
+    /// The group.
     pub group: String,
-    /// Its bytes.
+    /// Length of the key, bytes.
     pub bytes: u64,
 }
 
 /// An extension of a hello.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Extension {
-    /// The name in IANA's registry: `supported_groups`.
+    /// Name in the IANA registry: `supported_groups`.
     pub name: String,
-    /// The number there.
+    /// Number in the IANA registry.
     pub number: u16,
-    /// Bytes of what it says.
+    /// Length of the contents, bytes.
     pub bytes: u64,
 }
 
 /// An X.509 certificate (RFC 5280).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
-    /// Whom it is for.
+    /// Subject.
     pub subject: String,
-    /// Who signed it.
+    /// Issuer.
     pub issuer: String,
-    /// Kind and size of its key: `ecdsa-p256`, `rsa-2048`.
+    /// Type and size of the key: `ecdsa-p256`, `rsa-2048`.
     pub key: String,
-    /// How it was signed: `ecdsa-with-SHA256`.
+    /// Signature algorithm: `ecdsa-with-SHA256`.
     pub signature_algorithm: String,
-    /// When it begins to be valid, RFC 3339.
+    /// Start of its validity, RFC 3339.
     pub not_before: String,
-    /// When it ends to be valid, RFC 3339.
+    /// End of its validity, RFC 3339.
     pub not_after: String,
-    /// The names and addresses that it is for (subject alternative names).
+    /// Subject alternative names.
     pub names: Vec<String>,
     /// Whether it may sign other certificates.
     pub is_ca: bool,
-    /// Its bytes in DER.
+    /// Length of its DER encoding, bytes.
     pub der_bytes: u64,
-    /// Why it could not be taken apart; null if it could.
+    /// Why it could not be parsed; null if it could.
     pub unreadable: Option<String>,
 }

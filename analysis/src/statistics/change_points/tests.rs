@@ -1,4 +1,4 @@
-//! Series whose changes are known, and series without any.
+//! Series with known changes, and series without any.
 
 use rand::RngExt as _;
 
@@ -16,7 +16,7 @@ fn places(values: &[f64]) -> Vec<usize> {
 }
 
 #[test]
-fn a_step_is_found_at_its_place_with_the_levels_on_either_side() {
+fn detects_a_step_with_its_levels() {
     // 3% with noise of 1%, as of a ratio: in eleven of twelve series at its place or one beside it.
     let mut near = 0;
     for seed in 0..12 {
@@ -35,7 +35,7 @@ fn a_step_is_found_at_its_place_with_the_levels_on_either_side() {
 }
 
 #[test]
-fn pure_noise_has_changes_in_no_more_than_about_one_series_of_twenty() {
+fn pure_noise_has_changes_in_about_one_of_twenty_series() {
     for count in [10, 30] {
         let series = 300;
         let alarms = (0..series).filter(|seed| !places(&noise(1_000 + seed, count, 1.0, 0.02)).is_empty()).count();
@@ -45,8 +45,8 @@ fn pure_noise_has_changes_in_no_more_than_about_one_series_of_twenty() {
 }
 
 #[test]
-fn noise_with_heavy_tails_has_no_more_of_them() {
-    // A quotient of two such numbers has no variance at all.
+fn heavy_tailed_noise_has_no_more_changes() {
+    // The quotient of two such numbers has no finite variance.
     let heavy = |seed: u64| -> Vec<f64> {
         noise(seed, 25, 0.0, 1.0).iter().zip(noise(seed + 5_000, 25, 0.0, 1.0)).map(|(a, b)| a / b).collect()
     };
@@ -55,7 +55,7 @@ fn noise_with_heavy_tails_has_no_more_of_them() {
 }
 
 #[test]
-fn two_steps_are_found_whether_the_second_goes_on_or_back() {
+fn detects_two_steps_in_the_same_or_opposite_direction() {
     for second in [0.10, 0.0] {
         let parts = [noise(1, 14, 0.0, 0.004), noise(2, 12, 0.05, 0.004), noise(3, 14, second, 0.004)];
         let found = change_points(&parts.concat()).unwrap();
@@ -65,9 +65,9 @@ fn two_steps_are_found_whether_the_second_goes_on_or_back() {
 }
 
 #[test]
-fn a_short_stretch_between_two_long_ones_is_found_though_the_series_comes_back() {
-    // To its end what is behind the first step is nearly what is before it: the cut is found by an end that is sought too.
-    // A stretch of two spreads' height is found in 6 of these 10 series, and in 1 if only the whole is cut in two.
+fn detects_a_short_excursion_between_long_segments() {
+    // The rest after the first step is nearly equal to the part before it, so the search must vary the end of the second
+    // part. An excursion of two standard deviations is detected in 6 of these 10 series, and in 1 if the end is fixed.
     let mut found = 0;
     for seed in 0..10 {
         let parts =
@@ -78,7 +78,7 @@ fn a_short_stretch_between_two_long_ones_is_found_though_the_series_comes_back()
 }
 
 #[test]
-fn an_outlier_alone_is_no_change_wherever_it_stands() {
+fn an_outlier_is_not_a_change() {
     for place in [0, 1, 7, 15, 22, 29] {
         let mut series = noise(4, 30, 0.0, 0.01);
         assert_eq!(places(&series), [0; 0]);
@@ -88,37 +88,37 @@ fn an_outlier_alone_is_no_change_wherever_it_stands() {
 }
 
 #[test]
-fn a_step_is_found_beside_an_outlier() {
+fn detects_a_step_beside_an_outlier() {
     let mut series = [noise(5, 15, 0.0, 0.01), noise(6, 15, 0.08, 0.01)].concat();
     series[7] = 0.5;
     assert!(places(&series).iter().any(|place| place.abs_diff(15) <= 1), "{:?}", places(&series));
 }
 
 #[test]
-fn a_series_of_equal_values_has_none() {
+fn equal_values_have_no_change() {
     assert_eq!(places(&[1.0; 25]), [0; 0]);
 }
 
 #[test]
-fn fewer_than_ten_points_are_refused_with_their_number() {
+fn rejects_fewer_than_ten_points() {
     for points in [0, 1, 9] {
         let error = change_points(&noise(1, points, 0.0, 1.0)).unwrap_err();
-        assert_eq!(error.to_string(), format!("{points} of the 10 points that it takes to look for changes"));
+        assert_eq!(error.to_string(), format!("{points} points are too few to detect changes; at least 10 are needed"));
     }
     let step = [noise(1, 5, 0.0, 0.001), noise(2, 5, 1.0, 0.001)].concat();
     assert_eq!(places(&step), [5], "ten are enough");
 }
 
 #[test]
-fn no_segment_is_shorter_than_five() {
+fn segments_have_at_least_five_points() {
     let late = [noise(1, 20, 0.0, 0.001), noise(2, 3, 1.0, 0.001)].concat();
     assert!(places(&late).iter().all(|place| *place <= 18), "{:?}", places(&late));
 }
 
 #[test]
-fn the_statistic_is_the_one_of_the_definition() {
+fn the_statistic_matches_its_definition() {
     let values = noise(9, 13, 0.0, 1.0);
-    let distances = Distances::of(&values);
+    let distances = Distances::new(&values);
     let mean = |one: &[f64], other: &[f64]| {
         let all: Vec<f64> = one.iter().flat_map(|a| other.iter().map(move |b| (a - b).abs())).collect();
         all.iter().sum::<f64>() / all.len() as f64
@@ -126,7 +126,7 @@ fn the_statistic_is_the_one_of_the_definition() {
     for (cut, end) in [(5, 10), (5, 13), (7, 12), (8, 13)] {
         let (first, second) = (&values[..cut], &values[cut..end]);
         let (n, m) = (first.len() as f64, second.len() as f64);
-        // The means over pairs of different values: those of a value with itself are 0 and not counted.
+        // Means over pairs of different values, without the zero distances of a value from itself.
         let within = |of: &[f64], count: f64| mean(of, of) * count / (count - 1.0);
         let energy = 2.0 * mean(first, second) - within(first, n) - within(second, m);
         let expected = n * m / (n + m) * energy;
@@ -135,7 +135,7 @@ fn the_statistic_is_the_one_of_the_definition() {
 }
 
 #[test]
-fn the_same_series_has_the_same_changes() {
+fn the_result_is_deterministic() {
     let series = [noise(11, 12, 0.0, 0.02), noise(12, 12, 0.03, 0.02)].concat();
     assert_eq!(change_points(&series), change_points(&series));
 }

@@ -39,7 +39,8 @@ fn symbol(count: usize, row: usize, place: usize) -> usize {
     (first + row) % count
 }
 
-/// Fisher and Yates.
+/// Fisher–Yates. Not `SliceRandom::shuffle`, which draws other numbers from the same seed and may change them with a new
+/// version of rand: `--resume-from` has to continue a sweep in the order in which it started.
 fn shuffle(values: &mut [usize], rng: &mut SmallRng) {
     for last in (1..values.len()).rev() {
         values.swap(last, rng.random_range(0..=last));
