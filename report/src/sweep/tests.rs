@@ -205,10 +205,10 @@ fn a_partial_sweep_with_invalid_trials() {
     their category). Post-quantum refers to the key exchange.
 
     INVALID: the sweep is partial.
-      - it was interrupted after 5 of 12 blocks: partial
-      - 1 of 25 trials: failed
-      - 1 of 25 trials: not valid
-    What to do: try the same options with `wssbench run`, which shows every figure of one run.
+      - interrupted after 5 of 12 blocks: partial results
+      - trials without a result: 1 of 25
+      - invalid trials: 1 of 25
+    What to do: try the same options with `wssbench run`, which prints every figure of one run.
     ");
 }
 

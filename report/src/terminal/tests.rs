@@ -201,18 +201,18 @@ fn the_summary_of_an_invalid_run_with_errors() {
     space
 
     INVALID: these figures do not show what the server can do.
-      - it was interrupted after 2.00 s of the echo phase: partial
+      - interrupted after 2.00 s of the echo phase: partial results
       - 5,880 errors (limit 0): 4,240 × echo not_sent, 1,638 × echo timeout, 2 ×
         echo mismatch
-      - echoes: the generator used 94.0% of its CPU (limit 90.0%): it, not the
-        server, set the pace
-      - echoes: the generator was late by 849 µs (p99; limit 100 µs, where the
-        median response time is 92.3 µs): part of the latencies is its own
-      - echoes: only 94,120 of 100,000 planned were completed (94.1%, limit 98.0%),
-        and only 9,412/s of 10,000/s were achieved (94.1%, limit 98.0%)
-    What to do: look at the first example of each error above; lower --rate or
-    --connect-rate, or give the generator a CPU of its own (--client-cpus); lower
-    the rate, or allow more messages in flight (--in-flight, --connections).
+      - echoes: the generator used 94.0% of its CPU (limit 90.0%), so it may have
+        set the pace instead of the server
+      - echoes: the generator was late by 849 µs (p99; limit 100 µs at a median
+        response time of 92.3 µs), which is part of the latencies
+      - echoes: only 94,120 of 100,000 planned completed (94.1%, limit 98.0%), and
+        only 9,412/s of 10,000/s achieved (94.1%, limit 98.0%)
+    What to do: see the first example of each error; lower --rate or --connect-rate,
+    or give the generator a CPU of its own (--client-cpus); lower the rate, or allow
+    more messages in flight (--in-flight, --connections).
     ");
 }
 
