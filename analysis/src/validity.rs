@@ -80,7 +80,6 @@ pub fn is_only_disturbed(result: &RunResult) -> bool {
 /// The properties of a measured phase that the rules use.
 struct Phase<'a> {
     /// What the phase does, for texts.
-    noun: &'static str,
     plural: &'static str,
     requested: Rate,
     generator_cpu: Option<f64>,
@@ -102,7 +101,6 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
     // A Poisson process plans more or less than its rate by chance, so only the number is judged.
     let even = result.config.arrivals == Arrivals::Even;
     let mut phases = vec![Phase {
-        noun: "handshake",
         plural: "handshakes",
         requested: result.config.connect_rate,
         generator_cpu: if in_echo_mode {
@@ -120,7 +118,6 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
         judge_rate: even && (!in_echo_mode || handshake.planned >= MIN_CONNECTIONS_FOR_RATE),
     }];
     phases.extend(result.echo.iter().map(|echo| Phase {
-        noun: "echo",
         plural: "echoes",
         requested: result.config.rate,
         generator_cpu: Some(result.client.cpu_utilization),
@@ -147,7 +144,7 @@ impl Phase<'_> {
 
     fn nothing_completed(&self) -> Option<Reason> {
         (self.completed == 0).then(|| {
-            let text = format!("no {} completed of {} planned", self.noun, count(self.planned));
+            let text = format!("none of {} planned {} completed", count(self.planned), self.plural);
             Reason::new(ReasonCode::NothingCompleted, text)
         })
     }
@@ -200,7 +197,7 @@ impl Phase<'_> {
         let (of_number, limit) = distinguishable(by_number * 100.0, MIN_ACHIEVED * 100.0, percent_to);
         if by_number < MIN_ACHIEVED {
             short.push(format!(
-                "{} of {} planned completed ({of_number}, limit {limit})",
+                "{} of {} completed ({of_number}, limit {limit})",
                 count(self.completed),
                 count(self.planned)
             ));

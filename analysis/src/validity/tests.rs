@@ -121,7 +121,7 @@ fn lateness_in_a_closed_loop_is_not_judged() {
 #[test]
 fn below_98_percent_of_the_number_or_the_rate_is_invalid() {
     let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().received = 97_999);
-    assert_eq!(only_text(&result), "echoes: only 97,999 of 100,000 planned completed (97.999%, limit 98.000%)");
+    assert_eq!(only_text(&result), "echoes: only 97,999 of 100,000 completed (97.999%, limit 98.000%)");
     let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().rate_per_s = 9_412.0);
     assert_eq!(only_text(&result), "echoes: only 9,412/s of 10,000/s achieved (94.1%, limit 98.0%)");
     let result = changed(handshake_run(), |r| {
@@ -130,7 +130,7 @@ fn below_98_percent_of_the_number_or_the_rate_is_invalid() {
     });
     assert_eq!(
         only_text(&result),
-        "handshakes: only 2,000 of 2,500 planned completed (80.0%, limit 98.0%), \
+        "handshakes: only 2,000 of 2,500 completed (80.0%, limit 98.0%), \
          and only 200/s of 250/s achieved (80.0%, limit 98.0%)"
     );
 }
@@ -159,7 +159,7 @@ fn the_connect_rate_of_few_connections_is_not_judged() {
     };
     assert_eq!(judge(&of(99, 99)), Vec::<String>::new());
     assert!(only_text(&of(100, 100)).contains("only 200/s of 250/s"));
-    assert!(only_text(&of(99, 97)).contains("only 97 of 99 planned"));
+    assert!(only_text(&of(99, 97)).contains("only 97 of 99 completed"));
 }
 
 #[test]
@@ -210,9 +210,9 @@ fn equal_counts_in_another_order_and_missing_counts_are_valid() {
 #[test]
 fn a_phase_that_completed_nothing_is_invalid_for_one_reason() {
     let result = changed(handshake_run(), |r| (r.handshake.completed, r.handshake.rate_per_s) = (0, 0.0));
-    assert_eq!(only_text(&result), "no handshake completed of 2,500 planned");
+    assert_eq!(only_text(&result), "none of 2,500 planned handshakes completed");
     let result = changed(echo_run(), |r| r.echo.as_mut().unwrap().received = 0);
-    assert_eq!(only_text(&result), "no echo completed of 100,000 planned");
+    assert_eq!(only_text(&result), "none of 100,000 planned echoes completed");
     let result = changed(echo_run(), |r| r.echo = None);
     assert_eq!(only_text(&result), "no echo completed, because the phase did not start");
 }

@@ -208,8 +208,8 @@ fn the_summary_of_an_invalid_run_with_errors() {
         set the pace instead of the server
       - echoes: the generator was late by 849 µs (p99; limit 100 µs at a median
         response time of 92.3 µs), which is part of the latencies
-      - echoes: only 94,120 of 100,000 planned completed (94.1%, limit 98.0%), and
-        only 9,412/s of 10,000/s achieved (94.1%, limit 98.0%)
+      - echoes: only 94,120 of 100,000 completed (94.1%, limit 98.0%), and only
+        9,412/s of 10,000/s achieved (94.1%, limit 98.0%)
     What to do: see the first example of each error; lower --rate or --connect-rate,
     or give the generator a CPU of its own (--client-cpus); lower the rate, or allow
     more messages in flight (--in-flight, --connections).
