@@ -106,7 +106,8 @@ impl Interval {
 
 /// The ratio of pairs of (numerator, denominator). Pairs without a log ratio are skipped; `None` if no pair has one.
 pub fn paired_ratio(pairs: impl IntoIterator<Item = (f64, f64)>) -> Option<Ratio> {
-    ratio_of_logs(&pairs.into_iter().filter_map(|(numerator, denominator)| log_ratio(numerator, denominator)).collect::<Vec<_>>())
+    let logs = pairs.into_iter().filter_map(|(numerator, denominator)| log_ratio(numerator, denominator));
+    ratio_of_logs(&logs.collect::<Vec<_>>())
 }
 
 /// ln(`numerator` ÷ `denominator`); `None` unless both are above 0 and finite.
