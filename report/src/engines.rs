@@ -56,8 +56,8 @@ mod tests {
         Feature                     since  supported  used  purpose, or why it is not
                                                             used
         ────────────────────────────────────────────────────────────────────────────────
-        IORING_SETUP_DEFER_TASKRUN  6.1    yes        yes   completions come when they
-                                                            are asked for
+        IORING_SETUP_DEFER_TASKRUN  6.1    yes        yes   completions arrive only when
+                                                            the thread asks for them
         IORING_RECVSEND_BUNDLE      6.10   yes        no    several buffers a receive;
                                                             left alone: current kernels
                                                             lose bytes with it, and a
@@ -75,7 +75,7 @@ mod tests {
         uring (the default): one ring a thread, multishot receive into 256 provided buffers of 16 KiB
         Feature                     since  supported  used  purpose, or why it is not used
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-        IORING_SETUP_DEFER_TASKRUN  6.1    yes        yes   completions come when they are asked for
+        IORING_SETUP_DEFER_TASKRUN  6.1    yes        yes   completions arrive only when the thread asks for them
         IORING_RECVSEND_BUNDLE      6.10   yes        no    several buffers a receive; left alone: current kernels lose bytes
                                                             with it, and a TLS record needs one buffer
         IORING_OP_NOT_YET           7.9    no         no    nobody knows
