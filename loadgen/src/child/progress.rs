@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use crate::{output, progress};
 
 /// Prints progress, and knows whether it was interrupted.
-pub(crate) struct Progress {
+pub(crate) struct TrialProgress {
     bar: Option<ProgressBar>,
     interrupted: Arc<AtomicBool>,
     /// All trials, and those that a resumed sweep still has to run.
@@ -21,7 +21,7 @@ pub(crate) struct Progress {
     start: Instant,
 }
 
-impl Progress {
+impl TrialProgress {
     /// Listens for SIGINT and SIGTERM. The second one ends the process at once. `to_run` of `trials` are run now, which
     /// takes about as long as `estimate`.
     ///

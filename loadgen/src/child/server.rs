@@ -22,6 +22,7 @@ use wss_wire::target::Target;
 
 use super::announcement::{Announcement, ServerLine};
 use super::protocol::EVENTS;
+use crate::output::note;
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
@@ -78,7 +79,7 @@ impl Server {
         let server = started?;
         let address = Target::parse(server.url())?.resolve()?;
         if !address.ip().is_loopback() {
-            eprintln!("note: {} listens at {address}, which is not a loopback address", server.name);
+            note(&format!("note: {} listens at {address}, which is not a loopback address", server.name));
         }
         Ok(server)
     }
@@ -209,7 +210,7 @@ impl Server {
         // It is reaped last, because its number is also that of its group.
         while !self.is_zombie() {
             if Instant::now() > deadline {
-                eprintln!("note: {} did not end within {TERMINATE:?} after SIGTERM and was killed", self.name);
+                note(&format!("note: {} did not end within {TERMINATE:?} after SIGTERM and was killed", self.name));
                 break;
             }
             std::thread::sleep(POLL);
@@ -303,7 +304,7 @@ fn read_lines(pipe: impl Read + Send + 'static, is_stderr: bool, lines: Sender<L
             if !is_started.load(Ordering::Relaxed) {
                 let _ = lines.send(Line { is_stderr, text });
             } else if is_stderr {
-                eprintln!("{text}");
+                note(&text);
             }
             bytes.clear();
         }

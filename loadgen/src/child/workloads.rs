@@ -1,4 +1,4 @@
-//! What a trial is made of, as options of `run`. An option that a configuration gives itself wins over a workload's.
+//! The workloads of a trial as options of `run`. Options of a configuration override those of a workload.
 
 use std::time::Duration;
 
@@ -7,27 +7,28 @@ use wss_model::HumanDuration;
 
 use super::run_options::{for_run, name};
 
-/// Parts of a trial if nothing says otherwise.
+/// Default workloads of a trial.
 pub(crate) const DEFAULT: [Workload; 3] = [Workload::Handshake, Workload::Echo, Workload::Bulk];
 
-/// How long a trial lasts if nothing says otherwise.
+/// Default duration of a trial.
 pub(crate) const TRIAL: HumanDuration = HumanDuration::from_secs(2);
 
-/// The warm-up before a workload: a fifth of it, within these.
+/// Bounds of the warm-up before a workload, which is a fifth of its duration.
 const WARMUP: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
-/// The workloads of a trial that share its time evenly. What a preset asks of a workload wins over what the workload is otherwise.
+/// The workloads of a trial, which share its duration evenly. `overrides` are the options of a preset for a workload.
 pub(crate) fn workloads(
     kinds: &[Workload],
     trial: HumanDuration,
     handshakes: Option<usize>,
-    asked: &[(Workload, Vec<String>)],
+    overrides: &[(Workload, Vec<String>)],
 ) -> Vec<WorkloadSpec> {
     let share = trial.0 / u32::try_from(kinds.len().max(1)).unwrap_or(u32::MAX);
-    let asked_of = |kind| asked.iter().filter(move |(of, _)| *of == kind).flat_map(|(_, options)| options.clone());
+    let overrides_of =
+        |kind| overrides.iter().filter(move |(of, _)| *of == kind).flat_map(|(_, options)| options.clone());
     let workload = |kind: &Workload| {
-        let asked: Vec<String> = asked_of(*kind).collect();
-        WorkloadSpec { kind: *kind, options: over(&options(*kind, share, handshakes), &asked) }
+        let overrides: Vec<String> = overrides_of(*kind).collect();
+        WorkloadSpec { kind: *kind, options: merge(&options(*kind, share, handshakes), &overrides) }
     };
     kinds.iter().map(workload).collect()
 }
@@ -36,7 +37,7 @@ fn options(kind: Workload, share: Duration, handshakes: Option<usize>) -> Vec<St
     let (shortest, longest) = WARMUP;
     let times = [("duration", in_ms(share)), ("warmup", in_ms((share / 5).clamp(shortest, longest)))];
     let what: Vec<(&str, String)> = match (kind, handshakes) {
-        // As many at a time as keep both ends busy while some wait for the other end.
+        // Enough concurrency to keep both ends busy while some handshakes wait.
         (Workload::Handshake, None) => vec![
             ("mode", "handshake".to_owned()),
             ("connect-rate", "max".to_owned()),
@@ -51,9 +52,9 @@ fn options(kind: Workload, share: Duration, handshakes: Option<usize>) -> Vec<St
             ("rate", "max".to_owned()),
         ],
         (Workload::Echo, _) => closed_loop(4, "64B"),
-        // Enough for many messages a wake-up, and few enough to be opened within half a second.
+        // Enough for many messages per wake-up, and few enough to be opened within half a second.
         (Workload::Crowd, _) => closed_loop(512, "64B"),
-        // Timing the AEAD costs a hundredth of a nanosecond a byte here, and tells the record layer's share.
+        // Timing the AEAD costs a hundredth of a nanosecond per byte here, and yields the share of the record layer.
         (Workload::Bulk, _) => {
             let mut bulk = closed_loop(2, "256KiB");
             bulk.push(("cost-split", "all".to_owned()));
@@ -67,7 +68,7 @@ fn options(kind: Workload, share: Duration, handshakes: Option<usize>) -> Vec<St
             ("size", "64B".to_owned()),
         ],
     };
-    // A fixed number of handshakes is followed by a glimpse of echoes: `run` has no mode that ends without any.
+    // `run` has no mode that only opens connections: a fixed number of handshakes is followed by a few echoes.
     let times = match (kind, handshakes) {
         (Workload::Handshake, Some(_)) => [("duration", "20ms".to_owned()), ("warmup", "1ms".to_owned())],
         _ => times,
@@ -90,20 +91,20 @@ fn closed_loop(connections: usize, size: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// In whole milliseconds: a third of two seconds would be printed with all of its nanoseconds.
+/// In whole milliseconds: a third of two seconds would otherwise be printed with nanoseconds.
 fn in_ms(time: Duration) -> String {
     HumanDuration(Duration::from_millis(u64::try_from(time.as_millis().max(1)).unwrap_or(u64::MAX))).to_string()
 }
 
-/// What `run` is given: the configuration's options over those of the workload.
+/// The arguments of `run`: options of the configuration override those of the workload.
 pub(crate) fn arguments(workload: &WorkloadSpec, configuration: &[String]) -> Vec<String> {
-    for_run(&over(&workload.options, configuration))
+    for_run(&merge(&workload.options, configuration))
 }
 
-/// Options, and those of `below` that none of them gives.
-fn over(below: &[String], options: &[String]) -> Vec<String> {
+/// `defaults` and `options`, where an option of the latter replaces the one of the same name.
+fn merge(defaults: &[String], options: &[String]) -> Vec<String> {
     let given = |argument: &&String| options.iter().any(|other| name(other) == name(argument));
-    below.iter().filter(|argument| !given(argument)).chain(options).cloned().collect()
+    defaults.iter().filter(|argument| !given(argument)).chain(options).cloned().collect()
 }
 
 #[cfg(test)]
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_workloads_share_the_time_of_the_trial() {
+    fn workloads_share_the_duration_of_the_trial() {
         let workloads = workloads(Workload::ALL, TRIAL, None, &[]);
         let configs: Vec<_> = workloads.iter().map(|workload| parse(&arguments(workload, &[])).unwrap()).collect();
         let all: Duration = configs.iter().map(|config| config.duration.0).sum();
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_wins_over_a_workload() {
+    fn a_configuration_overrides_a_workload() {
         let workload = &workloads(&[Workload::Bulk], TRIAL, None, &[])[0];
         let config = parse(&arguments(workload, &["--size=1MiB".to_owned(), "--layer=tls".to_owned()])).unwrap();
         assert_eq!((config.size, config.connections), (Size(1 << 20), 2));
@@ -139,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_preset_asks_of_a_workload_wins_over_the_workload_and_a_configuration_over_both() {
-        let asked = [(Workload::Bulk, vec!["--size=16KiB".to_owned(), "--connections=16".to_owned()])];
-        let workloads = workloads(&[Workload::Echo, Workload::Bulk], TRIAL, None, &asked);
+    fn a_preset_overrides_a_workload_and_a_configuration_both() {
+        let overrides = [(Workload::Bulk, vec!["--size=16KiB".to_owned(), "--connections=16".to_owned()])];
+        let workloads = workloads(&[Workload::Echo, Workload::Bulk], TRIAL, None, &overrides);
         let of = |index: usize, options: &[String]| {
             let config = parse(&arguments(&workloads[index], options)).unwrap();
             (config.connections, config.size)
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_number_of_handshakes_is_so_many_connections() {
+    fn a_fixed_number_of_handshakes_is_a_number_of_connections() {
         let workload = &workloads(&[Workload::Handshake], TRIAL, Some(500), &[])[0];
         let config = parse(&arguments(workload, &[])).unwrap();
         assert_eq!((config.mode, config.connections, config.connect_rate), (Mode::Echo, 500, Rate::Max));

@@ -1,51 +1,51 @@
-//! `wssbench ab`: two builds or two configurations in paired blocks, from the options to the exit code.
+//! `wssbench ab`: two builds, configurations or servers in paired blocks, from the options to the exit code.
 //!
-//! [`arm`] says what A and B are, [`order`] which has the next trial, [`block`] runs the trials, [`disturbance`] says what the machine
-//! did meanwhile; a trial is what a sweep has ([`crate::trial`]). What follows from the figures is the business of
-//! `wss-results`.
+//! [`arm`] resolves A and B, [`order`] draws the order of the trials in each block, [`disturbance`] watches the machine
+//! meanwhile, and [`crate::child::block`] runs the trials. `wss-analysis` draws the conclusions.
 
 mod arm;
-mod block;
 mod disturbance;
 mod options;
 mod order;
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::Context;
-use wss_analysis::comparison::{Analysis, Block, Comparison, Kind};
+use anyhow::{Context, bail};
+use wss_analysis::comparison::{Analysis, ArmLabel, Block, Comparison, Kind, Trial};
+use wss_analysis::workload::WorkloadSpec;
 use wss_model::store::{self, Stored as _};
+use wss_model::text::phrases::describe_reasons;
 use wss_report::comparison as report;
 
-use self::arm::Programs;
-use self::block::Trials;
+use self::arm::{ArmPrograms, Program};
 use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
-use crate::child::progress::Progress;
-use crate::child::run::{Runner, check_interleave};
+use crate::child::block::{BlockRunner, FinishedTrial, PlannedTrial};
+use crate::child::interleave::check_interleave;
+use crate::child::progress::TrialProgress;
+use crate::child::run::{RunLauncher, WorkloadOutcome, estimate_trials};
 use crate::output;
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
 
-/// Runs it; says whether what was found can be trusted.
+/// Runs the comparison; returns whether it is valid.
 ///
 /// # Errors
-/// If it could not run: one sentence with what to do.
+/// If it could not run.
 pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
     let folder = tempfile::tempdir().context("making a folder for copies of programs")?;
-    let programs = arm::programs(command, folder.path())?;
-    let mut comparison = begin(command, &programs)?;
+    let arms = arm::resolve(command, folder.path())?;
+    let mut comparison = begin(command, &arms)?;
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
     preflight::check_output(&path)?;
-    run_blocks(&mut comparison, &programs, &path)?;
+    run_blocks(&mut comparison, &arms, &path)?;
     print(command.json, command.md, &comparison, &path)
 }
 
-/// Prints a comparison in the form that was asked for; says whether it is valid.
+/// Prints a comparison as JSON, Markdown or text; returns whether it is valid.
 ///
 /// # Errors
-/// If it cannot be made into JSON.
+/// If it cannot be serialized.
 pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) -> anyhow::Result<bool> {
     if json {
         output::print(&store::json(comparison)?)?;
@@ -61,10 +61,10 @@ pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) 
     Ok(comparison.valid)
 }
 
-/// A comparison of which nothing has been run.
-fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Comparison> {
+/// A comparison before its first block.
+fn begin(command: &AbCommand, arms: &[ArmPrograms; 2]) -> anyhow::Result<Comparison> {
     let (id, started_at) = environment::identify();
-    let [a, b] = programs;
+    let [a, b] = arms;
     let workloads = command.trial_workloads()?;
     check_interleave(command.slices.interleave, &workloads)?;
     let mut comparison = Comparison {
@@ -93,36 +93,91 @@ fn begin(command: &AbCommand, programs: &[Programs; 2]) -> anyhow::Result<Compar
     Ok(comparison)
 }
 
-/// Runs the blocks, and writes after each what there is.
-fn run_blocks(comparison: &mut Comparison, programs: &[Programs; 2], path: &Path) -> anyhow::Result<()> {
+/// Runs the blocks, and writes the result after each of them.
+fn run_blocks(comparison: &mut Comparison, arms: &[ArmPrograms; 2], path: &Path) -> anyhow::Result<()> {
     let cpu_time = CpuTime::now();
     let orders = order::orders(comparison.seed, comparison.blocks_planned);
     let trials = orders.iter().map(Vec::len).sum();
-    let progress = Progress::new(trials, trials, estimate(comparison, trials))?;
-    let mut trials = Trials { runner: Runner::new(progress.interrupted())?, programs, progress };
+    let progress = TrialProgress::new(trials, trials, estimate_trials(&comparison.workloads, trials))?;
+    let mut runner = BlockRunner {
+        launcher: RunLauncher::new(progress.interrupted())?,
+        progress,
+        workloads: comparison.workloads.clone(),
+        seed: comparison.seed,
+        blocks_planned: comparison.blocks_planned,
+        interleave: comparison.interleave,
+        control: Some(disturbance::fixed_work_ns),
+    };
     for (number, order) in (1..).zip(orders) {
         let (started_at, watch) = (environment::now(), Watch::begin());
-        let run = match comparison.interleave {
-            None => trials.in_order(comparison, number, &order)?,
-            Some(length) => trials.in_turns(comparison, number, &order, length)?,
-        };
-        let block =
-            Block { number, started_at, order, trials: run, disturbance: Some(watch.end()), dropped_because: None };
+        let trials = run_block(comparison, arms, &mut runner, number, &order)?;
+        let block = Block { number, started_at, order, trials, disturbance: Some(watch.end()), dropped_because: None };
         comparison.interrupted = !block.is_complete();
         comparison.blocks.push(block);
         comparison.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         comparison.conclude();
-        store::write(comparison, path).context("writing the result; --out takes another place")?;
+        store::write(comparison, path).context("writing the result; choose another place with --out")?;
         if comparison.interrupted || comparison.is_precise_enough() {
             break;
         }
     }
-    trials.progress.end();
+    runner.progress.end();
     Ok(())
 }
 
-/// About how long so many trials take.
-fn estimate(comparison: &Comparison, trials: usize) -> Duration {
-    let trial: Duration = comparison.workloads.iter().map(crate::child::run::lasts).sum();
-    trial * u32::try_from(trials).unwrap_or(u32::MAX)
+/// Runs the trials of one block.
+///
+/// # Errors
+/// If a workload fails in the first block: it would fail in the others, too.
+fn run_block(
+    comparison: &mut Comparison,
+    arms: &[ArmPrograms; 2],
+    runner: &mut BlockRunner,
+    number: usize,
+    order: &[ArmLabel],
+) -> anyhow::Result<Vec<Trial>> {
+    let programs = programs_of(comparison, arms, order);
+    let planned: Vec<PlannedTrial> = order
+        .iter()
+        .zip(&programs)
+        .map(|(label, program)| PlannedTrial {
+            program: program.path.clone(),
+            options: comparison.arm(*label).options.clone(),
+            label: format!("{label} {}", comparison.arm(*label).label),
+            short_label: label.to_string(),
+        })
+        .collect();
+    let check = |index: usize, workload: &WorkloadSpec, outcome: &WorkloadOutcome| {
+        if outcome.result.failed && !outcome.peer_failed && comparison.blocks.is_empty() {
+            let (label, reason) = (&planned[index].label, describe_reasons(&outcome.result.invalid_because));
+            bail!("{label}: the workload {} failed: {reason}", workload.kind);
+        }
+        Ok(())
+    };
+    let finished = runner.run(number, &planned, check)?;
+    let mut trials = Vec::with_capacity(finished.len());
+    for ((arm, program), FinishedTrial { started_at, control_loop_ns, outcomes }) in
+        order.iter().copied().zip(&programs).zip(finished)
+    {
+        let index = program.index;
+        if let Some(tool) = outcomes.iter().rev().find_map(|outcome| outcome.tool.clone()) {
+            comparison.arm_mut(arm).programs[index].tool = Some(tool);
+        }
+        let workloads = outcomes.into_iter().map(|outcome| outcome.result).collect();
+        trials.push(Trial { arm, program: index, run_id: None, started_at, control_loop_ns, workloads });
+    }
+    Ok(trials)
+}
+
+/// The program of each trial of a block: the programs of an arm alternate.
+fn programs_of(comparison: &Comparison, arms: &[ArmPrograms; 2], order: &[ArmLabel]) -> Vec<Program> {
+    let trials = comparison.blocks.iter().flat_map(|block| &block.trials);
+    let mut counts = [0; 2];
+    trials.for_each(|trial| counts[trial.arm as usize] += 1);
+    let next = |label: &ArmLabel| {
+        let count = &mut counts[*label as usize];
+        *count += 1;
+        arms[*label as usize].program_of_trial(*count - 1)
+    };
+    order.iter().map(next).collect()
 }

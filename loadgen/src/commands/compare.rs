@@ -1,4 +1,4 @@
-//! `wssbench compare`: the same statistics on results that exist.
+//! `wssbench compare`: the statistics of `ab` on existing results.
 
 use std::path::PathBuf;
 
@@ -12,28 +12,29 @@ use wss_model::{Mode, RunResult};
 
 use crate::child::run_options;
 use crate::commands::ab;
+use crate::output::note;
 use crate::setup::{environment, preflight};
 
-/// What `compare` came to.
+/// The outcome of `compare`.
 pub(crate) enum Compared {
-    /// Two that can be compared; whether what was found can be trusted.
+    /// The results are comparable; whether the comparison is valid.
     Valid(bool),
-    /// They cannot be.
+    /// The results differ where they must not.
     NotComparable,
 }
 
 /// `wssbench compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareCommand {
-    /// Results of run: A's, then as many of B's, paired in their order; 6 pairs are the fewest that give an interval
+    /// Results of run: all of A's, then as many of B's, paired in this order; intervals need at least 6 pairs
     #[arg(required = true, num_args = 2.., value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// A field in which A and B are meant to differ, as the refusal names it: config.tls.suite
+    /// Field that A and B may differ in, as named by the error, e.g. config.tls.suite; may be given several times
     #[arg(long, value_name = "FIELD")]
     vary: Vec<String>,
 
-    /// Compare what is not comparable; the result says so
+    /// Compare even if the results are not comparable; the result records it
     #[arg(long)]
     force: bool,
 
@@ -45,61 +46,61 @@ pub(crate) struct CompareCommand {
     #[arg(long, help_heading = "Input and output")]
     md: bool,
 
-    /// Where to write the result [default: results/runs/ID.comparison.json]
+    /// File for the result [default: results/runs/ID.comparison.json]
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     out: Option<PathBuf>,
 }
 
-/// Compares.
+/// Compares results in files.
 ///
 /// # Errors
-/// If a file is no result, or the numbers of files do not fit: one sentence.
+/// If a file is not a result of `run`, or the numbers of files differ.
 pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
     let files = &command.files;
     ensure!(
         files.len().is_multiple_of(2),
-        "{} files are no pairs: give as many of A as of B, all of A's first",
+        "cannot pair {} files; give an even number: all of A's, then as many of B's",
         files.len()
     );
     let mut runs: Vec<RunResult> =
         files.iter().map(|path| store::read(path)).collect::<Result<_, _>>().context("reading the results")?;
-    told_once(&runs, files)?;
+    ensure_unique(&runs, files)?;
     let (differences, varied) = differences(&runs, files, &command.vary);
     if !differences.is_empty() && !command.force {
-        let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
-        eprintln!(
-            "wssbench: not comparable: {}; --vary FIELD takes what is meant to differ, --force compares all the same",
-            told.join("; ")
-        );
+        let fields: Vec<String> = differences.iter().map(ToString::to_string).collect();
+        note(&format!(
+            "wssbench: not comparable: {}; allow a difference with --vary FIELD, or all of them with --force",
+            fields.join("; ")
+        ));
         return Ok(Compared::NotComparable);
     }
     let of_b = runs.split_off(runs.len() / 2);
     let comparison = comparison(&runs, &of_b, differences, varied);
     if comparison.analysis.metrics.is_empty() && comparison.valid {
-        bail!("the results have no figure in common");
+        bail!("the results have no metric in common; give results of the same mode");
     }
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
     preflight::check_output(&path)?;
     preflight::check_not_input(&path, files)?;
-    store::write(&comparison, &path).context("writing the result; --out takes another place")?;
+    store::write(&comparison, &path).context("writing the result; choose another place with --out")?;
     ab::print(command.json, command.md, &comparison, &path).map(Compared::Valid)
 }
 
-/// A result that is given twice would be a pair that says nothing new, and make the interval narrower all the same.
-fn told_once(runs: &[RunResult], files: &[PathBuf]) -> anyhow::Result<()> {
+/// A result that is given twice would narrow the interval without new information.
+fn ensure_unique(runs: &[RunResult], files: &[PathBuf]) -> anyhow::Result<()> {
     let half = runs.len() / 2;
     for arm in [0..half, half..runs.len()] {
         for index in arm.clone() {
             let again = (arm.start..index).find(|earlier| runs[*earlier].id == runs[index].id);
             let Some(again) = again else { continue };
-            bail!("{} is the same run as {}: each counts once", files[index].display(), files[again].display());
+            bail!("{} is the same run as {}; give each run once", files[index].display(), files[again].display());
         }
     }
     Ok(())
 }
 
-/// In what any of the results differs from the first, within A and within B as well, since nothing may differ there;
-/// and apart from that in what the two are meant to.
+/// The differences that make the results incomparable, between A and B and within each of them; and those that `vary`
+/// allows.
 fn differences(runs: &[RunResult], files: &[PathBuf], vary: &[String]) -> (Vec<Difference>, Vec<Difference>) {
     let fields: Vec<_> = runs.iter().map(comparison::fields).collect();
     let half = runs.len() / 2;
@@ -159,7 +160,7 @@ fn comparison(
     comparison
 }
 
-/// Results as one of the two: named by the first one's program and day.
+/// The arm of some results, named after the first one.
 fn arm(runs: &[RunResult]) -> Arm {
     let first = &runs[0];
     let label = match runs.len() {
@@ -173,7 +174,7 @@ fn arm(runs: &[RunResult]) -> Arm {
 fn trial(arm: ArmLabel, run: &RunResult) -> Trial {
     let kinds: &[Workload] = match run.config.mode {
         Mode::Handshake => &[Workload::Handshake],
-        // The connections that the messages go through were opened too.
+        // The connections of the echoes were opened by handshakes.
         Mode::Echo => &[Workload::Handshake, Workload::Echo],
     };
     let workloads = kinds.iter().map(|kind| WorkloadResult::from_run(*kind, run)).collect();

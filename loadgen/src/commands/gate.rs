@@ -1,4 +1,4 @@
-//! `wssbench gate`: a verdict on comparisons, for a machine that has to say yes or no.
+//! `wssbench gate`: a verdict on comparisons, for CI.
 
 use std::path::{Path, PathBuf};
 
@@ -15,19 +15,19 @@ use crate::setup::environment;
 /// `wssbench gate`.
 #[derive(Debug, Args)]
 pub(crate) struct GateCommand {
-    /// Results of ab or compare; the name of a scenario is that of its file up to the first dot
+    /// Results of ab or compare; a scenario is named after its file, up to the first dot
     #[arg(required = true, value_name = "RESULT")]
     results: Vec<PathBuf>,
 
-    /// What may become worse by how much: TOML
+    /// TOML file with the accepted change of each metric
     ///
-    /// threshold = "2%" and a table [metrics.NAME] of each figure, with threshold, direction ("lower", "higher" or
+    /// threshold = "2%" and a table [metrics.NAME] per metric, with threshold, direction ("lower", "higher" or
     /// "either" is better), statistic ("interval" or "center"), severity ("gate", "warn" or "info") and
-    /// waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the results that have to be there.
+    /// waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the results that are required.
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     policy: PathBuf,
 
-    /// Exit with 0 where it would be 3
+    /// Treat inconclusive and invalid results as success (exit 0 instead of 3)
     #[arg(long)]
     allow_inconclusive: bool,
 
@@ -40,10 +40,10 @@ pub(crate) struct GateCommand {
     md: bool,
 }
 
-/// Judges; says what the exit code is.
+/// Judges comparisons by a policy; returns the exit code.
 ///
 /// # Errors
-/// If the policy or a result cannot be read: one sentence.
+/// If the policy or a result cannot be read.
 pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
     let policy = policy(&command.policy)?;
     let read = |path: &PathBuf| {
@@ -54,7 +54,7 @@ pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
         comparisons.iter().map(|(name, comparison)| Scenario { name, comparison }).collect();
     for (index, scenario) in scenarios.iter().enumerate() {
         if scenarios[..index].iter().any(|other| other.name == scenario.name) {
-            bail!("two results have the name {}: a scenario is named by its file", scenario.name);
+            bail!("two results have the name {}; a scenario is named after its file, so rename one", scenario.name);
         }
     }
     let verdicts = judge(&policy, &scenarios, today()?);
@@ -74,7 +74,7 @@ pub(crate) fn gate(command: &GateCommand) -> anyhow::Result<u8> {
 fn policy(path: &Path) -> anyhow::Result<Policy> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: reading the policy", path.display()))?;
     text.parse().map_err(|error: wss_analysis::gate::PolicyError| {
-        // A parser's error has lines of its own, with the place.
+        // The parser's error has several lines, with the position.
         anyhow::anyhow!("{}: {}", path.display(), error.to_string().trim_end())
     })
 }
@@ -85,7 +85,7 @@ fn name(path: &Path) -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// The day in UTC.
+/// Today in UTC.
 fn today() -> anyhow::Result<Date> {
     environment::now().get(..10).unwrap_or_default().parse().map_err(anyhow::Error::msg).context("reading the clock")
 }

@@ -1,6 +1,6 @@
-//! `wssbench history`: what changed over months, from comparisons with one pinned reference build.
+//! `wssbench history`: changes over months, from comparisons with one pinned reference build.
 //!
-//! A line that cannot be read is told on standard error and left where it is.
+//! A line that cannot be read is reported on standard error and kept.
 
 mod branch;
 
@@ -14,6 +14,7 @@ use wss_model::store;
 
 use self::branch::Branch;
 use crate::output;
+use crate::output::note;
 
 /// `wssbench history`.
 #[derive(Debug, Args)]
@@ -24,30 +25,30 @@ pub(crate) struct HistoryCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Append a line for each comparison
+    /// Append one line per comparison
     Add {
-        /// The comparisons' files
+        /// Files of comparisons
         #[arg(value_name = "COMPARISON", required = true)]
         comparisons: Vec<PathBuf>,
 
         #[command(flatten)]
         place: Place,
     },
-    /// Draw the trend of every metric, with its last ratio and where it changed
+    /// Show the trend of every metric, with its last ratio and its changes
     Show {
-        /// Only this metric, with its last entries: server_cpu_handshake_us
+        /// Show only this metric, with its last entries, e.g. server_cpu_handshake_us
         #[arg(long, value_name = "METRIC")]
         metric: Option<String>,
 
         #[command(flatten)]
         place: Place,
     },
-    /// Say where metrics changed: a hint, which by chance one series in twenty gives
+    /// List where metrics changed: a hint, since one series in twenty shows a change by chance
     ///
-    /// By E-divisive with a permutation test, from 10 points on and with 5 on either side.
-    /// Exit code: 0 also if there are changes.
+    /// E-divisive with a permutation test; needs 10 points, with at least 5 on either side.
+    /// Exit code: 0, whether or not there are changes.
     Changes {
-        /// Only this metric
+        /// Check only this metric
         #[arg(long, value_name = "METRIC")]
         metric: Option<String>,
 
@@ -58,22 +59,22 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The history's file [default: results/history/history.jsonl]
+    /// File of the history [default: results/history/history.jsonl]
     #[arg(long, visible_alias = "to", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// A branch of this repository that has it, as history.jsonl; each added line is a commit there
+    /// Branch of this repository with the history in history.jsonl; each added line is a commit
     #[arg(long, value_name = "BRANCH", conflicts_with = "file")]
     branch: Option<String>,
 }
 
-/// Adds or tells.
+/// Runs one action.
 ///
 /// # Errors
-/// If a comparison is none that can be remembered, the history cannot be read or written, or it has no such metric.
+/// If a comparison is not valid, the history cannot be read or written, or it does not have the metric.
 pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
     let (Action::Add { place, .. } | Action::Show { place, .. } | Action::Changes { place, .. }) = &command.action;
-    let branch = place.branch.as_deref().map(Branch::look).transpose()?;
+    let branch = place.branch.as_deref().map(Branch::read).transpose()?;
     let path = match &branch {
         Some(branch) => branch.path(),
         None => place.file.clone().unwrap_or_else(history::default_path),
@@ -98,7 +99,7 @@ pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
     }
 }
 
-/// All are read before the first is added: of a list with a mistake in it, nothing is. What was added.
+/// Adds all comparisons, or none if one of them has an error; returns their IDs.
 fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<String>> {
     let entries = comparisons
         .iter()
@@ -107,25 +108,31 @@ fn add(comparisons: &[PathBuf], path: &Path, shown: &str) -> anyhow::Result<Vec<
     let known = if path.is_file() { history::read(path)?.entries } else { Vec::new() };
     for (index, entry) in entries.iter().enumerate() {
         let again = known.iter().chain(&entries[..index]).any(|other| other.comparison_id == entry.comparison_id);
-        ensure!(!again, "{shown}: {} is there already, or is given twice", entry.comparison_id);
+        ensure!(!again, "{shown}: {} is already in the history, or is given twice", entry.comparison_id);
     }
     for entry in &entries {
         let Added { line, after_partial } = history::append(path, entry)?;
         if after_partial {
-            eprintln!("note: {shown}: line {} was torn; it is kept, and the next line begins after it", line - 1);
+            let line = line - 1;
+            note(&format!(
+                "note: {shown}: line {line} is incomplete; it is kept, and the new entry starts on the next line"
+            ));
         }
         output::print(&format!("{shown}: line {line}: {}\n", entry.comparison_id))?;
     }
     Ok(entries.into_iter().map(|entry| entry.comparison_id).collect())
 }
 
-/// The lines that can be read; of the others it is told why not.
+/// The entries of the readable lines; the others are reported with the reason.
 fn entries(path: &Path, shown: &str) -> anyhow::Result<Vec<Entry>> {
-    // A copy's own place says nothing to anybody.
-    ensure!(path.is_file() || path == Path::new(shown), "{shown}: there is no history on the branch");
+    // The path of the temporary copy would not help the user.
+    ensure!(
+        path.is_file() || path == Path::new(shown),
+        "{shown}: the branch has no history; add a comparison with history add"
+    );
     let found = history::read(path)?;
     for BadLine { number, reason } in &found.bad_lines {
-        eprintln!("note: {shown}: line {number}: {reason}; it is kept, and left out here");
+        note(&format!("note: {shown}: line {number}: {reason}; it is kept in the file and ignored here"));
     }
     Ok(found.entries)
 }

@@ -1,38 +1,46 @@
 //! `wssbench sweep`: many configurations compared in interleaved blocks, from the options to the exit code.
 //!
-//! [`plan`] says what is compared, [`order`] in which order, [`crate::trial`] runs one turn of one configuration, each workload of
-//! it as a `wssbench run` of its own. What follows from the figures is the business of `wss-results`.
+//! [`plan`] makes the configurations, [`order`] the order of their trials in each block, and [`crate::child::block`] runs
+//! the trials. [`ratios`] compares any two configurations of the result. `wss-analysis` draws the conclusions.
 
 mod axes;
 mod options;
 mod order;
 mod plan;
 mod presets;
+mod ratios;
 mod resume;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use wss_analysis::sweep::{Analysis, Block, SweepResult, Trial};
-use wss_model::HumanDuration;
 use wss_model::store::{self, Stored as _};
 use wss_report::sweep as report;
 
 pub(crate) use self::options::SweepCommand;
 use self::options::SweepOptions;
 use self::plan::Plan;
-use crate::child::progress::Progress;
-use crate::child::run::{OneOf, Runner, check_interleave, this_program};
+use crate::child::block::{BlockRunner, FinishedTrial, PlannedTrial};
+use crate::child::interleave::check_interleave;
+use crate::child::progress::TrialProgress;
+use crate::child::run::{RunLauncher, estimate_trials, this_program};
 use crate::output;
 use crate::setup::environment::{self, CpuTime};
 use crate::setup::preflight;
 
-/// Runs it; says whether all of it was run and every trial is valid.
+/// Runs the sweep, or reads it with `--from`; returns whether it is complete and every trial is valid.
 ///
 /// # Errors
-/// If it could not run: one sentence with what to do.
+/// If it could not run.
 pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
     let options = &command.options;
+    if let Some(path) = &options.from {
+        let sweep = store::read::<SweepResult>(path)?;
+        ratios::check(&sweep, &options.ratio)?;
+        output::print(&ratios::text(&sweep, &options.ratio))?;
+        return Ok(sweep.valid);
+    }
     let mut sweep = match &options.resume_from {
         Some(path) => resume::from(path, command)?,
         None => begin(Plan::new(command)?, options),
@@ -42,6 +50,7 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
         return Ok(true);
     }
     check_interleave(sweep.interleave, &sweep.workloads)?;
+    ratios::check(&sweep, &options.ratio)?;
     let path = place(options, &sweep.id);
     preflight::check_output(&path)?;
     run_blocks(&mut sweep, &path)?;
@@ -49,13 +58,13 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
     Ok(sweep.valid)
 }
 
-/// Where the result goes: what was continued goes on in its own file.
+/// The file for the result. A resumed sweep continues in its own file.
 fn place(options: &SweepOptions, id: &str) -> PathBuf {
     let named = options.out.as_ref().or(options.resume_from.as_ref());
     named.cloned().unwrap_or_else(|| store::default_path::<SweepResult>(id))
 }
 
-/// A sweep of which nothing has been run.
+/// A sweep before its first block.
 fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
     let (id, started_at) = environment::identify();
     let Plan { preset, blocks, workloads, configurations, reference, invalid_combinations } = plan;
@@ -83,25 +92,35 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
     sweep
 }
 
-/// Runs what is missing, and writes after each block what there is.
+/// Runs the missing blocks, and writes the result after each of them.
 fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
     let numbers: Vec<usize> = sweep.configurations.iter().map(|configuration| configuration.number).collect();
     let orders = order::orders(sweep.seed, numbers.len(), sweep.blocks_planned);
     let cpu_time = CpuTime::now();
     let trials = sweep.blocks_planned * numbers.len();
     let to_run = trials.saturating_sub(sweep.blocks.len() * numbers.len());
-    let mut progress = Progress::new(trials, to_run, plan::estimate(sweep, to_run))?;
-    let runner = Runner::new(progress.interrupted())?;
+    let progress = TrialProgress::new(trials, to_run, estimate_trials(&sweep.workloads, to_run))?;
+    let mut runner = BlockRunner {
+        launcher: RunLauncher::new(progress.interrupted())?,
+        progress,
+        workloads: sweep.workloads.clone(),
+        seed: sweep.seed,
+        blocks_planned: sweep.blocks_planned,
+        interleave: sweep.interleave,
+        control: None,
+    };
     let program = this_program()?;
-    // Before the first trial as well: what cannot be written is better known at once.
-    store::write(sweep, path).context("writing the result; --out takes another place")?;
+    let write =
+        |sweep: &SweepResult| store::write(sweep, path).context("writing the result; choose another place with --out");
+    // Also before the first trial, so that a problem with the file is reported at once.
+    write(sweep)?;
     for (index, order) in orders.into_iter().enumerate().skip(sweep.blocks.len()) {
         let order: Vec<usize> = order.into_iter().map(|index| numbers[index]).collect();
         let (number, started_at) = (index + 1, environment::now());
-        let trials = match sweep.interleave {
-            None => in_order(&runner, &program, sweep, number, &order, &mut progress)?,
-            Some(length) => in_turns(&runner, &program, sweep, number, &order, length, &mut progress)?,
-        };
+        let plan = |number: &usize| planned_trial(sweep, *number, &program);
+        let planned = order.iter().map(plan).collect::<anyhow::Result<Vec<PlannedTrial>>>()?;
+        let finished = runner.run(number, &planned, |_, _, _| Ok(()))?;
+        let trials = order.iter().zip(finished).map(|(number, trial)| finished_trial(*number, trial)).collect();
         let block = Block { number, started_at, order, trials };
         sweep.interrupted = !block.is_complete();
         if !block.trials.is_empty() {
@@ -109,83 +128,31 @@ fn run_blocks(sweep: &mut SweepResult, path: &Path) -> anyhow::Result<()> {
         }
         sweep.environment.steal_percent = CpuTime::stolen_percent(cpu_time).unwrap_or(0.0);
         sweep.conclude();
-        store::write(sweep, path).context("writing the result; --out takes another place")?;
+        write(sweep)?;
         if sweep.interrupted {
             break;
         }
     }
-    progress.end();
+    runner.progress.end();
     Ok(())
 }
 
-/// A configuration on the line that shows progress.
-fn named(sweep: &SweepResult, number: usize) -> String {
-    let label = sweep.configuration(number).map_or("", |configuration| configuration.label.as_str());
-    let again = sweep.configuration(number).is_some_and(|configuration| configuration.repeat_of.is_some());
-    format!("#{number} {label}{}", if again { " (again)" } else { "" })
+fn planned_trial(sweep: &SweepResult, number: usize, program: &Path) -> anyhow::Result<PlannedTrial> {
+    let configuration = sweep.configuration(number).context("looking up a configuration of this sweep")?;
+    let again = if configuration.repeat_of.is_some() { " (again)" } else { "" };
+    Ok(PlannedTrial {
+        program: program.to_owned(),
+        options: configuration.options.clone(),
+        label: format!("#{number} {}{again}", configuration.label),
+        short_label: format!("#{number}"),
+    })
 }
 
-/// One trial of each configuration after the other, as far as nobody interrupts.
-fn in_order(
-    runner: &Runner,
-    program: &Path,
-    sweep: &SweepResult,
-    block: usize,
-    order: &[usize],
-    progress: &mut Progress,
-) -> anyhow::Result<Vec<Trial>> {
-    let mut trials = Vec::with_capacity(order.len());
-    for number in order.iter().copied() {
-        progress.begin_trial(block, sweep.blocks_planned, &named(sweep, number));
-        let configuration = options_of(sweep, number)?;
-        let mut trial =
-            Trial { configuration: number, started_at: environment::now(), valid: true, workloads: Vec::new() };
-        for workload in &sweep.workloads {
-            let Some(ended) = runner.run(program, workload, configuration, sweep.seed)? else { return Ok(trials) };
-            trial.add(ended.result);
-        }
-        progress.end_trial(trial.first_reason().map(|reason| (format!("#{number}"), reason)));
-        trials.push(trial);
-    }
-    Ok(trials)
-}
-
-/// One trial of each configuration, all at the same time in time slices of `length`, workload by workload; none if they were interrupted.
-fn in_turns(
-    runner: &Runner,
-    program: &Path,
-    sweep: &SweepResult,
-    block: usize,
-    order: &[usize],
-    length: HumanDuration,
-    progress: &mut Progress,
-) -> anyhow::Result<Vec<Trial>> {
-    progress.begin_trial(block, sweep.blocks_planned, &format!("all in time slices of {length}"));
-    let started_at = environment::now();
-    let trial = |number: &usize| Trial {
-        configuration: *number,
-        started_at: started_at.clone(),
-        valid: true,
-        workloads: Vec::new(),
-    };
-    let mut trials: Vec<Trial> = order.iter().map(trial).collect();
-    let run = |number: &usize| anyhow::Ok(OneOf { program, configuration: options_of(sweep, *number)? });
-    let runs = order.iter().map(run).collect::<anyhow::Result<Vec<_>>>()?;
-    for workload in &sweep.workloads {
-        let Some(ended) = runner.run_in_turns(&runs, workload, sweep.seed, length, block)? else {
-            return Ok(Vec::new());
-        };
-        trials.iter_mut().zip(ended).for_each(|(trial, ended)| trial.add(ended.result));
-    }
-    for trial in &trials {
-        progress.end_trial(trial.first_reason().map(|reason| (format!("#{}", trial.configuration), reason)));
-    }
-    Ok(trials)
-}
-
-fn options_of(sweep: &SweepResult, number: usize) -> anyhow::Result<&[String]> {
-    let configuration = sweep.configuration(number).context("it is one of the sweep's own numbers")?;
-    Ok(&configuration.options)
+fn finished_trial(configuration: usize, finished: FinishedTrial) -> Trial {
+    let FinishedTrial { started_at, outcomes, .. } = finished;
+    let mut trial = Trial { configuration, started_at, valid: true, workloads: Vec::new() };
+    outcomes.into_iter().for_each(|outcome| trial.add(outcome.result));
+    trial
 }
 
 fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
@@ -196,6 +163,7 @@ fn print(options: &SweepOptions, sweep: &SweepResult, path: &Path) -> anyhow::Re
     } else if options.md {
         output::print(&report::markdown(sweep))
     } else {
-        output::print(&format!("{}\nresult: {}\n", report::terminal(sweep, output::style(false)), path.display()))
+        let (tables, ratios) = (report::terminal(sweep, output::style(false)), ratios::text(sweep, &options.ratio));
+        output::print(&format!("{tables}\n{ratios}result: {}\n", path.display()))
     }
 }

@@ -1,20 +1,23 @@
-//! What A and B are: builds, a configuration file, or options; and which program has the next trial.
+//! A and B resolved: builds, a configuration file, a URL, or options; and the program of each trial.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use clap::ArgAction;
 use wss_analysis::comparison::{self, Arm};
+use wss_wire::target::Target;
 
 use super::AbCommand;
 use crate::child::run::this_program;
+use crate::child::run_options::{name, run_command};
 use crate::config_file;
 
-/// One of the two, with what runs it.
-pub(super) struct Programs {
+/// An arm with its programs.
+pub(super) struct ArmPrograms {
     pub(super) arm: Arm,
-    programs: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
 }
 
 /// A program, and its index among those of its arm.
@@ -24,88 +27,89 @@ pub(super) struct Program {
     pub(super) path: PathBuf,
 }
 
-impl Programs {
-    /// The program of the trial after so many of this arm: they take turns.
-    pub(super) fn after(&self, trials: usize) -> Program {
-        let index = trials % self.programs.len();
-        Program { index, path: self.programs[index].clone() }
+impl ArmPrograms {
+    /// The program of this arm's trial `number`, from 0: they alternate.
+    pub(super) fn program_of_trial(&self, number: usize) -> Program {
+        let index = number % self.paths.len();
+        Program { index, path: self.paths[index].clone() }
     }
 }
 
-/// A and B as the command line says; copies of programs go to `folder`.
+/// A and B of the command line; copies of programs go to `folder`.
 ///
 /// # Errors
-/// If there is no such program or file, or what is given is no option.
-pub(super) fn programs(command: &AbCommand, folder: &Path) -> anyhow::Result<[Programs; 2]> {
-    let common = joined(&command.run)?;
-    let a = one("--a", &command.a, &common)?;
+/// If a program or file does not exist, or an argument is not an option of `run`.
+pub(super) fn resolve(command: &AbCommand, folder: &Path) -> anyhow::Result<[ArmPrograms; 2]> {
+    let common = arguments(&command.run)?;
+    let a = resolve_arm("--a", &command.a, &common)?;
     let b = match &command.b {
-        Some(b) => one("--b", b, &common)?,
+        Some(b) => resolve_arm("--b", b, &common)?,
         None => copy(&a, folder)?,
     };
     ensure!(
-        command.b.is_none() || a.arm.options != b.arm.options || a.programs != b.programs,
-        "--a and --b are the same: give two that differ, or --aa to see the noise"
+        command.b.is_none() || a.arm.options != b.arm.options || a.paths != b.paths,
+        "--a and --b are the same; make them differ, or use --aa to measure the noise"
     );
     Ok([a, b])
 }
 
-fn one(option: &str, given: &str, common: &[String]) -> anyhow::Result<Programs> {
-    ensure!(!given.trim().is_empty(), "{option} is empty: give a build of wssbench, a TOML file, or options of run");
-    let (mut options, programs) = if given.starts_with('-') {
-        let words =
-            shlex::split(given).with_context(|| format!("{option}: a quotation mark in `{given}` has no end"))?;
-        (joined(&words)?, vec![this_program()?])
+/// An arm that is given as options (or not at all), a URL, a TOML file, or programs.
+fn resolve_arm(option: &str, given: &str, common: &[String]) -> anyhow::Result<ArmPrograms> {
+    let given = given.trim();
+    let is_options = given.is_empty() || given.starts_with('-') || given.contains("://");
+    let (own, paths) = if is_options {
+        let words = shlex::split(given)
+            .with_context(|| format!("{option} `{given}` has an unclosed quotation mark; close it"))?;
+        (arguments(&words)?, vec![this_program()?])
     } else if Path::new(given).extension().is_some_and(|extension| extension == "toml") {
-        ensure!(Path::new(given).is_file(), "{option}: there is no file {given}");
-        // As options, so that they win over those of a workload, and so that the result says what was run.
+        ensure!(Path::new(given).is_file(), "{option}: the file {given} does not exist; check the path");
+        // As options, so that they override those of a workload, and so that the result lists them.
         (config_file::options(Path::new(given)).with_context(|| option.to_owned())?, vec![this_program()?])
     } else {
         (Vec::new(), given.split(',').map(|path| program(option, path)).collect::<anyhow::Result<_>>()?)
     };
-    // What an arm says itself wins over what is said of both.
-    let name = |text: &String| text.split('=').next().map(str::to_owned);
-    let of_both = common.iter().filter(|of_both| options.iter().all(|own| name(own) != name(of_both)));
-    options = of_both.cloned().chain(options.clone()).collect();
-    let named = |path: &PathBuf| comparison::Program { name: file_name(path), tool: None };
-    let arm = Arm {
-        label: if given.starts_with('-') { given.to_owned() } else { labels(given) },
-        options,
-        programs: programs.iter().map(named).collect(),
-        negotiated: Vec::new(),
+    // The options of an arm override the common ones.
+    let inherited = common.iter().filter(|common| own.iter().all(|own| name(own) != name(common)));
+    let options = inherited.cloned().chain(own.clone()).collect();
+    let label = match given {
+        "" => "defaults".to_owned(),
+        _ if is_options => given.to_owned(),
+        _ => short_paths(given),
     };
-    Ok(Programs { arm, programs })
+    let programs = paths.iter().map(|path| comparison::Program { name: file_name(path), tool: None }).collect();
+    Ok(ArmPrograms { arm: Arm { label, options, programs, negotiated: Vec::new() }, paths })
 }
 
-/// Paths by their last two components: what tells `base/wssbench` from `head/wssbench`, and nothing of the machine.
-fn labels(given: &str) -> String {
-    let label = |path: &str| {
-        let named = Path::new(path).components().filter(|workload| matches!(workload, Component::Normal(_)));
-        let workloads: Vec<_> = named.rev().take(2).collect();
-        workloads.into_iter().rev().collect::<PathBuf>().display().to_string()
+/// Paths by their last two components: enough to tell `base/wssbench` from `head/wssbench`, without the rest of this
+/// machine's paths.
+fn short_paths(given: &str) -> String {
+    let short = |path: &str| {
+        let components = Path::new(path).components().filter(|component| matches!(component, Component::Normal(_)));
+        let last: Vec<_> = components.rev().take(2).collect();
+        last.into_iter().rev().collect::<PathBuf>().display().to_string()
     };
-    given.split(',').map(label).collect::<Vec<_>>().join(", ")
+    given.split(',').map(short).collect::<Vec<_>>().join(", ")
 }
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A program that can be run.
+/// The absolute path of an executable file.
 fn program(option: &str, path: &str) -> anyhow::Result<PathBuf> {
-    let found = fs::metadata(path).with_context(|| format!("{option}: looking for the program {path}"))?;
+    let metadata = fs::metadata(path).with_context(|| format!("{option}: cannot find the program {path}"))?;
     ensure!(
-        found.is_file() && found.permissions().mode() & 0o111 != 0,
-        "{option}: {path} is no program: give a build of wssbench, a file that ends in .toml, or options of run in \
-         quotation marks, as in \"--suite aes128\""
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0,
+        "{option}: {path} is not a program; give a build of wssbench, a file that ends in .toml, a URL, or options of run \
+         in quotation marks, e.g. \"--suite aes128\""
     );
-    // Without a slash it would be looked for elsewhere.
-    fs::canonicalize(path).with_context(|| format!("{option}: finding the program {path}"))
+    // A name without a slash would be searched in PATH.
+    fs::canonicalize(path).with_context(|| format!("{option}: cannot resolve the path {path}"))
 }
 
-/// The same from copies of its programs.
-fn copy(a: &Programs, folder: &Path) -> anyhow::Result<Programs> {
-    let copied = a.programs.iter().enumerate().map(|(index, program)| {
+/// The same arm with copies of its programs.
+fn copy(a: &ArmPrograms, folder: &Path) -> anyhow::Result<ArmPrograms> {
+    let copied = a.paths.iter().enumerate().map(|(index, program)| {
         let copy = folder.join(index.to_string());
         fs::create_dir(&copy).context("making a folder for a copy of A")?;
         let copy = copy.join(program.file_name().unwrap_or_default());
@@ -113,26 +117,33 @@ fn copy(a: &Programs, folder: &Path) -> anyhow::Result<Programs> {
         Ok(copy)
     });
     let label = format!("{}, a copy", a.arm.label);
-    Ok(Programs { arm: Arm { label, ..a.arm.clone() }, programs: copied.collect::<anyhow::Result<_>>()? })
+    Ok(ArmPrograms { arm: Arm { label, ..a.arm.clone() }, paths: copied.collect::<anyhow::Result<_>>()? })
 }
 
-/// `--suite aes128` → `--suite=aes128`: every option in one word.
-fn joined(words: &[String]) -> anyhow::Result<Vec<String>> {
-    let mut options: Vec<String> = Vec::new();
+/// One argument per option: `--suite aes128` becomes `--suite=aes128`. A URL stays as it is.
+fn arguments(words: &[String]) -> anyhow::Result<Vec<String>> {
+    let run = run_command();
+    let is_flag = |option: &str| {
+        let known = run.get_arguments().find(|known| known.get_long() == option.strip_prefix("--"));
+        known.is_some_and(|known| matches!(known.get_action(), ArgAction::SetTrue | ArgAction::SetFalse))
+    };
+    let mut arguments: Vec<String> = Vec::new();
     let mut takes_value = false;
     for word in words {
-        if word.starts_with("--") {
-            takes_value = !word.contains('=');
-            options.push(word.clone());
-        } else if let (true, Some(last)) = (takes_value, options.last_mut()) {
+        if let (true, Some(last)) = (takes_value, arguments.last_mut()) {
             last.push('=');
             last.push_str(word);
             takes_value = false;
+        } else if word.starts_with("--") {
+            takes_value = !word.contains('=') && !is_flag(word);
+            arguments.push(word.clone());
+        } else if Target::parse(word).is_ok() {
+            arguments.push(word.clone());
         } else {
-            anyhow::bail!("`{word}` is no option of run: each begins with two dashes");
+            bail!("unknown option `{word}` for run (options start with --)");
         }
     }
-    Ok(options)
+    Ok(arguments)
 }
 
 #[cfg(test)]
@@ -148,53 +159,56 @@ mod tests {
     }
 
     #[test]
-    fn options_are_one_word_each() {
+    fn joins_each_option_with_its_value() {
         assert_eq!(
-            joined(&words("--suite aes128 --mtls --group=X25519 --insecure")).unwrap(),
+            arguments(&words("--suite aes128 --mtls --group=X25519 --insecure")).unwrap(),
             ["--suite=aes128", "--mtls", "--group=X25519", "--insecure"]
         );
-        let sentence = joined(&words("--suite aes128 wss://elsewhere")).unwrap_err().to_string();
-        assert!(sentence.contains("`wss://elsewhere`"), "{sentence}");
+        assert_eq!(arguments(&words("--mtls wss://127.0.0.1:1/")).unwrap(), ["--mtls", "wss://127.0.0.1:1/"]);
+        let server = shlex::split("--server 'a --b c'").unwrap();
+        assert_eq!(arguments(&server).unwrap(), ["--server=a --b c"]);
+        let error = arguments(&words("--suite aes128 elsewhere")).unwrap_err().to_string();
+        assert!(error.contains("unknown option `elsewhere`"), "{error}");
     }
 
     #[test]
-    fn what_an_arm_says_wins_over_what_is_said_of_both() {
-        let one = one("--a", "--suite aes128", &words("--suite=chacha20 --group=X25519")).unwrap();
-        assert_eq!(one.arm.options, ["--group=X25519", "--suite=aes128"]);
+    fn options_of_an_arm_override_common_options() {
+        let resolved = resolve_arm("--a", "--suite aes128", &words("--suite=chacha20 --group=X25519")).unwrap();
+        assert_eq!(resolved.arm.options, ["--group=X25519", "--suite=aes128"]);
     }
 
     #[test]
-    fn what_a_file_says_wins_over_what_is_said_of_both_and_over_the_workload() {
+    fn options_of_a_file_override_common_options_and_the_workload() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("large.toml");
         fs::write(&file, "size = \"16KiB\"\nconnections = 9").unwrap();
-        let one = one("--a", file.to_str().unwrap(), &words("--connections=5 --seed=3")).unwrap();
-        assert_eq!(one.arm.options, ["--seed=3", "--connections=9", "--size=16KiB"]);
+        let resolved = resolve_arm("--a", file.to_str().unwrap(), &words("--connections=5 --seed=3")).unwrap();
+        assert_eq!(resolved.arm.options, ["--seed=3", "--connections=9", "--size=16KiB"]);
         let echo = &workloads::workloads(&[Workload::Echo], workloads::TRIAL, None, &[])[0];
-        let config = run_options::parse(&workloads::arguments(echo, &one.arm.options)).unwrap();
+        let config = run_options::parse(&workloads::arguments(echo, &resolved.arm.options)).unwrap();
         assert_eq!((config.size, config.connections), (Size(16 << 10), 9));
     }
 
     #[test]
-    fn a_label_does_not_tell_where_on_the_machine_a_program_lies() {
-        assert_eq!(labels("/home/somebody/work/base/wssbench,./wssbench"), "base/wssbench, wssbench");
+    fn a_label_has_only_the_end_of_a_path() {
+        assert_eq!(short_paths("/home/somebody/work/base/wssbench,./wssbench"), "base/wssbench, wssbench");
     }
 
     #[test]
-    fn what_is_no_program_is_told_with_what_could_be() {
-        let sentence = format!("{:#}", one("--a", "Cargo.toml", &[]).err().unwrap());
+    fn rejects_a_file_that_is_not_a_program() {
+        let sentence = format!("{:#}", resolve_arm("--a", "Cargo.toml", &[]).err().unwrap());
         assert!(sentence.contains("Cargo.toml") && sentence.contains("unknown field"), "{sentence}");
-        let sentence = format!("{:#}", one("--b", "src/ab.rs", &[]).err().unwrap());
-        assert!(sentence.contains("is no program") && sentence.contains("--suite aes128"), "{sentence}");
-        let sentence = format!("{:#}", one("--b", "nowhere", &[]).err().unwrap());
+        let sentence = format!("{:#}", resolve_arm("--b", "src/ab.rs", &[]).err().unwrap());
+        assert!(sentence.contains("is not a program") && sentence.contains("--suite aes128"), "{sentence}");
+        let sentence = format!("{:#}", resolve_arm("--b", "nowhere", &[]).err().unwrap());
         assert!(sentence.contains("nowhere") && sentence.contains("No such file"), "{sentence}");
     }
 
     #[test]
-    fn several_programs_take_turns() {
-        let turns =
-            Programs { arm: Arm::default(), programs: words("one two three").into_iter().map(PathBuf::from).collect() };
-        let order: Vec<usize> = (0..5).map(|trials| turns.after(trials).index).collect();
+    fn several_programs_alternate() {
+        let paths = words("one two three").into_iter().map(PathBuf::from).collect();
+        let arm = ArmPrograms { arm: Arm::default(), paths };
+        let order: Vec<usize> = (0..5).map(|number| arm.program_of_trial(number).index).collect();
         assert_eq!(order, [0, 1, 2, 0, 1]);
     }
 }

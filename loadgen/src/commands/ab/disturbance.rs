@@ -1,5 +1,5 @@
-//! What the machine did while a block was run, seen without a look at what was measured: [`Watch`], and work that is
-//! always the same.
+//! Signs that the machine interfered with a block, independent of what was measured: [`Watch`], and a fixed amount of
+//! work before each trial.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use wss_analysis::comparison::Disturbance;
 
 use crate::setup::environment::CpuTime;
 
-/// A block's beginning.
+/// Readings at the start of a block.
 pub(super) struct Watch {
     begun: Instant,
     cpu: Option<CpuTime>,
@@ -21,7 +21,7 @@ impl Watch {
         Self { begun: Instant::now(), cpu: CpuTime::now(), memory: memory_stall() }
     }
 
-    /// What was seen since.
+    /// The disturbance since then.
     pub(super) fn end(self) -> Disturbance {
         let elapsed = self.begun.elapsed();
         let stalled = self.memory.zip(memory_stall()).map(|(begun, ended)| ended.saturating_sub(begun));
@@ -30,22 +30,22 @@ impl Watch {
     }
 }
 
-/// Time in which something waited for memory, since the machine started; `None` on a kernel without PSI.
+/// Time since boot in which some task waited for memory; `None` on a kernel without PSI.
 fn memory_stall() -> Option<Duration> {
     MemoryPressure::current().ok().map(|pressure| Duration::from_micros(pressure.some.total))
 }
 
-/// Rounds of the fixed work, of which the median counts: one that was interrupted says nothing of the machine.
+/// Rounds of the fixed work. Their median counts, so that one interrupted round has no effect.
 const ROUNDS: usize = 5;
-/// Steps of a round: about a millisecond.
+/// Steps per round: about a millisecond.
 const STEPS: u64 = 1_000_000;
 
-/// How long work takes that is always the same and needs nothing but a core, nanoseconds.
+/// Duration of a fixed amount of work that needs only a core, in nanoseconds.
 pub(super) fn fixed_work_ns() -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|round| {
             let begun = Instant::now();
-            // xorshift64: each step needs the one before.
+            // xorshift64: each step depends on the one before.
             let mut state = black_box(88_172_645_463_325_252 + round as u64);
             for _ in 0..STEPS {
                 state ^= state << 13;
@@ -65,12 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_seen_of_a_block_is_a_share_of_its_time() {
+    fn disturbance_is_a_share_of_the_time_of_a_block() {
         let watch = Watch::begin();
         assert!(fixed_work_ns() > 0.0);
         let disturbance = watch.end();
         for share in [disturbance.steal_percent, disturbance.memory_stall_percent].into_iter().flatten() {
-            // Stalls are counted in steps: a short block may hold the whole of one.
+            // Stalls are counted in steps, so that a short block may exceed 100%.
             assert!(share >= 0.0 && share.is_finite(), "{disturbance:?}");
         }
     }

@@ -1,13 +1,13 @@
-//! Whose turn it is: [`orders`].
+//! The order of the trials in each block: [`orders`].
 //!
-//! In a block ABBA or BAAB either arm comes first as often as last and follows itself once, so that what drifts steadily
-//! falls out of the block's ratio. Of every two blocks one is the one and one the other; which comes first is drawn.
+//! In a block ABBA or BAAB each arm has the same mean position, so that a linear drift cancels in the ratio of the block.
+//! Every two blocks have one of each order; which one comes first is random.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use wss_analysis::comparison::ArmLabel;
 
-/// `blocks` orders, the same for the same seed; more blocks begin with the same orders.
+/// `blocks` orders. They depend only on the seed, and the first ones do not depend on `blocks`.
 pub(super) fn orders(seed: u64, blocks: usize) -> Vec<Vec<ArmLabel>> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut orders = Vec::with_capacity(blocks + 1);
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_blocks_each_order_comes_once_and_the_seed_decides_which_first() {
+    fn every_two_blocks_have_both_orders_and_the_seed_decides() {
         let all = orders(3, 40);
         for pair in all.chunks(2) {
             assert_ne!(pair[0][0], pair[1][0]);

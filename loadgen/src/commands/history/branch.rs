@@ -1,4 +1,4 @@
-//! A history on a branch of the repository that one stands in: it travels with the repository, and no working copy is
+//! A history on a branch of the current repository: it is shared with the repository, and the working copy is not
 //! touched.
 
 use std::io::Write as _;
@@ -7,25 +7,26 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-/// The file's name on the branch, at its root.
+/// Name of the file at the root of the branch.
 const FILE: &str = "history.jsonl";
 
-/// A branch as it was when it was looked at.
+/// A branch as it was when it was read.
 pub(super) struct Branch<'a> {
     name: &'a str,
-    /// What it points to; `None` of a branch that there is not.
+    /// The commit it points to; `None` if it does not exist.
     commit: Option<String>,
     folder: tempfile::TempDir,
 }
 
 impl<'a> Branch<'a> {
     /// # Errors
-    /// If there is no repository here, or no branch can have the name.
-    pub(super) fn look(name: &'a str) -> anyhow::Result<Self> {
-        git(&["rev-parse", "--git-dir"], None).context("--branch is for a folder in a git repository")?;
+    /// Outside a repository, or if the name is not valid for a branch.
+    pub(super) fn read(name: &'a str) -> anyhow::Result<Self> {
+        git(&["rev-parse", "--git-dir"], None)
+            .context("--branch requires a git repository; run the command inside one")?;
         ensure!(
             git(&["check-ref-format", "--branch", name], None).is_ok(),
-            "--branch: no branch can have the name `{name}`"
+            "--branch: `{name}` is not a valid name for a branch"
         );
         let commit = git(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{name}")], None).ok();
         let folder = tempfile::tempdir().context("making a folder for the history of the branch")?;
@@ -37,12 +38,12 @@ impl<'a> Branch<'a> {
         Ok(branch)
     }
 
-    /// A copy of its history; there is no such file if the branch has none.
+    /// A copy of its history; the file does not exist if the branch has none.
     pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join(FILE)
     }
 
-    /// Its history as git names it: `<commit>:history.jsonl`.
+    /// Its history in git's notation: `<commit>:history.jsonl`.
     fn entry(&self) -> anyhow::Result<Option<String>> {
         let Some(commit) = &self.commit else { return Ok(None) };
         let listed = git(&["ls-tree", "--full-tree", "--name-only", commit, FILE], None)?;
@@ -54,22 +55,22 @@ impl<'a> Branch<'a> {
     }
 
     /// # Errors
-    /// If the branch is checked out somewhere: its files would be behind it.
+    /// If the branch is checked out somewhere: its working copy would be outdated.
     pub(super) fn check_free(&self) -> anyhow::Result<()> {
         let reference = self.reference();
         let worktrees = git(&["worktree", "list", "--porcelain"], None)?;
         ensure!(
             !worktrees.lines().any(|line| line == format!("branch {reference}")),
-            "the branch {} is checked out: its files would be behind it; --file takes the file itself",
+            "the branch {} is checked out, and a commit would leave its working copy outdated; use --file with the file itself",
             self.name
         );
         Ok(())
     }
 
-    /// Makes a commit with what was added to the copy. What else the branch has stays.
+    /// Commits the copy to the branch, whose other files stay.
     ///
     /// # Errors
-    /// If the branch has moved meanwhile, or git has no name for the author.
+    /// If the branch has moved meanwhile, or git does not know the author.
     pub(super) fn commit(&self, message: &str) -> anyhow::Result<()> {
         let blob = git(&["hash-object", "-w", "--no-filters", &self.path().to_string_lossy()], None)?;
         let others = match &self.commit {
@@ -83,18 +84,18 @@ impl<'a> Branch<'a> {
         let mut arguments = vec!["commit-tree", &tree, "-m", message];
         arguments.extend(self.commit.iter().flat_map(|commit| ["-p", commit]));
         let commit = git(&arguments, None)?;
-        // Only if it is still where it was: what somebody else has added is not lost.
+        // Only if the branch has not moved, so that no commit of somebody else is lost.
         let before = self.commit.clone().unwrap_or_else(|| "0".repeat(commit.len()));
         git(&["update-ref", "-m", message, &self.reference(), &commit, &before], None).with_context(|| {
-            format!("moving the branch {}, which somebody else may have moved: try again", self.name)
+            format!("cannot move the branch {}, which may have changed meanwhile; try again", self.name)
         })?;
         Ok(())
     }
 }
 
-/// What a command of git prints, without the end of its last line.
+/// The output of a git command, without the final newline.
 fn git(arguments: &[&str], input: Option<&str>) -> anyhow::Result<String> {
-    let printed = String::from_utf8(raw(arguments, input)?).context("reading what git says")?;
+    let printed = String::from_utf8(raw(arguments, input)?).context("reading the output of git")?;
     Ok(printed.trim_end_matches('\n').to_owned())
 }
 
@@ -107,19 +108,19 @@ fn raw(arguments: &[&str], input: Option<&str>) -> anyhow::Result<Vec<u8>> {
         .spawn()
         .context("starting git")?;
     if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
-        // Small: git reads all of it before it writes.
-        stdin.write_all(input.as_bytes()).context("telling git")?;
+        // The input is small enough for the pipe.
+        stdin.write_all(input.as_bytes()).context("writing to git")?;
     }
     let output = child.wait_with_output().context("waiting for git")?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.trim().lines().next().unwrap_or("it does not say why").to_owned();
-        bail!("git {}: {said}", arguments.first().unwrap_or(&""));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let reason = stderr.trim().lines().next().unwrap_or("no reason given").to_owned();
+        bail!("git {}: {reason}", arguments.first().unwrap_or(&""));
     }
     Ok(output.stdout)
 }
 
-/// `perf:history.jsonl`, for people.
+/// The history in messages: `perf:history.jsonl`.
 pub(super) fn shown(name: &str) -> String {
     format!("{name}:{FILE}")
 }

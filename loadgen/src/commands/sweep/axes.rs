@@ -1,7 +1,8 @@
-//! The options of `run` as axes: each takes a list here, and nothing here knows which options there are.
+//! The options of `run` as axes: each of them takes a list here. They come from the parser of `run`, so that a new option
+//! is an axis at once.
 //!
-//! Values travel as they were written, `--option=value`. Whether one can be is for `run`'s own parser to say, so that
-//! an unknown value gets the same list and the same nearest match there and here.
+//! Values are passed on as they were written, `--option=value`, and are checked by the parser of `run`, so that an unknown
+//! value gets the same error in both commands.
 
 use std::ffi::OsStr;
 
@@ -14,60 +15,60 @@ use wss_model::Layer;
 
 use crate::child::run_options::{Shape, describe, for_run, name, parse, run_command, shape};
 
-/// Every value that an option lists.
+/// Stands for every value that an option lists.
 const ALL: &str = "all";
 
-/// Options of `run` that a sweep decides itself, by their id.
-const OWN: [&str; 5] = ["mode", "duration", "warmup", "seed", "time_slice"];
+/// Options of `run` that the sweep itself sets, by their ID.
+const SET_BY_SWEEP: [&str; 5] = ["mode", "duration", "warmup", "seed", "time_slice"];
 
-/// Above the options of `run` that have no heading there.
-const HEADING: &str = "Options of run, of which each takes a list";
+/// Heading of the options that have none in `run`.
+const HEADING: &str = "Options of run (each takes a list)";
 
-/// An option of `run` with the values that it is to have, one after the other.
+/// An option of `run` with its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Axis {
-    /// Of each value, what `run` is given: usually one argument, of an option that may be given several times all.
+    /// The arguments for `run`, per value: usually one; all of them for an option that may be given several times.
     pub(super) values: Vec<Vec<String>>,
 }
 
 impl Axis {
-    /// The option's name with its dashes, or nothing for a URL.
+    /// The name of the option with its dashes; empty for the URL.
     pub(super) fn name(&self) -> &str {
         self.values.iter().flatten().next().map_or("", |argument| name(argument))
     }
 }
 
-/// The options of a configuration without those that ask something of TLS, if its stack has none: in a product of
-/// layers and, say, providers, the layers without TLS are there once.
-pub(super) fn without_vain(options: Vec<String>) -> Vec<String> {
+/// Drops the options of TLS from a configuration whose layer has none, so that a product of layers and providers has each
+/// layer without TLS only once.
+pub(super) fn without_irrelevant(options: Vec<String>) -> Vec<String> {
     let layer = parse(&options).ok().and_then(|config| config.layer());
     if layer.is_none_or(Layer::has_tls) {
         return options;
     }
     let run = run_command();
-    let asks_tls = |option: &String| {
-        let asked = run
+    let is_for_tls = |option: &String| {
+        let known = run
             .get_arguments()
             .find(|argument| argument.get_long().is_some_and(|long| name(option).strip_prefix("--") == Some(long)));
-        asked.is_some_and(|argument| {
+        known.is_some_and(|argument| {
             matches!(argument.get_help_heading(), Some("TLS" | "Trust"))
                 || argument.get_id().as_str().ends_with("_provider")
         })
     };
-    options.into_iter().filter(|option| !asks_tls(option)).collect()
+    options.into_iter().filter(|option| !is_for_tls(option)).collect()
 }
 
-/// Adds the axes to the command of a sweep.
+/// Adds the axes to the command `sweep`.
 pub(super) fn augment(command: Command) -> Command {
     let run = run_command();
-    let axes = run.get_arguments().filter(|argument| !OWN.contains(&argument.get_id().as_str())).map(list);
+    let axes = run.get_arguments().filter(|argument| !SET_BY_SWEEP.contains(&argument.get_id().as_str())).map(list);
     axes.fold(command, Command::arg)
 }
 
 fn list(argument: &Arg) -> Arg {
     let listed = Listed(argument.get_possible_values());
     let list = argument.clone().action(ArgAction::Append).default_value(Resettable::Reset);
-    // Behind the sweep's own ones.
+    // After the options of the sweep itself.
     let list = if argument.get_help_heading().is_none() { list.help_heading(HEADING) } else { list };
     match shape(argument) {
         Shape::Flag => list
@@ -81,7 +82,7 @@ fn list(argument: &Arg) -> Arg {
     }
 }
 
-/// Takes any text, and shows in the help what is possible.
+/// Accepts any text, and lists the possible values in the help.
 #[derive(Debug, Clone)]
 struct Listed(Vec<PossibleValue>);
 
@@ -97,12 +98,12 @@ impl TypedValueParser for Listed {
     }
 }
 
-/// What was given on the command line of a sweep.
+/// The axes on the command line.
 pub(super) fn given(matches: &ArgMatches) -> Vec<Axis> {
     let run = run_command();
     let given = run.get_arguments().filter(|argument| {
         let id = argument.get_id().as_str();
-        !OWN.contains(&id) && matches.value_source(id) == Some(ValueSource::CommandLine)
+        !SET_BY_SWEEP.contains(&id) && matches.value_source(id) == Some(ValueSource::CommandLine)
     });
     given.map(|argument| axis(argument, matches)).filter(|axis| !axis.values.is_empty()).collect()
 }
@@ -134,15 +135,15 @@ fn axis(argument: &Arg, matches: &ArgMatches) -> Axis {
     }
 }
 
-/// Checks each value of an axis by itself.
+/// Checks each value of an axis on its own.
 ///
 /// # Errors
-/// The first that `run` does not know: in its words.
+/// The error of `run` for the first value that it rejects.
 pub(super) fn check(axis: &Axis) -> anyhow::Result<()> {
     for value in &axis.values {
         match run_command().try_get_matches_from(for_run(value)) {
             Ok(_) => {}
-            // What else it takes, another option may give.
+            // Another axis may add the missing option.
             Err(error) if matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::ArgumentConflict) => {}
             Err(error) => return Err(anyhow!(describe(&error))),
         }
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_takes_a_list_and_keeps_it_as_it_was_written() {
+    fn an_option_takes_a_list_and_keeps_its_spelling() {
         assert_eq!(
             values(&["--suite", "aes128,CHACHA20", "--layer=wss", "--suite", "aes256"]),
             [
@@ -180,31 +181,33 @@ mod tests {
     }
 
     #[test]
-    fn all_means_what_the_parser_lists() {
+    fn all_stands_for_the_listed_values() {
         let layers = &axes(&["--layer", "all"])[0];
         assert_eq!(
             layers.values.iter().flatten().collect::<Vec<_>>(),
             ["--layer=wss", "--layer=ws", "--layer=tls", "--layer=tcp"]
         );
         assert_eq!(layers.name(), "--layer");
-        // A certificate can be a file too; what is listed are the kinds.
+        // A certificate can also be a file; only the kinds are listed.
         assert_eq!(axes(&["--cert", "all"])[0].values.len(), 9);
-        // A number has no list: the parser will say that `all` is none.
+        // A number has no list, and the parser rejects `all`.
         assert!(check(&axes(&["--connections", "all"])[0]).unwrap_err().to_string().contains("'all'"));
     }
 
     #[test]
-    fn a_flag_can_be_an_axis_and_a_list_of_cpus_is_one_value() {
+    fn a_flag_is_an_axis_and_a_value_may_contain_commas() {
         assert_eq!(values(&["--mtls=true,false"]), [vec![vec!["--mtls".to_owned()], vec!["--mtls=false".to_owned()]]]);
         assert_eq!(values(&["--mtls"]), [vec![vec!["--mtls".to_owned()]]]);
         assert_eq!(for_run(&["--mtls=false".to_owned(), "--ca=false".to_owned()]), ["--ca=false"]);
         assert_eq!(values(&["--client-cpus", "0,1"]), [vec![vec!["--client-cpus=0,1".to_owned()]]]);
         assert_eq!(values(&["--alpn", "a", "--alpn", "b"]), [vec![vec!["--alpn=a".to_owned(), "--alpn=b".to_owned()]]]);
+        let commands = ["a --b 1,2", "c"].map(|command| vec![format!("--server={command}")]);
+        assert_eq!(values(&["--server", "a --b 1,2", "--server", "c"]), [commands]);
         assert_eq!(values(&["ws://a/", "ws://b/"]), [vec![vec!["ws://a/".to_owned()], vec!["ws://b/".to_owned()]]]);
     }
 
     #[test]
-    fn an_unknown_value_is_told_with_the_list_and_the_nearest() {
+    fn an_unknown_value_is_reported_with_similar_ones() {
         let sentence = check(&axes(&["--engine", "epol"])[0]).unwrap_err().to_string();
         assert!(sentence.starts_with("invalid value 'epol' for '--engine"), "{sentence}");
         assert!(sentence.contains("tokio-uring") && sentence.contains("similar value exists: 'epoll'"), "{sentence}");
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_options_that_a_sweep_decides_are_none_of_its_axes() {
+    fn options_that_the_sweep_sets_are_not_axes() {
         for option in ["--mode=echo", "--duration=3s", "--warmup=1s"] {
             let command = augment(Command::new("sweep").no_binary_name(true));
             assert!(command.try_get_matches_from([option]).is_err(), "{option}");

@@ -8,71 +8,79 @@ use wss_model::HumanDuration;
 
 use super::axes::{self, Axis};
 use super::presets::Preset;
-use crate::child::run::InterleaveOption;
+use super::ratios::RatioRequest;
+use crate::child::interleave::InterleaveOption;
 
-/// Seed if none is given.
+/// Default seed.
 const SEED: u64 = 1;
 
 /// `wssbench sweep`.
 #[derive(Debug)]
 pub(crate) struct SweepCommand {
     pub(super) options: SweepOptions,
-    /// What was given of the options of `run`.
+    /// The options of `run` that were given.
     pub(super) axes: Vec<Axis>,
 }
 
-/// What is a sweep's alone.
+/// The options of the sweep itself.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Sweep")]
 pub(super) struct SweepOptions {
-    /// A common question, ready to run; options of run that it leaves open can be added [default, if no option of run
-    /// is given: tour]
+    /// A predefined sweep; options of run that it does not set can be added [default without options of run: tour]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) preset: Option<Preset>,
 
-    /// Blocks: each runs every configuration once; 6 are the fewest that give an interval [default: 12; tour: 8]
+    /// Number of blocks, each of which runs every configuration once; intervals need at least 6 [default: 12; tour: 8]
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
-    /// How long one configuration has its turn in a block, shared by its workloads; each has a short warm-up before
-    /// [default: 2s; engines: 5s]
+    /// Duration of one trial, divided among its workloads (each is preceded by a short warm-up) [default: 2s; engines: 5s]
     #[arg(long, value_name = "TIME")]
     pub(super) trial: Option<HumanDuration>,
 
-    /// Handshakes of the workload handshake, in place of its time: so many connections, opened once more than that to warm
-    /// up, and kept open (closing them is then not in their cost)
+    /// Fixed number of handshakes for the handshake workload instead of a duration; connections stay open, so closing is
+    /// not measured
     #[arg(long, value_name = "N", conflicts_with = "interleave")]
     pub(super) trial_handshakes: Option<usize>,
 
-    /// What a turn consists of [default: handshake,echo,bulk; a preset has its own]
+    /// Workloads of a trial [default: handshake,echo,bulk; a preset has its own]
     #[arg(long, value_enum, value_name = "WORKLOAD", value_delimiter = ',')]
     pub(super) workloads: Vec<Workload>,
 
     #[command(flatten)]
     pub(super) slices: InterleaveOption,
 
-    /// The configuration that the others are compared with: its number, or words of its label that no other has, both as
-    /// --list shows them [default: 1]
-    #[arg(long, value_name = "N|WORDS")]
+    /// The configuration that the others are compared with: its number, or an unambiguous part of its label; --list prints
+    /// both [default: 1]
+    #[arg(long, value_name = "N|LABEL")]
     pub(super) reference: Option<String>,
 
-    /// Seed of the order in the blocks, and of every run
+    /// Seed for the order in the blocks and for every run
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
 
-    /// Say what would be run and how long it would take, and run nothing
+    /// Print the configurations and the expected duration, and run nothing
     #[arg(long)]
     pub(super) list: bool,
 
-    /// Go on with a sweep that was cut short, or with --blocks add to one; what it compares stands in the file
+    /// Resume an interrupted sweep, or add blocks to it with --blocks; the configurations are those of the file
     #[arg(long, value_name = "FILE")]
     pub(super) resume_from: Option<PathBuf>,
 
-    /// Print the result as JSON, all blocks included
+    /// Print the ratio of any two configurations, e.g. 2/3, or of two metrics, e.g.
+    /// 1:client_cpu_message_us/1:server_cpu_message_us; may be given several times
+    #[arg(long, value_name = "N/M", conflicts_with_all = ["json", "csv", "md", "list"])]
+    pub(super) ratio: Vec<RatioRequest>,
+
+    /// Print the ratios of --ratio from the result of a sweep, and run nothing
+    #[arg(long, value_name = "FILE", requires = "ratio", conflicts_with = "resume_from")]
+    pub(super) from: Option<PathBuf>,
+
+    /// Print the result as JSON, including all blocks
     #[arg(long, conflicts_with_all = ["csv", "md"], help_heading = "Input and output")]
     pub(super) json: bool,
 
-    /// Print the figures as CSV, a line each
+    /// Print the metrics as CSV, one line each
     #[arg(long, conflicts_with = "md", help_heading = "Input and output")]
     pub(super) csv: bool,
 
@@ -80,7 +88,7 @@ pub(super) struct SweepOptions {
     #[arg(long, help_heading = "Input and output")]
     pub(super) md: bool,
 
-    /// Where to write the result, after each block [default: results/runs/ID.sweep.json, or the file of --resume-from]
+    /// File for the result, written after each block [default: results/runs/ID.sweep.json, or the file of --resume-from]
     #[arg(long, value_name = "FILE", help_heading = "Input and output")]
     pub(super) out: Option<PathBuf>,
 }

@@ -1,16 +1,17 @@
-//! In which order the configurations have their turns: [`orders`].
+//! The order of the configurations in each block: [`orders`].
 //!
-//! The rows of Williams' Latin squares: over the rows of a square every configuration has every place once, and every
-//! ordered pair of neighbours comes once (with an even number; with an odd one twice in two squares that mirror each
-//! other), so that whoever runs after a hot neighbour does so as often as anybody else. Which configuration stands for
-//! which symbol, and which row comes first, is drawn with the seed.
+//! The orders are the rows of Williams' Latin squares. Over the rows of a square every configuration has every place once,
+//! and every ordered pair of neighbours occurs once (for an odd number of configurations: twice in two mirrored squares),
+//! so that carry-over from the previous trial affects all alike. The seed decides which configuration stands for which
+//! symbol, and the order of the rows.
 //!
 //! E. J. Williams, *Experimental designs balanced for the estimation of residual effects of treatments*, 1949.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// `blocks` orders of the numbers below `count`, the same for the same seed; more blocks begin with the same orders.
+/// `blocks` orders of the numbers below `count`. They depend only on the seed, and the first ones do not depend on
+/// `blocks`.
 pub(super) fn orders(seed: u64, count: usize, blocks: usize) -> Vec<Vec<usize>> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut orders = Vec::with_capacity(blocks);
@@ -33,14 +34,14 @@ pub(super) fn orders(seed: u64, count: usize, blocks: usize) -> Vec<Vec<usize>> 
     orders
 }
 
-/// The symbol in a row and place of the square: 0, 1, n−1, 2, n−2 … in the first row, and one more in each next.
+/// The symbol at a place of a row: 0, 1, n−1, 2, n−2 … in the first row, and one more in each further row, modulo n.
 fn symbol(count: usize, row: usize, place: usize) -> usize {
     let first = if place % 2 == 1 { place.div_ceil(2) } else { (count - place / 2) % count };
     (first + row) % count
 }
 
-/// Fisher–Yates. Not `SliceRandom::shuffle`, which draws other numbers from the same seed and may change them with a new
-/// version of rand: `--resume-from` has to continue a sweep in the order in which it started.
+/// Fisher–Yates. `SliceRandom::shuffle` may draw other numbers in another version of rand, and `--resume-from` continues a
+/// sweep in the order in which it started.
 fn shuffle(values: &mut [usize], rng: &mut SmallRng) {
     for last in (1..values.len()).rev() {
         values.swap(last, rng.random_range(0..=last));
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn over_a_square_every_configuration_has_every_place_once() {
+    fn a_square_has_every_configuration_at_every_place_once() {
         for count in 2..12 {
             let rows = orders(3, count, count);
             for place in 0..count {
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_neighbours_comes_equally_often_in_both_orders() {
+    fn every_ordered_pair_of_neighbours_is_equally_frequent() {
         for count in 2..12 {
             let mut pairs: BTreeMap<(usize, usize), usize> = BTreeMap::new();
             let rows = orders(11, count, count * (1 + count % 2));
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_and_more_blocks_begin_with_the_same() {
+    fn the_seed_decides_and_more_blocks_begin_alike() {
         assert_eq!(orders(1, 6, 20)[..9], orders(1, 6, 9));
         assert_ne!(orders(1, 6, 6), orders(2, 6, 6));
     }

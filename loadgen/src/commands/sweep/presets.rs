@@ -1,4 +1,4 @@
-//! The common questions, ready to run.
+//! Predefined sweeps for common questions.
 
 use clap::ValueEnum;
 use wss_analysis::workload::Workload;
@@ -7,38 +7,38 @@ use wss_model::{EngineKind, HumanDuration, Layer, ProviderKind, TlsVersion};
 
 use crate::child::workloads;
 
-/// A common question.
+/// A predefined sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Preset {
-    /// What does TLS cost me? The layers, and the main choices within TLS, in five minutes
+    /// What does TLS cost? The layers, and the main choices within TLS, in five minutes
     Tour,
     /// Every cipher suite: handshake and bulk
     Suites,
-    /// Every group of the key exchange: handshake
+    /// Every key exchange group: handshake
     Groups,
     /// Every kind of certificate: handshake
     Certs,
-    /// Every provider of cryptography, with the same suite, group and certificate
+    /// Every cryptography provider, with the same suite, group and certificate
     Providers,
-    /// Every I/O engine of the server: handshakes, small messages on 64 and on 512 connections, 16 KiB messages, 20,000 a
-    /// second
+    /// Every I/O engine of the server: handshakes, small messages on 64 and on 512 connections, 16 KiB messages, 20,000
+    /// messages per second
     Engines,
     /// TCP, TLS, WebSocket and both
     Layers,
 }
 
-/// What a preset runs.
+/// The contents of a preset.
 pub(super) struct Definition {
     /// Options of `run`, the reference first.
     pub(super) configurations: Vec<Vec<String>>,
     pub(super) workloads: Vec<Workload>,
-    /// What it asks of a workload that is otherwise than the workload.
-    pub(super) asked: Vec<(Workload, Vec<String>)>,
+    /// Options that override those of a workload.
+    pub(super) overrides: Vec<(Workload, Vec<String>)>,
     pub(super) trial: HumanDuration,
     pub(super) blocks: usize,
 }
 
-/// Blocks if nothing says otherwise: an interval of 95.8%, and one trial more or less does not matter.
+/// Default number of blocks: enough that one trial more or less does not matter, with intervals of 95.8%.
 pub(super) const BLOCKS: usize = 12;
 
 impl Preset {
@@ -55,7 +55,7 @@ impl Preset {
         }
     }
 
-    /// What it runs.
+    /// Its contents.
     pub(super) fn definition(self) -> Definition {
         use Workload::{Bulk, Crowd, Echo, Handshake, Paced};
         let (configurations, workloads, blocks) = match self {
@@ -67,12 +67,12 @@ impl Preset {
             Self::Engines => (engines(), vec![Handshake, Echo, Crowd, Bulk, Paced], BLOCKS),
             Self::Layers => (layers(), vec![Handshake, Echo, Bulk], BLOCKS),
         };
-        let (asked, trial) = match self {
-            // A second for each of its five workloads.
+        let (overrides, trial) = match self {
+            // One second per workload.
             Self::Engines => (loads_of_engines(), HumanDuration::from_secs(5)),
             _ => (Vec::new(), workloads::TRIAL),
         };
-        Definition { configurations, workloads, asked, trial, blocks }
+        Definition { configurations, workloads, overrides, trial, blocks }
     }
 }
 
@@ -84,7 +84,7 @@ fn set(option: &str, value: &str) -> String {
     format!("--{option}={value}")
 }
 
-/// From plain WebSocket, which the others are compared with, to the choices that people ask about.
+/// From plain WebSocket, the reference, to the choices that people ask about.
 fn tour() -> Vec<Vec<String>> {
     let layer = |layer: Layer| set("layer", layer.name());
     let wss = |option: String| vec![layer(Layer::Wss), option];
@@ -110,7 +110,7 @@ fn suites() -> Vec<Vec<String>> {
     Suite::ALL.iter().map(with_it).collect()
 }
 
-/// With everything else the same: what a provider prefers is another question.
+/// With everything else equal: the preferences of a provider are a different question.
 fn providers() -> Vec<Vec<String>> {
     let same = [
         set("suite", Suite::Aes128Gcm.name()),
@@ -123,14 +123,14 @@ fn providers() -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Of the server alone: the generator is the same for all, since its own engine decides in which batches messages come,
-/// and so what they cost a server (paced, one on a ring costs the same server 13% more than one on epoll: README).
+/// Engines of the server only. The generator stays the same, because its engine decides in which batches messages arrive,
+/// and thereby what they cost the server: paced, a generator on a ring costs the same server 13% more than one on epoll.
 fn engines() -> Vec<Vec<String>> {
     each("server-engine", EngineKind::ALL, EngineKind::name)
 }
 
-/// Loads that tell engines apart. What few connections or large messages cost is TLS's business more than theirs; how
-/// many completions an engine has for a wake-up, the number of connections and the pace decide.
+/// Loads under which engines differ. The number of connections and the pace decide how many completions an engine handles
+/// per wake-up; with few connections or large messages, TLS dominates.
 fn loads_of_engines() -> Vec<(Workload, Vec<String>)> {
     let of = |workload, options: &[(&str, &str)]| {
         (workload, options.iter().map(|(option, value)| set(option, value)).collect())
@@ -153,13 +153,15 @@ mod tests {
     use crate::child::run_options::parse;
 
     #[test]
-    fn every_preset_is_made_of_configurations_that_run_understands_and_takes() {
+    fn run_accepts_every_configuration_of_every_preset() {
         for preset in Preset::value_variants() {
             let definition = preset.definition();
             assert!(definition.configurations.len() > 1 && !definition.workloads.is_empty());
             assert_eq!(preset.to_possible_value().unwrap().get_name(), preset.name());
             for options in &definition.configurations {
-                for workload in workloads::workloads(&definition.workloads, definition.trial, None, &definition.asked) {
+                for workload in
+                    workloads::workloads(&definition.workloads, definition.trial, None, &definition.overrides)
+                {
                     let config = parse(&workloads::arguments(&workload, options)).unwrap();
                     assert_eq!(config.check(), Ok(()), "{preset:?} {options:?}");
                 }
@@ -168,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn the_engines_are_compared_under_the_loads_that_tell_them_apart() {
-        let Definition { configurations, workloads, asked, trial, .. } = Preset::Engines.definition();
+    fn engines_are_compared_under_their_own_loads() {
+        let Definition { configurations, workloads, overrides, trial, .. } = Preset::Engines.definition();
         assert_eq!(
             configurations.concat(),
             ["--server-engine=uring", "--server-engine=tokio-uring", "--server-engine=epoll"]
         );
-        let workloads = workloads::workloads(&workloads, trial, None, &asked);
+        let workloads = workloads::workloads(&workloads, trial, None, &overrides);
         let configs =
             workloads.iter().map(|workload| parse(&workloads::arguments(workload, &configurations[0])).unwrap());
         let loads: Vec<_> = configs
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_suites_are_three_of_1_3_and_three_of_1_2_with_each_kind_of_key() {
+    fn suites_cover_both_versions_and_both_kinds_of_key() {
         let of = |certificate: &str| {
             let suites = suites();
             suites.iter().filter(|options| options.iter().any(|option| option.ends_with(certificate))).count()

@@ -1,4 +1,4 @@
-//! What command lines become.
+//! The plans of command lines.
 
 use clap::{Args, Command, FromArgMatches};
 
@@ -19,7 +19,7 @@ fn labels_of(plan: &Plan) -> Vec<&str> {
 }
 
 #[test]
-fn axes_make_every_combination_and_the_reference_comes_again() {
+fn axes_make_every_combination_and_repeat_the_reference() {
     let plan = plan(&["--layer", "tls,wss", "--engine", "all", "--workloads", "echo,handshake"]).unwrap();
     let engines = wss_model::EngineKind::ALL.len();
     assert_eq!(plan.configurations.len(), 2 * engines + 1);
@@ -31,7 +31,7 @@ fn axes_make_every_combination_and_the_reference_comes_again() {
 }
 
 #[test]
-fn what_does_not_go_together_is_left_out_with_its_reason() {
+fn invalid_combinations_are_left_out_with_their_reason() {
     let plan = plan(&["--suite", "aes128,ecdsa-aes128,rsa-aes128", "--cert", "ecdsa-p256,rsa-2048"]).unwrap();
     // TLS 1.3's suite with both, each of 1.2's with its own.
     assert_eq!(plan.configurations.len(), 4 + 1);
@@ -44,7 +44,7 @@ fn what_does_not_go_together_is_left_out_with_its_reason() {
 }
 
 #[test]
-fn when_nothing_can_be_the_reason_is_told() {
+fn reports_the_reason_if_no_combination_is_valid() {
     let sentence = refusal(&["--suite", "rsa-aes128,rsa-chacha20"]);
     assert!(sentence.contains("ecdsa-p256") && sentence.contains("rsa-2048"), "{sentence}");
     let sentence = refusal(&["--connections", "0", "--layer", "ws,wss"]);
@@ -52,15 +52,15 @@ fn when_nothing_can_be_the_reason_is_told() {
 }
 
 #[test]
-fn one_configuration_is_nothing_to_compare() {
-    assert!(refusal(&["--suite", "aes128"]).contains("nothing to compare"));
+fn rejects_a_single_configuration() {
+    assert!(refusal(&["--suite", "aes128"]).contains("at least two configurations"));
     // Two names of the same suite are one.
-    assert!(refusal(&["--suite", "aes128,TLS13_AES_128_GCM_SHA256"]).contains("nothing to compare"));
-    assert!(refusal(&["--suite", "aes128,rsa-aes128"]).contains("only one of the configurations can be"));
+    assert!(refusal(&["--suite", "aes128,TLS13_AES_128_GCM_SHA256"]).contains("at least two configurations"));
+    assert!(refusal(&["--suite", "aes128,rsa-aes128"]).contains("only one is valid"));
 }
 
 #[test]
-fn without_a_word_it_is_the_tour() {
+fn without_options_it_is_the_tour() {
     let plan = plan(&[]).unwrap();
     assert_eq!((plan.preset.as_deref(), plan.blocks), (Some("tour"), 8));
     assert!(plan.invalid_combinations.is_empty(), "{:?}", plan.invalid_combinations);
@@ -68,40 +68,40 @@ fn without_a_word_it_is_the_tour() {
 }
 
 #[test]
-fn a_preset_takes_the_axes_that_it_leaves_open_and_no_others() {
+fn a_preset_accepts_only_axes_that_it_does_not_set() {
     let all = plan(&["--preset", "layers", "--engine", "uring,epoll,tokio-uring"]).unwrap();
     assert_eq!(all.configurations.len(), 12 + 1);
     assert_eq!(
         refusal(&["--preset", "layers", "--layer", "ws"]),
-        "--preset layers sets --layer: leave one of them out"
+        "--preset layers already sets --layer; remove one of them"
     );
 }
 
 #[test]
-fn the_reference_is_named_by_number_or_by_words_that_no_other_label_has() {
+fn the_reference_is_a_number_or_an_unambiguous_part_of_a_label() {
     let reference = |named: &str| plan(&["--layer", "all", "--reference", named]).map(|plan| plan.reference);
     assert_eq!((reference("3").unwrap(), reference("tcp").unwrap()), (3, 4));
-    // The label `ws` is one, although `wss` has the word as well.
+    // `ws` is a whole label, although `wss` contains it.
     assert_eq!(reference("WS").unwrap(), 2);
-    let told = |named| format!("{:#}", reference(named).unwrap_err());
-    assert!(told("5").contains("the numbers 1 to 4"));
-    assert!(told("quic").contains("is in no label: 1 wss; 2 ws; 3 tls; 4 tcp"));
-    assert!(told("s").contains("in the labels of 3 configurations"));
+    let error = |named| format!("{:#}", reference(named).unwrap_err());
+    assert!(error("5").contains("the numbers are 1 to 4"));
+    assert!(error("quic").contains("matches no label; the labels are: 1 wss; 2 ws; 3 tls; 4 tcp"));
+    assert!(error("s").contains("matches the labels of 3 configurations"));
 }
 
 #[test]
-fn a_number_that_would_do_nothing_or_never_end_is_refused() {
+fn rejects_zero_and_too_many_configurations() {
     let both = ["--layer", "ws,wss"];
-    let refused = |more: &[&str]| refusal(&[&both[..], more].concat());
-    assert!(refused(&["--blocks", "0"]).contains("--blocks is 0"));
-    assert!(refused(&["--trial", "0s"]).contains("--trial is 0"));
-    assert!(refused(&["--trial-handshakes", "0"]).contains("--trial-handshakes is 0"));
+    let error = |more: &[&str]| refusal(&[&both[..], more].concat());
+    assert!(error(&["--blocks", "0"]).contains("--blocks is 0"));
+    assert!(error(&["--trial", "0s"]).contains("--trial is 0"));
+    assert!(error(&["--trial-handshakes", "0"]).contains("--trial-handshakes is 0"));
     let sizes: Vec<String> = (1..400).map(|size| size.to_string()).collect();
-    assert!(refused(&["--size", &sizes.join(",")]).contains("798 configurations"));
+    assert!(error(&["--size", &sizes.join(",")]).contains("798 configurations"));
 }
 
 #[test]
-fn every_preset_can_be_run_but_for_what_this_cpu_has_not() {
+fn every_preset_makes_a_plan_on_this_cpu() {
     for preset in ["tour", "suites", "groups", "certs", "providers", "engines", "layers"] {
         let plan = plan(&["--preset", preset]).unwrap();
         assert!(labels_of(&plan).len() > 2, "{preset}");
