@@ -9,6 +9,7 @@ use wss_model::ReasonCode;
 use wss_server::ServeOptions;
 
 use crate::child::protocol::{self, RunEvent};
+use crate::child::run_options;
 use crate::commands::compare::Compared;
 use crate::commands::run::options::RunCommand;
 use crate::commands::{ab, compare, completions, engines, export, gate, history, man, run, show, sweep, trace};
@@ -92,6 +93,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are printed to standard output and succeed.
             let _ = error.print();
+            if error.use_stderr() {
+                protocol::report(&RunEvent::failed(&anyhow::anyhow!(run_options::describe(&error))));
+            }
             return ExitCode::from(if error.use_stderr() { EXIT_ERROR } else { 0 });
         }
     };

@@ -1,4 +1,4 @@
-//! `ab`, `compare` and `gate` of the real command: blocks, files, refusals and exit codes.
+//! `ab`, `compare` and `gate` as commands: blocks, files, errors and exit codes.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -6,15 +6,17 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{BOUND, Ended, start, start_in, wssbench};
+use common::peer::{Authority, nobody};
+use common::{BOUND, CLOSED, Ended, SHORT, left_out, run, start, start_in, wssbench};
 use tempfile::TempDir;
 use wss_analysis::comparison::{ArmLabel, Comparison, Kind};
 use wss_analysis::metric::Metric;
-use wss_model::{HumanDuration, RunResult, store};
+use wss_model::{HumanDuration, ReasonCode, RunResult, store};
 
-/// Trials that are as short as they can be.
+/// Very short trials.
 const TINY: [&str; 4] = ["--trial=200ms", "--workloads=handshake,echo", "--json", "--blocks=2"];
 
 fn ab(arguments: &[&str]) -> (Ended, Comparison) {
@@ -23,14 +25,14 @@ fn ab(arguments: &[&str]) -> (Ended, Comparison) {
     (ended, comparison)
 }
 
-/// What a handshake cost in each trial of one arm, dropped blocks included.
+/// CPU time per handshake in each trial of one arm, including dropped blocks.
 fn handshake_us(comparison: &Comparison, arm: ArmLabel) -> Vec<f64> {
     let trials = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.arm == arm);
     let metric = Metric::ServerCpuHandshakeUs;
     trials.filter_map(|trial| trial.workloads[0].metrics.get(&metric).copied().flatten()).collect()
 }
 
-/// What a command says that ends with a code.
+/// The output of a command that exits with `code`.
 fn says(folder: &TempDir, code: i32, arguments: &[&str]) -> String {
     let inside = tempfile::tempdir_in(folder.path()).unwrap();
     let ended = start_in(inside, arguments).end_within(BOUND);
@@ -47,7 +49,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn two_configurations_have_four_trials_a_block_and_the_file_holds_what_was_printed() {
+fn a_block_has_four_trials_and_the_file_equals_the_output() {
     let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
     assert_eq!(ended.code(), Some(if comparison.valid { 0 } else { 3 }), "{ended}");
     let file = std::fs::read_dir(ended.folder.path().join("results/runs")).unwrap().next().unwrap().unwrap().path();
@@ -66,13 +68,13 @@ fn two_configurations_have_four_trials_a_block_and_the_file_holds_what_was_print
         assert!(arm.negotiated[0].suite.contains("CHACHA20") && arm.programs[0].tool.is_some());
     }
     assert_eq!(handshake_us(&comparison, ArmLabel::A).len(), 4);
-    // Blocks that this machine disturbed are in no figure; two are too few for an interval in any case.
+    // The machine may have disturbed a block, which is then dropped; two are too few for an interval in any case.
     let mut ratios = comparison.analysis.metrics.iter().filter_map(|figure| figure.ratio.as_ref());
     assert!(ratios.all(|ratio| ratio.interval.is_none()));
 }
 
 #[test]
-fn a_program_is_compared_with_its_copy_and_several_take_turns() {
+fn compares_a_program_with_its_copy_and_alternates_several() {
     let program = env!("CARGO_BIN_EXE_wssbench");
     let (_, comparison) = ab(&["--aa", "--a", program]);
     assert_eq!(comparison.kind, Kind::Aa);
@@ -83,7 +85,7 @@ fn a_program_is_compared_with_its_copy_and_several_take_turns() {
 }
 
 #[test]
-fn what_a_server_wastes_on_every_handshake_is_found_and_told() {
+fn finds_cpu_time_that_is_wasted_on_every_handshake() {
     let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms"]);
     let (a, b) = (handshake_us(&comparison, ArmLabel::A), handshake_us(&comparison, ArmLabel::B));
     let most = a.iter().copied().fold(0.0, f64::max);
@@ -94,12 +96,12 @@ fn what_a_server_wastes_on_every_handshake_is_found_and_told() {
 }
 
 #[test]
-fn an_interrupted_comparison_keeps_what_it_has_and_says_that_it_is_partial() {
+fn an_interrupted_comparison_keeps_its_blocks() {
     interrupt_in_the_second_block(&[]);
 }
 
 #[test]
-fn an_interrupted_comparison_in_turns_is_no_different() {
+fn an_interrupted_interleaved_comparison_keeps_its_blocks() {
     interrupt_in_the_second_block(&["--interleave=20ms"]);
 }
 
@@ -108,7 +110,7 @@ fn interrupt_in_the_second_block(more: &[&str]) {
     let mut running = start(&[&usual[..], more].concat());
     let deadline = Instant::now() + BOUND;
     while !running.said("block 2 of 50") {
-        assert!(!running.has_ended() && Instant::now() < deadline, "it never came to the second block");
+        assert!(!running.has_ended() && Instant::now() < deadline, "the second block did not begin");
         std::thread::sleep(Duration::from_millis(5));
     }
     running.signal("-INT");
@@ -120,15 +122,15 @@ fn interrupt_in_the_second_block(more: &[&str]) {
 }
 
 #[test]
-fn trials_in_turns_have_all_figures_and_what_a_server_wastes_is_found_in_them_too() {
+fn interleaved_trials_have_all_metrics_and_find_wasted_cpu_time() {
     let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms", "--interleave=40ms"]);
     assert_eq!(comparison.interleave, Some(HumanDuration(Duration::from_millis(40))), "{ended}");
     for block in &comparison.blocks {
         assert_eq!((block.trials.len(), block.is_complete()), (4, true));
         for trial in &block.trials {
-            let told =
+            let has =
                 |workload: usize, metric| trial.workloads[workload].metrics.get(&metric).copied().flatten().is_some();
-            assert!(told(0, Metric::HandshakeP50Us) && told(1, Metric::ServerCpuMessageUs), "{trial:?}");
+            assert!(has(0, Metric::HandshakeP50Us) && has(1, Metric::ServerCpuMessageUs), "{trial:?}");
         }
     }
     let (a, b) = (handshake_us(&comparison, ArmLabel::A), handshake_us(&comparison, ArmLabel::B));
@@ -137,41 +139,40 @@ fn trials_in_turns_have_all_figures_and_what_a_server_wastes_is_found_in_them_to
 }
 
 #[test]
-fn a_planned_rate_is_that_of_the_own_turns() {
+fn a_planned_rate_applies_to_the_slices_of_the_run() {
     let arguments =
         ["ab", "--a=--group X25519", "--b=--group secp256r1", "--interleave", "--trial=300ms", "--blocks=1"];
     let rate = ["--workloads=paced", "--json", "--", "--rate=1000/s", "--connections=4"];
     let ended = start(&[&arguments[..], &rate[..]].concat()).end_within(BOUND);
     let comparison: Comparison = serde_json::from_str(&ended.stdout).unwrap();
     for workload in comparison.blocks[0].trials.iter().flat_map(|trial| &trial.workloads) {
-        // Late the generator may be on this machine, but it sends what was planned, in the time that it was planned for.
+        // The generator may be late on this machine, but it sends what was planned, in the planned time.
         assert!(workload.valid || workload.disturbed, "{workload:?}");
-        assert!(
-            !workload.invalid_because.iter().any(|reason| reason.code == wss_model::ReasonCode::RateNotAchieved),
-            "{workload:?}"
-        );
+        assert!(!workload.invalid_because.iter().any(|reason| reason.code == ReasonCode::RateNotAchieved), "{workload:?}");
     }
 }
 
 #[test]
-fn of_runs_that_wait_for_each_other_none_is_left_waiting() {
+fn a_run_that_fails_ends_the_runs_that_wait_for_it() {
     let refusal = |arguments: &[&str]| wssbench(&[&["ab", "--trial=200ms"], arguments].concat()).refusal();
-    // The reason is that of the run that did not come, not of those that waited for it.
+    // The reason is that of the run that failed, not of those that waited for it.
     let sentence = refusal(&["--interleave", "--a=--engine epoll", "--b=--server-cpus 999"]);
-    assert!(sentence.contains("B (--server-cpus 999)") && sentence.contains("does not run"), "{sentence}");
-    assert!(refusal(&["--interleave", "--a=/bin/true", "--b=--engine epoll"]).contains("does not run"));
+    assert!(sentence.contains("B --server-cpus 999: the workload handshake failed: "), "{sentence}");
+    assert!(
+        refusal(&["--interleave", "--a=/bin/true", "--b=--engine epoll"]).contains("the workload handshake failed")
+    );
     let sentence = refusal(&["--a=--engine epoll", "--b=--engine uring", "--interleave=1h"]);
     assert!(sentence.contains("--interleave") && sentence.contains("longer than"), "{sentence}");
     let short = wssbench(&["ab", "--a=--engine epoll", "--b=--engine uring", "--interleave=10us"]);
     assert!(short.code() == Some(1) && short.stderr.contains("expected at least 1ms"), "{short}");
-    // The end of its standard input is an answer as well.
+    // A run whose standard input ends does not wait either.
     let alone = wssbench(&["run", "--time-slice=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
     assert_eq!(alone.code(), Some(1), "{alone}");
     assert!(alone.stderr.contains("did not become ready"), "{alone}");
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_in_one_sentence() {
+fn rejects_arms_and_options_that_cannot_be_compared() {
     let refusal = |arguments: &[&str]| wssbench(&[&["ab"], arguments].concat()).refusal();
     assert!(refusal(&["--a=--engine epoll", "--b=--engine epoll"]).contains("are the same"));
     assert!(refusal(&["--a=/nowhere/wssbench", "--b=--engine epoll"]).contains("/nowhere/wssbench"));
@@ -182,15 +183,17 @@ fn what_cannot_be_compared_is_refused_in_one_sentence() {
     assert!(
         refusal(&["--a=--engine epoll", "--b=--engine uring", "--until-width=2%", "--blocks=3"]).contains("at least 6")
     );
-    // What the runs themselves refuse is told with the arm that it was said to, and at once.
+    // An error of the runs themselves names the arm, and comes at once.
     let sentence = refusal(&["--a=--engine epoll", "--b=--engine warp", "--trial=200ms"]);
-    assert!(sentence.contains("B (--engine warp)") && sentence.contains("does not run"), "{sentence}");
+    assert!(sentence.contains("B --engine warp: the workload handshake failed: invalid value 'warp'"), "{sentence}");
+    let sentence = refusal(&["--a=--suite aes129", "--b=--engine epoll", "--trial=200ms"]);
+    assert!(sentence.contains("A --suite aes129: ") && sentence.contains("invalid value 'aes129'"), "{sentence}");
     let sentence = refusal(&["--a=/bin/true", "--b=/bin/false", "--trial=200ms"]);
-    assert!(sentence.contains("does not run"), "{sentence}");
+    assert!(sentence.contains("the workload handshake failed: no result"), "{sentence}");
 }
 
 #[test]
-fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
+fn compares_existing_results_of_the_same_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, more: &[&str]| {
         let out = path(&folder, name);
@@ -212,7 +215,7 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
     let comparison = store::read::<Comparison>(&same).unwrap();
     assert_eq!((comparison.kind, comparison.blocks.len()), (Kind::Files, 1));
-    // Of both its handshakes and its messages, whether or not this machine let them be valid.
+    // Handshakes and messages both, valid or not on this machine.
     let trials = &comparison.blocks[0].trials;
     assert!(
         trials.iter().all(|trial| trial.run_id.is_some() && trial.workloads[1].metrics[&Metric::EchoP50Us].is_some())
@@ -230,28 +233,28 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     let ended = start_in(inside, &["compare", text(&one), text(&other), "--force", "--out", text(&forced)]);
     assert!(ended.end_within(BOUND).stdout.contains("FORCED"));
 
-    // What is meant to differ is told with the result.
+    // The result lists the differences that were allowed.
     let meant = path(&folder, "meant.json");
     let fields = ["--vary=config.tls.group", "--vary=config.size", "--vary=negotiated"];
     let compare = ["compare", text(&one), text(&other), "--out", text(&meant)];
     let inside = tempfile::tempdir_in(folder.path()).unwrap();
-    let told = start_in(inside, &[&compare[..], &fields].concat()).end_within(BOUND).stdout;
-    assert!(told.contains("varied: config.size: A \"64B\", B \"100B\""), "{told}");
+    let printed = start_in(inside, &[&compare[..], &fields].concat()).end_within(BOUND).stdout;
+    assert!(printed.contains("varied: config.size: A \"64B\", B \"100B\""), "{printed}");
     let meant = store::read::<Comparison>(&meant).unwrap();
     assert!(meant.varied.iter().any(|one| one.field == "config.tls.group") && meant.differences.is_empty());
-    // What was run is in the result, of which a history makes its series.
+    // The result has the options, by which a history forms its series.
     assert!(
         meant.a.options.contains(&"--connections=5".to_owned()) && meant.b.options.contains(&"--size=100B".to_owned())
     );
 
-    assert!(says(&folder, 1, &["compare", text(&one), text(&two), text(&other)]).contains("3 files are no pairs"));
+    assert!(says(&folder, 1, &["compare", text(&one), text(&two), text(&other)]).contains("cannot pair 3 files"));
     let twice = ["compare", text(&one), text(&one), text(&two), text(&two)];
     assert!(says(&folder, 1, &twice).contains("is the same run as"));
     let onto = ["compare", text(&one), text(&two), "--out", text(&one)];
     assert!(says(&folder, 1, &onto).contains("refusing to overwrite the input"));
     let onto = ["export", text(&one), "--format=csv", "--out", text(&one)];
     assert!(says(&folder, 1, &onto).contains("refusing to overwrite the input"));
-    wss_model::store::read::<RunResult>(&one).unwrap();
+    store::read::<RunResult>(&one).unwrap();
     assert!(says(&folder, 1, &["compare", text(&one), text(&same)]).contains("expected wssbench.run/2"));
     let policy = path(&folder, "perf.toml");
     std::fs::write(&policy, "[metrics.echo_p50_us]\nthreshold = \"2%\"\n").unwrap();
@@ -259,8 +262,59 @@ fn results_that_exist_are_compared_if_they_are_of_the_same_thing() {
     assert!(says(&folder, 4, &gate).starts_with("NOT COMPARABLE"));
 }
 
+/// A server in Python with its certificate, in a folder of its own; `None` where there is no Python.
+fn python_server(authority: &Authority) -> Option<String> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        left_out("python3 is not installed");
+        return None;
+    }
+    let certificate = authority.folder().join("server.pem");
+    let key = authority.folder().join("server.key");
+    authority.write_files(&certificate, &key);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/custom-target/server.py");
+    let port = nobody().port();
+    Some(format!("python3 {} {} {} {port}", script.display(), certificate.display(), key.display()))
+}
+
 #[test]
-fn two_files_that_differ_in_the_load_alone_are_two_configurations() {
+fn compares_any_server_that_prints_where_it_listens() {
+    let authority = Authority::new("localhost");
+    let Some(server) = python_server(&authority) else { return };
+    let (ca, folder) = (authority.ca_argument(), tempfile::tempdir().unwrap());
+    let out = path(&folder, "servers.json");
+    let arm = format!("--a=--server '{server}' --ca {ca}");
+    let usual = ["ab", "--workloads=handshake,echo", "--trial=300ms", "--blocks=1", "--out", text(&out)];
+    let ended = wssbench(&[&usual[..], &[&arm, "--b="]].concat());
+    assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
+    let comparison = store::read::<Comparison>(&out).unwrap();
+    assert_eq!(comparison.b.label, "defaults");
+    for trial in &comparison.blocks[0].trials {
+        let metric = |workload: usize, metric| trial.workloads[workload].metrics[&metric];
+        assert!(!trial.workloads.iter().any(|workload| workload.failed), "{trial:?}");
+        assert!(metric(0, Metric::ServerCpuHandshakeUs).is_some_and(|us| us > 0.0), "{trial:?}");
+        assert!(metric(1, Metric::EchoServerRssBytes).is_some_and(|bytes| bytes > 1e6), "{trial:?}");
+    }
+    let result = run(&[&["--server", &server, "--ca", &ca, "--connections=2"], &CLOSED[..], &SHORT].concat()).result();
+    assert_eq!((result.target.command.as_deref(), result.target.embedded), (Some(server.as_str()), false));
+    let end = result.server.unwrap();
+    assert!(end.engine.is_none() && end.cpus.is_some() && end.cpu_utilization > 0.0, "{end:?}");
+    assert!(result.echo.unwrap().server_cpu_ns.is_some_and(|ns| ns > 0.0));
+}
+
+#[test]
+fn reports_a_server_that_does_not_listen() {
+    let refusal = |arguments: &[&str]| wssbench(&[&["run"], arguments].concat()).refusal();
+    assert!(refusal(&["--server", "/nowhere/server"]).contains("cannot start the server `/nowhere/server`"));
+    let sentence = refusal(&["--server", "sh -c 'echo no certificate >&2; exit 3'"]);
+    assert!(sentence.contains("exited with code 3 before it listened: no certificate"), "{sentence}");
+    let url = format!("ws://{}/", nobody());
+    let sentence = refusal(&["--server", "true", "--at", &url]);
+    assert!(sentence.contains("exited with code 0 before it listened"), "{sentence}");
+    assert!(refusal(&["--server", "true", "--server-engine=epoll"]).contains("--server-engine"));
+}
+
+#[test]
+fn files_that_differ_only_in_the_load_are_two_configurations() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, size: &str| {
         let file = path(&folder, name);
@@ -290,7 +344,7 @@ fn two_files_that_differ_in_the_load_alone_are_two_configurations() {
 }
 
 #[test]
-fn a_gate_tells_its_verdict_by_its_exit_code() {
+fn the_exit_code_of_gate_is_its_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let (_, mut found) = ab(&["--a=--group X25519", "--b=--group secp256r1"]);
     // The blocks of a real comparison with figures of our own: what a gate says must not depend on this machine.
@@ -328,7 +382,7 @@ fn a_gate_tells_its_verdict_by_its_exit_code() {
     let json = says(&folder, 2, &["gate", text(&worse), "--policy", policy, "--json"]);
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["outcome"], "regression");
 
-    // Errors: the policy, and results that are none.
+    // Errors in the policy and in results.
     let wrong = path(&folder, "wrong.toml");
     std::fs::write(&wrong, "[metrics.echo_p51_us]\nthreshold = \"2%\"\n").unwrap();
     let sentence = says(&folder, 1, &["gate", text(&same), "--policy", text(&wrong)]);

@@ -1,4 +1,4 @@
-//! `wssbench history` as a user uses it: comparisons are added, shown, and asked for changes.
+//! `history` as a command: adding, showing and changes.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -16,13 +16,13 @@ use tempfile::TempDir;
 use wss_analysis::history::read;
 use wss_model::RunResult;
 
-/// Where and with what the comparisons say that they were measured.
+/// The run whose machine and build the comparisons have.
 fn result() -> &'static RunResult {
     static RESULT: OnceLock<RunResult> = OnceLock::new();
     RESULT.get_or_init(|| run(&[&["--connections", "10"], &CLOSED[..], &SHORT].concat()).result())
 }
 
-/// A history of comparisons whose candidate costs these factors, and the folder that it is in.
+/// A history of comparisons whose B costs these factors of A, and its folder.
 fn history(factors: &[f64]) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("history.jsonl").display().to_string();
@@ -40,7 +40,7 @@ fn history(factors: &[f64]) -> (TempDir, String) {
 }
 
 #[test]
-fn what_is_added_is_one_line_each_in_the_usual_place_and_is_shown() {
+fn adds_one_line_per_comparison_and_shows_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(&comparison(result(), 1, 1.05), folder.path());
     let ended = wssbench(&["history", "add", &path]);
@@ -55,7 +55,7 @@ fn what_is_added_is_one_line_each_in_the_usual_place_and_is_shown() {
 }
 
 #[test]
-fn a_step_is_a_change_and_changes_are_no_failure() {
+fn a_step_is_a_change_and_the_exit_code_is_0() {
     let mut factors = vec![1.0; 8];
     factors.extend([1.06; 8]);
     let (_folder, file) = history(&factors);
@@ -74,7 +74,7 @@ fn a_step_is_a_change_and_changes_are_no_failure() {
 }
 
 #[test]
-fn a_torn_line_is_told_kept_and_not_written_over() {
+fn an_incomplete_line_is_reported_and_kept() {
     let (folder, file) = history(&[1.0, 1.01]);
     let whole = fs::read_to_string(&file).unwrap();
     fs::write(&file, &whole[..whole.len() - 40]).unwrap();
@@ -83,14 +83,14 @@ fn a_torn_line_is_told_kept_and_not_written_over() {
     assert!(shown.stderr.contains("history.jsonl: line 2: it was torn: "), "{shown}");
     let path = write(&comparison(result(), 7, 1.0), folder.path());
     let ended = wssbench(&["history", "add", &path, "--to", &file]);
-    assert!(ended.code() == Some(0) && ended.stderr.contains("line 2 was torn; it is kept"), "{ended}");
+    assert!(ended.code() == Some(0) && ended.stderr.contains("line 2 is incomplete; it is kept"), "{ended}");
     assert!(fs::read_to_string(&file).unwrap().starts_with(&whole[..whole.len() - 40]));
     let found = read(Path::new(&file)).unwrap();
     assert_eq!((found.entries.len(), found.bad_lines.len()), (2, 1));
 }
 
 #[test]
-fn of_a_list_with_a_mistake_in_it_nothing_is_added() {
+fn adds_nothing_of_a_list_with_an_error() {
     let (folder, file) = history(&[1.0]);
     let before = fs::read(&file).unwrap();
     let good = write(&comparison(result(), 5, 1.0), folder.path());
@@ -114,12 +114,12 @@ fn of_a_list_with_a_mistake_in_it_nothing_is_added() {
     }
     let again = folder.path().join("comparison-0.json").display().to_string();
     let ended = wssbench(&["history", "add", &again, "--file", &file]);
-    assert!(ended.refusal().ends_with("comparison-0 is there already, or is given twice"), "{ended}");
+    assert!(ended.refusal().ends_with("comparison-0 is already in the history, or is given twice"), "{ended}");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
 #[test]
-fn a_history_that_is_not_there_is_said() {
+fn reports_a_missing_history() {
     for action in ["show", "changes"] {
         let ended = wssbench(&["history", action]);
         assert!(ended.refusal().contains("cannot read results/history/history.jsonl"), "{ended}");
@@ -127,7 +127,7 @@ fn a_history_that_is_not_there_is_said() {
 }
 
 #[test]
-fn writers_at_the_same_time_tear_no_line() {
+fn concurrent_writers_keep_lines_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("history.jsonl").display().to_string();
     let paths: Vec<String> = (0..8).map(|number| write(&comparison(result(), number, 1.0), folder.path())).collect();
@@ -141,7 +141,7 @@ fn writers_at_the_same_time_tear_no_line() {
 }
 
 #[test]
-fn a_history_on_a_branch_grows_by_commits_and_touches_no_file_of_the_working_copy() {
+fn a_history_on_a_branch_leaves_the_working_copy_alone() {
     let folder = tempfile::tempdir().unwrap();
     let git = |arguments: &[&str]| {
         let identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@localhost"];
@@ -158,7 +158,7 @@ fn a_history_on_a_branch_grows_by_commits_and_touches_no_file_of_the_working_cop
         start_in(inside, &[&["history"], arguments].concat()).end_within(BOUND)
     };
     let missing = history(&["show", "--branch=perf"]);
-    assert!(missing.refusal().contains("perf:history.jsonl: there is no history on the branch"), "{missing}");
+    assert!(missing.refusal().contains("perf:history.jsonl: the branch has no history"), "{missing}");
     for number in 0..3 {
         let one = write(&comparison(result(), number, 1.0), folder.path());
         let ended = history(&["add", &one, "--branch=perf"]);
@@ -170,11 +170,11 @@ fn a_history_on_a_branch_grows_by_commits_and_touches_no_file_of_the_working_cop
     assert_eq!(git(&["rev-list", "--count", "perf"]).trim(), "3");
     assert_eq!(git(&["status", "--porcelain"]), "");
     assert_eq!(history(&["show", "--branch=perf"]).code(), Some(0));
-    // A branch that is checked out would be ahead of its files.
+    // A branch that is checked out would get ahead of its working copy.
     git(&["checkout", "--quiet", "perf"]);
     let one = write(&comparison(result(), 7, 1.0), folder.path());
     let ended = history(&["add", &one, "--branch=perf"]);
     assert!(ended.refusal().contains("the branch perf is checked out"), "{ended}");
     assert_eq!(git(&["show", "perf:history.jsonl"]).lines().count(), 3);
-    assert!(history(&["show", "--branch=a b"]).refusal().contains("no branch can have the name"));
+    assert!(history(&["show", "--branch=a b"]).refusal().contains("is not a valid name for a branch"));
 }

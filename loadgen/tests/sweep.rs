@@ -1,4 +1,4 @@
-//! A sweep of the real command: its blocks, its file, how it is cut short and goes on, and what it refuses.
+//! `sweep` as a command: blocks, files, interruption, resumption and errors.
 
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
@@ -15,14 +15,14 @@ use wss_analysis::sweep::SweepResult;
 use wss_analysis::workload::Workload;
 use wss_model::store;
 
-/// Two configurations and the first one again, with trials that are as short as they can be.
+/// Two configurations and the first one again, with very short trials.
 const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--trial", "200ms", "--workloads=handshake,echo"];
 
 fn start(arguments: &[&str]) -> Running {
     common::start(arguments)
 }
 
-/// The one file that it left.
+/// The only file that it wrote.
 fn file(folder: &TempDir) -> PathBuf {
     let runs = std::fs::read_dir(folder.path().join("results/runs")).unwrap();
     let files: Vec<PathBuf> = runs.map(|entry| entry.unwrap().path()).collect();
@@ -30,8 +30,8 @@ fn file(folder: &TempDir) -> PathBuf {
     files[0].clone()
 }
 
-/// That the exit code says whether all is valid, and that what is not valid is the machine's fault.
-fn assert_told(ended: &Ended, sweep: &SweepResult) {
+/// Asserts that the exit code is that of the result, and that only the machine can have made it invalid.
+fn assert_exit_code(ended: &Ended, sweep: &SweepResult) {
     assert_eq!(ended.code(), Some(if sweep.valid { 0 } else { 3 }), "{ended}");
     for workload in sweep.blocks.iter().flat_map(|block| &block.trials).flat_map(|trial| &trial.workloads) {
         assert!(!workload.failed, "{:?}", workload.invalid_because);
@@ -43,16 +43,16 @@ fn assert_told(ended: &Ended, sweep: &SweepResult) {
     }
 }
 
-/// Lets a sweep come to a trial: the tests of a signal are about where it comes, not about when.
+/// Waits until a sweep prints `words`, so that a signal hits a known trial.
 fn wait_for(running: &mut Running, words: &str) {
     let deadline = Instant::now() + BOUND;
     while !running.said(words) {
-        assert!(!running.has_ended() && Instant::now() < deadline, "it never said {words}");
+        assert!(!running.has_ended() && Instant::now() < deadline, "it never printed {words}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// The processes that a process has started.
+/// The child processes of a process.
 fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
@@ -60,10 +60,10 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 #[test]
-fn two_layers_are_compared_in_two_blocks() {
+fn compares_two_layers_in_two_blocks() {
     let ended = start(&[&TINY[..], &["--blocks", "2", "--json"]].concat()).end_within(BOUND);
     let sweep: SweepResult = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
-    assert_told(&ended, &sweep);
+    assert_exit_code(&ended, &sweep);
     assert_eq!(store::read::<SweepResult>(&file(&ended.folder)).unwrap(), sweep);
     assert!(file(&ended.folder).to_str().unwrap().ends_with(".sweep.json"));
 
@@ -92,9 +92,9 @@ fn two_layers_are_compared_in_two_blocks() {
 }
 
 #[test]
-fn what_was_cut_short_is_kept_and_goes_on() {
+fn an_interrupted_sweep_is_kept_and_resumed() {
     let mut running = start(&[&TINY[..], &["--blocks", "2"]].concat());
-    // In the second block of three trials.
+    // This is in the second block.
     wait_for(&mut running, "trial 5 of 6");
     running.signal("-INT");
     let ended = running.end_within(BOUND);
@@ -104,17 +104,17 @@ fn what_was_cut_short_is_kept_and_goes_on() {
     let partial = store::read::<SweepResult>(&path).unwrap();
     assert!(partial.interrupted && !partial.valid && partial.complete_blocks() == 1);
 
-    // Something else than it was made with cannot go on with it.
+    // Other options cannot resume it.
     let name = path.to_str().unwrap().to_owned();
     let other = wssbench(&["sweep", "--layer", "ws,tls", "--resume-from", &name]).refusal();
     assert!(other.contains("was made with other configurations"), "{other}");
     let other = wssbench(&["sweep", "--resume-from", &name, "--trial", "1s"]).refusal();
     assert!(other.contains("leave them out"), "{other}");
 
-    // Its folder, in which it goes on, and one block more than it was to have.
+    // Resumed in the same folder, with one more block than planned.
     let ended = start_in(ended.folder, &["sweep", "--resume-from", &name, "--blocks", "3"]).end_within(BOUND);
     let whole = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
-    assert_told(&ended, &whole);
+    assert_exit_code(&ended, &whole);
     assert!(ended.stdout.contains("in 3 of 3 blocks"), "{ended}");
     assert_eq!((&whole.id, whole.blocks.len(), whole.complete_blocks()), (&partial.id, 3, 3));
     assert_eq!(whole.blocks[0], partial.blocks[0]);
@@ -122,16 +122,27 @@ fn what_was_cut_short_is_kept_and_goes_on() {
 }
 
 #[test]
-fn the_configurations_of_a_block_can_run_at_the_same_time_in_turns() {
+fn prints_the_ratio_of_any_two_configurations() {
+    let ended = start(&[&TINY[..], &["--blocks=2", "--ratio=2/3"]].concat()).end_within(BOUND);
+    assert_exit_code(&ended, &store::read::<SweepResult>(&file(&ended.folder)).unwrap());
+    assert!(ended.stdout.contains("Ratio 2 (tls) ÷ 3 (tcp): "), "{ended}");
+    let path = file(&ended.folder).to_str().unwrap().to_owned();
+    let both = "1:client_cpu_message_us/1:server_cpu_message_us";
+    let again = wssbench(&["sweep", "--from", &path, "--ratio", "2/1", "--ratio", both]);
+    assert!(again.stdout.contains("\n  handshake_sent_bytes  ") && again.stdout.contains("2 blocks)"), "{again}");
+    assert!(again.stdout.contains("client_cpu_message_us ÷ server_cpu_message_us"), "{again}");
+    let refused = wssbench(&["sweep", "--from", &path, "--ratio", "2/9"]);
+    assert!(refused.refusal().contains("configuration 9 does not exist; the numbers are 1 to 3"), "{refused}");
+}
+
+#[test]
+fn interleaves_the_configurations_of_a_block() {
     let ended = start(&[&TINY[..], &["--blocks=2", "--interleave=10ms"]].concat()).end_within(BOUND);
     let sweep = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
-    assert_told(&ended, &sweep);
+    assert_exit_code(&ended, &sweep);
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
     assert!(words.join(" ").contains("at the same time, in time slices of 10ms"), "{ended}");
-    assert_eq!(
-        (sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()),
-        (Some("10ms".to_owned()), 2)
-    );
+    assert_eq!((sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()), (Some("10ms".to_owned()), 2));
     for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
         for metric in [Metric::ServerCpuHandshakeUs, Metric::ServerCpuMessageUs] {
             assert!(trial.metric(metric).is_some_and(|us| us > 0.0) || !trial.valid, "{trial:?}");
@@ -142,12 +153,12 @@ fn the_configurations_of_a_block_can_run_at_the_same_time_in_turns() {
 }
 
 #[test]
-fn a_signal_in_the_first_trial_ends_its_processes_too() {
+fn a_signal_in_the_first_trial_ends_its_processes() {
     a_signal_ends_all_processes(1, &[]);
 }
 
 #[test]
-fn a_signal_ends_the_processes_of_all_trials_that_take_turns() {
+fn a_signal_ends_the_processes_of_all_interleaved_trials() {
     a_signal_ends_all_processes(3, &["--interleave"]);
 }
 
@@ -168,7 +179,7 @@ fn a_signal_ends_all_processes(trials: usize, more: &[&str]) {
     running.signal("-TERM");
     let ended = running.end_within(BOUND);
     assert_eq!(ended.code(), Some(3), "{ended}");
-    // A server whose run was ended before it listened for signals reads the end of its input, and may need a moment.
+    // A server whose run ended before it handled signals reads the end of its input, which may take a moment.
     let lives = |pid: &&u32| Path::new(&format!("/proc/{pid}/stat")).exists();
     while let Some(left) = processes.iter().find(lives) {
         assert!(Instant::now() < deadline, "{left} of {processes:?} is still there");
@@ -179,7 +190,7 @@ fn a_signal_ends_all_processes(trials: usize, more: &[&str]) {
 }
 
 #[test]
-fn a_trial_that_fails_is_shown_and_the_rest_goes_on() {
+fn reports_a_failed_trial_and_runs_the_others() {
     let allowed = wss_wire::machine::allowed_cpus().unwrap();
     let cpu = allowed.first().unwrap().to_string();
     let arguments = ["sweep", "--layer", "ws", "--server-cpus", &cpu, "--server-cpus", "999"];
@@ -196,13 +207,13 @@ fn a_trial_that_fails_is_shown_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_fixed_number_of_handshakes_is_made_and_other_forms_are_printed() {
+fn makes_a_fixed_number_of_handshakes_and_prints_csv_and_markdown() {
     let arguments =
         ["sweep", "--tls", "1.2,1.3", "--workloads", "handshake", "--trial-handshakes", "20", "--blocks", "1"];
     for (form, begins) in [("--md", "1 of 1 block; "), ("--csv", "number,configuration,")] {
         let ended = wssbench(&[&arguments[..], &[form]].concat());
         let sweep = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
-        assert_told(&ended, &sweep);
+        assert_exit_code(&ended, &sweep);
         assert!(ended.stdout.starts_with(begins) || !sweep.valid, "{ended}");
         for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
             assert_eq!(trial.workloads[0].negotiated.iter().map(|sort| sort.count).sum::<u64>(), 20);
@@ -211,7 +222,7 @@ fn a_fixed_number_of_handshakes_is_made_and_other_forms_are_printed() {
 }
 
 #[test]
-fn what_would_be_run_can_be_listed() {
+fn lists_what_it_would_run() {
     let ended = wssbench(&["sweep", "--preset", "suites", "--list"]);
     assert_eq!(ended.code(), Some(0), "{ended}");
     assert_eq!(ended.stdout.matches("--suite=").count(), 10, "{ended}");
@@ -219,7 +230,7 @@ fn what_would_be_run_can_be_listed() {
     assert!(!ended.folder.path().join("results").exists());
 }
 
-/// Refused before the first trial: exit code 1, nothing run and nothing written.
+/// Asserts an error before the first trial: exit code 1, nothing run and nothing written.
 fn refused(arguments: &[&str], says: &[&str]) {
     let ended = wssbench(&[&["sweep"], arguments].concat());
     assert_eq!((ended.code(), ended.stdout.as_str()), (Some(1), ""), "{ended}");
@@ -230,15 +241,15 @@ fn refused(arguments: &[&str], says: &[&str]) {
 }
 
 #[test]
-fn what_no_sweep_could_be_is_refused_before_the_first_trial() {
+fn rejects_invalid_sweeps_before_the_first_trial() {
     let suites = ["TLS13_AES_128_GCM_SHA256", "similar value"];
     refused(&["--suite", "TLS13_AES_129_GCM_SHA256,aes256"], &suites);
     refused(&["--cert", "ecdsa-p265,rsa-2048"], &["`ecdsa-p256` is the nearest"]);
     refused(&["--preset", "suits"], &["suits", "similar value", "suites"]);
     refused(&["--suite", "rsa-aes128,rsa-aes256"], &["ecdsa-p256", "rsa-2048"]);
-    refused(&["--engine", "epoll"], &["nothing to compare", "--preset"]);
+    refused(&["--engine", "epoll"], &["at least two configurations", "--preset"]);
     refused(&["--layer", "ws,tcp", "--blocks", "0"], &["--blocks is 0"]);
-    refused(&["--layer", "ws,tcp", "--reference", "9"], &["the numbers 1 to 2"]);
+    refused(&["--layer", "ws,tcp", "--reference", "9"], &["the numbers are 1 to 2"]);
     refused(&["--layer", "ws,tcp", "--duration", "3s"], &["unexpected argument '--duration'"]);
     refused(&["--layer", "ws,tcp", "--json", "--csv"], &["cannot be used with"]);
     refused(&["--layer", "ws,tcp", "--out", "."], &[". is a directory"]);
@@ -246,7 +257,7 @@ fn what_no_sweep_could_be_is_refused_before_the_first_trial() {
 }
 
 #[test]
-fn a_file_that_is_no_sweep_is_not_gone_on_with() {
+fn rejects_a_file_that_is_not_a_sweep() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("run.json"), r#"{ "schema": "wssbench.run/2" }"#).unwrap();
     let ended = start_in(folder, &["sweep", "--resume-from", "run.json"]).end_within(BOUND);

@@ -14,7 +14,7 @@ use wss_model::store;
 
 use self::branch::Branch;
 use crate::output;
-use crate::output::note;
+use crate::output::{self, note};
 
 /// `wssbench history`.
 #[derive(Debug, Args)]

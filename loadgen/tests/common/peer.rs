@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
 use rustls::{ServerConnection, StreamOwned};
 use tokio_tungstenite::tungstenite::{self, WebSocket};
 use wss_model::TlsOptions;
@@ -69,6 +70,12 @@ impl Authority {
         self.folder.path()
     }
 
+    /// Writes certificate and key as PEM, for a server that reads files.
+    pub(crate) fn write_files(&self, certificate: &Path, key: &Path) {
+        std::fs::write(certificate, pem("CERTIFICATE", &self.identity.chain[0])).unwrap();
+        std::fs::write(key, pem("PRIVATE KEY", self.identity.key.secret_der())).unwrap();
+    }
+
     pub(crate) fn config(&self) -> Arc<rustls::ServerConfig> {
         Arc::new(server_config(&TlsOptions::default(), &self.identity, &ServerExtras::default()).unwrap())
     }
@@ -78,6 +85,12 @@ impl Authority {
         let config = self.config();
         tcp(move |stream| handle(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream)))
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// Reads an HTTP head; `None` if the connection ends first.
