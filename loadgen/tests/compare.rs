@@ -148,7 +148,10 @@ fn a_planned_rate_applies_to_the_slices_of_the_run() {
     for workload in comparison.blocks[0].trials.iter().flat_map(|trial| &trial.workloads) {
         // The generator may be late on this machine, but it sends what was planned, in the planned time.
         assert!(workload.valid || workload.disturbed, "{workload:?}");
-        assert!(!workload.invalid_because.iter().any(|reason| reason.code == ReasonCode::RateNotAchieved), "{workload:?}");
+        assert!(
+            !workload.invalid_because.iter().any(|reason| reason.code == ReasonCode::RateNotAchieved),
+            "{workload:?}"
+        );
     }
 }
 

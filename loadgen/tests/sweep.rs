@@ -142,7 +142,10 @@ fn interleaves_the_configurations_of_a_block() {
     assert_exit_code(&ended, &sweep);
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
     assert!(words.join(" ").contains("at the same time, in time slices of 10ms"), "{ended}");
-    assert_eq!((sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()), (Some("10ms".to_owned()), 2));
+    assert_eq!(
+        (sweep.interleave.map(|turns| turns.to_string()), sweep.complete_blocks()),
+        (Some("10ms".to_owned()), 2)
+    );
     for trial in sweep.blocks.iter().flat_map(|block| &block.trials) {
         for metric in [Metric::ServerCpuHandshakeUs, Metric::ServerCpuMessageUs] {
             assert!(trial.metric(metric).is_some_and(|us| us > 0.0) || !trial.valid, "{trial:?}");

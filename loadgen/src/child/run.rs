@@ -178,7 +178,10 @@ impl RunLauncher {
                     tool: Some(result.tool),
                     peer_failed: false,
                 },
-                Err(error) => WorkloadOutcome::failed(workload, Reason::new(ReasonCode::NoResult, format!("{:#}", anyhow::Error::from(error)))),
+                Err(error) => WorkloadOutcome::failed(
+                    workload,
+                    Reason::new(ReasonCode::NoResult, format!("{:#}", anyhow::Error::from(error))),
+                ),
             }),
             RunEnd::Exited { .. } if self.interrupted.load(Ordering::Relaxed) => None,
             RunEnd::Exited { failure: Some(RunEvent::Failed { code, text }), .. } => {

@@ -13,7 +13,6 @@ use wss_analysis::history::{self, Added, BadLine, Entry};
 use wss_model::store;
 
 use self::branch::Branch;
-use crate::output;
 use crate::output::{self, note};
 
 /// `wssbench history`.
