@@ -101,8 +101,8 @@ pub(crate) enum Receiver<S> {
     Bytes { stream: Stream<S>, buffer: Box<[u8]> },
 }
 
-/// What arrived.
-pub(crate) enum Received<'a> {
+/// What a connection receives next.
+pub(crate) enum ChannelEvent<'a> {
     Message(MessageBytes<'a>),
     Ping(Payload<'static>),
     /// A Close frame with its code and reason, or the end of the stream between two messages.
@@ -127,11 +127,11 @@ impl std::ops::Deref for MessageBytes<'_> {
 
 impl<S: Socket> Receiver<S> {
     /// Receives the next message or control frame. Not cancel-safe, because fastwebsockets is not.
-    pub(crate) async fn receive(&mut self, phase: ErrorPhase) -> Result<Received<'_>, Failure> {
+    pub(crate) async fn receive(&mut self, phase: ErrorPhase) -> Result<ChannelEvent<'_>, Failure> {
         match self {
             Self::WebSocket(reader) => loop {
                 match reader.next().await.map_err(|error| websocket_failure(phase, error))? {
-                    Message::Binary(payload) => return Ok(Received::Message(MessageBytes::Frame(payload))),
+                    Message::Binary(payload) => return Ok(ChannelEvent::Message(MessageBytes::Frame(payload))),
                     Message::Text(_) => {
                         return Err(Failure::new(
                             phase,
@@ -139,16 +139,16 @@ impl<S: Socket> Receiver<S> {
                             "the server answered a binary message with text; check that it is an echo server",
                         ));
                     }
-                    Message::Ping(payload) => return Ok(Received::Ping(payload)),
+                    Message::Ping(payload) => return Ok(ChannelEvent::Ping(payload)),
                     Message::Pong(_) => {}
-                    Message::Close(close) => return Ok(Received::Closed(close)),
+                    Message::Close(close) => return Ok(ChannelEvent::Closed(close)),
                 }
             },
             Self::Bytes { stream, buffer } => {
                 let mut filled = 0;
                 while filled < buffer.len() {
                     match stream.read(&mut buffer[filled..]).await {
-                        Ok(0) if filled == 0 => return Ok(Received::Closed(None)),
+                        Ok(0) if filled == 0 => return Ok(ChannelEvent::Closed(None)),
                         Ok(0) => {
                             let text = format!(
                                 "the server ended the connection after {filled} of the {} bytes of a message",
@@ -160,7 +160,7 @@ impl<S: Socket> Receiver<S> {
                         Err(error) => return Err(stream_failure(phase, error)),
                     }
                 }
-                Ok(Received::Message(MessageBytes::Buffer(buffer)))
+                Ok(ChannelEvent::Message(MessageBytes::Buffer(buffer)))
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
-use super::channel::{Channel, Received, Socket, Stream, stream_failure};
+use super::channel::{Channel, ChannelEvent, Socket, Stream, stream_failure};
 use super::context::Context;
 use super::failure::Failure;
 
@@ -32,9 +32,9 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
         }
         loop {
             match receiver.receive(ErrorPhase::Close).await? {
-                Received::Closed(_) => break,
-                Received::Ping(_) => {}
-                Received::Message(_) => {
+                ChannelEvent::Closed(_) => break,
+                ChannelEvent::Ping(_) => {}
+                ChannelEvent::Message(_) => {
                     let text = "the server sent a message while the connection was closing";
                     return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
                 }

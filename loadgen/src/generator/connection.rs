@@ -18,7 +18,9 @@ use tokio::sync::mpsc;
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
-use super::channel::{Channel, Received, Receiver, Sender, Socket, Stream, check_echo, closed_failure, stream_failure};
+use super::channel::{
+    Channel, ChannelEvent, Receiver, Sender, Socket, Stream, check_echo, closed_failure, stream_failure,
+};
 use super::close;
 use super::context::Context;
 use super::failure::Failure;
@@ -28,7 +30,7 @@ use super::plan::{EchoOrder, Order};
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A message whose echo is still to come.
-struct Outstanding {
+struct OutstandingMessage {
     number: u64,
     planned: Instant,
     sent: Instant,
@@ -37,7 +39,7 @@ struct Outstanding {
 /// What the two halves share.
 #[derive(Default)]
 struct State {
-    outstanding: RefCell<VecDeque<Outstanding>>,
+    outstanding: RefCell<VecDeque<OutstandingMessage>>,
     /// When the last echo arrived, which allowed the next message.
     last_echo: Cell<Option<Instant>>,
     /// The last ping that is not yet answered.
@@ -118,7 +120,7 @@ fn count_lost(context: &Context, order: EchoOrder) {
 async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, context: &Context) -> Result<(), Failure> {
     loop {
         match receiver.receive(ErrorPhase::Echo).await? {
-            Received::Message(echo) => {
+            ChannelEvent::Message(echo) => {
                 let now = Instant::now();
                 let Some(sent) = state.outstanding.borrow_mut().pop_front() else {
                     let text = "the server sent an unsolicited message; check that it is an echo server";
@@ -128,9 +130,9 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
                 state.last_echo.set(Some(now));
                 context.echo_received(now, sent.planned, sent.sent);
             }
-            Received::Ping(payload) => *state.ping.borrow_mut() = Some(payload),
-            Received::Closed(_) if state.close_deadline.get().is_some() => return Ok(()),
-            Received::Closed(close) => return Err(closed_failure(ErrorPhase::Echo, close)),
+            ChannelEvent::Ping(payload) => *state.ping.borrow_mut() = Some(payload),
+            ChannelEvent::Closed(_) if state.close_deadline.get().is_some() => return Ok(()),
+            ChannelEvent::Closed(close) => return Err(closed_failure(ErrorPhase::Echo, close)),
         }
     }
 }
@@ -292,7 +294,7 @@ async fn send_messages<E: Engine>(
             context.message_started(now, None, false);
         }
         let number = context.next_message();
-        state.outstanding.borrow_mut().push_back(Outstanding { number, planned, sent: now });
+        state.outstanding.borrow_mut().push_back(OutstandingMessage { number, planned, sent: now });
         let mut scratch = context.take_scratch();
         let sent = sender.send(context.payloads.get(number), &mut scratch).await;
         context.return_scratch(scratch);

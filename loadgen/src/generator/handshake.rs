@@ -16,7 +16,7 @@ use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure}
 use wss_wire::transport::{CountedStream, Transport};
 use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
 
-use super::channel::{Channel, Received, check_echo, closed_failure, stream_failure};
+use super::channel::{Channel, ChannelEvent, check_echo, closed_failure, stream_failure};
 use super::context::Context;
 use super::destination::{Destination, TlsDestination};
 use super::failure::Failure;
@@ -233,7 +233,7 @@ async fn first_echo<S: super::channel::Socket>(
             }
         };
         match early {
-            Some(Received::Closed(close)) => return Err(closed_failure(phase, close)),
+            Some(ChannelEvent::Closed(close)) => return Err(closed_failure(phase, close)),
             Some(received) => {
                 sending.await.map_err(|error| error.failure(phase))?;
                 received
@@ -243,9 +243,9 @@ async fn first_echo<S: super::channel::Socket>(
     };
     loop {
         match received {
-            Received::Message(echo) => return check_echo(phase, payloads.get(number), &echo),
-            Received::Closed(close) => return Err(closed_failure(phase, close)),
-            Received::Ping(ping) => sender.pong(ping).await.map_err(|error| error.failure(phase))?,
+            ChannelEvent::Message(echo) => return check_echo(phase, payloads.get(number), &echo),
+            ChannelEvent::Closed(close) => return Err(closed_failure(phase, close)),
+            ChannelEvent::Ping(ping) => sender.pong(ping).await.map_err(|error| error.failure(phase))?,
         }
         received = receiver.receive(phase).await?;
     }

@@ -16,12 +16,12 @@ use super::schedule::Schedule;
 
 /// The handshakes under way on this thread.
 #[derive(Default)]
-struct UnderWay {
+struct HandshakesUnderWay {
     count: Cell<usize>,
     ended: Notify,
 }
 
-impl UnderWay {
+impl HandshakesUnderWay {
     async fn wait_for_fewer_than(&self, limit: usize) {
         while self.count.get() >= limit {
             self.ended.notified().await;
@@ -31,7 +31,7 @@ impl UnderWay {
 
 /// Performs this thread's share of the handshakes, and waits for all of them.
 pub(crate) async fn run<E: Engine>(context: &Rc<Context>, plan: HandshakePlan) {
-    let under_way = Rc::new(UnderWay::default());
+    let under_way = Rc::new(HandshakesUnderWay::default());
     match plan.spec.pace {
         Pace::Rate { rate, arrivals } => {
             let schedule =
@@ -49,7 +49,7 @@ pub(crate) async fn run<E: Engine>(context: &Rc<Context>, plan: HandshakePlan) {
 async fn open_loop<E: Engine>(
     context: &Rc<Context>,
     plan: &HandshakePlan,
-    under_way: &Rc<UnderWay>,
+    under_way: &Rc<HandshakesUnderWay>,
     mut schedule: Schedule,
 ) {
     let mut started = 0;
@@ -73,7 +73,7 @@ async fn open_loop<E: Engine>(
 async fn closed_loop<E: Engine>(
     context: &Rc<Context>,
     plan: &HandshakePlan,
-    under_way: &Rc<UnderWay>,
+    under_way: &Rc<HandshakesUnderWay>,
     concurrency: usize,
 ) {
     E::sleep_until(plan.clock.start()).await;
@@ -121,7 +121,7 @@ fn continues(context: &Context, plan: &HandshakePlan, started: usize, next: Inst
 fn spawn_handshake<E: Engine>(
     context: &Rc<Context>,
     plan: &HandshakePlan,
-    under_way: &Rc<UnderWay>,
+    under_way: &Rc<HandshakesUnderWay>,
     planned: Option<Instant>,
 ) {
     context.handshakes.borrow_mut().planned += 1;

@@ -14,7 +14,7 @@ use wss_model::store::Stored as _;
 use super::accounting::PhaseUsage;
 use super::cost::CostSplitter;
 use super::ends::Ends;
-use super::setup::Finished;
+use super::setup::SetupOutcome;
 use crate::generator::failure::Failures;
 use crate::generator::record::{EchoRecord, HandshakeRecord};
 use crate::setup::environment;
@@ -59,11 +59,11 @@ pub(super) struct Observations {
 /// The complete result, judged.
 pub(super) fn run_result(
     origin: Origin,
-    finished: Finished,
+    finished: SetupOutcome,
     measurement: Measurement,
     observations: &Observations,
 ) -> RunResult {
-    let Finished { config, target, verify, notes, .. } = finished;
+    let SetupOutcome { config, target, verify, notes, .. } = finished;
     let Measurement { handshakes, echo, warmup, ends } = measurement;
     let mut result = RunResult {
         schema: RunResult::SCHEMA.to_owned(),

@@ -48,7 +48,7 @@ pub(super) struct Setup {
 }
 
 /// What a [`Setup`] leaves for the result.
-pub(super) struct Finished {
+pub(super) struct SetupOutcome {
     pub(super) config: RunConfig,
     pub(super) target: TargetResult,
     pub(super) verify: Option<Verify>,
@@ -136,10 +136,10 @@ impl Setup {
     }
 
     /// Ends the generator and the server.
-    pub(super) fn finish(self) -> Finished {
+    pub(super) fn finish(self) -> SetupOutcome {
         self.generator.end();
         let Self { config, target, verify, notes, .. } = self;
-        Finished { config, target, verify, notes, server_ended: self.server.map_or(Ok(()), Server::end) }
+        SetupOutcome { config, target, verify, notes, server_ended: self.server.map_or(Ok(()), Server::end) }
     }
 }
 
