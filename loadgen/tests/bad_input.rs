@@ -65,7 +65,10 @@ fn rejects_numbers_without_effect() {
 fn rejects_numbers_beyond_clock_and_memory() {
     assert_rejected(&["--rate", "1e-300"], &["--rate is too low: each connection would send less than once a year"]);
     assert_rejected(&["--rate", "1e300"], &["--rate is", "at most 10M/s"]);
-    assert_rejected(&["--connect-rate", "1e-300"], &["--connect-rate is too low: each thread would connect less than once a year"]);
+    assert_rejected(
+        &["--connect-rate", "1e-300"],
+        &["--connect-rate is too low: each thread would connect less than once a year"],
+    );
     assert_rejected(&["--duration", "500000000000y"], &["--duration is", "give at most 1year"]);
     assert_rejected(&["--handshake-timeout", "500000000000y"], &["--handshake-timeout is", "give at most 1year"]);
     assert_rejected(&["--size", "1TiB", "--connections", "10"], &["MiB of memory", "MiB are available"]);
@@ -111,8 +114,14 @@ fn rejects_missing_and_invalid_config_files_by_line() {
 
 #[test]
 fn rejects_options_that_exclude_each_other() {
-    assert_rejected(&["--server-closes", "--layer", "tcp", "--mode", "handshake"], &["--server-closes requires a Close frame or close_notify, but the layer is tcp"]);
-    assert_rejected(&["--subprotocol", "chat", "--layer", "tls"], &["--subprotocol requires WebSocket, but the layer is tls"]);
+    assert_rejected(
+        &["--server-closes", "--layer", "tcp", "--mode", "handshake"],
+        &["--server-closes requires a Close frame or close_notify, but the layer is tcp"],
+    );
+    assert_rejected(
+        &["--subprotocol", "chat", "--layer", "tls"],
+        &["--subprotocol requires WebSocket, but the layer is tls"],
+    );
     let url = format!("ws://{}/", peer::nobody());
     assert_rejected(&[&url, "--server-engine", "epoll"], &["--server-engine applies only to the embedded server"]);
     assert_rejected(&[&url, "--layer", "ws"], &["--layer cannot be combined with a URL"]);
@@ -125,7 +134,10 @@ fn rejects_urls_that_are_not_admin_endpoints() {
     let echo = peer::websocket(|mut socket| peer::echo(&mut socket));
     let url = format!("ws://{echo}/");
     let nobody = format!("http://{}", peer::nobody());
-    assert_rejected(&[&url, "--server-stats", &nobody], &["cannot read the server's admin endpoint", "/stats", "refused"]);
+    assert_rejected(
+        &[&url, "--server-stats", &nobody],
+        &["cannot read the server's admin endpoint", "/stats", "refused"],
+    );
     let another = peer::tcp(|mut stream| {
         peer::read_head(&mut stream);
         let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
@@ -138,7 +150,10 @@ fn rejects_urls_that_are_not_admin_endpoints() {
 fn rejects_cpus_that_are_not_available() {
     assert_rejected(&["--client-cpus", "999"], &["CPU 999 is not available to this process (allowed: "]);
     assert_rejected(&["--server-cpus", "0,999"], &["CPU 999 is not available to this process (allowed: "]);
-    assert_rejected_by_parser(&["run", "--client-cpus", "first"], &["invalid CPU list `first`; expected numbers and ranges such as 0 or 1-3,5"]);
+    assert_rejected_by_parser(
+        &["run", "--client-cpus", "first"],
+        &["invalid CPU list `first`; expected numbers and ranges such as 0 or 1-3,5"],
+    );
 }
 
 #[test]

@@ -47,7 +47,10 @@ fn unknown_names_list_known_names_and_a_suggestion() {
     assert_rejected_by_parser("--suite TLS_AES_128_GCM_SHA265", &["TLS13_AES_128", &similar("TLS_AES_128_GCM_SHA256")]);
     assert_rejected_by_parser("--group X25518", &["secp256r1MLKEM768", "MLKEM1024", &similar("X25519")]);
     assert_rejected_by_parser("--group p256", &[&similar("P-256")]);
-    assert_rejected_by_parser("--cert ecdsa-p265", &["ml-dsa-87", "did you mean ecdsa-p256?", "expected a file or one of"]);
+    assert_rejected_by_parser(
+        "--cert ecdsa-p265",
+        &["ml-dsa-87", "did you mean ecdsa-p256?", "expected a file or one of"],
+    );
     assert_rejected_by_parser("--provider rang", &["aws-lc-rs, ring, graviola", &similar("ring")]);
     assert_rejected_by_parser("--resume-by tikket", &["ticket, stateful, session-id", &similar("ticket")]);
     assert_rejected_by_parser("--tls 1.1", &["1.2, 1.3"]);
@@ -63,15 +66,27 @@ fn unknown_names_list_known_names_and_a_suggestion() {
 #[test]
 fn rejects_options_of_the_other_tls_version() {
     assert_rejected("--tls 1.2 --suite aes128", &["--tls 1.2 requires TLS 1.2", "use --suite TLS_ECDHE_ECDSA"]);
-    assert_rejected("--tls 1.3 --suite rsa-aes128", &["requires TLS 1.2; remove one of them", "TLS13_CHACHA20_POLY1305_SHA256"]);
-    assert_rejected("--suite ecdsa-aes128 --group MLKEM768", &["--suite TLS_ECDHE_ECDSA", "--group MLKEM768 requires TLS 1.3"]);
-    assert_rejected("--suite rsa-aes128 --cert ml-dsa-65", &["requires TLS 1.2, but --cert ml-dsa-65 requires TLS 1.3"]);
+    assert_rejected(
+        "--tls 1.3 --suite rsa-aes128",
+        &["requires TLS 1.2; remove one of them", "TLS13_CHACHA20_POLY1305_SHA256"],
+    );
+    assert_rejected(
+        "--suite ecdsa-aes128 --group MLKEM768",
+        &["--suite TLS_ECDHE_ECDSA", "--group MLKEM768 requires TLS 1.3"],
+    );
+    assert_rejected(
+        "--suite rsa-aes128 --cert ml-dsa-65",
+        &["requires TLS 1.2, but --cert ml-dsa-65 requires TLS 1.3"],
+    );
     assert_rejected("--tls 1.2 --cert ml-dsa-44", &["--cert ml-dsa-44 requires TLS 1.3"]);
     assert_rejected("--suite rsa-aes128", &["cannot be used with the certificate ecdsa-p256", "rsa-2048, rsa-3072"]);
     assert_rejected("--suite ecdsa-aes128 --cert rsa-4096", &["the certificate rsa-4096", "use --cert ecdsa-p256"]);
     assert_rejected("--resume 10% --tls 1.2 --resume-by stateful", &["--resume-by stateful requires TLS 1.3"]);
     assert_rejected("--resume 10% --tls 1.3 --resume-by session-id", &["--resume-by session-id requires TLS 1.2"]);
-    assert_rejected("--resume 10% --resume-by session-id --tickets 2", &["--tickets applies to TLS 1.3, but the other options require TLS 1.2"]);
+    assert_rejected(
+        "--resume 10% --resume-by session-id --tickets 2",
+        &["--tickets applies to TLS 1.3, but the other options require TLS 1.2"],
+    );
     assert_rejected("--resume 10% --resume-by session-id --early-data", &["--early-data requires TLS 1.3"]);
     assert_rejected("--tls 1.2 --force-retry", &["--force-retry requires TLS 1.3"]);
 }
@@ -83,9 +98,15 @@ fn rejects_incomplete_resumption_options() {
     assert_rejected("--verify none --ca ca.pem", &["--ca has no effect with --verify none; remove one of them"]);
     assert_rejected("--early-data --resume 0%", &["add --resume 100%"]);
     assert_rejected("--early-data --resume 50% --resume-by ticket", &["requires --resume-by stateful"]);
-    assert_rejected("--early-data --resume 50% --layer tls", &["--early-data requires WebSocket, but the layer is tls"]);
+    assert_rejected(
+        "--early-data --resume 50% --layer tls",
+        &["--early-data requires WebSocket, but the layer is tls"],
+    );
     let tls = format!("tls://{}", peer::nobody());
-    assert_rejected(&format!("{tls} --early-data --resume 50%"), &["--early-data requires WebSocket, but the layer is tls"]);
+    assert_rejected(
+        &format!("{tls} --early-data --resume 50%"),
+        &["--early-data requires WebSocket, but the layer is tls"],
+    );
     for verb in ["run", "serve"] {
         assert_error(&wssbench(&[verb, "--key", "x.pem"]), &["--key requires --cert FILE"]);
     }
@@ -143,14 +164,29 @@ fn rejects_tls_options_on_layers_without_tls() {
 #[test]
 fn rejects_options_of_the_other_end() {
     let url = format!("wss://{}/", peer::nobody());
-    assert_rejected(&format!("{url} --cert here/cert.pem"), &["--cert FILE applies only to the embedded server", "give the kind of certificate to expect"]);
+    assert_rejected(
+        &format!("{url} --cert here/cert.pem"),
+        &["--cert FILE applies only to the embedded server", "give the kind of certificate to expect"],
+    );
     assert_rejected(&format!("{url} --chain 2"), &["--chain applies only to the embedded server"]);
-    assert_rejected(&format!("{url} --server-provider ring"), &["--server-provider applies only to the embedded server"]);
+    assert_rejected(
+        &format!("{url} --server-provider ring"),
+        &["--server-provider applies only to the embedded server"],
+    );
     assert_rejected(&format!("{url} --mtls"), &["add --client-cert FILE and --client-key FILE"]);
-    assert_rejected("--mtls --client-cert a.pem --client-key b.pem", &["--client-cert cannot be used with the embedded server"]);
-    assert_rejected("--client-cert a.pem --client-key b.pem", &["--client-cert cannot be used with the embedded server"]);
+    assert_rejected(
+        "--mtls --client-cert a.pem --client-key b.pem",
+        &["--client-cert cannot be used with the embedded server"],
+    );
+    assert_rejected(
+        "--client-cert a.pem --client-key b.pem",
+        &["--client-cert cannot be used with the embedded server"],
+    );
     assert_rejected("--ca a.pem", &["--ca cannot verify the embedded server", "remove it, or add --cert FILE"]);
-    assert_error(&wssbench(&["serve", "--mtls"]), &["--mtls requires the CA that signs client certificates; add --client-ca FILE"]);
+    assert_error(
+        &wssbench(&["serve", "--mtls"]),
+        &["--mtls requires the CA that signs client certificates; add --client-ca FILE"],
+    );
 }
 
 #[test]

@@ -129,8 +129,7 @@ impl ServeOptions {
                 return Err(ConfigError::out_of_range(option, value, range));
             }
         }
-        for (option, value) in
-            [("handshake-timeout", limits.handshake_timeout), ("idle-timeout", limits.idle_timeout)]
+        for (option, value) in [("handshake-timeout", limits.handshake_timeout), ("idle-timeout", limits.idle_timeout)]
         {
             if value.0.is_zero() {
                 return Err(ConfigError::out_of_range(option, value, "a duration such as 10s"));

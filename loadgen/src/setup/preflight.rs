@@ -308,7 +308,10 @@ mod tests {
         let long = HumanDuration::from_secs(u64::MAX / 2);
         assert!(check_times(&RunConfig::default()).is_ok());
         assert_eq!(LONGEST.to_string(), "1year");
-        assert!(message(|config| config.rate = Rate::PerSecond(1e-300)).contains("--rate is too low: each connection would send less than once a year"));
+        assert!(
+            message(|config| config.rate = Rate::PerSecond(1e-300))
+                .contains("--rate is too low: each connection would send less than once a year")
+        );
         assert!(message(|config| config.connect_rate = Rate::PerSecond(1e300)).contains("at most 10M/s"));
         let mut config = RunConfig { warmup: long, ..RunConfig::default() };
         assert!(check_times(&config).unwrap_err().to_string().contains("--warmup"));

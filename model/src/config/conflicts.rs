@@ -137,7 +137,10 @@ impl Rule {
 pub fn check(facts: &Facts) -> Result<(), ConfigError> {
     for rule in RULES {
         if let Some(option) = rule.broken_by(facts) {
-            return Err(ConfigError::Conflict { code: rule.code, text: rule.sentence(&option, facts.layer, facts.verify) });
+            return Err(ConfigError::Conflict {
+                code: rule.code,
+                text: rule.sentence(&option, facts.layer, facts.verify),
+            });
         }
     }
     Ok(())

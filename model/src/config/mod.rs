@@ -18,7 +18,7 @@ pub use self::arguments::{arguments, arguments_of_fields, fields};
 pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
 pub use self::error::ConfigError;
 pub use self::time_slice::{TimeSlice, time_slice_length};
-pub use self::tls::{ProviderKind, most_similar, TlsOptions, TlsVersion, TrustOptions};
+pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions, most_similar};
 use crate::units::{HumanDuration, Rate, Size};
 
 const TARGET: &str = "Target";

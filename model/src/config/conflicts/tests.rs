@@ -17,7 +17,14 @@ fn gives_every_rule_its_own_code_and_one_sentence() {
     assert_eq!(codes.len(), RULES.len());
     for rule in RULES {
         let sentence = rule.example();
-        assert!(!sentence.contains('\n') && !sentence.contains('{') && !sentence.ends_with('.') && rule.reason.ends_with('.'), "{}", rule.code);
+        assert!(
+            !sentence.contains('\n')
+                && !sentence.contains('{')
+                && !sentence.ends_with('.')
+                && rule.reason.ends_with('.'),
+            "{}",
+            rule.code
+        );
     }
 }
 

@@ -20,10 +20,7 @@ fn rejects_a_suite_of_the_other_version_and_lists_alternatives() {
         options.tls_version = Some(TlsVersion::V1_3);
         options.suite = Some(Suite::RsaAes128Gcm);
     });
-    assert!(
-        error.contains("TLS13_CHACHA20_POLY1305_SHA256") && !error.contains("AES_256_GCM_SHA256"),
-        "{error}"
-    );
+    assert!(error.contains("TLS13_CHACHA20_POLY1305_SHA256") && !error.contains("AES_256_GCM_SHA256"), "{error}");
 }
 
 #[test]
