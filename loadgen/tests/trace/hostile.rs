@@ -93,7 +93,7 @@ type FrameCase = (fn(WebSocket<TcpStream>), &'static str);
 #[test]
 fn a_peer_that_breaks_websocket() {
     let cases: [FrameCase; 5] = [
-        (|_| {}, "ended"),
+        (|_| {}, "closed the connection"),
         (
             |mut socket| {
                 let _ = socket.get_mut().write_all(&peer::frame(1, b"x", true));

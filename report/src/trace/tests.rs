@@ -263,10 +263,11 @@ fn a_handshake_is_a_list_of_steps() {
                              start of a message (69 of 80 bytes) that ends in a later record
 
     ── totals ──────────────────────────────────────────────────────────────────────────────────────────
-                     time   round trips   bytes →   bytes ←   records →   records ←   TLS cost
-    ──────────────────────────────────────────────────────────────────────────────────────────
-    TCP connect   20.0 ms             1         0         0           0           0
-    all           20.0 ms             1         0         0           0           0
+                     time   round   bytes →   bytes ←   records →   records ←   TLS cost
+                            trips
+    ────────────────────────────────────────────────────────────────────────────────────
+    TCP connect   20.0 ms       1         0         0           0           0
+    all           20.0 ms       1         0         0           0           0
     "#);
 }
 
@@ -304,10 +305,11 @@ fn an_upgrade_and_a_masked_frame_are_explained() {
                                payload       "Hello"
 
     ── totals ──────────────────────────────────────────────────────────────────────────────────────────
-                     time   round trips   bytes →   bytes ←
-    ───────────────────────────────────────────────────────
-    TCP connect   20.0 ms             1         0         0
-    all           20.0 ms             1         0         0
+                     time   round   bytes →   bytes ←
+                            trips
+    ─────────────────────────────────────────────────
+    TCP connect   20.0 ms       1         0         0
+    all           20.0 ms       1         0         0
     "#);
 }
 

@@ -7,25 +7,25 @@ fn a_small_run() {
     let text = small(Format::Openmetrics);
     let until = text.find("# HELP wssbench_run_latency_seconds").unwrap();
     insta::assert_snapshot!(&text[..until], @r#"
-    # HELP wssbench_run_about What measured, and how
+    # HELP wssbench_run_about The program that measured, and its configuration
     # TYPE wssbench_run_about info
     wssbench_run_about_info{id="20260301T120000Z-4711",started_at="2026-03-01T12:00:00Z",version="0.1.0",commit="3146730",layer="wss",client_engine="uring",server_engine="uring",verify="full"} 1
-    # HELP wssbench_run_valid 1 if the figures can be trusted, else 0
+    # HELP wssbench_run_valid 1 if the result is valid, else 0
     # TYPE wssbench_run_valid gauge
     wssbench_run_valid 1.0
     # HELP wssbench_run_handshakes Handshakes of the measured phase
     # TYPE wssbench_run_handshakes counter
     wssbench_run_handshakes_total{outcome="completed"} 2500
     wssbench_run_handshakes_total{outcome="failed"} 0
-    # HELP wssbench_run_tls_handshakes TLS handshakes by what was negotiated, seen from the client
+    # HELP wssbench_run_tls_handshakes TLS handshakes by what the client negotiated
     # TYPE wssbench_run_tls_handshakes counter
     wssbench_run_tls_handshakes_total{version="TLSv1.3",suite="TLS13_AES_256_GCM_SHA384",group="X25519MLKEM768",certificate="ecdsa-p256",kind="full"} 2500
-    # HELP wssbench_run_handshake_cpu_seconds CPU time a completed handshake
+    # HELP wssbench_run_handshake_cpu_seconds CPU time per completed handshake
     # TYPE wssbench_run_handshake_cpu_seconds gauge
     # UNIT wssbench_run_handshake_cpu_seconds seconds
     wssbench_run_handshake_cpu_seconds{end="client"} 0.000742
     wssbench_run_handshake_cpu_seconds{end="server"} 0.000801
-    # HELP wssbench_run_resident_memory_peak_bytes Resident memory at its highest
+    # HELP wssbench_run_resident_memory_peak_bytes Peak resident memory
     # TYPE wssbench_run_resident_memory_peak_bytes gauge
     # UNIT wssbench_run_resident_memory_peak_bytes bytes
     wssbench_run_resident_memory_peak_bytes{end="client"} 71303168.0
