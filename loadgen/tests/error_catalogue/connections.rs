@@ -1,0 +1,229 @@
+//! Errors of engines, targets and connections.
+
+use std::io;
+
+use rustls::AlertDescription;
+use wss_model::EngineKind;
+use wss_wire::engine::EngineError;
+use wss_wire::target::{Target, TargetError};
+use wss_wire::tls::TlsFailure;
+use wss_wire::upgrade::{RefusalStatus, UpgradeError, UpgradeRefusal};
+use wss_wire::websocket::{Violation, WebSocketError};
+
+use crate::{Entry, printed};
+
+fn refused() -> io::Error {
+    io::Error::from_raw_os_error(1)
+}
+
+fn reset() -> io::Error {
+    io::Error::from_raw_os_error(104)
+}
+
+pub(crate) fn engines() -> Vec<Entry> {
+    let errors = [
+        EngineError::UringRefused { cause: refused(), disabled: "2".to_owned(), since: "6.1" },
+        EngineError::NoMemory { engine: EngineKind::Uring, cause: io::Error::from_raw_os_error(12) },
+        EngineError::Setup { engine: EngineKind::Epoll, cause: io::Error::from_raw_os_error(24) },
+    ];
+    errors.into_iter().map(engine).collect()
+}
+
+fn engine(error: EngineError) -> Entry {
+    let (code, cause, cure) = match error {
+        EngineError::UringRefused { .. } => (
+            "uring_refused",
+            "io_uring is disabled by sysctl, seccomp or an old kernel.",
+            "Enable it (`sysctl kernel.io_uring_disabled=0`, seccomp profile of the container), or use --engine epoll.",
+        ),
+        EngineError::NoMemory { .. } => {
+            ("no_memory", "The memory of a ring is locked.", "Raise RLIMIT_MEMLOCK, or use --engine epoll.")
+        }
+        EngineError::Setup { .. } => {
+            ("setup", "The kernel refused a system call at start.", "See the text of the kernel; raise the limit.")
+        }
+    };
+    Entry::new(code, printed(error), cause, cure)
+}
+
+pub(crate) fn targets() -> Vec<Entry> {
+    let unresolved = TargetError::Unresolved {
+        host: "no-such-host.invalid".to_owned(),
+        reason: "Name or service not known".to_owned(),
+    };
+    let mut errors: Vec<TargetError> =
+        ["127.0.0.1:8443", "https://127.0.0.1/", "tls://127.0.0.1"].map(|url| Target::parse(url).unwrap_err()).into();
+    errors.push(unresolved);
+    errors.into_iter().map(target).collect()
+}
+
+fn target(error: TargetError) -> Entry {
+    let (code, cause, cure) = match error {
+        TargetError::NotAUrl(..) => ("not_a_url", "The text has no scheme or no valid host.", "Give a whole URL."),
+        TargetError::Scheme(_) => ("scheme", "The scheme names no layer.", "Use wss, ws, tls or tcp."),
+        TargetError::Component(..) => {
+            ("component", "A part of the URL is missing or not supported by the layer.", "Correct the part.")
+        }
+        TargetError::Unresolved { .. } => {
+            ("unresolved", "The name has no address in DNS or /etc/hosts.", "Correct the name, or use an address.")
+        }
+    };
+    Entry::new(code, printed(error), cause, cure)
+}
+
+pub(crate) fn tls() -> Vec<Entry> {
+    let alerts = [
+        AlertDescription::HandshakeFailure,
+        AlertDescription::ProtocolVersion,
+        AlertDescription::NoApplicationProtocol,
+        AlertDescription::CertificateRequired,
+        AlertDescription::UnrecognisedName,
+        AlertDescription::InternalError,
+    ];
+    let mut errors = vec![
+        TlsFailure::Certificate("UnknownIssuer".to_owned()),
+        TlsFailure::CaAsServer,
+        TlsFailure::Name("certificate not valid for name \"127.0.0.1\"".to_owned()),
+        TlsFailure::NotTls("corrupt message".to_owned()),
+        TlsFailure::Protocol("peer is incompatible".to_owned()),
+        TlsFailure::Truncated,
+        TlsFailure::Io(reset()),
+    ];
+    errors.extend(alerts.map(TlsFailure::Alert));
+    errors.into_iter().map(tls_failure).collect()
+}
+
+fn tls_failure(error: TlsFailure) -> Entry {
+    let (code, cause, cure) = match &error {
+        TlsFailure::Certificate(_) => (
+            "certificate".to_owned(),
+            "The client does not trust the issuer, or the certificate is not valid.",
+            "Give the CA with --ca FILE, or accept any certificate with --insecure.",
+        ),
+        TlsFailure::CaAsServer => (
+            "certificate_is_ca".to_owned(),
+            "The server uses a CA certificate as its own.",
+            "Issue a leaf certificate, or use --insecure.",
+        ),
+        TlsFailure::Name(_) => (
+            "certificate_name".to_owned(),
+            "The certificate is valid for other names.",
+            "Give one of its names with --server-name.",
+        ),
+        TlsFailure::Alert(alert) => (
+            format!("alert:{alert:?}"),
+            "The peer ended the handshake with a TLS alert (RFC 8446 section 6).",
+            "Change the option that the text names, or see the log of the peer.",
+        ),
+        TlsFailure::NotTls(_) => {
+            ("not_tls".to_owned(), "Another protocol runs on the port.", "Use the TLS port, or a ws:// or tcp:// URL.")
+        }
+        TlsFailure::Protocol(_) => (
+            "protocol".to_owned(),
+            "The ends have nothing in common, or the peer broke a rule of TLS.",
+            "Compare the TLS options of both ends.",
+        ),
+        TlsFailure::Truncated => {
+            ("truncated".to_owned(), "The connection ended without close_notify.", "See the log of the peer.")
+        }
+        TlsFailure::Io(_) => ("reset".to_owned(), "The TCP connection failed.", "See the text of the system."),
+    };
+    Entry::new(&code, printed(error), cause, cure)
+}
+
+pub(crate) fn client_upgrade() -> Vec<Entry> {
+    let errors = vec![
+        UpgradeError::InvalidRequest { what: "subprotocol", value: "a b".to_owned(), rule: "a token" },
+        UpgradeError::Status { status: 404, reason: "Not Found".to_owned(), body: Some("no such path".to_owned()) },
+        UpgradeError::NoUpgrade,
+        UpgradeError::NoConnectionUpgrade,
+        UpgradeError::BadAccept { got: "missing".to_owned(), expected: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned() },
+        UpgradeError::UnexpectedExtension { got: "permessage-deflate".to_owned() },
+        UpgradeError::UnexpectedSubprotocol { got: "chat".to_owned() },
+        UpgradeError::NoSubprotocol { offered: "chat".to_owned() },
+        UpgradeError::HeadTooLarge { limit: 16384 },
+        UpgradeError::Malformed { why: "invalid token".to_owned(), start: "SSH-2.0-".to_owned() },
+        UpgradeError::Eof,
+        UpgradeError::Io(reset()),
+    ];
+    let entry = |error: UpgradeError| {
+        let kind = error.kind();
+        Entry::new(kind.name(), printed(error), "See the kind of this name below.", "See the kind of this name below.")
+    };
+    errors.into_iter().map(entry).collect()
+}
+
+pub(crate) fn server_upgrade() -> Vec<Entry> {
+    let answered = |status, reason: &str| UpgradeRefusal::Answered { status, reason: reason.to_owned() };
+    let errors = vec![
+        answered(RefusalStatus::NotFound, "There is no WebSocket endpoint at this path."),
+        answered(RefusalStatus::MethodNotAllowed, "The method is not GET."),
+        answered(RefusalStatus::UpgradeRequired, "The request does not ask for an upgrade to WebSocket version 13."),
+        answered(RefusalStatus::HeadTooLarge, "The request head is larger than 16384 bytes."),
+        answered(RefusalStatus::BadRequest, "The request is not valid HTTP/1.1."),
+        UpgradeRefusal::Eof,
+        UpgradeRefusal::Io(reset()),
+    ];
+    errors.into_iter().map(refusal).collect()
+}
+
+fn refusal(error: UpgradeRefusal) -> Entry {
+    let (code, cause, cure) = match &error {
+        UpgradeRefusal::Answered { status, .. } => {
+            let (cause, cure) = match status {
+                RefusalStatus::NotFound => ("The path is not that of --path.", "Correct the path of the URL."),
+                RefusalStatus::MethodNotAllowed => ("An upgrade request uses GET.", "Correct the client."),
+                RefusalStatus::UpgradeRequired => {
+                    ("The client does not speak WebSocket version 13.", "Correct the client.")
+                }
+                RefusalStatus::HeadTooLarge => ("The head exceeds a limit of the server.", "Raise --max-head-size."),
+                RefusalStatus::BadRequest => (
+                    "The request breaks HTTP/1.1 or RFC 6455 section 4.2.1.",
+                    "Correct the client; the answer has the reason.",
+                ),
+            };
+            (format!("answered:{}", status.code()), cause, cure)
+        }
+        UpgradeRefusal::Eof => {
+            ("eof".to_owned(), "The client closed the connection early.", "See the errors of the client.")
+        }
+        UpgradeRefusal::Io(_) => ("io".to_owned(), "The TCP connection failed.", "See the text of the system."),
+    };
+    Entry::new(&code, printed(error), cause, cure)
+}
+
+pub(crate) fn websocket() -> Vec<Entry> {
+    let violations = [
+        Violation::Unmasked,
+        Violation::Masked,
+        Violation::ReservedBits,
+        Violation::ReservedOpcode(3),
+        Violation::ControlTooLong,
+        Violation::ControlFragmented,
+        Violation::NothingToContinue,
+        Violation::MessageInterrupted,
+        Violation::LengthNotMinimal,
+        Violation::LengthTopBit,
+        Violation::MessageTooLarge { limit: 16 << 20 },
+        Violation::InvalidUtf8,
+        Violation::CloseTooShort,
+        Violation::CloseCode(1005),
+    ];
+    let violation = |violation: Violation| {
+        let cause = format!("The peer broke RFC 6455; the answer is close code {}.", violation.close_code());
+        let cure = match violation {
+            Violation::MessageTooLarge { .. } => "Send smaller messages, or raise --max-message-size of the server.",
+            _ => "Fix the peer.",
+        };
+        let name = format!("{violation:?}");
+        let name = name.split([' ', '(']).next().unwrap_or_default();
+        Entry::new(&format!("violation:{name}"), printed(violation), &cause, cure)
+    };
+    let mut entries: Vec<Entry> = violations.map(violation).into();
+    for error in [WebSocketError::Eof, WebSocketError::Closed] {
+        let kind = error.kind();
+        let cause = "The connection ended before the closing handshake completed.";
+        entries.push(Entry::new(kind.name(), printed(error), cause, "See the log of the peer."));
+    }
+    entries
+}

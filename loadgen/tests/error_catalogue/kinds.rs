@@ -1,0 +1,98 @@
+//! Codes in results: phases and kinds of errors, and reasons why a result is not valid.
+
+use std::fmt::Write;
+
+use schemars::JsonSchema;
+use wss_model::{ErrorKind, ErrorPhase, ReasonCode};
+
+use crate::cell;
+
+pub(crate) fn sections(text: &mut String) {
+    text.push_str("\n## Phases of errors\n\n`errors[].phase` of a run.\n\n| code | meaning |\n| --- | --- |\n");
+    for phase in ErrorPhase::ALL {
+        writeln!(text, "| `{phase}` | {} |", meaning::<ErrorPhase>(phase.name())).unwrap();
+    }
+    text.push_str(
+        "\n## Kinds of errors\n\n`errors[].kind` of a run; `errors[].example` is the text of the first one.\n\n",
+    );
+    text.push_str("| code | cause | cure |\n| --- | --- | --- |\n");
+    for kind in ErrorKind::ALL {
+        writeln!(text, "| `{kind}` | {} | {} |", meaning::<ErrorKind>(kind.name()), cell(cure_of_error(*kind)))
+            .unwrap();
+    }
+    text.push_str("\n## Reasons\n\n`invalid_because[].code` of a result; `text` has the figures.\n\n");
+    text.push_str("| code | cause | cure |\n| --- | --- | --- |\n");
+    for code in ReasonCode::ALL {
+        writeln!(text, "| `{code}` | {} | {} |", meaning::<ReasonCode>(code.name()), cell(cure_of_reason(*code)))
+            .unwrap();
+    }
+}
+
+/// The description of a value in the schema of its type.
+fn meaning<T: JsonSchema>(value: &str) -> String {
+    let schema = wss_model::schema::of::<T>();
+    let values = schema["oneOf"].as_array().unwrap();
+    let known = values.iter().find(|known| known["const"] == value).unwrap();
+    cell(known["description"].as_str().unwrap())
+}
+
+fn cure_of_error(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Refused => "Start the server, or correct the port of the URL.",
+        ErrorKind::NoPorts => "Widen `net.ipv4.ip_local_port_range`, or open fewer connections.",
+        ErrorKind::Unreachable => "Correct the address, or the routes of this machine.",
+        ErrorKind::Reset => "See the log of the server; it may be overloaded or limit connections.",
+        ErrorKind::Timeout => "Lower the load, or raise the timeout of the phase.",
+        ErrorKind::Failed => "See the text of the operating system.",
+        ErrorKind::Certificate => "Give the CA with --ca FILE, or accept any certificate with --insecure.",
+        ErrorKind::CertificateName => "Give the name in the certificate with --server-name.",
+        ErrorKind::Alert => "The text names the option that the alert usually concerns.",
+        ErrorKind::NotTls => "Use ws:// or tcp://, or the TLS port of the server.",
+        ErrorKind::Protocol => "Compare the TLS options of both ends.",
+        ErrorKind::Truncated => "The server must send close_notify; see its log for crashes.",
+        ErrorKind::NotAsRequested => "Change the option, or configure the server to negotiate what it names.",
+        ErrorKind::NotResumed => "Enable resumption on the server, or raise its session cache; see --resume-by.",
+        ErrorKind::EarlyDataRefused => "Enable early data on the server, or remove --early-data.",
+        ErrorKind::InvalidRequest => "Correct the path of the URL, or --subprotocol.",
+        ErrorKind::Status => "Correct the path of the URL.",
+        ErrorKind::NoUpgrade | ErrorKind::NoConnectionUpgrade => "Look for a proxy that removes the header.",
+        ErrorKind::BadAccept => "Look for a cache or proxy that answers in place of the server.",
+        ErrorKind::UnexpectedExtension => "Disable the extension on the server.",
+        ErrorKind::UnexpectedSubprotocol | ErrorKind::NoSubprotocol => {
+            "Request a subprotocol that the server supports, or none."
+        }
+        ErrorKind::HeadTooLarge => "Raise --max-head-size.",
+        ErrorKind::Malformed => "Check that the URL names a WebSocket endpoint.",
+        ErrorKind::Eof => "See the log of the server.",
+        ErrorKind::Io => "See the text of the operating system.",
+        ErrorKind::Violation => "Fix the server; the text names the rule of RFC 6455.",
+        ErrorKind::Closed => "See the log of the server; it may limit time or messages per connection.",
+        ErrorKind::ClosedHere => "The connection had failed before; see the other errors.",
+        ErrorKind::Mismatch => "The server must echo; check the path of the URL.",
+        ErrorKind::Unexpected => "The server must send nothing but echoes.",
+        ErrorKind::ConnectionLost => "See the errors of the connection that failed.",
+        ErrorKind::NotSent => "Lower --rate, or raise --overdue-timeout.",
+        ErrorKind::ServerExited => "See the messages of the server on standard error.",
+        ErrorKind::ServerLost => "Check that the server still runs, and that --server-stats names its endpoint.",
+    }
+}
+
+fn cure_of_reason(code: ReasonCode) -> &'static str {
+    match code {
+        ReasonCode::Interrupted => "Repeat the run.",
+        ReasonCode::NothingCompleted => "See the errors; run longer.",
+        ReasonCode::Errors | ReasonCode::WarmupErrors => "See the kinds of errors above.",
+        ReasonCode::GeneratorCpu => "Lower --rate, or give the generator CPUs of its own.",
+        ReasonCode::GeneratorLate => "Lower --rate, or give the generator CPUs of its own.",
+        ReasonCode::RateNotAchieved => "Lower --rate or --connect-rate.",
+        ReasonCode::OutOfRange => "Lower the timeouts, so that no sample exceeds the histogram.",
+        ReasonCode::EndsDisagree => "Check that no other client uses the server.",
+        ReasonCode::Steal => "Use a machine with CPUs of its own, or repeat the run.",
+        ReasonCode::NoResult => "See the error of the trial.",
+        ReasonCode::PeerFailed => "See the error of the other trial.",
+        ReasonCode::TrialsFailed | ReasonCode::TrialsInvalid => "See the reasons of the trials.",
+        ReasonCode::Incomplete => "Repeat it, or continue with sweep --resume-from.",
+        ReasonCode::BlocksDropped => "Use a quieter machine, or more blocks.",
+        ReasonCode::ArmsDisagree => "Give both arms options that negotiate the same parameters.",
+    }
+}

@@ -1,0 +1,127 @@
+//! Errors before a run: options, units, and the checks of this machine.
+
+use wss_model::config::conflicts::RULES;
+use wss_model::config::tls::{CertificateKind, ProviderKind, Suite, TlsVersion};
+use wss_model::config::{ConfigError, CpuList};
+use wss_model::{HumanDuration, Percent, Rate, Size};
+use wssbench::PreflightError;
+
+use crate::Entry;
+
+pub(crate) fn options() -> Vec<Entry> {
+    let others = [
+        ConfigError::out_of_range("connections", 0, "at least 1"),
+        "first".parse::<CpuList>().unwrap_err(),
+        ConfigError::TlsVersion {
+            first: "--tls 1.2".to_owned(),
+            first_version: TlsVersion::V1_2,
+            second: "--group X25519MLKEM768".to_owned(),
+            second_version: TlsVersion::V1_3,
+            cure: "remove one of them".to_owned(),
+        },
+        ConfigError::SuiteAndCertificate {
+            suite: Suite::RsaAes128Gcm,
+            kind: CertificateKind::EcdsaP256,
+            usable: "rsa-2048, rsa-3072, rsa-4096".to_owned(),
+        },
+        ConfigError::ProviderUnavailable {
+            provider: ProviderKind::Ring,
+            reason: "the provider ring is not part of this build; build with the cargo feature ring".to_owned(),
+        },
+        ConfigError::ProviderUnsupported {
+            provider: ProviderKind::Ring,
+            what: "the group X25519MLKEM768".to_owned(),
+            supported: "X25519, secp256r1, secp384r1".to_owned(),
+            option: "--server-provider",
+        },
+    ];
+    let rules = RULES.iter().map(|rule| {
+        let cure = rule.cure;
+        let cure = cure[..1].to_uppercase() + &cure[1..] + ".";
+        Entry::new(rule.code, rule.example(), rule.reason, &cure)
+    });
+    let others = others.iter().map(|error| {
+        let (cause, cure) = explain(error);
+        Entry::new(error.code(), error, cause, cure)
+    });
+    rules.chain(others).collect()
+}
+
+fn explain(error: &ConfigError) -> (&'static str, &'static str) {
+    match error {
+        ConfigError::Conflict { .. } => ("A rule above is broken.", "See the rule."),
+        ConfigError::OutOfRange { .. } => ("No run could work with the value.", "Give a value in the range."),
+        ConfigError::InvalidValue { .. } => ("The text is not in the form of the value.", "Follow the example."),
+        ConfigError::TlsVersion { .. } => ("Each option exists in one version of TLS only.", "Remove one of them."),
+        ConfigError::SuiteAndCertificate { .. } => {
+            ("A TLS 1.2 suite names the kind of key.", "Use one of the listed kinds, or another suite.")
+        }
+        ConfigError::ProviderUnavailable { .. } => {
+            ("The build or the CPU lacks something.", "Build with the feature, or use another provider.")
+        }
+        ConfigError::ProviderUnsupported { .. } => {
+            ("Providers differ in suites, groups and signatures.", "Use a listed alternative, or another provider.")
+        }
+    }
+}
+
+pub(crate) fn units() -> Vec<Entry> {
+    let cause = "The text is not in the form of the unit.";
+    let never = "A rate of 0 sends nothing.";
+    let cure = "Follow the example.";
+    vec![
+        Entry::new("duration", "soon".parse::<HumanDuration>().unwrap_err(), cause, cure),
+        Entry::new("size", "big".parse::<Size>().unwrap_err(), cause, cure),
+        Entry::new("rate", "often".parse::<Rate>().unwrap_err(), cause, cure),
+        Entry::new("rate_zero", "0".parse::<Rate>().unwrap_err(), never, "Give a rate above 0, or max."),
+        Entry::new("percent", "101%".parse::<Percent>().unwrap_err(), cause, cure),
+    ]
+}
+
+pub(crate) fn preflight() -> Vec<Entry> {
+    let path = || "results/runs/result.json".into();
+    let errors = [
+        PreflightError::OpenFiles { connections: 50_000, files: 50_064, limit: 20_000, possible: 19_936 },
+        PreflightError::Ports { connections: 50_000, ports: 28_232 },
+        PreflightError::TimeWait { rate: 1000.0, ports: 28_232, highest: 470.0 },
+        PreflightError::Memory { connections: 1000, size: Size(1 << 30), needed: 5_120_128, available: 8000 },
+        PreflightError::TooLong { option: "duration", time: HumanDuration::from_secs(63_115_200) },
+        PreflightError::RateTooHigh { option: "rate", rate: 20e6 },
+        PreflightError::RateTooLow { option: "rate", stream: "connection", verb: "send" },
+        PreflightError::Cpu { cpu: 7, allowed: "0-1".to_owned() },
+        PreflightError::OutputIsDirectory { path: path() },
+        PreflightError::OutputIsSpecial { path: path() },
+        PreflightError::OutputIsInput { path: path() },
+    ];
+    let entry = |error: &PreflightError| {
+        let (cause, cure) = explain_preflight(error);
+        Entry::new(error.code(), error, cause, cure)
+    };
+    errors.iter().map(entry).collect()
+}
+
+fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
+    match error {
+        PreflightError::OpenFiles { .. } => {
+            ("Every connection is an open file.", "Raise the hard limit, or use fewer connections.")
+        }
+        PreflightError::Ports { .. } => {
+            ("Connections from one address to one server need different ports.", "Widen the range, or use fewer.")
+        }
+        PreflightError::TimeWait { .. } => {
+            ("A closed port is reserved for 60 s.", "Lower the rate, or let the server close.")
+        }
+        PreflightError::Memory { .. } => {
+            ("The estimate of connections and messages exceeds MemAvailable.", "Use fewer or smaller messages.")
+        }
+        PreflightError::TooLong { .. } => ("The clock could overflow.", "Give at most a year."),
+        PreflightError::RateTooHigh { .. } => ("No machine reaches the rate.", "Lower it, or use a closed loop."),
+        PreflightError::RateTooLow { .. } => ("The first event would be too late.", "Raise the rate."),
+        PreflightError::Cpu { .. } => {
+            ("The CPU does not exist, or is excluded by taskset or cgroup.", "Choose from the allowed CPUs.")
+        }
+        PreflightError::OutputIsDirectory { .. } => ("A result is a file.", "Name a file."),
+        PreflightError::OutputIsSpecial { .. } => ("A result would replace the device.", "Name another file."),
+        PreflightError::OutputIsInput { .. } => ("The input would be lost.", "Name another file."),
+    }
+}
