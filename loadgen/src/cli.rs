@@ -45,7 +45,7 @@ enum Verb {
     Run(Box<RunCommand>),
     /// Serve echo over wss, ws, tls or tcp until SIGTERM or SIGINT
     Serve(Box<ServeOptions>),
-    /// Show one connection from SYN to close: TLS records and messages, upgrade, frames
+    /// Show one connection from SYN to close, message by message
     ///
     /// Without a URL, wssbench starts an embedded server. Encrypted records are decrypted with the secrets of the
     /// session.
@@ -55,15 +55,15 @@ enum Verb {
     /// Every option of run takes a list of values here, or `all` for every value that its help lists; the sweep runs every
     /// combination. Without options of run and without --preset it is a tour of five minutes: what does TLS cost?
     Sweep(Box<sweep::SweepCommand>),
-    /// Compare two builds or configurations in paired blocks, with exact confidence intervals
+    /// Compare two builds or configurations in paired blocks
     ///
     /// Every trial runs in fresh processes; the unit of the statistics is the block.
     Ab(Box<ab::AbCommand>),
     /// Compare existing results: the files of A, then as many of B
     Compare(compare::CompareCommand),
-    /// Judge results of ab or compare by a policy: pass, regression or inconclusive
+    /// Judge results of ab or compare by a policy
     Gate(gate::GateCommand),
-    /// Show which I/O engines run on this machine, and which kernel features they use
+    /// Show which I/O engines run on this machine
     ///
     /// Every feature is probed, not inferred from the kernel version.
     Engines(engines::EnginesCommand),
@@ -71,17 +71,17 @@ enum Verb {
     ///
     /// Data that the format cannot represent is listed on standard error.
     Export(export::ExportCommand),
-    /// Print a result file again: of run, sweep, ab, compare, trace, engines or gate
+    /// Print a result file again
     ///
     /// The exit code is that of the command which wrote the file.
     Show(show::ShowCommand),
-    /// Record comparisons with a pinned reference, and show trends and change points
+    /// Record comparisons over time, and show trends
     ///
     /// Results from another machine, reference or configuration form a series of their own.
     History(history::HistoryCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsCommand),
-    /// Print the manual page, or write those of all verbs to a directory
+    /// Print or write manual pages
     Man(man::ManCommand),
 }
 

@@ -196,7 +196,7 @@ fn checks_config_files_like_the_command_line() {
         ("chain = 4", "--chain is 4; give 1 to 3"),
         ("tickets = 20", "--tickets is 20; give at most 16"),
         ("alpn = [\"\"]", "invalid --alpn ``; expected a protocol name"),
-        ("tls_version = \"1.2\"\nearly_data = true\nresume = \"50%\"", "--early-data is TLS 1.3"),
+        ("tls_version = \"1.2\"\nearly_data = true\nresume = \"50%\"", "--early-data requires TLS 1.3"),
         ("[trust]\nclient_cert = \"c.pem\"", "--client-cert requires its private key"),
         ("[trust]\ninsecure = true\nverify = \"full\"", "--insecure cannot be combined with --ca or --verify"),
     ] {
@@ -338,7 +338,7 @@ fn rejects_certificates_that_the_client_would_reject() {
     let client = KeyPair::generate().unwrap();
     files.certificate("client", &client, "127.0.0.1", VALID, ExtendedKeyUsagePurpose::ClientAuth);
     let files = files
-        .reject("--cert good.pem --key good.key --ca stranger.pem", &["trying a handshake", "UnknownIssuer", "--ca"])
+        .reject("--cert good.pem --key good.key --ca stranger.pem", &["a handshake with the certificate", "UnknownIssuer", "--ca"])
         .reject(
             "--cert name.pem --key name.key --ca ca.pem",
             &["not valid for the name", "example.org", "--server-name"],
@@ -346,7 +346,7 @@ fn rejects_certificates_that_the_client_would_reject() {
         .reject("--cert client.pem --key client.key --ca ca.pem", &["certificate cannot be verified"])
         .reject("--cert good.pem --key good.key --ca good.key", &["good.key contains no certificate"])
         .reject("--cert rsa.pem --key rsa.key --ca ca.pem --suite ecdsa-aes128", &["does not fit", "rsa-2048"])
-        .reject("--cert p521.pem --key p521.key --ca ca.pem --client-provider ring", &["trying a handshake", "p521"])
+        .reject("--cert p521.pem --key p521.key --ca ca.pem --client-provider ring", &["a handshake with the certificate", "p521"])
         .reject(
             "--cert p521.pem --key p521.key --ca ca.pem --server-provider ring",
             &["cannot use p521.pem with p521.key"],

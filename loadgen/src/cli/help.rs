@@ -8,7 +8,7 @@ use wss_model::RunConfig;
 use wss_model::config::most_similar;
 
 /// Options of `run` in the short help of `run` and of the verbs that share its options; `--help` lists all.
-const SHORT_HELP: [&str; 15] = [
+const SHORT_HELP: [&str; 13] = [
     "url",
     "mode",
     "layer",
@@ -16,10 +16,8 @@ const SHORT_HELP: [&str; 15] = [
     "rate",
     "duration",
     "size",
-    "engine",
     "tls_version",
     "suite",
-    "ca",
     "config_file",
     "json",
     "out",

@@ -165,13 +165,22 @@ impl Ended {
     /// Asserts that it failed with exit code 1, no result and one error line; returns that line.
     pub(crate) fn refusal(&self) -> String {
         assert_eq!(self.code(), Some(1), "{self}");
-        assert_eq!(self.stdout, "", "{self}");
         assert!(
             !self.folder.path().join("results/runs").exists() || files(&self.folder.path().join("results/runs")) == 0
         );
         let said: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("wssbench: ")).collect();
         assert_eq!(said.len(), 1, "not exactly one error\n{self}");
         assert_eq!(self.stderr.lines().last(), Some(said[0]), "output after the error\n{self}");
+        if self.arguments.starts_with("serve") {
+            // The server reports the same error as an event, for the process that started it.
+            let event: serde_json::Value = serde_json::from_str(&self.stdout).unwrap();
+            assert_eq!(
+                (event["event"].as_str(), event["text"].as_str()),
+                (Some("failed"), said[0].strip_prefix("wssbench: "))
+            );
+        } else {
+            assert_eq!(self.stdout, "", "{self}");
+        }
         said[0].to_owned()
     }
 }

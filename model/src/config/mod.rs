@@ -78,7 +78,13 @@ pub struct RunConfig {
     pub mode: Mode,
 
     /// Protocol layers of a server that is started here [default: wss, or the scheme of the URL that it prints]
-    #[arg(long, value_enum, help_heading = TARGET)]
+    #[arg(
+        long,
+        value_enum,
+        help_heading = TARGET,
+        help = "Protocol layers of a started server [default: wss]",
+        long_help = "Protocol layers of a server that is started here [default: wss, or the scheme of the URL that it prints]"
+    )]
     pub layer: Option<Layer>,
 
     /// Number of connections (--mode echo)
@@ -94,7 +100,7 @@ pub struct RunConfig {
     pub connect_concurrency: usize,
 
     /// Messages per second over all connections; max sends the next when an echo arrives (closed loop)
-    #[arg(short, long, value_name = "RATE", default_value = "10k/s", help_heading = LOAD)]
+    #[arg(short, long, value_name = "RATE", default_value = "10k/s", help_heading = LOAD, help = "Messages per second in total, or max (closed loop)")]
     pub rate: Rate,
 
     /// Maximum outstanding messages per connection; further messages wait

@@ -20,18 +20,36 @@ pub use self::parser::most_similar;
 use super::{ConfigError, conflicts};
 use crate::units::Percent;
 
+/// The long help of `--suite`.
+const SUITE_HELP: &str = "Cipher suite: offer only this one [default: those of the provider, in its order]\n\nTLS 1.3: aes128, \
+     aes256, chacha20. TLS 1.2: ecdsa-aes128, ecdsa-aes256, ecdsa-chacha20, rsa-aes128, rsa-aes256, rsa-chacha20. The names \
+     of IANA, OpenSSL and rustls work too.";
+
 /// TLS of both ends; the server has the same options.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsOptions {
     /// TLS version: offer only this one [default: the version that the other options require, else 1.3 and 1.2]
-    #[arg(id = "tls_version", long = "tls", value_name = "VERSION")]
+    #[arg(
+        id = "tls_version",
+        long = "tls",
+        value_name = "VERSION",
+        help = "Offer only this TLS version",
+        long_help = "TLS version: offer only this one [default: the version that the other options require, else 1.3 and 1.2]"
+    )]
     pub tls_version: Option<TlsVersion>,
 
     /// Cipher suite: offer only this one; IANA and OpenSSL names and short forms such as aes128, chacha20 and
     /// ecdsa-aes128 work too [default: those of the provider, in its order]
-    #[arg(long, value_parser = NamesParser::<Suite>::new(), value_name = "SUITE")]
+    #[arg(
+        long,
+        value_parser = NamesParser::<Suite>::new(),
+        value_name = "SUITE",
+        hide_possible_values = true,
+        help = "Offer only this cipher suite, such as aes128 or rsa-aes128",
+        long_help = SUITE_HELP
+    )]
     pub suite: Option<Suite>,
 
     /// Key exchange group: offer only this one [default: those of the provider, in its order]

@@ -10,15 +10,15 @@ use crate::config_file;
 /// `wssbench run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunCommand {
-    #[command(flatten)]
-    pub(crate) config: RunConfig,
-
     /// Read options from a TOML file; options on the command line take precedence
     ///
     /// Keys are option names with _ instead of -; the options under TLS, Trust and Limits are in the tables [tls],
     /// [trust] and [limits].
     #[arg(id = "config_file", long = "config", value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) config: RunConfig,
 
     /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
