@@ -91,7 +91,9 @@ fn finds_cpu_time_that_is_wasted_on_every_handshake() {
     let most = a.iter().copied().fold(0.0, f64::max);
     assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
     assert!(
-        wssbench(&["run", "--burn-cpu=1ms", "ws://127.0.0.1:1/"]).refusal().contains("--burn-cpu applies only to the embedded")
+        wssbench(&["run", "--burn-cpu=1ms", "ws://127.0.0.1:1/"])
+            .refusal()
+            .contains("--burn-cpu applies only to the embedded")
     );
 }
 

@@ -61,13 +61,8 @@ impl Ends {
             rss_bytes_peak: environment::memory().1,
         };
         let server = sample.map(|sample| {
-            // More threads than CPUs cannot all run.
-            let busy_threads = match &setup.server {
-                Some(_) => sample.threads().min(setup.server_cpus.0.len()),
-                None => sample.threads(),
-            };
             let server_utilization = |usage: &PhaseUsage| {
-                usage.server.as_ref().map_or(0.0, |server| utilization(server.cpu, usage, busy_threads))
+                usage.server.as_ref().map_or(0.0, |server| utilization(server.cpu, usage, sample.threads()))
             };
             End {
                 engine: sample.engine(),
