@@ -51,7 +51,7 @@ fn adds_one_line_per_comparison_and_shows_them() {
     assert!((ratio.center - 1.05).abs() < 0.02 && ratio.blocks == 10, "{ratio:?}");
     let shown = wssbench(&["history", "show", "--file", &file.display().to_string()]);
     assert!(shown.code() == Some(0) && shown.stderr.is_empty(), "{shown}");
-    assert!(shown.stdout.contains("server_cpu_handshake_us   ▄ ") && shown.stdout.contains("fewer of:"), "{shown}");
+    assert!(shown.stdout.contains("server_cpu_handshake_us   ▄ ") && shown.stdout.contains("Too few points to look for changes"), "{shown}");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_step_is_a_change_and_the_exit_code_is_0() {
     let changed: Vec<&str> = shown.stdout.lines().filter(|line| line.contains("← change")).collect();
     assert!(changed.len() == 1 && changed[0].starts_with("2026-03-01T00:08:00Z"), "{shown}");
     let ended = wssbench(&["history", "show", "--metric", "speed", "--file", &file]);
-    assert!(ended.refusal().ends_with("no entry has a metric speed: they have server_cpu_handshake_us"), "{ended}");
+    assert!(ended.refusal().ends_with("no entry has the metric speed; available: server_cpu_handshake_us"), "{ended}");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_incomplete_line_is_reported_and_kept() {
     fs::write(&file, &whole[..whole.len() - 40]).unwrap();
     let shown = wssbench(&["history", "show", "--file", &file]);
     assert!(shown.code() == Some(0) && shown.stdout.starts_with("1 comparison "), "{shown}");
-    assert!(shown.stderr.contains("history.jsonl: line 2: it was torn: "), "{shown}");
+    assert!(shown.stderr.contains("history.jsonl: line 2: partial line: "), "{shown}");
     let path = write(&comparison(result(), 7, 1.0), folder.path());
     let ended = wssbench(&["history", "add", &path, "--to", &file]);
     assert!(ended.code() == Some(0) && ended.stderr.contains("line 2 is incomplete; it is kept"), "{ended}");

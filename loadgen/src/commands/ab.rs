@@ -149,7 +149,9 @@ fn run_block(
         .collect();
     let check = |index: usize, workload: &WorkloadSpec, outcome: &WorkloadOutcome| {
         if outcome.result.failed && !outcome.peer_failed && comparison.blocks.is_empty() {
-            let (label, reason) = (&planned[index].label, describe_reasons(&outcome.result.invalid_because));
+            // The parser of a child lists possible values on lines of their own.
+            let reason = describe_reasons(&outcome.result.invalid_because).replace('\n', " ");
+            let label = &planned[index].label;
             bail!("{label}: the workload {} failed: {reason}", workload.kind);
         }
         Ok(())

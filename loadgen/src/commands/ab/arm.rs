@@ -198,7 +198,7 @@ mod tests {
     fn rejects_a_file_that_is_not_a_program() {
         let sentence = format!("{:#}", resolve_arm("--a", "Cargo.toml", &[]).err().unwrap());
         assert!(sentence.contains("Cargo.toml") && sentence.contains("unknown field"), "{sentence}");
-        let sentence = format!("{:#}", resolve_arm("--b", "src/ab.rs", &[]).err().unwrap());
+        let sentence = format!("{:#}", resolve_arm("--b", "src/commands/ab.rs", &[]).err().unwrap());
         assert!(sentence.contains("is not a program") && sentence.contains("--suite aes128"), "{sentence}");
         let sentence = format!("{:#}", resolve_arm("--b", "nowhere", &[]).err().unwrap());
         assert!(sentence.contains("nowhere") && sentence.contains("No such file"), "{sentence}");
