@@ -1,10 +1,10 @@
-//! The round trip of 64 bytes over loopback, one connection, for each engine: `one-thread` has both ends in one engine,
-//! so that it is the engine's work and the kernel's; `two-threads` has an engine an end, so that the kernel has to wake
-//! a thread twice, as in a run.
+//! The round trip of 64 bytes over loopback on one connection, for each engine: `one-thread` runs both ends in one engine,
+//! so it contains only the work of the engine and the kernel; `two-threads` runs each end in an engine of its own, so that
+//! the kernel wakes a thread twice per round trip, as in a run.
 //!
-//! There is no TLS, no WebSocket and no deadline in it. An engine that this kernel refuses is named and left out.
+//! There is no TLS, no WebSocket and no deadline. An engine that this kernel does not support is skipped with a line.
 
-// A bench that cannot go on has no other way to say so.
+// A bench has no other way to fail.
 #![allow(clippy::unwrap_used)]
 
 use std::net::{SocketAddr, TcpListener};
@@ -16,10 +16,10 @@ use wss_model::EngineKind;
 use wss_wire::engine::{Engine, EngineError};
 use wss_wire::with_engine;
 
-/// Bytes of a message.
+/// Message size, in bytes.
 const SIZE: usize = 64;
 
-/// Round trips before the clock starts: connecting, and the first touch of memory.
+/// Round trips before the clock starts: they cover connecting and the first touch of memory.
 const WARM_UP: u64 = 20;
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -28,7 +28,7 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Echoes one connection to its end.
+/// Echoes on one connection until the peer closes it.
 async fn echo<E: Engine>(listener: TcpListener) {
     let mut listener = E::listen(listener).unwrap();
     let mut stream = E::accept(&mut listener).await.unwrap();
@@ -39,7 +39,7 @@ async fn echo<E: Engine>(listener: TcpListener) {
     }
 }
 
-/// The time of `count` round trips.
+/// Elapsed time of `count` round trips.
 async fn round_trips<E: Engine>(address: SocketAddr, count: u64) -> Duration {
     let mut stream = E::connect(address).await.unwrap();
     let (mut sent, mut received) = ([0; SIZE], [0; SIZE]);
@@ -61,25 +61,25 @@ fn on_one_thread<E: Engine>(count: u64) -> Result<Duration, EngineError> {
     let (listener, address) = listener();
     E::run(|| async move {
         let server = E::spawn(echo::<E>(listener));
-        let took = round_trips::<E>(address, count).await;
+        let elapsed = round_trips::<E>(address, count).await;
         server.await.unwrap();
-        took
+        elapsed
     })
 }
 
 fn on_two_threads<E: Engine>(count: u64) -> Result<Duration, EngineError> {
     let (listener, address) = listener();
     let server = std::thread::spawn(move || E::run(|| echo::<E>(listener)));
-    let took = E::run(|| round_trips::<E>(address, count))?;
+    let elapsed = E::run(|| round_trips::<E>(address, count))?;
     server.join().unwrap()?;
-    Ok(took)
+    Ok(elapsed)
 }
 
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine");
     for &kind in EngineKind::ALL {
         if let Err(error) = with_engine!(kind, E => E::run(|| async {})) {
-            println!("engine/{kind}: left out, {error}");
+            println!("engine/{kind}: skipped, {error}");
             continue;
         }
         group.bench_function(BenchmarkId::new("one-thread", kind), |bencher| {

@@ -1,11 +1,11 @@
-//! One WebSocket frame in memory: the echo through `wss_wire::websocket` (client writes → server reads → server writes
-//! → client reads), reading with what the strict reader adds to fastwebsockets, and writing with the mask.
+//! One WebSocket frame in memory: the echo through `wss_wire::websocket` (client writes, server reads, server writes, client
+//! reads), reading with and without the strict reader in front of fastwebsockets, and writing with the mask.
 //!
-//! The stream is a buffer, so every call is done when it is first polled: there is no runtime, no socket, no TLS and
-//! no system call in these figures, and no waiting. Included are the masking, the copies into and out of the buffer
-//! and, for the echo, the comparison of the payload byte by byte, which the generator makes as well.
+//! The stream is a buffer, so every future is ready when it is first polled: there is no runtime, no socket, no TLS, no
+//! system call and no waiting. Masking and copying into and out of the buffer are included, and so is the byte-by-byte
+//! comparison of the echo, which the generator makes as well.
 
-// A bench that cannot go on has no other way to say so.
+// A bench has no other way to fail.
 #![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;
@@ -17,18 +17,18 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Payload, Role};
 use tokio::io::{AsyncRead, ReadBuf};
-use wss_benches::memory::{Pipe, now};
-use wss_benches::scripted::{LIMIT, payload};
+use wss_benches::connection::{LIMIT, payload};
+use wss_benches::pipe::{Pipe, now};
 use wss_wire::websocket::strict::StrictReader;
 use wss_wire::websocket::{Message, after_handshake};
 
-/// Bytes of a payload: the default of a run, and the most that the strict reader shows as one frame.
+/// Payload sizes, in bytes: the default of a run, and the most that the strict reader passes on as one frame.
 const SIZES: [usize; 2] = [64, 16 * 1024];
 
 fn binary(message: Message) -> Payload<'static> {
     match message {
         Message::Binary(payload) => payload,
-        other => unreachable!("a binary message was sent, not {other:?}"),
+        other => unreachable!("expected a binary message, received {other:?}"),
     }
 }
 
@@ -43,7 +43,7 @@ fn masked_frame(payload: &[u8]) -> Vec<u8> {
 fn echo(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame/echo");
     for size in SIZES {
-        // There and back.
+        // In both directions.
         group.throughput(Throughput::Bytes(2 * size as u64));
         let (to_server, to_client) = (Pipe::default(), Pipe::default());
         let (mut client_reads, mut client_writes) =
@@ -53,7 +53,7 @@ fn echo(criterion: &mut Criterion) {
         let mut scratch = sent.clone();
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| {
-                // A client masks in place, so that what is to be compared with has to be copied first.
+                // A client masks in place, so it is given a copy.
                 scratch.copy_from_slice(&sent);
                 now(client_writes.send(OpCode::Binary, Payload::BorrowedMut(&mut scratch))).unwrap();
                 let received = binary(now(server_reads.next()).unwrap());
@@ -66,8 +66,8 @@ fn echo(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A server reads one masked frame: fastwebsockets by itself, behind the strict reader (what the product does), and
-/// the strict reader by itself. What strictness costs is the second less the first.
+/// A server reads one masked frame: with fastwebsockets alone, with fastwebsockets behind the strict reader (as wss-server
+/// does), and with the strict reader alone. The cost of strictness is the second minus the first.
 fn read(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame/read");
     for size in SIZES {
@@ -95,11 +95,11 @@ fn read(criterion: &mut Criterion) {
 
         let pipe = Pipe::default();
         let mut reader = StrictReader::new(pipe.clone(), Role::Server, LIMIT);
-        // Like fastwebsockets' buffer after its first large frame: a whole one fits.
-        let mut space = vec![0; frame.len() + 64];
+        // As large as the buffer of fastwebsockets after its first large frame: a whole frame fits.
+        let mut buffer = vec![0; frame.len() + 64];
         let mut next = || {
             pipe.put(&frame);
-            let mut buf = ReadBuf::new(&mut space);
+            let mut buf = ReadBuf::new(&mut buffer);
             while buf.filled().len() < frame.len() {
                 now(std::future::poll_fn(|cx| Pin::new(&mut reader).poll_read(cx, &mut buf))).unwrap();
             }
@@ -111,7 +111,7 @@ fn read(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A client makes a frame of a payload: copies it, masks it in place, writes header and payload.
+/// A client writes one frame: copies the payload, masks it in place, writes header and payload.
 fn mask(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("frame/mask");
     for size in SIZES {

@@ -1,22 +1,23 @@
-//! Instructions of the TLS handshake, of the opening of a whole connection, and of an echo of 64 bytes and of 16 KiB, each
-//! side in a process of its own under callgrind: [`wss_benches::instructions`]. No clock is read, so that a machine
-//! that others share counts as well as a quiet one; the floor is what repeats differ by.
+//! Instructions of the TLS handshake, of the opening of a whole connection, and of echoes of 64 bytes and 16 KiB, each end in
+//! a process of its own under callgrind ([`wss_benches::instructions`]). No clock is read, so a busy machine counts as well
+//! as a quiet one; each has the range of its repeats.
 //!
-//! Where valgrind is missing nothing is pluralize, which is said. With `cargo test` each is counted once, of a few.
+//! Without valgrind it counts nothing and prints that it skipped. Under `cargo test` each operation is counted once, over
+//! two executions.
 
 use std::process::ExitCode;
 
 use wss_analysis::counts::Counts;
 use wss_benches::callgrind;
-use wss_benches::instructions::{asked_to_run, count};
-use wss_benches::subject::Subject;
+use wss_benches::instructions::{count, run_as_child};
+use wss_benches::operation::Operation;
 
-/// Repeats of a bench: the floor needs at least five.
+/// Repeats under `cargo bench`: a range needs at least five.
 const REPEATS: usize = 5;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match asked_to_run(&arguments).unwrap_or_else(|| table(&arguments)) {
+    match run_as_child(&arguments).unwrap_or_else(|| print_table(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("instructions: {error:#}");
@@ -25,21 +26,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn table(arguments: &[String]) -> anyhow::Result<()> {
-    if let Err(sentence) = callgrind::find() {
-        println!("SKIPPED, neither passed nor failed: {sentence}");
+fn print_table(arguments: &[String]) -> anyhow::Result<()> {
+    if let Err(reason) = callgrind::check_installed() {
+        println!("SKIPPED, neither passed nor failed: {reason}");
         return Ok(());
     }
-    // As criterion's benches do: cargo says `--bench` when it is asked for benches, and nothing when for tests.
+    // As in criterion's benches: `cargo bench` passes `--bench`, `cargo test` does not.
     let benched = arguments.iter().any(|argument| argument == "--bench");
-    // What is left of cargo's arguments chooses by name.
+    // The remaining arguments filter by name.
     let filter: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let chosen = |subject: &Subject| filter.is_empty() || filter.iter().any(|part| subject.name().contains(*part));
-    let subjects: Vec<Subject> = Subject::ALL.into_iter().filter(chosen).collect();
+    let selected =
+        |operation: &Operation| filter.is_empty() || filter.iter().any(|part| operation.name().contains(*part));
+    let operations: Vec<Operation> = Operation::ALL.into_iter().filter(selected).collect();
     let program = std::env::current_exe()?;
     let counts = match benched {
-        true => count(&program, &subjects, REPEATS, Subject::averaged_over)?,
-        false => count(&program, &subjects, 1, |_| 2)?,
+        true => count(&program, &operations, REPEATS, Operation::executions)?,
+        false => count(&program, &operations, 1, |_| 2)?,
     };
     print!("{}", Counts::new(counts, Vec::new()).table());
     Ok(())

@@ -1,9 +1,8 @@
-//! Histogram recording: what the generator writes down of a message whose echo came (response, service, and the
-//! interval's for the series; lateness when it is sent), and what it does once at the end: merging, and encoding for the
-//! result.
+//! Histogram recording: what the generator records per echo (response and service time, the interval's response time, and
+//! lateness when the message is sent), and what it does once at the end: merging, and encoding for the result.
 //!
-//! The latencies are seeded and spread over three decades, as those of a loaded server: the same value again and again
-//! would only ever touch one count in the cache.
+//! The latencies are random with a fixed seed, spread over three decades as those of a loaded server are: a constant latency
+//! would touch only one counter, in the cache.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -13,10 +12,10 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use wss_model::LatencyHistogram;
 
-/// How many latencies there are to take from, one after the other.
+/// Number of latencies, which are recorded in turn.
 const LATENCIES: usize = 4096;
 
-/// From 20 µs to 20 ms, each decade as often.
+/// From 20 µs to 20 ms, spread evenly over the decades.
 fn latencies() -> Vec<Duration> {
     let mut random = SmallRng::seed_from_u64(1);
     let spread = |exponent: f64| Duration::from_secs_f64(2e-5 * 10_f64.powf(exponent));
@@ -41,10 +40,10 @@ fn benches(criterion: &mut Criterion) {
         bencher.iter(|| next.by_ref().take(1).for_each(|latency| histogram.record(black_box(*latency))));
     });
 
-    let mut message: [LatencyHistogram; 4] = std::array::from_fn(|_| filled(&latencies));
+    let mut per_message: [LatencyHistogram; 4] = std::array::from_fn(|_| filled(&latencies));
     group.bench_function("message", |bencher| {
         bencher.iter(|| {
-            message
+            per_message
                 .iter_mut()
                 .zip(next.by_ref())
                 .for_each(|(histogram, latency)| histogram.record(black_box(*latency)));

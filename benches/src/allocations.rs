@@ -1,80 +1,83 @@
-//! Allocations of each subject and side. A program that counts them has stats_alloc as its global allocator; without it
-//! nothing is pluralize, which [`count`] tells.
+//! Allocations of each operation, per end. The program that counts them has to have stats_alloc as its global allocator;
+//! [`count`] fails otherwise.
 
 use std::alloc::System;
 
 use anyhow::ensure;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
-use crate::side::{Meter, Side};
-use crate::subject::{Ready, Subject};
+use crate::end::{End, Meter};
+use crate::operation::{Operation, Prepared};
 use wss_analysis::counts::Count;
 
-/// What is counted: the allocator of the whole process, so that nothing else may run meanwhile.
+/// The allocator of the whole process: nothing else may run while it is read.
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What each side allocated.
+/// What each end allocated.
 #[derive(Debug, Default, Clone, Copy)]
-struct Allocated {
-    server: Sum,
-    client: Sum,
+struct EndAllocations {
+    server: Allocations,
+    client: Allocations,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Sum {
-    /// Allocations, and those that grew or shrank.
+struct Allocations {
+    /// Allocations and reallocations.
     calls: usize,
     bytes: usize,
 }
 
-impl Allocated {
-    fn of(&mut self, side: Side) -> &mut Sum {
-        match side {
-            Side::Server => &mut self.server,
-            Side::Client => &mut self.client,
+impl EndAllocations {
+    fn of(&mut self, end: End) -> &mut Allocations {
+        match end {
+            End::Server => &mut self.server,
+            End::Client => &mut self.client,
         }
     }
 }
 
-impl Meter for Allocated {
-    fn during<T>(&mut self, side: Side, work: impl FnOnce() -> T) -> T {
+impl Meter for EndAllocations {
+    fn measure<T>(&mut self, end: End, work: impl FnOnce() -> T) -> T {
         let region = Region::new(ALLOCATOR);
-        let done = work();
+        let result = work();
         let Stats { allocations, reallocations, bytes_allocated, .. } = region.change();
-        let sum = self.of(side);
+        let sum = self.of(end);
         sum.calls += allocations + reallocations;
         sum.bytes += bytes_allocated;
-        done
+        result
     }
 }
 
-/// Allocations and the bytes that they took, of one of each subject and side.
+/// Allocations and allocated bytes per execution, for each operation and end.
 ///
 /// # Errors
-/// If a subject fails, or nobody counts allocations in this program.
+/// If an operation fails, or stats_alloc is not the global allocator of this program.
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
 pub fn count(repeats: usize) -> anyhow::Result<Vec<Count>> {
     let mut counts = Vec::new();
-    for subject in Subject::ALL {
-        let times = subject.averaged_over();
+    for operation in Operation::ALL {
+        let executions = operation.executions();
         let mut repeated = Vec::new();
         for _ in 0..repeats {
-            // Made anew: another certificate, other lengths.
-            let (mut ready, mut allocated) = (Ready::new(subject)?, Allocated::default());
-            for _ in 0..times {
-                ready.once(&mut allocated)?;
+            // Prepared anew: another certificate, with other lengths.
+            let (mut prepared, mut allocated) = (Prepared::new(operation)?, EndAllocations::default());
+            for _ in 0..executions {
+                prepared.execute(&mut allocated)?;
             }
             repeated.push(allocated);
         }
-        for side in Side::BOTH {
-            let mut each = |of: fn(&Sum) -> usize| -> Vec<f64> {
-                repeated.iter_mut().map(|allocated| of(allocated.of(side)) as f64 / times as f64).collect()
+        for end in End::BOTH {
+            let mut per_execution = |of: fn(&Allocations) -> usize| -> Vec<f64> {
+                repeated.iter_mut().map(|allocated| of(allocated.of(end)) as f64 / executions as f64).collect()
             };
-            let name = |what| format!("{}/{}/{what}", subject.name(), side.name());
-            counts.push(Count::new(name("allocations"), "allocations", &each(|sum| sum.calls)));
-            counts.push(Count::new(name("allocated"), "bytes", &each(|sum| sum.bytes)));
+            let name = |what| format!("{}/{}/{what}", operation.name(), end.name());
+            counts.push(Count::new(name("allocations"), "allocations", &per_execution(|sum| sum.calls)));
+            counts.push(Count::new(name("allocated"), "bytes", &per_execution(|sum| sum.bytes)));
         }
     }
-    ensure!(counts.iter().any(|count| count.value > 0.0), "stats_alloc is not this program's allocator");
+    ensure!(
+        counts.iter().any(|count| count.value > 0.0),
+        "no allocation was counted: make stats_alloc the global allocator of this program"
+    );
     Ok(counts)
 }

@@ -1,29 +1,25 @@
-//! What the comparison with the baseline server is made of: [`server`] starts a server and asks the kernel what CPU
-//! time it took, [`trial`] drives it once with `wssbench run`, [`comparison`] keeps all trials and makes medians of them,
-//! [`summary`] prints those.
+//! Library of the benches, of `counts` and of `network-over-memory`.
 //!
-//! It measures no latency by itself: every figure is the generator's, but for the servers' CPU time. It never leaves a
-//! trial out in silence. [`in_memory`] is the handshake without a network, which the criterion bench times.
+//! - In memory, one end at a time: [`end`] names and meters the ends, [`pipe`] replaces sockets, [`in_memory`] is the TLS
+//!   handshake, [`connection`] a whole WebSocket connection, [`configurations`] names the TLS configurations.
+//! - Counted in memory: [`operation`] lists the operations; [`allocations`], [`traffic`] and [`instructions`] (with
+//!   [`callgrind`]) count them.
+//! - Counted over sockets: [`over_sockets`] (with [`strace`] and [`traced_server`]) counts system calls and ring
+//!   operations of the real programs.
 //!
-//! What the benches and the counts are made of: [`side`] tells the ends apart, [`memory`] takes the place of sockets,
-//! [`scripted`] is one whole connection over it, [`options`] names the handshakes. [`subject`] is what is pluralize,
-//! [`instructions`] (by [`callgrind`]), [`allocations`] and [`on_the_wire`] count it in memory, [`over_sockets`] counts
-//! what the real programs ask of the kernel; each tells [`wss_analysis::counts::Count`]s.
+//! Every count is a [`wss_analysis::counts::Count`].
 
 pub mod allocations;
 pub mod callgrind;
-pub mod comparison;
+pub mod configurations;
+pub mod connection;
+pub mod end;
 pub mod in_memory;
 pub mod instructions;
-pub mod memory;
-pub mod on_the_wire;
-pub mod options;
+pub mod operation;
 pub mod over_sockets;
-pub mod scripted;
-pub mod server;
-pub mod side;
+pub mod pipe;
+pub mod program;
 pub mod strace;
-pub mod subject;
-pub mod summary;
-pub mod threads;
-pub mod trial;
+pub mod traced_server;
+pub mod traffic;

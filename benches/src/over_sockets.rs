@@ -1,27 +1,27 @@
-//! What one scripted connection asks of the kernel, both ends the real programs with one thread each: system calls by
-//! name, and what the ring did.
+//! System calls and ring operations of one scripted connection over sockets. Both ends are the real programs, with one
+//! thread each.
 //!
-//! A run is made twice, with few connections or messages and with many, and the difference divided by how many more
-//! there were: starting and ending fall out. Paced, each by itself, so that none is batched with another.
+//! Each script runs twice, with few connections or messages and with many; the difference is divided by the difference in
+//! their number, so that starting and ending the programs cancel out. The rate is low enough that nothing is batched.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use wss_model::ring_counters::RingCounters;
 use wss_model::{EngineKind, RunResult};
 
-use crate::server::Server;
-use crate::side::Side;
+use crate::end::End;
+use crate::program;
 use crate::strace::{self, Calls};
+use crate::traced_server::TracedServer;
 use wss_analysis::counts::Count;
 
-/// A name that is called less often than in every tenth connection or message is not of them: a timer's, or a look at
-/// the clock that comes once in a while.
-const SELDOM: f64 = 0.1;
+/// Calls below this number per connection or message are not part of it: those of a timer, for example.
+const CALLS_MIN: f64 = 0.1;
 
-/// What is counted: its name, and the options of a run that does few and of one that does many.
+/// An operation over sockets: the options of a run that does it a few times, and of one that does it many times.
 struct Script {
     name: &'static str,
     options: &'static [&'static str],
@@ -40,38 +40,41 @@ const SCRIPTS: [Script; 2] = [
     Script { name: "message-64", options: &["--connections=1", "--rate"], few: "50/s", many: "250/s" },
 ];
 
-/// A count of a ring by name.
-type OfRing = (&'static str, fn(&RingCounters) -> u64);
+/// A counter of a ring, with its name.
+type RingCounter = (&'static str, fn(&RingCounters) -> u64);
 
-const RING: [OfRing; 3] =
-    [("enters", |io| io.enters), ("submissions", |io| io.submissions), ("completions", |io| io.completions)];
+const RING_COUNTERS: [RingCounter; 3] = [
+    ("enters", |ring| ring.enters),
+    ("submissions", |ring| ring.submissions),
+    ("completions", |ring| ring.completions),
+];
 
-/// One run: how many were done, and what was counted of each side.
-struct Trial<T> {
-    done: u64,
+/// One run of a script: how many connections or messages it completed, and what was counted on each end.
+struct ScriptRun<T> {
+    completed: u64,
     server: T,
     client: T,
 }
 
-/// The command `wssbench` that is counted.
-pub struct Programs {
-    /// Where it is.
-    pub wssbench: PathBuf,
+/// A run with few and a run with many.
+type FewAndMany<T> = (ScriptRun<T>, ScriptRun<T>);
+
+/// The command `wssbench`, which is counted.
+pub struct Wssbench {
+    /// Its path.
+    path: PathBuf,
 }
 
-impl Programs {
+impl Wssbench {
     /// The one beside this program.
     ///
     /// # Errors
-    /// If it is not there: with the command that builds it.
-    pub fn beside(program: &Path) -> anyhow::Result<Self> {
-        let wssbench = program.with_file_name("wssbench");
-        let release = if cfg!(debug_assertions) { "" } else { " --release" };
-        ensure!(wssbench.is_file(), "there is no {}: cargo build -p wssbench{release}", wssbench.display());
-        Ok(Self { wssbench })
+    /// If it has not been built.
+    pub fn find() -> anyhow::Result<Self> {
+        Ok(Self { path: program::sibling("wssbench")? })
     }
 
-    /// System calls, all and by name, of a connection and a message, each side.
+    /// System calls per connection and per message, in total and by name, for each end.
     ///
     /// # Errors
     /// If a run fails or has errors.
@@ -79,124 +82,124 @@ impl Programs {
         let mut counts = Vec::new();
         for script in &SCRIPTS {
             let once = |_| Ok((self.traced(engine, script, script.few)?, self.traced(engine, script, script.many)?));
-            let trials: Vec<(Trial<Calls>, Trial<Calls>)> = (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
-            for side in Side::BOTH {
-                let each = |calls: &dyn Fn(&Calls) -> u64| difference(&trials, |trial| calls(trial.of(side)));
-                let name = format!("{}/{engine}/{}/syscalls", script.name, side.name());
-                counts.push(Count::new(&name, "calls", &each(&|calls| calls.values().sum())));
-                let names: BTreeSet<&String> = trials.iter().flat_map(|(_, many)| many.of(side).keys()).collect();
+            let runs: Vec<FewAndMany<Calls>> = (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
+            for end in End::BOTH {
+                let repeated = |calls: &dyn Fn(&Calls) -> u64| differences(&runs, |run| calls(run.of(end)));
+                let name = format!("{}/{engine}/{}/syscalls", script.name, end.name());
+                counts.push(Count::new(&name, "calls", &repeated(&|calls| calls.values().sum())));
+                let names: BTreeSet<&String> = runs.iter().flat_map(|(_, many)| many.of(end).keys()).collect();
                 let by_name = names.into_iter().map(|call| {
-                    let calls = each(&|calls| calls.get(call).copied().unwrap_or(0));
+                    let calls = repeated(&|calls| calls.get(call).copied().unwrap_or(0));
                     Count::new(format!("{name}/{call}"), "calls", &calls)
                 });
-                counts.extend(by_name.filter(|count| count.value.abs() >= SELDOM));
+                counts.extend(by_name.filter(|count| count.value.abs() >= CALLS_MIN));
             }
         }
         Ok(counts)
     }
 
-    /// What the rings of both ends did for a connection and a message.
+    /// Ring operations per connection and per message, for each end.
     ///
     /// # Errors
-    /// If a run fails or has errors, or the engine's rings are not counted.
+    /// If a run fails or has errors, or the engine does not count its ring operations.
     pub fn rings(&self, engine: EngineKind, repeats: usize) -> anyhow::Result<Vec<Count>> {
         let mut counts = Vec::new();
         for script in &SCRIPTS {
             let once =
                 |_| Ok((self.embedded(engine, script, script.few)?, self.embedded(engine, script, script.many)?));
-            let trials: Vec<(Trial<RingCounters>, Trial<RingCounters>)> =
-                (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
-            for side in Side::BOTH {
-                for (kind, of) in RING {
-                    let name = format!("{}/{engine}/{}/{kind}", script.name, side.name());
-                    counts.push(Count::new(name, kind, &difference(&trials, |trial| of(trial.of(side)))));
+            let runs: Vec<FewAndMany<RingCounters>> = (0..repeats).map(once).collect::<anyhow::Result<_>>()?;
+            for end in End::BOTH {
+                for (counter, of) in RING_COUNTERS {
+                    let name = format!("{}/{engine}/{}/{counter}", script.name, end.name());
+                    counts.push(Count::new(name, counter, &differences(&runs, |run| of(run.of(end)))));
                 }
             }
         }
         Ok(counts)
     }
 
-    /// Both ends under strace.
-    fn traced(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<Trial<Calls>> {
-        let folder = tempfile::tempdir().context("making a folder for strace's tables")?;
-        let [of_server, of_client] = Side::BOTH.map(|side| folder.path().join(side.name()));
+    /// Runs a script with both ends under strace.
+    fn traced(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<ScriptRun<Calls>> {
+        let folder = tempfile::tempdir().context("creating a folder for strace's tables")?;
+        let [server_table, client_table] = End::BOTH.map(|end| folder.path().join(end.name()));
         let serve = ["serve", "--listen=127.0.0.1:0", "--until-stdin-closes", "--threads=1", "--engine", engine.name()];
-        let mut arguments = strace::arguments(&of_server, &self.wssbench);
-        arguments.extend(serve.map(Into::into));
-        let arguments: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
-        let server = Server::start("wssbench serve under strace", Path::new("strace"), &arguments)?;
+        let server = TracedServer::start(&server_table, &self.path, &serve)?;
         let ca = folder.path().join("ca.pem");
-        std::fs::write(&ca, &server.ready.ca_pem).context("handing over the server's CA")?;
+        std::fs::write(&ca, &server.ready.ca_pem).context("writing the server's CA")?;
 
         let mut client = Command::new("strace");
-        client.args(strace::arguments(&of_client, &self.wssbench));
-        let result = self.run(&mut client, engine, script, rate, |command| {
+        client.args(strace::arguments(&client_table, &self.path));
+        let result = run(&mut client, engine, script, rate, |command| {
             command.arg("--ca").arg(&ca).arg(&server.ready.url);
         })?;
-        server.end()?;
-        Ok(Trial { done: done(&result), server: strace::read(&of_server)?, client: strace::read(&of_client)? })
+        server.stop()?;
+        Ok(ScriptRun {
+            completed: completed(&result),
+            server: strace::read(&server_table)?,
+            client: strace::read(&client_table)?,
+        })
     }
 
-    /// Without strace, on the embedded server: the result has the rings of both ends.
-    fn embedded(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<Trial<RingCounters>> {
-        let mut command = Command::new(&self.wssbench);
-        let result = self.run(&mut command, engine, script, rate, |command| {
+    /// Runs a script on the embedded server, without strace: the result has the ring operations of both ends.
+    fn embedded(&self, engine: EngineKind, script: &Script, rate: &str) -> anyhow::Result<ScriptRun<RingCounters>> {
+        let mut command = Command::new(&self.path);
+        let result = run(&mut command, engine, script, rate, |command| {
             command.arg("--server-threads=1");
         })?;
-        let done = done(&result);
-        let io = result.echo.map_or(result.handshake.rings, |echo| echo.rings);
-        let (client, server) = io.client.zip(io.server).context("the rings of this engine are not counted")?;
-        Ok(Trial { done, server: server.totals, client: client.totals })
-    }
-
-    /// One run, in which all that was planned was done.
-    fn run(
-        &self,
-        command: &mut Command,
-        engine: EngineKind,
-        script: &Script,
-        rate: &str,
-        more: impl FnOnce(&mut Command),
-    ) -> anyhow::Result<RunResult> {
-        let folder = tempfile::tempdir().context("making a folder for the result")?;
-        let out = folder.path().join("result.json");
-        command.args(["run", "--warmup=0s", "--duration=500ms", "--threads=1", "--engine", engine.name()]);
-        command.args(script.options).arg(rate).arg("--out").arg(&out);
-        more(command);
-        let ended = command.stdin(Stdio::null()).output().context("starting wssbench")?;
-        let said = String::from_utf8_lossy(&ended.stderr);
-        // 3: traced it is late, so that its latencies are not valid. They are not what is asked for here.
-        ensure!(matches!(ended.status.code(), Some(0 | 3)), "wssbench run ended with {}: {said}", ended.status);
-        let result = wss_model::store::read::<RunResult>(&out).context("reading the result")?;
-        ensure!(result.errors.is_empty(), "wssbench run had errors: {:?}", result.errors);
-        let handshake = &result.handshake;
-        let echoes = result.echo.as_ref().is_none_or(|echo| echo.received == echo.planned);
-        ensure!(handshake.completed == handshake.planned && echoes, "not all that was planned was done");
-        Ok(result)
+        let completed = completed(&result);
+        let rings = result.echo.map_or(result.handshake.rings, |echo| echo.rings);
+        let (client, server) =
+            rings.client.zip(rings.server).with_context(|| format!("{engine} does not count its ring operations"))?;
+        Ok(ScriptRun { completed, server: server.totals, client: client.totals })
     }
 }
 
-impl<T> Trial<T> {
-    const fn of(&self, side: Side) -> &T {
-        match side {
-            Side::Server => &self.server,
-            Side::Client => &self.client,
+/// Runs `wssbench run` once; everything that was planned has to be completed.
+fn run(
+    command: &mut Command,
+    engine: EngineKind,
+    script: &Script,
+    rate: &str,
+    add_target: impl FnOnce(&mut Command),
+) -> anyhow::Result<RunResult> {
+    let folder = tempfile::tempdir().context("creating a folder for the result")?;
+    let out = folder.path().join("result.json");
+    command.args(["run", "--warmup=0s", "--duration=500ms", "--threads=1", "--engine", engine.name()]);
+    command.args(script.options).arg(rate).arg("--out").arg(&out);
+    add_target(command);
+    let output = command.stdin(Stdio::null()).output().context("starting wssbench")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // 3: tracing delays the generator, which makes its latencies invalid. They are not used here.
+    ensure!(matches!(output.status.code(), Some(0 | 3)), "wssbench run failed with {}: {stderr}", output.status);
+    let result = wss_model::store::read::<RunResult>(&out).context("reading the result")?;
+    ensure!(result.errors.is_empty(), "wssbench run had errors: {:?}", result.errors);
+    let handshake = &result.handshake;
+    let echoed = result.echo.as_ref().is_none_or(|echo| echo.received == echo.planned);
+    ensure!(handshake.completed == handshake.planned && echoed, "wssbench run did not complete all that it planned");
+    Ok(result)
+}
+
+impl<T> ScriptRun<T> {
+    const fn of(&self, end: End) -> &T {
+        match end {
+            End::Server => &self.server,
+            End::Client => &self.client,
         }
     }
 }
 
-/// Messages, or without them handshakes.
-fn done(result: &RunResult) -> u64 {
+/// The number of messages, or of handshakes if the run has no echo phase.
+fn completed(result: &RunResult) -> u64 {
     result.echo.as_ref().map_or(result.handshake.completed, |echo| echo.received)
 }
 
-/// Of each pair, how much more was counted for each that was done more.
+/// For each pair of runs, the additional count per additional connection or message.
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-fn difference<T>(trials: &[(Trial<T>, Trial<T>)], of: impl Fn(&Trial<T>) -> u64) -> Vec<f64> {
-    let each = |(few, many): &(Trial<T>, Trial<T>)| {
-        (of(many) as f64 - of(few) as f64) / (many.done.saturating_sub(few.done)) as f64
+fn differences<T>(runs: &[FewAndMany<T>], of: impl Fn(&ScriptRun<T>) -> u64) -> Vec<f64> {
+    let difference = |(few, many): &FewAndMany<T>| {
+        (of(many) as f64 - of(few) as f64) / (many.completed.saturating_sub(few.completed)) as f64
     };
-    trials.iter().map(each).collect()
+    runs.iter().map(difference).collect()
 }
 
 #[cfg(test)]
@@ -204,9 +207,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_starting_and_ending_cost_falls_out() {
-        let trial = |done, server| Trial { done, server, client: 0 };
-        let trials = [(trial(10, 500 + 30), trial(110, 500 + 330)), (trial(10, 700 + 30), trial(110, 700 + 334))];
-        assert_eq!(difference(&trials, |trial| *trial.of(Side::Server)), [3.0, 3.04]);
+    fn the_cost_of_starting_and_ending_cancels_out() {
+        let run = |completed, server| ScriptRun { completed, server, client: 0 };
+        let runs = [(run(10, 500 + 30), run(110, 500 + 330)), (run(10, 700 + 30), run(110, 700 + 334))];
+        assert_eq!(differences(&runs, |run| *run.of(End::Server)), [3.0, 3.04]);
     }
 }

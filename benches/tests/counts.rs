@@ -1,6 +1,5 @@
-//! `counts` as it is started: what it leaves out and says so, and what differs from another build's counts.
+//! The program `counts`: what it skips, and how it compares with the counts of another build.
 
-// A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -16,40 +15,40 @@ fn counts(folder: &Path, path: Option<&str>, arguments: &[&str]) -> (Output, Str
         command.env("PATH", path);
     }
     let output = command.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output, said)
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output, text)
 }
 
 #[test]
-fn without_valgrind_and_strace_both_are_left_out_with_a_sentence_each() {
+fn skips_valgrind_and_strace_with_a_reason_if_missing() {
     let folder = tempfile::tempdir().unwrap();
-    let (output, said) =
+    let (output, text) =
         counts(folder.path(), Some(""), &["--signal", "instructions,syscalls,wire", "--json", "all.json"]);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    let left_out: Vec<&str> = said.lines().filter(|line| line.starts_with("SKIPPED: ")).collect();
-    assert!(left_out.len() == 2 && left_out[0].contains("valgrind") && left_out[1].contains("strace"), "{said}");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let skipped: Vec<&str> = text.lines().filter(|line| line.starts_with("SKIPPED: ")).collect();
+    assert!(skipped.len() == 2 && skipped[0].contains("valgrind") && skipped[1].contains("strace"), "{text}");
     let written = store::read::<Counts>(&folder.path().join("all.json")).unwrap();
     assert_eq!(written.skipped.len(), 2);
     assert!(!written.counts.is_empty() && written.counts.iter().all(|count| !count.name.contains("instructions")));
 }
 
 #[test]
-fn a_byte_more_on_the_wire_is_told_with_exit_code_2_and_a_byte_less_with_0() {
+fn exits_with_2_if_a_count_rose_and_with_0_if_it_fell() {
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("base.json");
-    let (_, said) = counts(folder.path(), None, &["--signal", "wire", "--json", "base.json"]);
+    let (_, text) = counts(folder.path(), None, &["--signal", "wire", "--json", "base.json"]);
     let counted = store::read::<Counts>(&base).unwrap();
-    let exact = counted.counts.iter().position(|count| count.range == 0.0).unwrap_or_else(|| panic!("{said}"));
-    for (by, code, sign) in [(-1.0, 2, "+"), (1.0, 0, "-")] {
+    let exact = counted.counts.iter().position(|count| count.range == 0.0).unwrap_or_else(|| panic!("{text}"));
+    for (change, code, sign) in [(-1.0, 2, "+"), (1.0, 0, "-")] {
         let mut other = counted.clone();
-        other.counts[exact].value += by;
+        other.counts[exact].value += change;
         store::write(&other, &base).unwrap();
-        let (output, said) = counts(folder.path(), None, &["--signal", "wire", "--against", "base.json"]);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        let told = said.lines().find(|line| line.starts_with(&format!("{}: ", other.counts[exact].name)));
-        assert!(told.is_some_and(|line| line.contains(" → ") && line.contains(sign)), "{said}");
+        let (output, text) = counts(folder.path(), None, &["--signal", "wire", "--against", "base.json"]);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        let line = text.lines().find(|line| line.starts_with(&format!("{}: ", other.counts[exact].name)));
+        assert!(line.is_some_and(|line| line.contains(" → ") && line.contains(sign)), "{text}");
     }
     std::fs::write(&base, "{}").unwrap();
-    let (output, said) = counts(folder.path(), None, &["--signal", "wire", "--against", "base.json"]);
-    assert!(output.status.code() == Some(1) && said.contains("base.json"), "{said}");
+    let (output, text) = counts(folder.path(), None, &["--signal", "wire", "--against", "base.json"]);
+    assert!(output.status.code() == Some(1) && text.contains("base.json"), "{text}");
 }

@@ -1,7 +1,7 @@
-//! The deterministic signals of one scripted connection in one table: allocations, bytes and records on the wire,
-//! instructions, system calls, and what the ring did; each exact, or with the floor that its repeats show.
+//! Deterministic counts of one scripted connection in one table: allocations, bytes and TLS records, instructions, system
+//! calls, and ring operations. Each is exact, or has a range: that of its repeats.
 //!
-//! It reads no clock and tells no time. What needs a tool that is missing is skipped with a sentence.
+//! It measures no time. Counts that need a missing tool are skipped, with a sentence that says so.
 
 use std::alloc::System;
 use std::path::PathBuf;
@@ -11,29 +11,29 @@ use anyhow::ensure;
 use clap::{Parser, ValueEnum};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use wss_analysis::counts::{Change, Counts};
-use wss_benches::over_sockets::Programs;
-use wss_benches::subject::Subject;
-use wss_benches::{allocations, callgrind, instructions, on_the_wire, strace};
+use wss_benches::operation::Operation;
+use wss_benches::over_sockets::Wssbench;
+use wss_benches::{allocations, callgrind, instructions, strace, traffic};
 use wss_model::{EngineKind, store};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The fewest repeats that a floor is told from.
-const REPEATS_LEAST: usize = 5;
+/// The fewest repeats for a range.
+const REPEATS_MIN: usize = 5;
 
 /// A kind of count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Signal {
-    /// Number and bytes, in memory
+    /// Allocations and their bytes, in memory
     Allocations,
-    /// Bytes and TLS records, in memory
+    /// Bytes and TLS records sent, in memory
     Wire,
-    /// Under callgrind, in memory
+    /// Instructions under callgrind, in memory
     Instructions,
-    /// Under strace, of the real programs
+    /// System calls under strace, over sockets
     Syscalls,
-    /// Enters, submissions and completions, of the real programs
+    /// Enters, submissions and completions of the rings, over sockets
     Rings,
 }
 
@@ -41,34 +41,34 @@ impl Signal {
     const ALL: [Self; 5] = [Self::Allocations, Self::Wire, Self::Instructions, Self::Syscalls, Self::Rings];
 }
 
-/// Count what one scripted connection costs that no clock is needed for
+/// Count the deterministic costs of one scripted connection
 #[derive(Debug, Parser)]
 struct Options {
     /// Write the counts to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Say what differs from these counts, of another build, by more than the floors; exit code 2 if any is more
+    /// Compare with the counts of another build; exit with 2 if any of them is higher by more than its range
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
 
-    /// How often each is pluralize, 5 at least
-    #[arg(long, value_name = "N", default_value_t = REPEATS_LEAST)]
+    /// Number of repeats, at least 5
+    #[arg(long, value_name = "N", default_value_t = REPEATS_MIN)]
     repeats: usize,
 
-    /// What is counted
+    /// What to count
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Signal::ALL)]
     signal: Vec<Signal>,
 
-    /// Engines whose system calls are pluralize, on both ends
+    /// Engines whose system calls are counted, on both ends
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = EngineKind::ALL.to_vec())]
     engine: Vec<EngineKind>,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match instructions::asked_to_run(&arguments)
-        .map_or_else(|| counts(&Options::parse()), |ran| ran.map(|()| ExitCode::SUCCESS))
+    match instructions::run_as_child(&arguments)
+        .map_or_else(|| counts(&Options::parse()), |executed| executed.map(|()| ExitCode::SUCCESS))
     {
         Ok(code) => code,
         Err(error) => {
@@ -80,34 +80,36 @@ fn main() -> ExitCode {
 
 fn counts(options: &Options) -> anyhow::Result<ExitCode> {
     let repeats = options.repeats;
-    ensure!(repeats >= REPEATS_LEAST, "--repeats is {repeats}: a floor needs {REPEATS_LEAST} at least");
-    // What cannot be read is told before all the counting.
+    ensure!(repeats >= REPEATS_MIN, "--repeats is {repeats}; give at least {REPEATS_MIN}");
+    // Before counting, so that an unreadable file is reported at once.
     let before = options.against.as_deref().map(store::read::<Counts>).transpose()?;
     let program = std::env::current_exe()?;
     let (mut counts, mut skipped) = (Vec::new(), Vec::new());
     for signal in Signal::ALL.into_iter().filter(|signal| options.signal.contains(signal)) {
         match signal {
             Signal::Allocations => counts.extend(allocations::count(repeats)?),
-            Signal::Wire => counts.extend(on_the_wire::count(repeats)?),
-            Signal::Instructions => match callgrind::find() {
-                Ok(()) => counts.extend(instructions::count(&program, &Subject::ALL, repeats, Subject::averaged_over)?),
-                Err(sentence) => skipped.push(sentence),
-            },
-            Signal::Syscalls => match strace::find() {
+            Signal::Wire => counts.extend(traffic::count(repeats)?),
+            Signal::Instructions => match callgrind::check_installed() {
                 Ok(()) => {
-                    let programs = Programs::beside(&program)?;
+                    counts.extend(instructions::count(&program, &Operation::ALL, repeats, Operation::executions)?)
+                }
+                Err(reason) => skipped.push(reason),
+            },
+            Signal::Syscalls => match strace::check_installed() {
+                Ok(()) => {
+                    let wssbench = Wssbench::find()?;
                     for &engine in &options.engine {
-                        counts.extend(programs.system_calls(engine, repeats)?);
+                        counts.extend(wssbench.system_calls(engine, repeats)?);
                     }
                 }
-                Err(sentence) => skipped.push(sentence),
+                Err(reason) => skipped.push(reason),
             },
-            // The one engine that counts what its rings do.
+            // The only engine that counts its ring operations.
             Signal::Rings if options.engine.contains(&EngineKind::Uring) => {
-                counts.extend(Programs::beside(&program)?.rings(EngineKind::Uring, repeats)?);
+                counts.extend(Wssbench::find()?.rings(EngineKind::Uring, repeats)?);
             }
             Signal::Rings => {
-                skipped.push("rings are counted of the engine uring alone, which was not asked for".into())
+                skipped.push("ring operations are counted only for the engine uring, which is not selected".into())
             }
         }
     }
@@ -119,18 +121,18 @@ fn counts(options: &Options) -> anyhow::Result<ExitCode> {
     before.map_or(Ok(ExitCode::SUCCESS), |before| compare(&counts, &before))
 }
 
-/// Says what differs, of the signals that were asked for now.
+/// Prints what differs from `before`, among the counts taken now.
 fn compare(now: &Counts, before: &Counts) -> anyhow::Result<ExitCode> {
     ensure!(
         now.profile == before.profile,
-        "a {} build has other counts than a {} build: they are not comparable",
+        "cannot compare the counts of a {} build with those of a {} build",
         now.profile,
         before.profile
     );
     let changes = now.changes(before);
     println!();
     if changes.is_empty() {
-        println!("Nothing differs by more than its floor.");
+        println!("Nothing differs by more than its range.");
     }
     for change in &changes {
         println!("{change}");

@@ -1,5 +1,5 @@
-//! One connection as the product makes it, between two pipes in memory: TLS through tokio-rustls, the upgrade, and
-//! messages through `wss_wire::websocket`, each end's work counted apart.
+//! One connection as server and generator make it, between two pipes in memory: TLS through tokio-rustls, the upgrade, and
+//! messages through `wss_wire::websocket`, with each end's work measured separately.
 //!
 //! It leaves out sockets, engines, deadlines, and the counters and histograms of server and generator.
 
@@ -10,17 +10,16 @@ use wss_wire::transport::{CountedStream, Transport};
 use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, ServerUpgrade};
 use wss_wire::websocket::{self, Message, OpCode, Payload, Reader, Role, SharedStream, Writer};
 
-use crate::in_memory::Ends;
-use crate::memory::{Duplex, alternate};
-use crate::side::Meter;
+use crate::end::Meter;
+use crate::in_memory::Peers;
+use crate::pipe::{Duplex, alternate};
 
-/// Bytes of a message at most.
+/// Maximum message size, in bytes.
 pub const LIMIT: usize = 1 << 20;
 
-/// The request that opens a WebSocket, with the product's limits.
+/// The request that opens a WebSocket, with the limits of a run.
 pub fn request() -> ClientUpgrade {
-    // A key of its own for each connection is what a real client has; its length, and so all that is pluralize, is that of
-    // this one.
+    // A real client draws a new key per connection, of the same length: the counts are the same.
     ClientUpgrade {
         host: "127.0.0.1:8443".to_owned(),
         path: "/".to_owned(),
@@ -30,7 +29,7 @@ pub fn request() -> ClientUpgrade {
     }
 }
 
-/// A payload whose bytes differ from each other.
+/// A payload of varying bytes.
 pub fn payload(size: usize) -> Vec<u8> {
     (0..size).map(|at| (at * 31 + 7) as u8).collect()
 }
@@ -39,13 +38,13 @@ pub fn payload(size: usize) -> Vec<u8> {
 type Stream = SharedStream<PrefixedStream<Transport<Duplex>>>;
 
 /// One end of an open connection.
-struct End {
+struct Endpoint {
     stream: Stream,
     reader: Reader<Stream>,
     writer: Writer<Stream>,
 }
 
-impl End {
+impl Endpoint {
     fn new(stream: Transport<Duplex>, leftover: Vec<u8>, role: Role) -> Self {
         let stream = SharedStream::new(PrefixedStream::new(stream, leftover));
         let (reader, writer) = websocket::after_handshake(stream.clone(), stream.clone(), role, LIMIT);
@@ -55,89 +54,89 @@ impl End {
     async fn next(&mut self) -> anyhow::Result<Payload<'static>> {
         match self.reader.next().await? {
             Message::Binary(payload) => Ok(payload),
-            other => bail!("a binary message was sent, not {other:?}"),
+            other => bail!("expected a binary message, received {other:?}"),
         }
     }
 }
 
-/// Both ends of a connection that is open for messages.
+/// Both ends of an open WebSocket connection.
 pub struct Connection {
-    client: End,
-    server: End,
-    /// What the client sends: masked in place, so made anew each time.
+    client: Endpoint,
+    server: Endpoint,
+    /// The client masks its message in place, so it is copied here each time.
     scratch: Vec<u8>,
 }
 
-/// What went over the wire until now, as the client's end counts it.
+/// Bytes and TLS records exchanged so far, as counted by the client's end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OnTheWire {
+pub struct Traffic {
     /// Bytes from the client.
     pub bytes_sent: u64,
     /// Bytes from the server.
     pub bytes_received: u64,
-    /// TLS records from the client; 0 once they are not watched any more.
+    /// TLS records from the client, while the connection is watched.
     pub records_sent: u64,
-    /// TLS records from the server; the same.
+    /// TLS records from the server, while the connection is watched.
     pub records_received: u64,
 }
 
 impl Connection {
-    /// TLS and upgrade. With `watch` the records stay watched for the whole connection, which costs allocations that the
-    /// product does not have.
+    /// TLS and upgrade. With `watch` the records are counted for the whole connection, which costs allocations that a run
+    /// does not have.
     ///
     /// # Errors
     /// If the handshake fails.
-    pub fn open(ends: &Ends, watch: bool, meter: &mut impl Meter) -> anyhow::Result<Self> {
-        let (here, there) = Duplex::pair();
-        let (config, name) = ends.client();
+    pub fn open(peers: &Peers, watch: bool, meter: &mut impl Meter) -> anyhow::Result<Self> {
+        let (client_pipe, server_pipe) = Duplex::pair();
+        let (config, name) = peers.client();
         let client = async {
-            let tls = TlsConnector::from(config).connect(name, CountedStream::observing_flights(here, false)).await?;
+            let tls = TlsConnector::from(config).connect(name, CountedStream::observing_flights(client_pipe, false)).await?;
             let mut stream = Transport::Tls(Box::new(tls.into()));
             let upgraded = upgrade::connect(&mut stream, &request()).await?;
             if !watch {
                 stream.stop_observing();
             }
-            anyhow::Ok(End::new(stream, upgraded.leftover, Role::Client))
+            anyhow::Ok(Endpoint::new(stream, upgraded.leftover, Role::Client))
         };
-        let acceptor = TlsAcceptor::from(ends.server());
+        let acceptor = TlsAcceptor::from(peers.server());
         let server = async {
-            let tls = acceptor.accept(CountedStream::observing_flights(there, false)).await?;
+            let tls = acceptor.accept(CountedStream::observing_flights(server_pipe, false)).await?;
             let mut stream = Transport::Tls(Box::new(tls.into()));
             let accepted = upgrade::accept(&mut stream, &ServerUpgrade::default()).await?;
             stream.stop_observing();
-            anyhow::Ok(End::new(stream, accepted.leftover, Role::Server))
+            anyhow::Ok(Endpoint::new(stream, accepted.leftover, Role::Server))
         };
         let (client, server) = alternate(meter, client, server)?;
         let connection = Self { client: client?, server: server?, scratch: Vec::new() };
-        connection.check(ends)?;
+        connection.check(peers)?;
         Ok(connection)
     }
 
-    /// Both ends negotiated what the handshakes of `ends` negotiate.
-    fn check(&self, ends: &Ends) -> anyhow::Result<()> {
+    /// Checks that both ends negotiated what the handshakes of `peers` negotiate.
+    fn check(&self, peers: &Peers) -> anyhow::Result<()> {
         for end in [&self.client, &self.server] {
             end.stream.with(|stream| {
-                let Transport::Tls(tls) = stream.get_ref() else { bail!("there is no TLS") };
+                let Transport::Tls(tls) = stream.get_ref() else { bail!("the connection has no TLS") };
                 let (_, common) = tls.get_ref();
                 let suite = common.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
                 let group = common.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
-                let meant = ends.negotiated();
+                let expected = peers.negotiated();
                 let got = (common.handshake_kind(), suite.as_deref(), group.as_deref());
-                let intended = (Some(rustls::HandshakeKind::Full), Some(&*meant.suite), Some(&*meant.group));
-                ensure!(got == intended, "{got:?} where {intended:?} was meant");
+                let intended = (Some(rustls::HandshakeKind::Full), Some(&*expected.suite), Some(&*expected.group));
+                ensure!(got == intended, "expected {intended:?}, negotiated {got:?}");
                 Ok(())
             })?;
         }
         Ok(())
     }
 
-    /// One message there and back, compared byte by byte as the generator does.
+    /// Echoes one message and compares the reply byte by byte, as the generator does.
     ///
     /// # Errors
-    /// If it does not come back as it was sent.
+    /// If the reply differs from the message.
     pub fn echo(&mut self, message: &[u8], meter: &mut impl Meter) -> anyhow::Result<()> {
         let Self { client, server, scratch } = self;
-        let asks = async {
+        let request = async {
             scratch.clear();
             scratch.extend_from_slice(message);
             client.writer.send(OpCode::Binary, Payload::BorrowedMut(scratch)).await?;
@@ -145,23 +144,23 @@ impl Connection {
             ensure!(*echo == *message, "the echo differs");
             Ok(())
         };
-        let answers = async {
+        let reply = async {
             let message = server.next().await?;
             server.writer.send(OpCode::Binary, message).await?;
             anyhow::Ok(())
         };
-        let (asked, answered) = alternate(meter, asks, answers)?;
-        answered?;
-        asked
+        let (requested, replied) = alternate(meter, request, reply)?;
+        replied?;
+        requested
     }
 
-    /// What went over the wire until now.
-    pub fn on_the_wire(&self) -> OnTheWire {
+    /// Bytes and records exchanged so far.
+    pub fn traffic(&self) -> Traffic {
         self.client.stream.with(|stream| {
             let transport = stream.get_ref();
             let (bytes_sent, bytes_received) = transport.bytes();
             let FlightStats { records_sent, records_received, .. } = transport.flights();
-            OnTheWire { bytes_sent, bytes_received, records_sent, records_received }
+            Traffic { bytes_sent, bytes_received, records_sent, records_received }
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The handshakes that the benches do: every option of TLS by itself changed from a reference, by name.
+//! The TLS configurations of the benches, by name: a reference, and variations of it.
 
 use std::iter::once;
 
@@ -7,29 +7,29 @@ use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateChoice, CertificateKind, Group, ProviderKind, ResumeBy, Suite, TlsVersion};
 use wss_wire::tls::{Provider, Role};
 
-/// The suite of the reference of each version: what a run negotiates that asks for none.
+/// The suite of each version's reference: what a run negotiates by default.
 const REFERENCE: [(TlsVersion, Suite); 2] =
     [(TlsVersion::V1_3, Suite::Aes256Gcm), (TlsVersion::V1_2, Suite::EcdsaAes256Gcm)];
 
-/// A handshake of a bench.
+/// A configuration of both ends.
 #[derive(Debug, Clone)]
-pub struct Named {
-    /// `full` or `resumed-…`, and what differs from the reference.
+pub struct Configuration {
+    /// `full` or `resumed-…`, followed by each difference from the reference.
     pub name: String,
-    /// How both ends are made.
+    /// The options of both ends.
     pub options: TlsOptions,
 }
 
-/// Options as they are written on the command line.
+/// Parses options as they are written on the command line.
 ///
 /// # Errors
-/// clap's, if they are none.
+/// clap's.
 pub fn parse(text: &str) -> Result<TlsOptions, clap::Error> {
     let command = TlsOptions::augment_args(clap::Command::new("options").no_binary_name(true));
     TlsOptions::from_arg_matches(&command.try_get_matches_from(text.split_whitespace())?)
 }
 
-/// The reference: TLS 1.3, AES-256-GCM, X25519, ECDSA P-256, aws-lc-rs, full; or the same with TLS 1.2.
+/// The reference: AES-256-GCM, X25519, ECDSA P-256, aws-lc-rs, full handshakes.
 pub fn reference(version: TlsVersion) -> TlsOptions {
     TlsOptions {
         tls_version: Some(version),
@@ -41,19 +41,19 @@ pub fn reference(version: TlsVersion) -> TlsOptions {
     }
 }
 
-/// Suite × group × certificate × provider × resumption × version: all that the build's providers can do of it. With
-/// `everything` false only what differs from its version's reference in one of these at most.
-pub fn handshakes(everything: bool) -> Vec<Named> {
+/// Suite × group × certificate × provider × resumption × version, as far as the providers of this build support it.
+/// Without `everything`, only configurations that differ from their version's reference in at most one of these.
+pub fn configurations(everything: bool) -> Vec<Configuration> {
     let mut found = Vec::new();
     for (version, reference) in REFERENCE {
         for &suite in Suite::ALL.iter().filter(|suite| suite.version() == version) {
             for &group in Group::ALL {
                 for &certificate in CertificateKind::ALL {
                     for &provider in ProviderKind::ALL {
-                        for by in once(None).chain(ResumeBy::ALL.iter().copied().map(Some)) {
-                            let differs = Differs { version, suite, group, certificate, provider, by };
-                            if everything || differs.from(reference) <= 1 {
-                                found.extend(differs.named());
+                        for resume_by in once(None).chain(ResumeBy::ALL.iter().copied().map(Some)) {
+                            let combination = Combination { version, suite, group, certificate, provider, resume_by };
+                            if everything || combination.differences(reference) <= 1 {
+                                found.extend(combination.configuration());
                             }
                         }
                     }
@@ -64,63 +64,60 @@ pub fn handshakes(everything: bool) -> Vec<Named> {
     found
 }
 
-/// One combination.
 #[derive(Clone, Copy)]
-struct Differs {
+struct Combination {
     version: TlsVersion,
     suite: Suite,
     group: Group,
     certificate: CertificateKind,
     provider: ProviderKind,
-    by: Option<ResumeBy>,
+    resume_by: Option<ResumeBy>,
 }
 
-impl Differs {
-    /// In how much it differs from the reference. With TLS 1.2 the suite names the kind of the certificate's key, so
-    /// that one with RSA is no further away for it.
-    fn from(self, reference: Suite) -> usize {
-        let cipher = cipher(self.suite) != cipher(reference);
-        let ways = [
-            cipher,
+impl Combination {
+    /// The number of differences from the reference. A TLS 1.2 suite also names the kind of key, which counts once.
+    fn differences(self, reference: Suite) -> usize {
+        let differences = [
+            cipher(self.suite) != cipher(reference),
             self.group != Group::X25519,
             self.certificate != CertificateKind::EcdsaP256,
             self.provider != ProviderKind::AwsLcRs,
-            self.by.is_some(),
+            self.resume_by.is_some(),
         ];
-        ways.into_iter().filter(|differs| *differs).count()
+        differences.into_iter().filter(|differs| *differs).count()
     }
 
-    /// With its name, if it can be.
-    fn named(self) -> Option<Named> {
+    /// Its options and name, if the options can be combined.
+    fn configuration(self) -> Option<Configuration> {
         let options = TlsOptions {
             suite: Some(self.suite),
             group: Some(self.group),
             cert: Some(CertificateChoice::Kind(self.certificate)),
             provider: Some(self.provider),
-            resume: self.by.map(|_| "100%".parse()).transpose().ok()?,
-            resume_by: self.by,
+            resume: self.resume_by.map(|_| "100%".parse()).transpose().ok()?,
+            resume_by: self.resume_by,
             ..reference(self.version)
         };
         options.check().ok()?;
-        for side in [Role::Server, Role::Client] {
-            Provider::new(&options, side).ok()?;
+        for role in [Role::Server, Role::Client] {
+            Provider::new(&options, role).ok()?;
         }
-        let mut name = self.by.map_or_else(|| "full".to_owned(), |by| format!("resumed-{by}"));
-        let mut differs = |differs: bool, how: String| {
+        let mut name = self.resume_by.map_or_else(|| "full".to_owned(), |by| format!("resumed-{by}"));
+        let mut append = |differs: bool, value: String| {
             if differs {
-                name = format!("{name}-{how}");
+                name = format!("{name}-{value}");
             }
         };
-        differs(self.version == TlsVersion::V1_2, "tls-1.2".to_owned());
-        differs(cipher(self.suite) != "aes-256-gcm", cipher(self.suite).to_owned());
-        differs(self.group != Group::X25519, self.group.name().to_lowercase());
-        differs(self.certificate != CertificateKind::EcdsaP256, self.certificate.to_string());
-        differs(self.provider != ProviderKind::AwsLcRs, self.provider.to_string());
-        Some(Named { name, options })
+        append(self.version == TlsVersion::V1_2, "tls-1.2".to_owned());
+        append(cipher(self.suite) != "aes-256-gcm", cipher(self.suite).to_owned());
+        append(self.group != Group::X25519, self.group.name().to_lowercase());
+        append(self.certificate != CertificateKind::EcdsaP256, self.certificate.to_string());
+        append(self.provider != ProviderKind::AwsLcRs, self.provider.to_string());
+        Some(Configuration { name, options })
     }
 }
 
-/// The cipher of a suite.
+/// The name of a suite's cipher.
 pub const fn cipher(suite: Suite) -> &'static str {
     match suite {
         Suite::Aes128Gcm | Suite::EcdsaAes128Gcm | Suite::RsaAes128Gcm => "aes-128-gcm",
@@ -136,11 +133,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_handshake_has_a_name_of_its_own_and_the_short_list_is_part_of_the_long_one() {
+    fn names_are_unique_and_the_short_list_is_a_subset() {
         let [short, long] = [false, true].map(|everything| {
-            let all: Vec<String> = handshakes(everything).into_iter().map(|named| named.name).collect();
+            let all: Vec<String> =
+                configurations(everything).into_iter().map(|configuration| configuration.name).collect();
             let set: HashSet<String> = all.iter().cloned().collect();
-            assert_eq!(set.len(), all.len(), "a name stands for two");
+            assert_eq!(set.len(), all.len(), "two configurations have the same name");
             set
         });
         assert!(short.is_subset(&long) && short.len() < long.len());

@@ -1,8 +1,7 @@
 //! A connection without sockets: two [`Pipe`]s of bytes in memory ([`Duplex`]), and futures that are polled by hand
 //! ([`now`], [`alternate`]).
 //!
-//! There is no runtime, no system call and no waker here: who finds nothing to read is polled again when the other side
-//! has had its turn.
+//! There is no runtime, no system call and no waker: an end that finds nothing to read is polled again after the other.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -13,15 +12,15 @@ use std::task::{Context, Poll, Waker};
 use anyhow::bail;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::side::{Meter, Side};
+use crate::end::{End, Meter};
 
-/// TimeSlices after which two ends wait for each other for ever. A handshake takes six, a message of any size two.
-const TIME_SLICES_MAX: usize = 64;
+/// Rounds of polling after which the two ends are deadlocked. A handshake takes six, a message of any size two.
+const ROUNDS_MAX: usize = 64;
 
-/// Bytes that a pipe between two ends has room for from the start: its growth is not to be counted as work of theirs.
-const ROOM: usize = 64 * 1024;
+/// Initial capacity of a pipe between two ends, in bytes: its growth must not be counted as their work.
+const CAPACITY: usize = 64 * 1024;
 
-/// One direction of a connection. Always writable; who reads an empty one waits.
+/// One direction of a connection. Writes always succeed; reading an empty pipe waits.
 #[derive(Clone, Default)]
 pub struct Pipe(Rc<RefCell<Bytes>>);
 
@@ -32,18 +31,18 @@ struct Bytes {
 }
 
 impl Pipe {
-    /// Writes.
+    /// Appends bytes.
     pub fn put(&self, bytes: &[u8]) {
         self.0.borrow_mut().bytes.extend_from_slice(bytes);
     }
 
-    /// All that was written and not read.
+    /// Takes all bytes that have not been read.
     pub fn take(&self) -> Vec<u8> {
         let Bytes { bytes, read } = self.0.take();
         bytes[read..].to_vec()
     }
 
-    /// Forgets what was written, and keeps the memory.
+    /// Discards all bytes and keeps the memory.
     pub fn clear(&self) {
         let mut inner = self.0.borrow_mut();
         inner.bytes.clear();
@@ -101,16 +100,16 @@ impl AsyncWrite for Pipe {
 /// One end of a connection: reads from one pipe and writes into the other.
 #[derive(Clone, Default)]
 pub struct Duplex {
-    /// What the other end wrote.
+    /// Written by the other end.
     pub incoming: Pipe,
-    /// What the other end reads.
+    /// Read by the other end.
     pub outgoing: Pipe,
 }
 
 impl Duplex {
     /// Both ends.
     pub fn pair() -> (Self, Self) {
-        let pipe = || Pipe(Rc::new(RefCell::new(Bytes { bytes: Vec::with_capacity(ROOM), read: 0 })));
+        let pipe = || Pipe(Rc::new(RefCell::new(Bytes { bytes: Vec::with_capacity(CAPACITY), read: 0 })));
         let end = Self { incoming: pipe(), outgoing: pipe() };
         let other = Self { incoming: end.outgoing.clone(), outgoing: end.incoming.clone() };
         (end, other)
@@ -149,18 +148,18 @@ impl AsyncWrite for Duplex {
     }
 }
 
-/// The outcome of what has all that it needs.
+/// The output of a future that is ready when it is first polled.
 ///
 /// # Panics
-/// If it waits.
+/// If it is not.
 pub fn now<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => unreachable!("everything that it reads was written before"),
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("the future waits for input that was not written"),
     }
 }
 
-/// Polls both ends in turn, the client first, until both are done; each side's polls are counted by `meter`.
+/// Polls both ends alternately, the client first, until both are done; `meter` measures each end's polls.
 ///
 /// # Errors
 /// If they wait for each other.
@@ -172,16 +171,16 @@ pub fn alternate<C, S>(
     let (mut client, mut server) = (pin!(client), pin!(server));
     let (mut from_client, mut from_server) = (None, None);
     let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..TIME_SLICES_MAX {
+    for _ in 0..ROUNDS_MAX {
         if from_client.is_none()
-            && let Poll::Ready(done) = meter.during(Side::Client, || client.as_mut().poll(&mut cx))
+            && let Poll::Ready(output) = meter.measure(End::Client, || client.as_mut().poll(&mut cx))
         {
-            from_client = Some(done);
+            from_client = Some(output);
         }
         if from_server.is_none()
-            && let Poll::Ready(done) = meter.during(Side::Server, || server.as_mut().poll(&mut cx))
+            && let Poll::Ready(output) = meter.measure(End::Server, || server.as_mut().poll(&mut cx))
         {
-            from_server = Some(done);
+            from_server = Some(output);
         }
         if let (Some(_), Some(_)) = (&from_client, &from_server)
             && let (Some(client), Some(server)) = (from_client.take(), from_server.take())
@@ -197,29 +196,29 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::side::Took;
+    use crate::end::EndTimes;
 
-    async fn ask(mut end: Duplex) -> io::Result<u8> {
+    async fn request(mut end: Duplex) -> io::Result<u8> {
         end.write_u8(7).await?;
         end.read_u8().await
     }
 
-    async fn answer(mut end: Duplex) -> io::Result<()> {
+    async fn reply(mut end: Duplex) -> io::Result<()> {
         let byte = end.read_u8().await?;
         end.write_u8(byte + 1).await
     }
 
     #[test]
-    fn two_ends_take_turns_until_both_are_done() {
+    fn polls_both_ends_until_both_are_done() {
         let (client, server) = Duplex::pair();
-        let (answered, _) = alternate(&mut Took::default(), ask(client), answer(server)).unwrap();
-        assert_eq!(answered.unwrap(), 8);
+        let (replied, _) = alternate(&mut EndTimes::default(), request(client), reply(server)).unwrap();
+        assert_eq!(replied.unwrap(), 8);
     }
 
     #[test]
-    fn two_ends_that_wait_for_each_other_are_told() {
+    fn reports_two_ends_that_wait_for_each_other() {
         let (client, server) = Duplex::pair();
-        let stuck = alternate(&mut Took::default(), answer(client), answer(server)).err().unwrap();
+        let stuck = alternate(&mut EndTimes::default(), reply(client), reply(server)).err().unwrap();
         assert_eq!(stuck.to_string(), "both ends wait for each other");
     }
 }
