@@ -80,7 +80,7 @@ pub struct Tool {
     pub git_dirty: Option<bool>,
     /// `rustc --version`.
     pub rustc: String,
-    /// Build profile: `release` or `debug`.
+    /// Build profile: `release`, `dist` or `debug`.
     pub profile: String,
     /// Versions of the crates that affect the figures.
     pub crates: BTreeMap<String, String>,

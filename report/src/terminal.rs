@@ -76,7 +76,7 @@ fn what_was_run(layout: &mut Layout, result: &RunResult) {
     layout.fact("Engines", &format!("client {}; server {server}", engine(&result.client)));
     if layout.is_verbose() {
         layout.fact("Measured on", &format!("{}, {}", machine(&result.environment), program(&result.tool)));
-    } else if result.tool.profile != "release" {
+    } else if result.tool.profile == "debug" {
         layout.fact("Program", &program(&result.tool));
     }
 }

@@ -36,8 +36,9 @@ pub fn program(tool: &Tool) -> String {
     let commit = tool.git_commit.as_ref().map_or_else(String::new, |commit| format!(" {:.12}", commit));
     let dirty = if tool.git_dirty == Some(true) { " with uncommitted changes" } else { "" };
     let profile = match tool.profile.as_str() {
-        "release" => "",
-        _ => " (DEBUG BUILD: several times slower than a release build)",
+        "debug" => " (DEBUG BUILD: several times slower than a release build)",
+        "dist" => " (profile dist)",
+        _ => "",
     };
     format!("wssbench {}{commit}{dirty}{profile}", tool.version)
 }

@@ -7,6 +7,10 @@ mod capabilities;
 mod deadline;
 mod epoll;
 mod timer;
+#[cfg(feature = "tokio-uring")]
+mod tokio_uring;
+#[cfg(not(feature = "tokio-uring"))]
+#[path = "tokio_uring_absent.rs"]
 mod tokio_uring;
 mod uring;
 

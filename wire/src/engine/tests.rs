@@ -39,6 +39,7 @@ macro_rules! on_every_engine {
     ($($name:ident)*) => {
         mod epoll { $(#[test] fn $name() { super::$name::<super::Epoll>(); })* }
         mod uring { $(#[test] fn $name() { super::$name::<super::Uring>(); })* }
+        #[cfg(feature = "tokio-uring")]
         mod tokio_uring { $(#[test] fn $name() { super::$name::<super::TokioUring>(); })* }
     };
 }
@@ -310,6 +311,7 @@ pub(super) fn thousands_of_connections_leave_no_descriptor<E: Engine>() {
     assert_eq!(open_sockets(address.port()), 0);
 }
 
+#[cfg(feature = "tokio-uring")]
 #[test]
 fn refused_io_uring_error_names_a_remedy() {
     for code in [1, 38] {
@@ -318,6 +320,7 @@ fn refused_io_uring_error_names_a_remedy() {
     }
 }
 
+#[cfg(feature = "tokio-uring")]
 #[test]
 fn tokio_uring_read_ends_when_the_peer_shuts_down() {
     let socket = listener();
