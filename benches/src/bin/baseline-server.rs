@@ -6,7 +6,6 @@
 //! configurations, and its opening handshake (`wss_wire::upgrade`), since that of fastwebsockets requires hyper. It has none
 //! of the rest: deadlines, limits, strict framing, counters, an admin endpoint, an orderly drain.
 
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,10 +30,6 @@ struct Options {
     /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-
-    /// CPU to run on [default: every allowed CPU]
-    #[arg(long, value_name = "N")]
-    cpu: Option<usize>,
 }
 
 /// A line on standard output, as `wssbench --server` reads it.
@@ -47,9 +42,6 @@ enum Event {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if let Some(cpu) = options.cpu {
-        machine::pin_thread(&BTreeSet::from([cpu])).with_context(|| format!("pinning to CPU {cpu}"))?;
-    }
     machine::raise_file_limit().context("raising the limit on open files")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().context("starting tokio")?;
     runtime.block_on(serve(options.listen))
