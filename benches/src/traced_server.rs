@@ -4,7 +4,7 @@
 //! [`TracedServer`] kills the child if it is still running.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -99,10 +99,12 @@ fn wait_until_ready(child: &mut Child) -> anyhow::Result<Ready> {
     let stdout = child.stdout.take().context("standard output is not a pipe")?;
     let (sender, first_line) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut line = String::new();
-        if BufReader::new(stdout).read_line(&mut line).is_ok() {
+        let (mut line, mut stdout) = (String::new(), BufReader::new(stdout));
+        if stdout.read_line(&mut line).is_ok() {
             let _ = sender.send(line);
         }
+        // Further events are ignored, but the pipe stays open for them.
+        let _ = io::copy(&mut stdout, &mut io::sink());
     });
     let Ok(line) = first_line.recv_timeout(START_MAX) else { bail!("it printed nothing within {START_MAX:?}") };
     ensure!(!line.is_empty(), "it ended before it was ready");
