@@ -1,5 +1,5 @@
 //! Each format against a reader: another implementation in Rust, the published schema, or the rules of the format.
-//! `loadgen/tests/export.rs` uses the programs themselves.
+//! `loadgen/tests/parallel/export.rs` uses the programs themselves.
 
 mod openmetrics;
 

@@ -4,7 +4,7 @@
 // A panic is how a test fails.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+use crate::common;
 
 use common::openssl::Pki;
 use common::tls::{attempt_at, handshakes, handshakes_at, label, sound, words};
