@@ -397,6 +397,6 @@ fn the_exit_code_of_gate_is_its_verdict() {
     let cut = path(&folder, "cut.json");
     std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("the file is truncated"));
-    std::fs::write(&cut, whole.replace("wssbench.comparison/2", "wssbench.comparison/2")).unwrap();
-    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("reads wssbench.comparison/2"));
+    std::fs::write(&cut, whole.replace("wssbench.comparison/2", "wssbench.comparison/3")).unwrap();
+    assert!(says(&folder, 1, &["gate", text(&cut), "--policy", policy]).contains("expected wssbench.comparison/2"));
 }

@@ -99,7 +99,11 @@ fn an_interrupted_sweep_is_kept_and_resumed() {
     running.signal("-INT");
     let ended = running.end_within(BOUND);
     assert_eq!(ended.code(), Some(3), "{ended}");
-    assert!(ended.stdout.contains("INVALID: the sweep is partial.") && ended.stdout.contains("interrupted after 1 of 2 blocks"), "{ended}");
+    assert!(
+        ended.stdout.contains("INVALID: the sweep is partial.")
+            && ended.stdout.contains("interrupted after 1 of 2 blocks"),
+        "{ended}"
+    );
     let path = file(&ended.folder);
     let partial = store::read::<SweepResult>(&path).unwrap();
     assert!(partial.interrupted && !partial.valid && partial.complete_blocks() == 1);

@@ -51,7 +51,11 @@ fn adds_one_line_per_comparison_and_shows_them() {
     assert!((ratio.center - 1.05).abs() < 0.02 && ratio.blocks == 10, "{ratio:?}");
     let shown = wssbench(&["history", "show", "--file", &file.display().to_string()]);
     assert!(shown.code() == Some(0) && shown.stderr.is_empty(), "{shown}");
-    assert!(shown.stdout.contains("server_cpu_handshake_us   ▄ ") && shown.stdout.contains("Too few points to look for changes"), "{shown}");
+    assert!(
+        shown.stdout.contains("server_cpu_handshake_us   ▄ ")
+            && shown.stdout.contains("Too few points to look for changes"),
+        "{shown}"
+    );
 }
 
 #[test]
