@@ -10,9 +10,9 @@ use crate::config_file;
 /// `wssbench run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunCommand {
-    /// Read options from a TOML file; options on the command line take precedence
+    /// Read options from a TOML file
     ///
-    /// Keys are option names with _ instead of -; the options under TLS, Trust and Limits are in the tables [tls],
+    /// Options on the command line take precedence. Keys are option names with _ instead of -; the options under TLS, Trust and Limits are in the tables [tls],
     /// [trust] and [limits].
     #[arg(id = "config_file", long = "config", value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub(crate) struct RunCommand {
     #[arg(long, conflicts_with = "json", help_heading = "Output")]
     pub(crate) verbose: bool,
 
-    /// Write the result to this file [default: results/runs/ID.json]
+    /// Result file [default: results/runs/ID.json]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) out: Option<PathBuf>,
 }
