@@ -39,15 +39,15 @@ pub(crate) struct CompareCommand {
     force: bool,
 
     /// Print the result as JSON
-    #[arg(long, conflicts_with = "md", help_heading = "Input and output")]
+    #[arg(long, conflicts_with = "md", help_heading = "Output")]
     json: bool,
 
     /// Print the tables as Markdown, for a pull request
-    #[arg(long, help_heading = "Input and output")]
+    #[arg(long, help_heading = "Output")]
     md: bool,
 
     /// File for the result [default: results/runs/ID.comparison.json]
-    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 }
 

@@ -32,11 +32,11 @@ pub(crate) struct GateCommand {
     allow_inconclusive: bool,
 
     /// Print the verdicts as JSON
-    #[arg(long, conflicts_with = "md", help_heading = "Input and output")]
+    #[arg(long, conflicts_with = "md", help_heading = "Output")]
     json: bool,
 
     /// Print the verdicts as Markdown, for a pull request
-    #[arg(long, help_heading = "Input and output")]
+    #[arg(long, help_heading = "Output")]
     md: bool,
 }
 

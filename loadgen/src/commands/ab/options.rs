@@ -62,15 +62,15 @@ pub(crate) struct AbCommand {
     pub(super) seed: u64,
 
     /// Print the result as JSON, including all blocks
-    #[arg(long, conflicts_with = "md", help_heading = "Input and output")]
+    #[arg(long, conflicts_with = "md", help_heading = "Output")]
     pub(super) json: bool,
 
     /// Print the tables as Markdown, for a pull request
-    #[arg(long, help_heading = "Input and output")]
+    #[arg(long, help_heading = "Output")]
     pub(super) md: bool,
 
     /// File for the result, written after each block [default: results/runs/ID.comparison.json]
-    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) out: Option<PathBuf>,
 
     /// Options of run for both arms, after --

@@ -77,19 +77,19 @@ pub(super) struct SweepOptions {
     pub(super) from: Option<PathBuf>,
 
     /// Print the result as JSON, including all blocks
-    #[arg(long, conflicts_with_all = ["csv", "md"], help_heading = "Input and output")]
+    #[arg(long, conflicts_with_all = ["csv", "md"], help_heading = "Output")]
     pub(super) json: bool,
 
     /// Print the metrics as CSV, one line each
-    #[arg(long, conflicts_with = "md", help_heading = "Input and output")]
+    #[arg(long, conflicts_with = "md", help_heading = "Output")]
     pub(super) csv: bool,
 
     /// Print the tables as Markdown
-    #[arg(long, help_heading = "Input and output")]
+    #[arg(long, help_heading = "Output")]
     pub(super) md: bool,
 
     /// File for the result, written after each block [default: results/runs/ID.sweep.json, or the file of --resume-from]
-    #[arg(long, value_name = "FILE", help_heading = "Input and output")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) out: Option<PathBuf>,
 }
 
