@@ -90,7 +90,8 @@ impl Connection {
         let (client_pipe, server_pipe) = Duplex::pair();
         let (config, name) = peers.client();
         let client = async {
-            let tls = TlsConnector::from(config).connect(name, CountedStream::observing_flights(client_pipe, false)).await?;
+            let tls =
+                TlsConnector::from(config).connect(name, CountedStream::observing_flights(client_pipe, false)).await?;
             let mut stream = Transport::Tls(Box::new(tls.into()));
             let upgraded = upgrade::connect(&mut stream, &request()).await?;
             if !watch {

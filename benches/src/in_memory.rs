@@ -19,8 +19,8 @@ use wss_model::TlsOptions;
 use wss_model::config::tls::{CertificateKind, CostSplit};
 use wss_model::run_result::Negotiated;
 use wss_wire::tls::{
-    CertificateKinds, ClientConfigs, HandshakeLabel, Identity, RequestedTls, Role, ServerExtras, Trust, client_config, server_config,
-    warm_up,
+    CertificateKinds, ClientConfigs, HandshakeLabel, Identity, RequestedTls, Role, ServerExtras, Trust, client_config,
+    server_config, warm_up,
 };
 
 pub use crate::end::EndTimes;

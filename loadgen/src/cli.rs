@@ -53,15 +53,15 @@ enum Verb {
     /// Compare many configurations in randomized blocks
     ///
     /// Every option of run takes a list of values here, or `all` for every value that its help lists; the sweep runs every
-    /// combination. Without options of run and without --preset it is a tour of five minutes: what does TLS cost?
+    /// combination. Without run options and without --preset it runs the preset `tour` for five minutes: what does TLS cost?
     Sweep(Box<sweep::SweepCommand>),
     /// Compare two builds or configurations in paired blocks
     ///
-    /// Every trial runs in fresh processes; the unit of the statistics is the block.
+    /// Every trial runs in fresh processes; each block counts as one observation in the statistics.
     Ab(Box<ab::AbCommand>),
-    /// Compare existing results: the files of A, then as many of B
+    /// Compare existing results: all files of A, then the same number of B
     Compare(compare::CompareCommand),
-    /// Judge results of ab or compare by a policy
+    /// Check results of ab or compare against a policy
     Gate(gate::GateCommand),
     /// Show which I/O engines run on this machine
     ///

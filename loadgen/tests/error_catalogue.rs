@@ -77,7 +77,7 @@ fn exit_codes(text: &mut String) {
             writeln!(text, "| `{verb}` | {code} | {meaning} |").unwrap();
         }
     }
-    text.push_str("\nAn unknown option or verb exits with 1.\n");
+    text.push_str("\nWith an unknown option or verb, `wssbench` exits with 1.\n");
 }
 
 fn section(text: &mut String, title: &str, entries: &[Entry]) {

@@ -34,7 +34,7 @@ named_choice! {
         Unreachable = "unreachable",
         /// The peer reset the connection.
         Reset = "reset",
-        /// A limit of time passed.
+        /// A timeout expired.
         Timeout = "timeout",
         /// Another error of the operating system.
         Failed = "failed",
@@ -52,7 +52,7 @@ named_choice! {
         Truncated = "truncated",
         /// Version, suite, group, certificate or ALPN protocol differ from what was requested.
         NotAsRequested = "not_as_requested",
-        /// A handshake that was to resume a session did not.
+        /// A handshake that should have resumed a session did not.
         NotResumed = "not_resumed",
         /// The server refused early data, or its limit was too small.
         EarlyDataRefused = "early_data_refused",
@@ -88,11 +88,11 @@ named_choice! {
         ClosedHere = "closed_here",
         /// The reply differs from the message.
         Mismatch = "mismatch",
-        /// A message that is not a reply, or bytes after the end.
+        /// The peer sent a message that is not a reply, or bytes after the end of the connection.
         Unexpected = "unexpected",
-        /// Planned for a connection that had failed.
+        /// A message was planned for a connection that had already failed.
         ConnectionLost = "connection_lost",
-        /// Due, but not sent before the phase ended.
+        /// A message was due but not sent before the phase ended.
         NotSent = "not_sent",
         /// The server process exited with an error.
         ServerExited = "server_exited",

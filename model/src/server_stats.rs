@@ -178,7 +178,7 @@ named_choice! {
     PhaseOutcome {
         /// As it should.
         Completed = "completed",
-        /// A limit of time passed.
+        /// A timeout expired.
         Timeout = "timeout",
         /// `--max-connections` connections were open.
         OverLimit = "over_limit",

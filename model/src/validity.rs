@@ -46,7 +46,7 @@ named_choice! {
         RateNotAchieved = "rate_not_achieved",
         /// Samples exceeded the range of the histogram.
         OutOfRange = "out_of_range",
-        /// Client and server counted different handshakes.
+        /// Client and server counted different numbers of handshakes.
         EndsDisagree = "ends_disagree",
         /// The hypervisor took CPU time away.
         Steal = "steal",

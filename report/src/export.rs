@@ -32,7 +32,7 @@ pub enum Format {
     GithubActionBenchmark,
     /// HdrHistogram's percentile distribution of one latency, in milliseconds
     Hgrm,
-    /// HdrHistogram's interval log: every latency with all samples, under its name as tag
+    /// HdrHistogram's interval log: every latency with all samples, tagged with its name
     Hlog,
     /// The series, one line per second
     Csv,

@@ -86,15 +86,15 @@ pub struct ServeLimits {
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     pub max_connections: usize,
 
-    /// Timeout of TLS handshake and upgrade together
+    /// Timeout for TLS handshake and upgrade together
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub handshake_timeout: HumanDuration,
 
-    /// Timeout from one whole message to the next, and of writing an echo
+    /// Maximum time between complete messages, and for writing an echo
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub idle_timeout: HumanDuration,
 
-    /// Maximum size of a message with all its fragments (close code 1009)
+    /// Maximum total size of a message across all its fragments (close code 1009)
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     pub max_message_size: Size,
 
@@ -106,7 +106,7 @@ pub struct ServeLimits {
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
     pub max_head_size: Size,
 
-    /// Timeout of closing one connection, and of closing all of them at the end
+    /// Timeout for closing one connection, and for closing all connections at shutdown
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub drain_timeout: HumanDuration,
 }

@@ -92,7 +92,7 @@ pub enum Unfit {
         because: String,
     },
     /// It has no candidate.
-    #[error("{id}: the comparison is of a build with its own copy (--aa); add comparisons with a reference build")]
+    #[error("{id}: the comparison is of a build with itself (--aa); add only comparisons of two different builds")]
     Copy {
         /// Id of the comparison.
         id: String,

@@ -11,7 +11,7 @@ use wss_model::config::time_slice_length;
 pub(crate) struct InterleaveOption {
     /// Run the trials of a block concurrently in short time slices, so that machine noise affects all of them equally
     ///
-    /// Smaller differences of CPU time per message become visible. Each slice begins with cold caches, and the rate of a
+    /// Smaller differences in CPU time per message become visible. Each slice begins with cold caches, and the rate of a
     /// closed loop is lower because of the pauses.
     #[arg(
         long,

@@ -66,7 +66,7 @@ impl Server {
         let target = url.map(Target::parse).transpose()?;
         if let Some(target) = &target {
             let is_taken = TcpStream::connect_timeout(&target.resolve()?, CONNECT).is_ok();
-            ensure!(!is_taken, "a process already listens at {}; end it, or choose another port", target.url());
+            ensure!(!is_taken, "a process is already listening at {}; stop it, or choose another port", target.url());
         }
         let mut to_start = Command::new(program);
         to_start.args(arguments);
@@ -151,7 +151,7 @@ impl Server {
             }
             ensure!(
                 Instant::now() < deadline,
-                "{} did not listen at {} within {START:?}; check the URL",
+                "{} was not listening at {} after {START:?}; check the URL",
                 self.name,
                 self.url()
             );

@@ -28,7 +28,7 @@ const SHORT_HELP: [&str; 13] = [
 pub const EXIT_CODES: &[(&str, &[(u8, &str)])] = &[
     ("run", &[(0, "the result is valid"), (1, "could not run"), (3, "the result is not valid")]),
     ("serve", &[(0, "stopped by a signal"), (1, "could not start, or a worker failed")]),
-    ("trace", &[(0, "the connection completed"), (1, "it failed; the timeline shows how far it came")]),
+    ("trace", &[(0, "the connection completed"), (1, "it failed; the timeline shows how far it got")]),
     ("sweep", &[(0, "all trials are valid"), (1, "could not run"), (3, "interrupted, or a trial is not valid")]),
     ("ab", &[(0, "the comparison is valid, whatever it found"), (1, "could not run"), (3, "it is not valid")]),
     (
@@ -50,7 +50,7 @@ pub const EXIT_CODES: &[(&str, &[(u8, &str)])] = &[
             (4, "not comparable"),
         ],
     ),
-    ("engines", &[(0, "always, also if an engine cannot run"), (1, "could not print")]),
+    ("engines", &[(0, "always, even if an engine cannot run"), (1, "could not print")]),
     ("export", &[(0, "written, even if the result is not valid"), (1, "nothing could be written")]),
     ("history", &[(0, "done"), (1, "a file could not be read or written")]),
     (

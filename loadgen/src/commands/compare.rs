@@ -26,7 +26,7 @@ pub(crate) enum Compared {
 /// `wssbench compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareCommand {
-    /// Results of run: all of A's, then as many of B's, paired in this order; intervals need at least 6 pairs
+    /// Results of run: all of A's, then the same number of B's, paired in this order; intervals need at least 6 pairs
     #[arg(required = true, num_args = 2.., value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -59,7 +59,7 @@ pub(crate) fn compare(command: &CompareCommand) -> anyhow::Result<Compared> {
     let files = &command.files;
     ensure!(
         files.len().is_multiple_of(2),
-        "cannot pair {} files; give an even number: all of A's, then as many of B's",
+        "cannot pair {} files; give an even number: all of A's, then the same number of B's",
         files.len()
     );
     let mut runs: Vec<RunResult> =

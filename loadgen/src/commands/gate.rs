@@ -19,11 +19,11 @@ pub(crate) struct GateCommand {
     #[arg(required = true, value_name = "RESULT")]
     results: Vec<PathBuf>,
 
-    /// TOML file with the accepted change of each metric
+    /// TOML file with the accepted change in each metric
     ///
-    /// threshold = "2%" and a table [metrics.NAME] per metric, with threshold, direction ("lower", "higher" or
-    /// "either" is better), statistic ("interval" or "center"), severity ("gate", "warn" or "info") and
-    /// waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the results that are required.
+    /// threshold = "2%" and a table [metrics.NAME] per metric, with threshold, direction (what is better: "lower" or
+    /// "higher"; with "either", any change is worse), statistic ("interval" or "center"), severity ("gate", "warn" or
+    /// "info") and waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the required results.
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     policy: PathBuf,
 

@@ -42,7 +42,7 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
-    /// List where metrics changed: a hint, since one series in twenty shows a change by chance
+    /// List where metrics changed: a hint only; one series in twenty shows a change by chance
     ///
     /// E-divisive with a permutation test; needs 10 points, with at least 5 on either side.
     /// Exit code: 0, whether or not there are changes.
@@ -62,7 +62,7 @@ struct Place {
     #[arg(long, visible_alias = "to", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Branch of this repository with the history in history.jsonl; each added line is a commit
+    /// Git branch of this repository that holds the history as history.jsonl; each added line is a commit
     #[arg(long, value_name = "BRANCH", conflicts_with = "file")]
     branch: Option<String>,
 }

@@ -27,7 +27,8 @@ pub(crate) fn trust(options: &TrustOptions, embedded_ca: Option<&str>) -> anyhow
 /// If no certificate can have such a name.
 pub(crate) fn server_name(options: &TrustOptions, host: &str) -> anyhow::Result<ServerName<'static>> {
     let name = options.server_name.clone().unwrap_or_else(|| host.to_owned());
-    ServerName::try_from(name.clone()).with_context(|| format!("invalid server name `{name}`; give a host name or an IP address (--server-name)"))
+    ServerName::try_from(name.clone())
+        .with_context(|| format!("invalid server name `{name}`; give a host name or an IP address (--server-name)"))
 }
 
 /// The client certificate, if the client has one: the user's files, or generated for the embedded server.

@@ -50,7 +50,7 @@ pub enum PreflightError {
     },
     /// Connections are closed faster than their ports leave TIME_WAIT.
     #[error(
-        "{rate} connections per second hold all {ports} local ports in TIME_WAIT (60 s); use at most {highest:.0}/s, or \
+        "{rate} connections per second would exhaust the {ports} local ports, since each stays in TIME_WAIT for 60 s; use at most {highest:.0}/s, or \
          --server-closes"
     )]
     TimeWait {

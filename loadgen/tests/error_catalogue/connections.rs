@@ -39,9 +39,11 @@ fn engine(error: EngineError) -> Entry {
         EngineError::NoMemory { .. } => {
             ("no_memory", "The memory of a ring is locked.", "Raise RLIMIT_MEMLOCK, or use --engine epoll.")
         }
-        EngineError::Setup { .. } => {
-            ("setup", "The kernel refused a system call at start.", "See the text of the kernel; raise the limit.")
-        }
+        EngineError::Setup { .. } => (
+            "setup",
+            "The kernel refused a system call at start.",
+            "See the operating system's message; for `Too many open files`, raise `ulimit -n`.",
+        ),
     };
     Entry::new(code, printed(error), cause, cure)
 }
@@ -126,7 +128,11 @@ fn tls_failure(error: TlsFailure) -> Entry {
         TlsFailure::Truncated => {
             ("truncated".to_owned(), "The connection ended without close_notify.", "See the log of the peer.")
         }
-        TlsFailure::Io(_) => ("reset".to_owned(), "The TCP connection failed.", "See the text of the system."),
+        TlsFailure::Io(_) => (
+            "reset".to_owned(),
+            "The TCP connection failed.",
+            "The operating system's message gives the reason; check the network and the log of the peer.",
+        ),
     };
     Entry::new(&code, printed(error), cause, cure)
 }
@@ -148,7 +154,12 @@ pub(crate) fn client_upgrade() -> Vec<Entry> {
     ];
     let entry = |error: UpgradeError| {
         let kind = error.kind();
-        Entry::new(kind.name(), printed(error), "See the kind of this name below.", "See the kind of this name below.")
+        Entry::new(
+            kind.name(),
+            printed(error),
+            "See the same code under Kinds of errors.",
+            "See the same code under Kinds of errors.",
+        )
     };
     errors.into_iter().map(entry).collect()
 }
@@ -187,7 +198,11 @@ fn refusal(error: UpgradeRefusal) -> Entry {
         UpgradeRefusal::Eof => {
             ("eof".to_owned(), "The client closed the connection early.", "See the errors of the client.")
         }
-        UpgradeRefusal::Io(_) => ("io".to_owned(), "The TCP connection failed.", "See the text of the system."),
+        UpgradeRefusal::Io(_) => (
+            "io".to_owned(),
+            "The TCP connection failed.",
+            "The operating system's message gives the reason; check the network and the log of the peer.",
+        ),
     };
     Entry::new(&code, printed(error), cause, cure)
 }
@@ -210,7 +225,13 @@ pub(crate) fn websocket() -> Vec<Entry> {
         Violation::CloseCode(1005),
     ];
     let violation = |violation: Violation| {
-        let cause = format!("The peer broke RFC 6455; the answer is close code {}.", violation.close_code());
+        let code = violation.close_code();
+        let cause = match violation {
+            Violation::MessageTooLarge { .. } => {
+                format!("The message exceeds the configured limit; the connection is closed with code {code}.")
+            }
+            _ => format!("The peer broke RFC 6455; the connection is closed with code {code}."),
+        };
         let cure = match violation {
             Violation::MessageTooLarge { .. } => "Send smaller messages, or raise --max-message-size of the server.",
             _ => "Fix the peer.",
@@ -220,10 +241,21 @@ pub(crate) fn websocket() -> Vec<Entry> {
         Entry::new(&format!("violation:{name}"), printed(violation), &cause, cure)
     };
     let mut entries: Vec<Entry> = violations.map(violation).into();
-    for error in [WebSocketError::Eof, WebSocketError::Closed] {
+    let ended = [
+        (
+            WebSocketError::Eof,
+            "The connection ended before the closing handshake completed.",
+            "See the log of the peer.",
+        ),
+        (
+            WebSocketError::Closed,
+            "This end had already sent a Close frame.",
+            "See the earlier errors of this connection.",
+        ),
+    ];
+    for (error, cause, cure) in ended {
         let kind = error.kind();
-        let cause = "The connection ended before the closing handshake completed.";
-        entries.push(Entry::new(kind.name(), printed(error), cause, "See the log of the peer."));
+        entries.push(Entry::new(kind.name(), printed(error), cause, cure));
     }
     entries
 }

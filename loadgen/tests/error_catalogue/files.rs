@@ -70,7 +70,7 @@ pub(crate) fn exports() -> Vec<Entry> {
         ExportError::UnusedOption { option: "latency", format: "csv", of: "hgrm" },
         ExportError::Nothing { what: "histogram", format: "hgrm" },
         ExportError::Histogram { latency: "handshake.tls".to_owned(), source: HistogramError::NotEarlier },
-        ExportError::Unwritable { format: "csv", reason: "a record has another number of fields".to_owned() },
+        ExportError::Unwritable { format: "csv", reason: "a record has a different number of fields".to_owned() },
     ];
     errors.into_iter().map(export).collect()
 }
@@ -90,7 +90,9 @@ fn export(error: ExportError) -> Entry {
         ExportError::Histogram { .. } => {
             ("histogram", "A histogram cannot be decoded.", "Use the original file, or measure again.")
         }
-        ExportError::Unwritable { .. } => ("unwritable", "The library of the format failed.", "Report it."),
+        ExportError::Unwritable { .. } => {
+            ("unwritable", "The library of the format failed.", "Please report this as a bug.")
+        }
     };
     Entry::new(code, printed(error), cause, cure)
 }
@@ -138,8 +140,10 @@ pub(crate) fn history() -> Vec<Entry> {
 fn history_file(error: HistoryError) -> Entry {
     let (code, cause, cure) = match error {
         HistoryError::Io { .. } => ("io", "The file is missing or not accessible.", "Correct --file."),
-        HistoryError::Duplicate { .. } => ("duplicate", "The comparison was added before.", "Nothing."),
-        HistoryError::Unwritable { .. } => ("unwritable", "A figure is infinite or not a number.", "Report it."),
+        HistoryError::Duplicate { .. } => ("duplicate", "The comparison was added before.", "No action needed."),
+        HistoryError::Unwritable { .. } => {
+            ("unwritable", "A figure is infinite or not a number.", "Please report this as a bug.")
+        }
         HistoryError::NotAFile { .. } => ("not_a_file", "The path is a directory or device.", "Correct --file."),
     };
     Entry::new(code, printed(error), cause, cure)
@@ -149,7 +153,11 @@ fn unfit_comparison(error: Unfit) -> Entry {
     let (code, cause, cure) = match error {
         Unfit::NotValid { .. } => ("not_valid", "A history has valid comparisons only.", "Repeat the comparison."),
         Unfit::Copy { .. } => ("copy", "A build compared with itself has no trend.", "Compare two builds."),
-        Unfit::Forced { .. } => ("forced", "The ratio is not that of two builds.", "Compare equal configurations."),
+        Unfit::Forced { .. } => (
+            "forced",
+            "The configurations differ too, so the ratio does not compare only the builds.",
+            "Compare equal configurations.",
+        ),
         Unfit::NoRatio { .. } => ("no_ratio", "The comparison has no figures.", "Repeat the comparison."),
     };
     Entry::new(code, printed(error), cause, cure)

@@ -103,17 +103,19 @@ pub(crate) fn preflight() -> Vec<Entry> {
 fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
     match error {
         PreflightError::OpenFiles { .. } => {
-            ("Every connection is an open file.", "Raise the hard limit, or use fewer connections.")
+            ("Every connection is an open file.", "Raise the hard limit, or open fewer connections.")
         }
-        PreflightError::Ports { .. } => {
-            ("Connections from one address to one server need different ports.", "Widen the range, or use fewer.")
-        }
+        PreflightError::Ports { .. } => (
+            "Connections from one address to one server need different ports.",
+            "Widen the range, or open fewer connections.",
+        ),
         PreflightError::TimeWait { .. } => {
             ("A closed port is reserved for 60 s.", "Lower the rate, or let the server close.")
         }
-        PreflightError::Memory { .. } => {
-            ("The estimate of connections and messages exceeds MemAvailable.", "Use fewer or smaller messages.")
-        }
+        PreflightError::Memory { .. } => (
+            "The estimate of connections and messages exceeds MemAvailable.",
+            "Open fewer connections, or send smaller messages.",
+        ),
         PreflightError::TooLong { .. } => ("The clock could overflow.", "Give at most a year."),
         PreflightError::RateTooHigh { .. } => ("No machine reaches the rate.", "Lower it, or use a closed loop."),
         PreflightError::RateTooLow { .. } => ("The first event would be too late.", "Raise the rate."),

@@ -13,7 +13,9 @@ const MARKERS: [&str; 7] =
 /// Lists the texts by file; `{…}` stands for a value.
 pub(crate) fn section(text: &mut String) {
     text.push_str("\n## Further errors, by source file\n\n");
-    text.push_str("Each states its cause and cure itself, or precedes the cause. `{…}` stands for a value.\n");
+    text.push_str(
+        "Each either states its cause and cure, or is context printed before the underlying cause. `{…}` is a value.\n",
+    );
     for (file, texts) in texts() {
         write!(text, "\n`{file}`:\n\n").unwrap();
         for template in texts {

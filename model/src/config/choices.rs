@@ -78,7 +78,7 @@ impl Layer {
 named_choice! {
     /// The I/O engine.
     EngineKind {
-        /// io_uring, with the ring of this project.
+        /// io_uring, with wssbench's own implementation.
         Uring = "uring",
         /// io_uring through tokio-uring.
         TokioUring = "tokio-uring",

@@ -32,15 +32,15 @@ const ENGINES: &str = "Engines and CPUs";
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
-    /// Timeout of TCP connect, TLS, upgrade and first echo together
+    /// Combined timeout for TCP connect, TLS, upgrade and first echo
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub handshake_timeout: HumanDuration,
 
-    /// Timeout of one message, from sending it to its echo
+    /// Timeout for one message, from sending it to its echo
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub echo_timeout: HumanDuration,
 
-    /// Timeout of closing one connection
+    /// Timeout for closing one connection
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub close_timeout: HumanDuration,
 
@@ -48,7 +48,7 @@ pub struct LimitOptions {
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub overdue_timeout: HumanDuration,
 
-    /// Maximum number of connections being opened at once in an open loop
+    /// Maximum number of concurrent connection attempts in an open loop
     #[arg(long, value_name = "N", default_value_t = 8192)]
     pub max_connecting: usize,
 
@@ -65,11 +65,11 @@ pub struct RunConfig {
     #[arg(value_name = "URL", help_heading = TARGET)]
     pub url: Option<String>,
 
-    /// Command that starts the server to measure; it is run without a shell and ended after the run
+    /// Command that starts the server to measure; it is run without a shell and stopped after the run
     #[arg(long, value_name = "COMMAND", help_heading = TARGET)]
     pub server: Option<String>,
 
-    /// URL where --server COMMAND listens, if it prints none; without --server the same as URL
+    /// URL where --server COMMAND listens, if the command does not print it; without --server, the same as URL
     #[arg(long, value_name = "URL", help_heading = TARGET)]
     pub at: Option<String>,
 
@@ -77,13 +77,13 @@ pub struct RunConfig {
     #[arg(long, value_enum, default_value_t = Mode::Echo, help_heading = LOAD)]
     pub mode: Mode,
 
-    /// Protocol layers of a server that is started here [default: wss, or the scheme of the URL that it prints]
+    /// Protocol layers of the server that wssbench starts [default: wss, or the scheme of the URL that it prints]
     #[arg(
         long,
         value_enum,
         help_heading = TARGET,
         help = "Protocol layers of a started server [default: wss]",
-        long_help = "Protocol layers of a server that is started here [default: wss, or the scheme of the URL that it prints]"
+        long_help = "Protocol layers of the server that wssbench starts [default: wss, or the scheme of the URL that it prints]"
     )]
     pub layer: Option<Layer>,
 
@@ -95,7 +95,7 @@ pub struct RunConfig {
     #[arg(long, value_name = "RATE", default_value = "250/s", help_heading = CONNECTIONS)]
     pub connect_rate: Rate,
 
-    /// Connections being opened at once with --connect-rate max
+    /// Concurrent connection attempts with --connect-rate max
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = CONNECTIONS)]
     pub connect_concurrency: usize,
 
@@ -127,7 +127,7 @@ pub struct RunConfig {
     #[arg(long, help_heading = CONNECTIONS)]
     pub no_first_echo: bool,
 
-    /// Let the server close first, so that TIME_WAIT is on its end (--mode handshake)
+    /// Let the server close first, so that it holds the TIME_WAIT state (--mode handshake)
     #[arg(long, help_heading = CONNECTIONS)]
     pub server_closes: bool,
 
@@ -185,7 +185,7 @@ pub struct RunConfig {
     #[arg(long, value_name = "LIST", help_heading = ENGINES)]
     pub server_cpus: Option<CpuList>,
 
-    /// Admin endpoint of a wss-server that runs elsewhere, for its CPU time and counts: http://127.0.0.1:9090
+    /// Admin endpoint of a `wssbench serve` that runs elsewhere, for its CPU time and counters: http://127.0.0.1:9090
     #[arg(long, value_name = "URL", help_heading = TARGET)]
     pub server_stats: Option<String>,
 

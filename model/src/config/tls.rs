@@ -56,7 +56,7 @@ pub struct TlsOptions {
     #[arg(long, value_parser = NamesParser::<Group>::new(), value_name = "GROUP")]
     pub group: Option<Group>,
 
-    /// Server certificate: a kind, generated at start with its CA, or a PEM file with the leaf first
+    /// Server certificate: a key type, for which a certificate and its CA are generated at startup, or a PEM file with the leaf first
     /// [default: ecdsa-p256]
     #[arg(long, ignore_case = true, value_name = "KIND|FILE")]
     pub cert: Option<CertificateChoice>,
@@ -98,8 +98,8 @@ pub struct TlsOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
     pub tickets: Option<u8>,
 
-    /// Send the upgrade request as early data (0-RTT) in every resumed handshake; the server answers only after the
-    /// handshake, which a replay never completes
+    /// Send the upgrade request as early data (0-RTT) in every resumed handshake; the server responds only once the handshake completes, so
+    /// a replayed request never gets a response
     #[arg(long)]
     pub early_data: bool,
 

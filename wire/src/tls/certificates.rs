@@ -143,7 +143,10 @@ impl Identity {
             }
         };
         let what = self.file.as_deref().unwrap_or("the generated certificate");
-        ensure!(fits, "--suite {suite} does not fit {what} of the kind {kind}; choose another suite or certificate");
+        ensure!(
+            fits,
+            "--suite {suite} cannot be used with {what} (key type {kind}); choose another suite or certificate"
+        );
         Ok(())
     }
 
@@ -155,7 +158,7 @@ impl Identity {
                 let order =
                     if self.chain.len() > 1 { ", and that the leaf is the first certificate of its file" } else { "" };
                 anyhow!(
-                    "the private key does not belong to the certificate ({what}); check that both are of one pair{order}"
+                    "the private key does not belong to the certificate ({what}); use the key of this certificate{order}"
                 )
             }
             other => anyhow!("cannot use {what}: {other}; give another one with --cert and --key"),

@@ -13,12 +13,12 @@ pub enum TlsFailure {
     Certificate(String),
     /// The server's certificate is a CA certificate.
     #[error(
-        "the server's certificate is a CA certificate, which cannot identify a server; create one with \
-         basicConstraints=CA:FALSE, or use --insecure"
+        "the server's certificate is a CA certificate, which cannot identify a server; issue a \
+         server certificate with basicConstraints=CA:FALSE, or use --insecure"
     )]
     CaAsServer,
     /// The certificate is for another name.
-    #[error("the server's certificate is not valid for the name: {0}; give the right name with --server-name")]
+    #[error("the server's certificate was not accepted: {0}; give one of its names with --server-name")]
     Name(String),
     /// The peer sent an alert.
     #[error("the peer sent the alert {0:?}{hint}", hint = hint(*.0))]
@@ -27,10 +27,10 @@ pub enum TlsFailure {
     #[error("the peer does not speak TLS on this port ({0}); check the scheme and port of the URL")]
     NotTls(String),
     /// Nothing in common, or a violation of the protocol.
-    #[error("TLS failed: {0}")]
+    #[error("TLS failed: {0}; compare the TLS options of both ends")]
     Protocol(String),
     /// The connection ended without close_notify.
-    #[error("the peer closed the connection without close_notify (truncated)")]
+    #[error("the peer closed the connection without close_notify; check its log")]
     Truncated,
     /// The connection broke.
     #[error("the connection failed: {0}")]

@@ -83,7 +83,7 @@ pub enum UpgradeError {
         expected: String,
     },
     /// The server selected an extension, although none was offered.
-    #[error("the server selected the extension {got:?}, which was not offered; disable it there")]
+    #[error("the server selected the extension {got:?}, which was not offered; disable it on the server")]
     UnexpectedExtension {
         /// The value of the response, escaped.
         got: String,

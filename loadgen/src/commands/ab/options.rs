@@ -29,7 +29,7 @@ pub(crate) struct AbCommand {
     #[arg(long, value_name = "OPTIONS|URL|FILE|BUILD", allow_hyphen_values = true)]
     pub(super) a: String,
 
-    /// What is compared with the baseline, in the same forms
+    /// The candidate to compare with the baseline, in the same forms as --a
     #[arg(long, value_name = "OPTIONS|URL|FILE|BUILD", allow_hyphen_values = true, required_unless_present = "aa")]
     pub(super) b: Option<String>,
 
@@ -42,7 +42,7 @@ pub(crate) struct AbCommand {
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
-    /// Stop as soon as the intervals of the primary metrics are at most this wide, whatever they show
+    /// Stop as soon as the intervals of the primary metrics are no wider than this, whatever they show
     #[arg(long, value_name = "PERCENT")]
     pub(super) until_width: Option<Percent>,
 

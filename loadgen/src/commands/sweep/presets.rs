@@ -23,7 +23,7 @@ pub(super) enum Preset {
     /// Every I/O engine of the server: handshakes, small messages on 64 and on 512 connections, 16 KiB messages, 20,000
     /// messages per second
     Engines,
-    /// TCP, TLS, WebSocket and both
+    /// TCP, TLS, WebSocket, and WebSocket over TLS
     Layers,
 }
 

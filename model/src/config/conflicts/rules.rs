@@ -16,7 +16,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Excludes(&[NoTls]),
         when: &[],
         problem: "{option} requires TLS, but the layer is {layer}",
-        cure: "remove it, or use wss or tls",
+        cure: "remove {option}, or use the layer wss or tls",
         reason: "The layers ws and tcp have no TLS, so the option would have no effect.",
     },
     Rule {
@@ -68,7 +68,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Excludes(&[RemoteServer]),
         when: &[],
         problem: "--server-cpus applies only to a server that wssbench starts and cannot be used with a URL alone",
-        cure: "remove it, or add --server COMMAND",
+        cure: "remove --server-cpus, or add --server COMMAND",
         reason: "The CPUs of a running server cannot be changed.",
     },
     Rule {
@@ -77,8 +77,8 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Requires(&[NamedServer]),
         when: &[],
         problem: "--server-stats requires a URL or --server COMMAND",
-        cure: "add one of them, or remove it",
-        reason: "The admin endpoint of the embedded server is known.",
+        cure: "add one of them, or remove --server-stats",
+        reason: "wssbench already knows the admin endpoint of its embedded server.",
     },
     Rule {
         code: "requires_websocket",
@@ -86,7 +86,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Excludes(&[NoWebSocket]),
         when: &[],
         problem: "{option} requires WebSocket, but the layer is {layer}",
-        cure: "remove it, or use wss or ws",
+        cure: "remove {option}, or use the layer wss or ws",
         reason: "A subprotocol is negotiated in the HTTP upgrade, and early data carries the upgrade request.",
     },
     Rule {
@@ -95,7 +95,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Excludes(&[PlainTcp]),
         when: &[],
         problem: "{option} requires a Close frame or close_notify, but the layer is tcp",
-        cure: "remove it, or use wss, ws or tls",
+        cure: "remove {option}, or use the layer wss, ws or tls",
         reason: "Plain TCP has no message that asks the peer to close first.",
     },
     Rule {
@@ -104,7 +104,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Requires(&[NoWebSocket]),
         when: &[],
         problem: "--alpn h2 negotiates HTTP/2, but the WebSocket upgrade of RFC 6455 is HTTP/1.1",
-        cure: "use --alpn http/1.1, or remove it",
+        cure: "use --alpn http/1.1, or remove --alpn",
         reason: "WebSocket over HTTP/2 (RFC 8441) is not supported.",
     },
     Rule {
@@ -150,7 +150,7 @@ pub const RULES: &[Rule] = &[
         when: &[],
         problem: "--client-cert cannot be used with the embedded server",
         cure: "use --mtls alone, or add a URL or --server COMMAND",
-        reason: "The embedded server trusts only the client certificate that wssbench generates at start.",
+        reason: "The embedded server trusts only the client certificate that wssbench generates at startup.",
     },
     Rule {
         code: "mtls_without_client_cert",
@@ -176,7 +176,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Requires(&[Given("mtls")]),
         when: &[],
         problem: "--client-ca has no effect without --mtls",
-        cure: "add --mtls, or remove it",
+        cure: "add --mtls, or remove --client-ca",
         reason: "Without --mtls the server requests no client certificate.",
     },
     Rule {
@@ -194,7 +194,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Requires(&[CertificateFile]),
         when: &[],
         problem: "--key requires --cert FILE",
-        cure: "add it, or remove --key",
+        cure: "add --cert FILE, or remove --key",
         reason: "A generated certificate has a key of its own.",
     },
     Rule {
@@ -211,8 +211,8 @@ pub const RULES: &[Rule] = &[
         subject: Subject::Any(&[Given("ca")]),
         relation: Relation::Requires(&[NamedServer, CertificateFile]),
         when: &[],
-        problem: "--ca cannot verify the embedded server, whose certificate is generated with its own CA",
-        cure: "remove it, or add --cert FILE",
+        problem: "--ca has no effect on the embedded server, whose generated CA is trusted automatically",
+        cure: "remove --ca, or add --cert FILE",
         reason: "The client trusts the generated CA without any option.",
     },
     Rule {
@@ -221,7 +221,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Requires(&[Given("resume")]),
         when: &[],
         problem: "{option} has no effect without --resume",
-        cure: "add --resume 100%, or remove it",
+        cure: "add --resume 100%, or remove {option}",
         reason: "Without --resume every handshake is full.",
     },
     Rule {
@@ -230,7 +230,7 @@ pub const RULES: &[Rule] = &[
         relation: Relation::Requires(&[StatefulResumption]),
         when: &[],
         problem: "--early-data requires --resume-by stateful",
-        cure: "change --resume-by, or remove it",
+        cure: "use that, or remove --early-data",
         reason: "A server that keeps no sessions cannot detect replayed early data.",
     },
     Rule {
