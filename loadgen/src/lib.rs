@@ -1,7 +1,7 @@
 //! `wssbench`: what does TLS cost my WebSockets?
 //!
-//! [`commands`] has one file per verb; `commands/run.rs` is the main one: check, server, handshakes, messages, result,
-//! report. [`generator`] measures. [`child`] starts the processes that a verb needs: servers and trials. [`setup`]
+//! `commands` has one file per verb; `commands/run.rs` is the main one: check, server, handshakes, messages, result,
+//! report. `generator` measures. `child` starts the processes that a verb needs: servers and trials. `setup`
 //! prepares a run: its environment, TLS and checks.
 //!
 //! This is a library so that the test that counts allocations can have its own allocator.

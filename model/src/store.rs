@@ -49,8 +49,8 @@ impl Stored for RunResult {
     const SUFFIX: &'static str = ".json";
 
     fn check(&self) -> Result<(), (String, HistogramError)> {
-        let latencies = named_latency::all(self).into_iter();
-        latencies.map(|(path, latency)| latency.samples().map(drop).map_err(|error| (path, error))).collect()
+        let mut latencies = named_latency::all(self).into_iter();
+        latencies.try_for_each(|(path, latency)| latency.samples().map(drop).map_err(|error| (path, error)))
     }
 }
 

@@ -302,9 +302,7 @@ async fn finish<E: Engine>(
             }
         }
     });
-    within::<E, _>(context.settings.limits.idle_timeout.0, reply)
-        .await
-        .unwrap_or_else(|TimedOut| PhaseOutcome::PeerDoesNotRead)
+    within::<E, _>(context.settings.limits.idle_timeout.0, reply).await.unwrap_or(PhaseOutcome::PeerDoesNotRead)
 }
 
 /// Echoes bytes until the peer ends the stream, and closes the connection.

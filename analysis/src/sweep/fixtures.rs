@@ -136,7 +136,8 @@ fn trial(configuration: usize, block: usize) -> Trial {
 /// Makes the first workload of a trial invalid, or one without a result.
 pub fn spoil(sweep: &mut SweepResult, block: usize, configuration: usize, failed: bool) {
     let trials = &mut sweep.blocks[block - 1].trials;
-    let trial = trials.iter_mut().find(|trial| trial.configuration == configuration).unwrap();
+    let trial =
+        trials.iter_mut().find(|trial| trial.configuration == configuration).expect("a trial of that configuration");
     trial.valid = false;
     let workload = &mut trial.workloads[0];
     (workload.valid, workload.failed) = (false, failed);

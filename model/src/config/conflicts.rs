@@ -7,49 +7,12 @@
 mod facts;
 mod rules;
 
-pub use self::facts::Facts;
 use self::facts::GivenOption;
+pub use self::facts::{Fact, Facts};
 pub use self::rules::RULES;
-use super::tls::Verify;
+use super::tls::{TlsOptions, Verify};
 use super::{ConfigError, Layer};
 use Fact::{Given, NoWebSocket};
-
-/// Something that holds of a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fact {
-    /// The option with this id was given: its value differs from the default.
-    Given(&'static str),
-    /// The server is not the embedded one: there is a URL or `--server COMMAND`.
-    NamedServer,
-    /// There is a URL, as an argument or as `--at`.
-    Url,
-    /// wssbench does not start the server: there is a URL alone.
-    RemoteServer,
-    /// `--alpn h2` on a layer with WebSocket.
-    AlpnHttp2,
-    /// `--cert FILE`.
-    CertificateFile,
-    /// `--verify no-chain` or `--verify none`.
-    PartialVerification,
-    /// `--resume` above 0%.
-    Resumption,
-    /// Sessions are resumed by state that the server keeps.
-    StatefulResumption,
-    /// `--tickets 0` where TLS 1.3 can be negotiated.
-    NoTickets,
-    /// `--tickets` above 0.
-    Tickets,
-    /// The options require TLS 1.2.
-    Tls12,
-    /// The layer is ws or tcp.
-    NoTls,
-    /// The layer is tls or tcp.
-    NoWebSocket,
-    /// The layer is tcp.
-    PlainTcp,
-    /// The options are those of a server.
-    Serving,
-}
 
 /// The facts that a rule is about.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +48,8 @@ pub struct Rule {
     pub relation: Relation,
     /// The rule applies only if all of these hold.
     pub when: &'static [Fact],
-    /// What is wrong: `{option}` stands for the option, `{layer}` for the layer, `{verify}` for the verification.
+    /// What is wrong. In this text and in the cure, `{option}` is the option, `{layer}` the layer and `{verify}` the
+    /// verification.
     pub problem: &'static str,
     /// What to do about it.
     pub cure: &'static str,
@@ -96,8 +60,8 @@ pub struct Rule {
 impl Rule {
     fn sentence(&self, option: &str, layer: Option<Layer>, verify: Verify) -> String {
         let layer = layer.map_or("unknown", Layer::name);
-        let problem = self.problem.replace("{option}", option).replace("{layer}", layer);
-        format!("{}; {}", problem.replace("{verify}", verify.name()), self.cure)
+        let text = format!("{}; {}", self.problem, self.cure);
+        text.replace("{option}", option).replace("{layer}", layer).replace("{verify}", verify.name())
     }
 
     /// The sentence for the first option of the rule, on the layer ws.
@@ -144,6 +108,18 @@ pub fn check(facts: &Facts) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+impl TlsOptions {
+    /// Checks the options of a server.
+    ///
+    /// # Errors
+    /// The first option that conflicts with another or has an impossible value.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_versions()?;
+        check(&Facts::of_tls(self))?;
+        self.check_as_server()
+    }
 }
 
 #[cfg(test)]

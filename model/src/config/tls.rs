@@ -17,7 +17,7 @@ pub use self::certificate::{CertificateChoice, CertificateChoiceParser};
 pub use self::names::{CertificateKind, CostSplit, Group, ProviderKind, ResumeBy, Suite, TlsVersion, Verify};
 use self::parser::NamesParser;
 pub use self::parser::most_similar;
-use super::{ConfigError, conflicts};
+use super::ConfigError;
 use crate::units::Percent;
 
 /// The long help of `--suite`.
@@ -225,16 +225,6 @@ impl TlsOptions {
     /// The version that the options require, or `None` for either.
     pub fn version(&self) -> Option<TlsVersion> {
         self.version_requirements().first().map(|(_, version)| *version)
-    }
-
-    /// Checks the options of a server.
-    ///
-    /// # Errors
-    /// The first error, with what to do.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.check_versions()?;
-        conflicts::check(&conflicts::Facts::of_tls(self))?;
-        self.check_as_server()
     }
 
     /// That the options agree on a version.

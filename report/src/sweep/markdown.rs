@@ -36,7 +36,7 @@ pub fn markdown(sweep: &SweepResult) -> String {
         let bad = summary.trials - summary.trials_valid;
         paragraph(
             &mut text,
-            &format!("#{}: {bad} of {} trials invalid: {}", summary.configuration, summary.trials, escaped(&reason)),
+            &format!("#{}: {bad} of {} trials invalid: {}", summary.configuration, summary.trials, escaped(reason)),
         );
     }
     for one in &sweep.invalid_combinations {

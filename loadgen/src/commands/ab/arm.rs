@@ -9,7 +9,7 @@ use clap::ArgAction;
 use wss_analysis::comparison::{self, Arm};
 use wss_wire::target::Target;
 
-use super::AbCommand;
+use super::options::AbCommand;
 use crate::child::run::this_program;
 use crate::child::run_options::{name, run_command};
 use crate::config_file;

@@ -7,10 +7,47 @@ use serde::Serialize;
 
 use super::super::tls::{CertificateChoice, ResumeBy, TlsOptions, TlsVersion, Verify};
 use super::super::{Layer, RunConfig, defaults, fields};
-use super::Fact::{
-    self, AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
+use Fact::{
+    AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
     RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
 };
+
+/// Something that holds of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fact {
+    /// The option with this id was given: its value differs from the default.
+    Given(&'static str),
+    /// The server is not the embedded one: there is a URL or `--server COMMAND`.
+    NamedServer,
+    /// There is a URL, as an argument or as `--at`.
+    Url,
+    /// wssbench does not start the server: there is a URL alone.
+    RemoteServer,
+    /// `--alpn h2` on a layer with WebSocket.
+    AlpnHttp2,
+    /// `--cert FILE`.
+    CertificateFile,
+    /// `--verify no-chain` or `--verify none`.
+    PartialVerification,
+    /// `--resume` above 0%.
+    Resumption,
+    /// Sessions are resumed by state that the server keeps.
+    StatefulResumption,
+    /// `--tickets 0` where TLS 1.3 can be negotiated.
+    NoTickets,
+    /// `--tickets` above 0.
+    Tickets,
+    /// The options require TLS 1.2.
+    Tls12,
+    /// The layer is ws or tcp.
+    NoTls,
+    /// The layer is tls or tcp.
+    NoWebSocket,
+    /// The layer is tcp.
+    PlainTcp,
+    /// The options are those of a server.
+    Serving,
+}
 
 /// An option whose value is not the default.
 #[derive(Debug, Clone)]
