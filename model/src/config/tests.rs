@@ -63,7 +63,7 @@ fn rejects_tls_options_on_layers_without_tls() {
             let mut config = RunConfig { layer: Some(layer), ..RunConfig::default() };
             change(&mut config);
             let error = config.check().unwrap_err().to_string();
-            assert!(error.contains(&format!("requires TLS, but the layer is {layer}; remove it")), "{error}");
+            assert!(error.contains(&format!("requires TLS, but the layer is {layer}; remove --")), "{error}");
             (config.layer, config.url) = (None, Some(format!("{layer}://127.0.0.1:1")));
             assert!(config.check().is_err(), "{layer}");
         }
