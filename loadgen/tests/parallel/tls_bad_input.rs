@@ -342,10 +342,7 @@ fn rejects_certificates_that_the_client_would_reject() {
             "--cert good.pem --key good.key --ca stranger.pem",
             &["a handshake with the certificate", "UnknownIssuer", "--ca"],
         )
-        .reject(
-            "--cert name.pem --key name.key --ca ca.pem",
-            &["not valid for name", "example.org", "--server-name"],
-        )
+        .reject("--cert name.pem --key name.key --ca ca.pem", &["not valid for name", "example.org", "--server-name"])
         .reject("--cert client.pem --key client.key --ca ca.pem", &["certificate cannot be verified"])
         .reject("--cert good.pem --key good.key --ca good.key", &["good.key contains no certificate"])
         .reject("--cert rsa.pem --key rsa.key --ca ca.pem --suite ecdsa-aes128", &["cannot be used with", "rsa-2048"])

@@ -69,7 +69,10 @@ fn rejects_every_tls_option_on_a_layer_without_tls() {
         let matches = command.get_matches_from(["run", "--layer", "ws", &text]);
         let config = RunConfig::from_arg_matches(&matches).unwrap();
         let error = check(&Facts::of_run(&config)).unwrap_err().to_string();
-        assert_eq!(error, format!("--{long} requires TLS, but the layer is ws; remove --{long}, or use the layer wss or tls"));
+        assert_eq!(
+            error,
+            format!("--{long} requires TLS, but the layer is ws; remove --{long}, or use the layer wss or tls")
+        );
         count += 1;
     }
     assert!(count > 20, "{count}");
