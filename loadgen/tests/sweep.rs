@@ -113,7 +113,7 @@ fn an_interrupted_sweep_is_kept_and_resumed() {
     let other = wssbench(&["sweep", "--layer", "ws,tls", "--resume-from", &name]).refusal();
     assert!(other.contains("was made with other configurations"), "{other}");
     let other = wssbench(&["sweep", "--resume-from", &name, "--trial", "1s"]).refusal();
-    assert!(other.contains("leave them out"), "{other}");
+    assert!(other.contains("remove them"), "{other}");
 
     // Resumed in the same folder, with one more block than planned.
     let ended = start_in(ended.folder, &["sweep", "--resume-from", &name, "--blocks", "3"]).end_within(BOUND);

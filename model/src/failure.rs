@@ -46,7 +46,7 @@ named_choice! {
         Alert = "alert",
         /// The peer does not speak TLS.
         NotTls = "not_tls",
-        /// TLS failed: nothing in common, or a broken rule of the protocol.
+        /// The ends share no TLS version, suite or group, or the peer violated the TLS protocol.
         Protocol = "protocol",
         /// The connection ended without close_notify, or in the middle of a frame.
         Truncated = "truncated",
@@ -54,7 +54,7 @@ named_choice! {
         NotAsRequested = "not_as_requested",
         /// A handshake that should have resumed a session did not.
         NotResumed = "not_resumed",
-        /// The server refused early data, or its limit was too small.
+        /// The server refused early data, or its early-data limit was too small.
         EarlyDataRefused = "early_data_refused",
         /// The upgrade request could not be composed.
         InvalidRequest = "invalid_request",
@@ -88,7 +88,7 @@ named_choice! {
         ClosedHere = "closed_here",
         /// The reply differs from the message.
         Mismatch = "mismatch",
-        /// The peer sent a message that is not a reply, or bytes after the end of the connection.
+        /// The peer sent a message that is not a reply, or more bytes after its Close frame.
         Unexpected = "unexpected",
         /// A message was planned for a connection that had already failed.
         ConnectionLost = "connection_lost",

@@ -198,7 +198,7 @@ named_choice! {
         Alert = "alert",
         /// The peer does not speak TLS.
         NotTls = "not_tls",
-        /// TLS failed: nothing in common, or a broken rule of the protocol.
+        /// The ends share no TLS version, suite or group, or the peer violated the TLS protocol.
         Protocol = "protocol",
         /// The connection ended without close_notify, or in the middle of a frame.
         Truncated = "truncated",

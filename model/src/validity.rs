@@ -62,7 +62,7 @@ named_choice! {
         Incomplete = "incomplete",
         /// Too many blocks were dropped because the machine interfered.
         BlocksDropped = "blocks_dropped",
-        /// A and B have the same options and negotiated different parameters.
+        /// A and B have the same options but negotiated different parameters.
         ArmsDisagree = "arms_disagree",
     }
 }

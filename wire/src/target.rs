@@ -61,7 +61,7 @@ impl Target {
             other => other.to_string(),
         };
         let port = url.port().or(layer.default_port());
-        let port = port.ok_or_else(|| component("has no port, and its scheme has no default; add one"))?;
+        let port = port.ok_or_else(|| component("has no port, and its scheme has no default port; add a port"))?;
         if port == 0 {
             return Err(component("has port 0; give the port that the server listens on"));
         }

@@ -110,7 +110,9 @@ impl ServerSample {
                 negotiated: None,
                 rings: None,
             }),
-            _ => bail!("the two readings are of different servers"),
+            _ => bail!(
+                "the two readings of the admin endpoint are of different servers; name the endpoint of one server, and repeat the run"
+            ),
         }
     }
 }
@@ -119,7 +121,7 @@ impl ServerSample {
 fn between(before: &ServerStats, after: &ServerStats) -> anyhow::Result<ServerUsage> {
     ensure!(
         before.pid == after.pid,
-        "the server was restarted during the run: process {} became {}",
+        "the server was restarted during the run: its process ID changed from {} to {}",
         before.pid,
         after.pid
     );

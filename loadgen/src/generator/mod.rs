@@ -77,7 +77,7 @@ impl Generator {
             let (commands, receiver) = tokio::sync::mpsc::unbounded_channel();
             let (spare, spares) = mpsc::channel();
             for _ in 0..SPARES {
-                spare.send(TickRecord::default()).ok().context("the receiver exists")?;
+                spare.send(TickRecord::default()).ok().context("internal error: a receiver is missing")?;
             }
             generator.spares.push(spare);
             let setup =

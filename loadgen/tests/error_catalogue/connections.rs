@@ -63,9 +63,11 @@ fn target(error: TargetError) -> Entry {
     let (code, cause, cure) = match error {
         TargetError::NotAUrl(..) => ("not_a_url", "The text has no scheme or no valid host.", "Give a whole URL."),
         TargetError::Scheme(_) => ("scheme", "The scheme names no layer.", "Use wss, ws, tls or tcp."),
-        TargetError::Component(..) => {
-            ("component", "A part of the URL is missing or not supported by the layer.", "Correct the part.")
-        }
+        TargetError::Component(..) => (
+            "component",
+            "A part of the URL is missing or not supported by the layer.",
+            "Add or correct the part of the URL that the text names.",
+        ),
         TargetError::Unresolved { .. } => {
             ("unresolved", "The name has no address in DNS or /etc/hosts.", "Correct the name, or use an address.")
         }

@@ -61,7 +61,7 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::BadAccept => "Look for a cache or proxy that answers in place of the server.",
         ErrorKind::UnexpectedExtension => "Disable the extension on the server.",
         ErrorKind::UnexpectedSubprotocol | ErrorKind::NoSubprotocol => {
-            "Request a subprotocol that the server supports, or none."
+            "Offer it with --subprotocol, or disable it on the server."
         }
         ErrorKind::HeadTooLarge => "Raise --max-head-size.",
         ErrorKind::Malformed => "Check that the URL names a WebSocket endpoint.",
@@ -87,14 +87,16 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
         ReasonCode::GeneratorCpu => "Lower --rate, or give the generator CPUs of its own.",
         ReasonCode::GeneratorLate => "Lower --rate, or give the generator CPUs of its own.",
         ReasonCode::RateNotAchieved => "Lower --rate or --connect-rate.",
-        ReasonCode::OutOfRange => "Lower the timeouts, so that no sample exceeds the histogram.",
+        ReasonCode::OutOfRange => "Lower the timeouts, so that no sample exceeds the range of the histogram.",
         ReasonCode::EndsDisagree => "Check that no other client uses the server.",
         ReasonCode::Steal => "Use a machine with CPUs of its own, or repeat the run.",
         ReasonCode::NoResult => "See the error of the trial.",
         ReasonCode::PeerFailed => "See the error of the other trial.",
         ReasonCode::TrialsFailed | ReasonCode::TrialsInvalid => "See the reasons of the trials.",
-        ReasonCode::Incomplete => "Repeat it, or continue with sweep --resume-from.",
+        ReasonCode::Incomplete => "Repeat the comparison or sweep; a sweep can be continued with sweep --resume-from.",
         ReasonCode::BlocksDropped => "Use a quieter machine, or more blocks.",
-        ReasonCode::ArmsDisagree => "Give both arms options that negotiate the same parameters.",
+        ReasonCode::ArmsDisagree => {
+            "Fix the parameters in both arms (--tls, --suite, --group), so that both negotiate the same."
+        }
     }
 }

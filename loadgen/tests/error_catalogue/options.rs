@@ -36,7 +36,7 @@ pub(crate) fn options() -> Vec<Entry> {
         },
     ];
     let rules = RULES.iter().map(|rule| {
-        let cure = rule.cure;
+        let cure = rule.cure.replace("{option}", "the option");
         let cure = cure[..1].to_uppercase() + &cure[1..] + ".";
         Entry::new(rule.code, rule.example(), rule.reason, &cure)
     });
@@ -51,7 +51,7 @@ fn explain(error: &ConfigError) -> (&'static str, &'static str) {
     match error {
         ConfigError::Conflict { .. } => ("A rule above is broken.", "See the rule."),
         ConfigError::OutOfRange { .. } => ("No run could work with the value.", "Give a value in the range."),
-        ConfigError::InvalidValue { .. } => ("The text is not in the form of the value.", "Follow the example."),
+        ConfigError::InvalidValue { .. } => ("The value is not written in the expected format.", "Follow the example."),
         ConfigError::TlsVersion { .. } => ("Each option exists in one version of TLS only.", "Remove one of them."),
         ConfigError::SuiteAndCertificate { .. } => {
             ("A TLS 1.2 suite names the kind of key.", "Use one of the listed kinds, or another suite.")
@@ -66,7 +66,7 @@ fn explain(error: &ConfigError) -> (&'static str, &'static str) {
 }
 
 pub(crate) fn units() -> Vec<Entry> {
-    let cause = "The text is not in the form of the unit.";
+    let cause = "The value is not written in the expected format.";
     let never = "A rate of 0 sends nothing.";
     let cure = "Follow the example.";
     vec![

@@ -69,7 +69,7 @@ impl Setup {
         let notes = defaults::fill_in(&mut config)?;
         let environment = environment::environment();
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
-        let client_cpus = config.client_cpus.clone().context("filled in above")?;
+        let client_cpus = config.client_cpus.clone().context("internal error: the CPUs are not determined")?;
         let command = config.server.clone().map(|command| start_command(&command, &mut config)).transpose()?;
         let url = command.as_ref().map(Server::url).or(requested.target_url());
         let target = url.map(Target::parse).transpose()?;
@@ -169,7 +169,7 @@ fn start_embedded(
 fn start_command(command: &str, config: &mut RunConfig) -> anyhow::Result<Server> {
     // The server inherits the limit.
     machine::raise_file_limit().context("cannot raise the limit of open files")?;
-    let cpus = config.server_cpus.as_ref().context("filled in above")?;
+    let cpus = config.server_cpus.as_ref().context("internal error: the CPUs are not determined")?;
     let server = Server::start_command(command, config.target_url(), cpus)?;
     let layer = Target::parse(server.url())?.layer;
     ensure!(

@@ -22,7 +22,7 @@ pub(super) fn from(path: &Path, command: &SweepCommand) -> anyhow::Result<SweepR
     sweep.blocks.retain(Block::is_complete);
     ensure!(
         blocks >= sweep.blocks.len() && blocks > 0,
-        "{} already has {} blocks; give --blocks at least that number",
+        "{} already has {} blocks; set --blocks to at least that number",
         path.display(),
         sweep.blocks.len()
     );
@@ -49,7 +49,7 @@ fn ensure_same_options(sweep: &SweepResult, command: &SweepCommand, path: &Path)
     let sets_workloads = !options.workloads.is_empty() || options.trial.is_some() || options.trial_handshakes.is_some();
     ensure!(
         configured || !sets_workloads && options.reference.is_none(),
-        "--workloads, --trial, --trial-handshakes and --reference are those of {}; leave them out",
+        "--workloads, --trial, --trial-handshakes and --reference are those of {}; remove them",
         path.display()
     );
     if configured {

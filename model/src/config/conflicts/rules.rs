@@ -60,7 +60,7 @@ pub const RULES: &[Rule] = &[
         when: &[],
         problem: "{option} applies only to the embedded server and cannot be used with a URL or --server",
         cure: REMOVE_ONE,
-        reason: "Another server is configured by its own means.",
+        reason: "wssbench cannot configure a server that it does not embed.",
     },
     Rule {
         code: "server_cpus_with_url",
