@@ -40,7 +40,7 @@ fn rejects_a_comparison_that_is_not_of_a_candidate_with_a_reference() {
             (false, vec![Reason::new(ReasonCode::GeneratorLate, "7 of 12 blocks were dropped")]);
     });
     assert!(sentence.ends_with("add only valid ones (7 of 12 blocks were dropped)"), "{sentence}");
-    assert!(refused(|one| one.kind = Kind::Aa).contains("with its itself"));
+    assert!(refused(|one| one.kind = Kind::Aa).contains("with itself"));
     let difference = Difference { field: "config.tls.suite".to_owned(), a: String::new(), b: String::new() };
     let mut forced = comparison(12, 1.0);
     forced.differences = vec![difference];
