@@ -361,6 +361,6 @@ mod tests {
             std::thread::sleep(POLL);
         }
         let refused = format!("{:#}", start("sleep 60", Some(&url)).err().unwrap());
-        assert!(refused.contains("already listens"), "{refused}");
+        assert!(refused.contains("already listening"), "{refused}");
     }
 }
