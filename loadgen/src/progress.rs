@@ -1,6 +1,7 @@
 //! Progress of a run on standard error: one line that is redrawn on a terminal, plain lines elsewhere. Standard output has
 //! the result alone.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,7 +78,7 @@ impl Progress {
     /// Begins a phase.
     pub(crate) fn begin(&mut self, phase: RunPhase, start: Instant) {
         (self.phase, self.phase_start) = (Some(phase), start);
-        self.print(&format!("{:<9} begins", phase.name()));
+        self.print(format!("{:<9} begins", phase.name()));
     }
 
     /// Clears the line and returns the series of the measured phases.
@@ -88,10 +89,10 @@ impl Progress {
         self.series
     }
 
-    fn print(&self, line: &str) {
+    fn print(&self, line: String) {
         match &self.bar {
-            Some(bar) => bar.set_message(line.to_owned()),
-            None => output::note(line),
+            Some(bar) => bar.set_message(line),
+            None => output::note(&line),
         }
     }
 }
@@ -120,7 +121,10 @@ impl PhaseObserver for Progress {
             0 => String::new(),
             errors => format!("  {} errors", count(errors)),
         };
-        self.print(&format!(
+        // One allocation for the line: this thread shares its CPU with one that measures.
+        let mut line = String::with_capacity(128);
+        let _ = write!(
+            line,
             "{:<9} {}/{} s, {} s left  {} open  {rate:.0}/s  p50 {}  p99 {}{errors}",
             self.phase.map_or("starting", RunPhase::name),
             elapsed.as_secs(),
@@ -129,7 +133,8 @@ impl PhaseObserver for Progress {
             count(second.connections),
             time_or_dash(p50),
             time_or_dash(p99),
-        ));
+        );
+        self.print(line);
         if let Some(phase) = measured {
             self.series.push(SeriesPoint {
                 phase,

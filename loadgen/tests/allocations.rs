@@ -25,7 +25,7 @@ const RATE: f64 = 2_000.0;
 const SHORT: &str = "250ms";
 const LONG: &str = "1250ms";
 /// Allocations that an additional second causes on its own, for the progress line (total and time left) and the series,
-/// per message: about 66 on the client and none on the server.
+/// per message: about 34 per line on the client, of which the longer run may print two more, and none on the server.
 const PER_SECOND: f64 = 80.0 / RATE;
 
 /// Allocations per message that are allowed on one end, by layer and message size.

@@ -52,7 +52,7 @@ pub fn memory(bytes: f64) -> String {
 /// A whole number in groups of three digits: `1,000,000`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
-    let mut text = String::new();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
