@@ -82,3 +82,19 @@ pub fn lower_priority() -> io::Result<()> {
     // On Linux setpriority(2) for "the calling process" applies to the calling thread.
     Ok(rustix::process::setpriority_process(None, 19)?)
 }
+
+/// Lets this thread run only while its CPU has nothing else to do: the class SCHED_IDLE of sched(7).
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn schedule_only_when_idle() -> io::Result<()> {
+    // SAFETY: `sched_param` consists of integers, for which zero is valid.
+    #[allow(unsafe_code)]
+    let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is valid for the call; 0 names the calling thread.
+    #[allow(unsafe_code)]
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

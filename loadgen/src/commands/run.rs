@@ -4,6 +4,7 @@
 //! their records and what both ends used ([`accounting`], [`cost`], [`ends`]).
 
 mod accounting;
+mod awake;
 mod cost;
 mod defaults;
 mod ends;

@@ -4,7 +4,7 @@ use std::sync::mpsc as thread_mpsc;
 
 use tokio::sync::mpsc;
 use wss_model::EngineKind;
-use wss_model::config::LimitOptions;
+use wss_model::config::{IdlePolicy, LimitOptions};
 
 use super::destination::Destination;
 use super::failure::Failures;
@@ -51,6 +51,7 @@ pub(crate) struct GeneratorOptions {
     pub(crate) threads: usize,
     /// CPUs that the threads are pinned to in turn; empty: not pinned.
     pub(crate) cpus: Vec<usize>,
+    pub(crate) idle: IdlePolicy,
     pub(crate) seed: u64,
     /// Bytes per message.
     pub(crate) size: usize,

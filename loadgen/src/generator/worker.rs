@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use wss_model::ring_counters::RingCounters;
-use wss_wire::engine::{Engine, EngineError};
+use wss_wire::engine::{Engine, EngineError, idle, look};
 use wss_wire::tls::timed;
 
 use super::command::{Command, Report, WorkerSetup};
@@ -26,6 +26,8 @@ pub(crate) fn run<E: Engine>(setup: WorkerSetup) {
     let cpus = &setup.options.cpus;
     let cpu = cpus.get(setup.number % cpus.len().max(1)).copied();
     let pinned = cpu.map_or(Ok(()), |cpu| wss_wire::machine::pin_thread(&BTreeSet::from([cpu])));
+    look::observe();
+    idle::set_policy(setup.options.idle);
     let ended: Result<(), EngineError> = match pinned {
         Ok(()) => E::run(|| execute_commands::<E>(setup)),
         Err(cause) => Err(EngineError::Setup { engine: E::KIND, cause }),

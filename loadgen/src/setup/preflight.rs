@@ -76,6 +76,20 @@ pub enum PreflightError {
         /// Available memory, in MiB.
         available: u64,
     },
+    /// A spinning thread of the generator would take a CPU from the server or from another thread.
+    #[error(
+        "--idle spin requires a CPU that the server does not use for each of the {threads} generator threads, but the \
+         generator has {cpus}; set --client-cpus and --threads, or use --idle sleep"
+    )]
+    Spin {
+        /// The threads of the generator.
+        threads: usize,
+        /// The CPUs of the generator.
+        cpus: String,
+    },
+    /// The CPUs of the server are not known.
+    #[error("--keep-awake server requires the CPUs of the server; give them with --server-cpus")]
+    KeepAwake,
     /// A duration is too long.
     #[error("--{option} is {time}; give at most {longest}", longest = LONGEST)]
     TooLong {
@@ -138,6 +152,8 @@ impl PreflightError {
             Self::Ports { .. } => "ports",
             Self::TimeWait { .. } => "time_wait",
             Self::Memory { .. } => "memory",
+            Self::Spin { .. } => "spin",
+            Self::KeepAwake => "keep_awake",
             Self::TooLong { .. } => "too_long",
             Self::RateTooHigh { .. } => "rate_too_high",
             Self::RateTooLow { .. } => "rate_too_low",

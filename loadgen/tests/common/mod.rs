@@ -60,6 +60,8 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
 pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
     command.args(arguments).current_dir(folder.path());
+    // Tests run side by side: a generator that spins would take the CPU of the others.
+    command.env("WSSBENCH_IDLE", "sleep");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let heard = Arc::default();

@@ -86,6 +86,7 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
         ReasonCode::Errors | ReasonCode::WarmupErrors => "See the kinds of errors above.",
         ReasonCode::GeneratorCpu => "Lower --rate, or give the generator CPUs of its own.",
         ReasonCode::GeneratorLate => "Lower --rate, or give the generator CPUs of its own.",
+        ReasonCode::GeneratorShare => "Lower --rate, or give the generator CPUs of its own.",
         ReasonCode::RateNotAchieved => "Lower --rate or --connect-rate.",
         ReasonCode::OutOfRange => "Lower the timeouts, so that no sample exceeds the range of the histogram.",
         ReasonCode::EndsDisagree => "Check that no other client uses the server.",

@@ -89,6 +89,8 @@ pub(crate) fn preflight() -> Vec<Entry> {
         PreflightError::RateTooHigh { option: "rate", rate: 20e6 },
         PreflightError::RateTooLow { option: "rate", stream: "connection", verb: "send" },
         PreflightError::Cpu { cpu: 7, allowed: "0-1".to_owned() },
+        PreflightError::Spin { threads: 2, cpus: "1".to_owned() },
+        PreflightError::KeepAwake,
         PreflightError::OutputIsDirectory { path: path() },
         PreflightError::OutputIsSpecial { path: path() },
         PreflightError::OutputIsInput { path: path() },
@@ -121,6 +123,12 @@ fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
         PreflightError::RateTooLow { .. } => ("The first event would be too late.", "Raise the rate."),
         PreflightError::Cpu { .. } => {
             ("The CPU does not exist, or is excluded by taskset or cgroup.", "Choose from the allowed CPUs.")
+        }
+        PreflightError::Spin { .. } => {
+            ("A thread that spins uses its whole CPU.", "Give the generator CPUs of its own, or let it sleep.")
+        }
+        PreflightError::KeepAwake => {
+            ("A server that the run does not start may use any CPU.", "Name the CPUs with --server-cpus.")
         }
         PreflightError::OutputIsDirectory { .. } => ("A result is a file.", "Name a file."),
         PreflightError::OutputIsSpecial { .. } => ("A result would replace the device.", "Name another file."),

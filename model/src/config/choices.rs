@@ -97,6 +97,24 @@ named_choice! {
     }
 }
 
+named_choice! {
+    /// What a thread of the generator does while it has nothing to do.
+    IdlePolicy {
+        /// Polls, so that no wake-up of its CPU is part of a latency. It needs a CPU of its own.
+        Spin = "spin",
+        /// Sleeps in the kernel. The wake-up of its CPU is part of the latencies.
+        Sleep = "sleep",
+    }
+}
+
+named_choice! {
+    /// The end whose CPUs are kept from sleeping.
+    KeepAwake {
+        /// The CPUs of the server.
+        Server = "server",
+    }
+}
+
 /// A list of CPU numbers, written `0`, `1-3` or `0,2-3`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::arguments::{arguments, arguments_of_fields, fields};
-pub use self::choices::{Arrivals, CpuList, EngineKind, Layer, Mode};
+pub use self::choices::{Arrivals, CpuList, EngineKind, IdlePolicy, KeepAwake, Layer, Mode};
 pub use self::error::ConfigError;
 pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions, most_similar};
@@ -184,6 +184,15 @@ pub struct RunConfig {
     /// CPUs of the server [default: the first half]
     #[arg(long, value_name = "LIST", help_heading = ENGINES)]
     pub server_cpus: Option<CpuList>,
+
+    /// What generator threads do while idle: spin on their CPU, or sleep and include its wake-up in latencies [default: spin
+    /// if each has a CPU that the server does not use]
+    #[arg(long, value_enum, value_name = "POLICY", help_heading = ENGINES)]
+    pub idle: Option<IdlePolicy>,
+
+    /// Keep the CPUs of this end from sleeping, so that their wake-up is not part of latencies
+    #[arg(long, value_enum, value_name = "END", help_heading = ENGINES)]
+    pub keep_awake: Option<KeepAwake>,
 
     /// Admin endpoint of a `wssbench serve` that runs elsewhere, for its CPU time and counters: http://127.0.0.1:9090
     #[arg(long, value_name = "URL", help_heading = TARGET)]

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use wss_model::EngineKind;
 
-use super::{Engine, EngineError, timer};
+use super::{Engine, EngineError, look, timer};
 
 /// Bytes of a whole TLS record (RFC 8446, section 5.2: 2^14 + 256 and a header of 5).
 const READ_AHEAD: usize = 16_384 + 256 + 5;
@@ -41,7 +41,11 @@ impl Engine for Epoll {
         F: Future,
     {
         let setup = |cause| EngineError::Setup { engine: Self::KIND, cause };
-        let runtime = Builder::new_current_thread().enable_io().build_local(LocalOptions::default()).map_err(setup)?;
+        let mut builder = Builder::new_current_thread();
+        if look::is_observed() {
+            builder.on_thread_park(|| look::park(timer::next_deadline())).on_thread_unpark(look::unpark);
+        }
+        let runtime = builder.enable_io().build_local(LocalOptions::default()).map_err(setup)?;
         let output = runtime.block_on(async {
             #[allow(clippy::disallowed_methods)] // this engine's tasks are tokio's own
             tokio::task::spawn_local(timer::timerfd_task()?);

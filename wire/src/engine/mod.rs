@@ -6,6 +6,9 @@
 mod capabilities;
 mod deadline;
 mod epoll;
+pub mod idle;
+mod keep_awake;
+pub mod look;
 mod timer;
 #[cfg(feature = "tokio-uring")]
 mod tokio_uring;
@@ -29,6 +32,7 @@ pub use wss_model::EngineKind;
 pub use self::capabilities::{Capabilities, capabilities, engine_features};
 pub use self::deadline::{Timeout, before, within};
 pub use self::epoll::Epoll;
+pub use self::keep_awake::KeepAwake;
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;

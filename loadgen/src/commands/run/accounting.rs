@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wss_model::{ErrorKind, ErrorPhase};
+use wss_wire::engine::idle;
 use wss_wire::machine;
 
 use crate::child::probe::{ServerProbe, ServerSample, ServerUsage};
@@ -21,10 +22,11 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
-    /// Of the generator without this thread, which coordinates and prints: as the server counts its own.
+    /// Of the generator without this thread, which coordinates and prints: as the server counts its own. Time spent spinning
+    /// is not work.
     fn of_generator() -> Self {
         Self {
-            total: machine::process_cpu().saturating_sub(machine::thread_cpu()),
+            total: machine::process_cpu().saturating_sub(machine::thread_cpu()).saturating_sub(idle::spun()),
             system: machine::system_cpu_of_others().unwrap_or_default(),
         }
     }

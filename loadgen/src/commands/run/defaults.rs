@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
-use wss_model::config::CpuList;
+use clap::ValueEnum as _;
+use wss_model::config::{CpuList, IdlePolicy, KeepAwake};
 use wss_model::{Layer, Mode, RunConfig};
 use wss_wire::machine;
 
 use crate::setup::preflight::PreflightError;
+
+/// Environment variable with the default of `--idle`. For test suites, in which many runs share the CPUs.
+const DEFAULT_IDLE: &str = "WSSBENCH_IDLE";
 
 /// Fills in every default; returns notes for the reader of the result.
 ///
@@ -25,6 +29,7 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     if config.starts_server() {
         divide_cpus(config, &allowed);
     }
+    let is_pinned = config.client_cpus.is_some();
     let client = config.client_cpus.get_or_insert_with(|| CpuList(allowed.clone())).0.clone();
     let server = config.server_cpus.as_ref().map(|cpus| cpus.0.clone()).unwrap_or_default();
     if let Some(cpu) = client.iter().chain(&server).find(|cpu| !allowed.contains(cpu)) {
@@ -35,6 +40,7 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     }
     let threads = if config.starts_server() { client.len() } else { allowed.len().div_ceil(2) };
     config.threads.get_or_insert(threads);
+    choose_idle(config, is_pinned, &client, &server)?;
     Ok(notes(config, &client, &server))
 }
 
@@ -53,10 +59,53 @@ fn divide_cpus(config: &mut RunConfig, allowed: &BTreeSet<usize>) {
     config.client_cpus.get_or_insert(client);
 }
 
+/// Lets the generator spin if each of its threads has a CPU on which nothing of this run competes with it.
+///
+/// A server that the run does not start may use any CPU of this machine, so the user decides for it. With `--interleave`
+/// the other runs of the block use the same CPUs.
+fn choose_idle(
+    config: &mut RunConfig,
+    is_pinned: bool,
+    client: &BTreeSet<usize>,
+    server: &BTreeSet<usize>,
+) -> anyhow::Result<()> {
+    let threads = config.threads.unwrap_or(1);
+    let can_spin = threads <= client.len() && client.is_disjoint(server) && config.time_slice.is_none();
+    let spins = can_spin && (config.starts_server() || is_pinned);
+    if config.idle.is_none() {
+        config.idle = default_of_environment()?;
+    }
+    let idle = *config.idle.get_or_insert(if spins { IdlePolicy::Spin } else { IdlePolicy::Sleep });
+    if idle == IdlePolicy::Spin && !can_spin {
+        bail!(PreflightError::Spin { threads, cpus: CpuList(client.clone()).to_string() });
+    }
+    if config.keep_awake.is_some() && server.is_empty() {
+        bail!(PreflightError::KeepAwake);
+    }
+    Ok(())
+}
+
+/// The policy that the environment sets for all runs which do not choose one.
+fn default_of_environment() -> anyhow::Result<Option<IdlePolicy>> {
+    let Some(value) = std::env::var_os(DEFAULT_IDLE) else { return Ok(None) };
+    let policy = value.to_str().and_then(|value| IdlePolicy::from_str(value, false).ok());
+    let names = IdlePolicy::ALL.iter().map(|policy| policy.name()).collect::<Vec<_>>().join(" or ");
+    policy.map(Some).with_context(|| format!("{DEFAULT_IDLE} is {}; set it to {names}", value.display()))
+}
+
 fn notes(config: &RunConfig, client: &BTreeSet<usize>, server: &BTreeSet<usize>) -> Vec<String> {
     let mut notes = Vec::new();
     if !client.is_disjoint(server) {
         notes.push("server and generator share CPUs: each slows the other, and latencies include both".to_owned());
+    }
+    if config.idle == Some(IdlePolicy::Sleep) && config.time_slice.is_none() {
+        notes.push(
+            "the generator sleeps while idle (--idle): the wake-up of its CPU, 20 to 100 µs, is part of latencies"
+                .to_owned(),
+        );
+    }
+    if config.keep_awake == Some(KeepAwake::Server) {
+        notes.push("the CPUs of the server were kept awake (--keep-awake): latencies exclude their wake-up".to_owned());
     }
     if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
         notes.push("a handshake over tcp:// without a first echo is only connect and close".to_owned());

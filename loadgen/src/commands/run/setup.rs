@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
-use wss_model::config::CpuList;
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
+use wss_model::config::{CpuList, IdlePolicy};
 use wss_model::run_result::{Environment, Target as TargetResult};
 use wss_model::{EngineKind, Layer, RunConfig, TlsOptions};
+use wss_wire::engine::KeepAwake;
 use wss_wire::machine;
 use wss_wire::target::Target;
 use wss_wire::tls::{self, Identity, ServerExtras, Trust, client_config, server_config};
 
-use super::{defaults, sessions};
+use super::{awake, defaults, sessions};
 use crate::child::embedded::EmbeddedOptions;
 use crate::child::probe::ServerProbe;
 use crate::child::server::Server;
@@ -45,6 +46,8 @@ pub(super) struct Setup {
     pub(super) timer_ns: f64,
     /// Read before this thread was pinned, so that it includes all CPUs.
     pub(super) environment: Environment,
+    /// Keeps CPUs from sleeping until the end of the run.
+    _awake: Vec<KeepAwake>,
 }
 
 /// What a [`Setup`] leaves for the result.
@@ -111,7 +114,7 @@ impl Setup {
             .transpose()?;
         let options = generator_options(&config, &client_cpus, &target, address, tls);
         let generator = Generator::start(&options)?;
-        machine::lower_priority().context("cannot lower the priority of the coordinator thread")?;
+        let awake = awake::prepare(&config, options.engine, &client_cpus, &server_cpus)?;
         Ok(Self {
             target: target_result(requested, &target.url(), address),
             probe: probe(&config, server.as_ref())?,
@@ -127,6 +130,7 @@ impl Setup {
             server_cpus,
             notes,
             environment,
+            _awake: awake,
         })
     }
 
@@ -233,6 +237,7 @@ fn generator_options(
         engine: config.client_engine.unwrap_or(config.engine),
         threads: config.threads.unwrap_or(1),
         cpus: cpus.0.iter().copied().collect(),
+        idle: config.idle.unwrap_or(IdlePolicy::Sleep),
         seed: config.seed,
         size: config.size.bytes(),
         destination: Destination {

@@ -13,6 +13,7 @@ mod shuffle;
 mod shutdown;
 mod submission;
 mod tag;
+mod wait;
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,6 +26,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use io_uring::{cqueue, opcode, squeue, types};
+use wss_model::config::IdlePolicy;
 use wss_model::ring_counters::RingCounters;
 
 pub(super) use self::current::{run_iteration, start, stop, try_with, unparker, with};
@@ -39,7 +41,8 @@ use super::state::connect::ConnectState;
 use super::state::connection::{Connection, Operation, ReceiveMode, SendMode};
 use super::state::listener::ListenerState;
 use super::wakeup::Unparker;
-use crate::engine::timer;
+use crate::engine::idle;
+use crate::engine::look::{self, Look};
 
 /// Deadlines further away than this are left to the tick: as a timeout of `io_uring_enter` they would arm a kernel timer
 /// in every iteration (2% of the CPU of a paced message). They belong to idle connections, not to messages.
@@ -92,6 +95,8 @@ struct ConnectionEntry {
     connection: Connection,
     /// It is on the ready list.
     is_ready: bool,
+    /// The number of the look that found what was received last.
+    found: u64,
 }
 
 impl ConnectionEntry {
@@ -129,6 +134,11 @@ pub(super) struct Driver {
     tick_armed: bool,
     /// The engine shuts down: waits are short, and the unparker is not used.
     shutting_down: bool,
+    idle: IdlePolicy,
+    /// The looks of this thread are recorded: see [`look`].
+    observed: bool,
+    /// The number of the current or latest iteration.
+    looks: u64,
     /// When the latest iteration ended.
     now: Instant,
     /// The ring has failed, and what the kernel still owns is unknown.
@@ -160,6 +170,9 @@ impl Driver {
             unpark_armed: false,
             tick_armed: false,
             shutting_down: false,
+            idle: idle::policy(),
+            observed: look::is_observed(),
+            looks: 0,
             now: Instant::now(),
             broken: false,
             counters: RingCounters::default(),
@@ -208,7 +221,7 @@ impl Driver {
         let receive = if self.features.multishot_receive { ReceiveMode::Multishot } else { ReceiveMode::OneShot };
         let send = if self.features.inline_send { SendMode::Inline } else { SendMode::Waiting };
         let connection = Connection::new(receive, send);
-        self.entries.insert(Entry::Connection(ConnectionEntry { socket, connection, is_ready: false }))
+        self.entries.insert(Entry::Connection(ConnectionEntry { socket, connection, is_ready: false, found: 0 }))
     }
 
     /// Calls `work` with a connection, and puts the connection on the ready list if `work` says so.
@@ -230,9 +243,10 @@ impl Driver {
         if iteration == Iteration::Wait && !self.unpark_armed && !self.shutting_down {
             self.arm_unpark();
         }
+        self.looks += 1;
         self.copy_out();
         let inline_send_awaited = self.submit_ready();
-        self.submit_and_wait(if inline_send_awaited { Iteration::Poll } else { iteration });
+        let unseen = self.submit_and_wait(if inline_send_awaited { Iteration::Poll } else { iteration });
         loop {
             self.dispatch();
             // A completion that the kernel keeps back may report an incomplete inline send: take all of them before
@@ -245,6 +259,9 @@ impl Driver {
         }
         self.finish_inline_sends();
         self.now = Instant::now();
+        if self.observed {
+            look::record(Look { number: self.looks, ended: self.now, unseen: unseen(self.now) });
+        }
         self.expire(self.now);
         self.now
     }
@@ -344,33 +361,6 @@ impl Driver {
         unsafe { self.push(opcode::Timeout::new(&raw const TICK).build().user_data(tag::TICK_BITS)) };
     }
 
-    /// Submits, and waits for a completion or the next deadline if the iteration may wait.
-    fn submit_and_wait(&mut self, iteration: Iteration) {
-        #[cfg(test)]
-        let iteration =
-            if self.shuffle.as_ref().is_some_and(shuffle::Shuffle::has_delayed) { Iteration::Poll } else { iteration };
-        if iteration == Iteration::Poll || !self.unparker.begin_park() {
-            self.enter(Wait::No);
-            return;
-        }
-        let linger = self.lingering.front().map(|&(until, _)| until);
-        let deadline = [timer::next_deadline(), linger].into_iter().flatten().min();
-        let wait = match deadline {
-            _ if self.shutting_down => Wait::AtMost(SHUTDOWN_POLL),
-            None => Wait::Indefinitely,
-            // Compared with the time of the latest iteration, so that the clock is not read for it.
-            Some(deadline) if deadline.saturating_duration_since(self.now) > FAR => {
-                if !self.tick_armed {
-                    self.arm_tick();
-                }
-                Wait::Indefinitely
-            }
-            Some(deadline) => Wait::AtMost(deadline.saturating_duration_since(Instant::now())),
-        };
-        self.enter(wait);
-        self.unparker.end_park();
-    }
-
     fn enter(&mut self, wait: Wait) {
         if let Err(error) = self.ring.submit_and_wait(wait) {
             self.broken = true;
@@ -382,6 +372,15 @@ impl Driver {
     fn mark_ready(&mut self, key: Key) {
         if let Some(Entry::Connection(entry)) = self.entries.get_mut(key) {
             entry.mark_ready(key, &mut self.ready);
+        }
+    }
+
+    /// A stream read what its connection received: see [`look::of_latest_read`].
+    pub(super) fn note_read(&mut self, key: Key) {
+        if self.observed
+            && let Some(Entry::Connection(entry)) = self.entries.get_mut(key)
+        {
+            look::record_read(entry.found);
         }
     }
 

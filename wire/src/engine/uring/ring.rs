@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, squeue};
+use wss_model::config::IdlePolicy;
 
 use super::errno::{EAGAIN, EBUSY, EINTR, ETIME};
 use super::features::Features;
+use crate::engine::idle;
 
 /// Capacity of the submission queue; when it is full the queued operations are submitted early.
 const SUBMISSIONS: u32 = 1024;
@@ -86,6 +88,10 @@ impl Ring {
         } else {
             builder.setup_coop_taskrun();
         }
+        if idle::policy() == IdlePolicy::Spin {
+            // For `has_work`.
+            builder.setup_taskrun_flag();
+        }
         Ok(Self { ring: builder.build(submissions)?, enters: 0, submissions: 0 })
     }
 
@@ -132,6 +138,22 @@ impl Ring {
             Err(error) if !matches!(error.raw_os_error(), Some(ETIME | EINTR | EBUSY | EAGAIN)) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Operations that are not submitted yet.
+    pub(super) fn queued(&mut self) -> usize {
+        self.ring.submission().len()
+    }
+
+    /// Whether the kernel has work that makes completions in the next `io_uring_enter`. Only for a thread that spins.
+    pub(super) fn has_work(&mut self) -> bool {
+        let submission = self.ring.submission();
+        submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// Whether there are completions to reap.
+    pub(super) fn has_completions(&mut self) -> bool {
+        !self.ring.completion().is_empty()
     }
 
     /// Whether the kernel has taken everything that was queued.

@@ -59,6 +59,7 @@ impl Driver {
             }
             return;
         };
+        entry.found = self.looks;
         self.wakes.extend(entry.connection.received(received, &mut self.buffers));
         self.filled.push(key);
         if !received.more {
