@@ -4,6 +4,8 @@
 //! generator, a load other than the requested one, a machine that was busy elsewhere. A broken rule yields a [`Reason`]
 //! with figures and limit; its code has an advice. Nothing is corrected and nothing is omitted.
 
+mod generator_share;
+
 use std::collections::BTreeMap;
 
 use wss_model::config::{Arrivals, Mode};
@@ -63,6 +65,7 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up"));
     reasons.extend(phases.iter().filter_map(Phase::generator_cpu));
     reasons.extend(phases.iter().filter_map(Phase::lateness));
+    reasons.extend(generator_share::judge(result));
     reasons.extend(phases.iter().filter_map(Phase::achieved));
     reasons.extend(out_of_range(result));
     reasons.extend(negotiated(result));
@@ -72,8 +75,8 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
 
 /// Whether `result` is invalid only because the machine interfered: steal time, or a late generator.
 pub fn is_only_disturbed(result: &RunResult) -> bool {
-    let disturbed =
-        phases(result).iter().filter(|phase| phase.lateness().is_some()).count() + steal(result).iter().count();
+    let late = phases(result).iter().filter(|phase| phase.lateness().is_some()).count();
+    let disturbed = late + generator_share::judge(result).iter().count() + steal(result).iter().count();
     disturbed > 0 && judge(result).len() == disturbed
 }
 

@@ -63,6 +63,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         response,
         service,
         lateness,
+        breakdown,
         planned: _,
         sent: _,
         received: _,
@@ -76,9 +77,12 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         server_aead_ns: _,
         rings: _,
     } = echo;
-    vec![
+    let mut named = vec![
         (format!("{path}.response"), response),
         (format!("{path}.service"), service),
         (format!("{path}.lateness"), lateness),
-    ]
+    ];
+    let without_generator = breakdown.iter().map(|breakdown| &breakdown.without_generator);
+    named.extend(without_generator.map(|latency| (format!("{path}.breakdown.without_generator"), latency)));
+    named
 }

@@ -1,6 +1,7 @@
 //! The result of a run: [`RunResult`], schema `wssbench.run/2`. Fields may be added; existing ones keep their meaning.
 
 mod handshake_cost;
+mod response_breakdown;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
 
 pub use self::handshake_cost::{Flights, HandshakeCost};
+pub use self::response_breakdown::ResponseBreakdown;
 
 /// One run. Every report is made from this alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -243,6 +245,10 @@ pub struct EchoResult {
     /// Actual send minus the instant at which the message could have been sent: the planned instant or, if the connection
     /// had `in_flight` messages outstanding, the instant at which one of them completed. The generator's own delay.
     pub lateness: Latency,
+    /// What held the messages during their response times; null in older results, and if the engine of the generator does
+    /// not say when it looks for echoes (tokio-uring).
+    #[serde(default)]
+    pub breakdown: Option<ResponseBreakdown>,
     /// Messages that had to wait because their connection had `in_flight` messages outstanding when they were due.
     pub in_flight_waits: u64,
     /// CPU time of the generator's threads per echo received, including the kernel; null if none was.

@@ -42,6 +42,8 @@ named_choice! {
         GeneratorCpu = "generator_cpu",
         /// The generator sent later than planned.
         GeneratorLate = "generator_late",
+        /// The generator caused too much of the response times, or may have.
+        GeneratorShare = "generator_share",
         /// An open loop did not achieve the requested rate or number.
         RateNotAchieved = "rate_not_achieved",
         /// Samples exceeded the range of the histogram.
@@ -73,7 +75,7 @@ impl ReasonCode {
         Some(match self {
             Self::Interrupted => return None,
             Self::NothingCompleted | Self::Errors | Self::WarmupErrors => "see the first example of each error",
-            Self::GeneratorCpu | Self::GeneratorLate => {
+            Self::GeneratorCpu | Self::GeneratorLate | Self::GeneratorShare => {
                 "lower --rate or --connect-rate, or give the generator a CPU of its own (--client-cpus)"
             }
             Self::RateNotAchieved => "lower the rate, or allow more messages in flight (--in-flight, --connections)",

@@ -10,7 +10,7 @@ use crate::tables;
 use crate::verdict::{heads_up, verdict};
 use wss_model::config::{Mode, RunConfig};
 use wss_model::latency::samples_needed;
-use wss_model::run_result::{EchoResult, End, Flights, HandshakeResult, Resumption, RunResult};
+use wss_model::run_result::{EchoResult, End, Flights, HandshakeResult, ResponseBreakdown, Resumption, RunResult};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 use wss_model::text::quantity::{NOT_AVAILABLE, count, percent_to, rate, time, total};
 use wss_model::units::Rate;
@@ -185,6 +185,9 @@ fn echoes(layout: &mut Layout, result: &RunResult, echo: &EchoResult) {
              open loop (--rate 10k/s) shows them."
         }
     });
+    if let Some(breakdown) = &echo.breakdown {
+        layout.text(&response_parts(breakdown, result.config.rate));
+    }
     if echo.in_flight_waits > 0 && matches!(result.config.rate, Rate::PerSecond(_)) {
         layout.text(&format!(
             "{} due while an earlier echo was still outstanding on the connection: response includes that wait, service \
@@ -195,6 +198,21 @@ fn echoes(layout: &mut Layout, result: &RunResult, echo: &EchoResult) {
             }
         ));
     }
+}
+
+/// Who held the messages during the mean response time.
+fn response_parts(breakdown: &ResponseBreakdown, rate: Rate) -> String {
+    let name = match rate {
+        Rate::PerSecond(_) => "response",
+        Rate::Max => "round trip",
+    };
+    let mut parts = vec![format!("{} at the server", time(breakdown.server_ns))];
+    if breakdown.connection_ns > 0.0 {
+        parts.push(format!("{} behind earlier messages", time(breakdown.connection_ns)));
+    }
+    parts.push(format!("{} at the generator", time(breakdown.generator_ns)));
+    parts.push(format!("{} at either", time(breakdown.unknown_ns)));
+    format!("Mean {name} {}: {}.", time(breakdown.response_ns()), parts.join(", "))
 }
 
 /// Those among the failed ones that never began.

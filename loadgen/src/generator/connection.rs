@@ -16,8 +16,9 @@ use fastwebsockets::Payload;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use wss_model::{ErrorKind, ErrorPhase};
-use wss_wire::engine::{Engine, TimedOut, before};
+use wss_wire::engine::{Engine, TimedOut, before, look};
 
+use super::breakdown::{Arrival, SentMessage, Timeline};
 use super::channel::{
     Channel, ChannelEvent, Receiver, Sender, Socket, Stream, check_echo, closed_failure, stream_failure,
 };
@@ -32,16 +33,14 @@ const STOP_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// A message whose echo is still to come.
 struct OutstandingMessage {
     number: u64,
-    planned: Instant,
-    sent: Instant,
+    message: SentMessage,
 }
 
 /// What the two halves share.
 #[derive(Default)]
 struct State {
     outstanding: RefCell<VecDeque<OutstandingMessage>>,
-    /// When the last echo arrived, which allowed the next message.
-    last_echo: Cell<Option<Instant>>,
+    timeline: RefCell<Timeline>,
     /// The last ping that is not yet answered.
     ping: RefCell<Option<Payload<'static>>>,
     /// The deadline for closing, once the connection is ordered to close.
@@ -122,13 +121,15 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
         match receiver.receive(ErrorPhase::Echo).await? {
             ChannelEvent::Message(echo) => {
                 let now = Instant::now();
-                let Some(sent) = state.outstanding.borrow_mut().pop_front() else {
+                let Some(OutstandingMessage { number, message }) = state.outstanding.borrow_mut().pop_front() else {
                     let text = "the server sent an unsolicited message; check that it is an echo server";
                     return Err(Failure::new(ErrorPhase::Echo, ErrorKind::Unexpected, text));
                 };
-                check_echo(ErrorPhase::Echo, context.payloads.get(sent.number), &echo)?;
-                state.last_echo.set(Some(now));
-                context.echo_received(now, sent.planned, sent.sent);
+                check_echo(ErrorPhase::Echo, context.payloads.get(number), &echo)?;
+                let look = look::of_latest_read(now);
+                let arrival = Arrival { submitted: message.submitted(), kernel: None, look, read: now };
+                let breakdown = state.timeline.borrow_mut().receive(&message, &arrival);
+                context.echo_received(now, &message, look.map(|_| breakdown));
             }
             ChannelEvent::Ping(payload) => *state.ping.borrow_mut() = Some(payload),
             ChannelEvent::Closed(_) if state.close_deadline.get().is_some() => return Ok(()),
@@ -229,14 +230,22 @@ async fn all_received(state: &State) {
     poll_fn(|_| if state.outstanding.borrow().is_empty() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
-/// Waits until fewer than `in_flight` messages are outstanding. If it had to wait, returns when that became true. Needs
-/// no waker, as [`all_received`].
-async fn wait_for_slot(state: &State, in_flight: usize) -> Option<Instant> {
-    if state.outstanding.borrow().len() < in_flight {
-        return None;
-    }
+/// Waits until fewer than `in_flight` messages are outstanding. Needs no waker, as [`all_received`].
+async fn wait_for_place(state: &State, in_flight: usize) {
     poll_fn(|_| if state.outstanding.borrow().len() < in_flight { Poll::Ready(()) } else { Poll::Pending }).await;
-    state.last_echo.get()
+}
+
+/// Awaits a write. Returns when the socket had room again, if the write had to wait for that.
+async fn write<T>(writing: impl Future<Output = T>) -> (T, Option<Instant>) {
+    let mut writing = pin!(writing);
+    let mut waited = false;
+    let written = poll_fn(|cx| {
+        let polled = writing.as_mut().poll(cx);
+        waited |= polled.is_pending();
+        polled
+    })
+    .await;
+    (written, waited.then(Instant::now))
 }
 
 /// Sends the messages of one phase.
@@ -246,6 +255,8 @@ async fn send_messages<E: Engine>(
     context: &Context,
     order: &mut EchoOrder,
 ) -> Result<(), Failure> {
+    state.timeline.borrow_mut().begin(order.in_flight, order.schedule.is_some());
+    let mut room = None;
     E::sleep_until(order.clock.start()).await;
     loop {
         let planned = match &order.schedule {
@@ -261,7 +272,7 @@ async fn send_messages<E: Engine>(
             }
             None => None,
         };
-        let slot_freed = answering_pings(sender, state, wait_for_slot(state, order.in_flight)).await?;
+        answering_pings(sender, state, wait_for_place(state, order.in_flight)).await?;
         let mut now = Instant::now();
         let allowed = match planned {
             Some(_) => order.clock.next_allowed_late(now),
@@ -283,22 +294,37 @@ async fn send_messages<E: Engine>(
         if state.ping.borrow().is_some() {
             answer_ping(sender, state).await?;
         }
-        let planned = planned.unwrap_or(now);
-        if let Some(schedule) = &mut order.schedule {
-            schedule.advance();
-            // The wait for the server's echo is not the generator's lateness.
-            let possible = slot_freed.map_or(planned, |freed| freed.max(planned));
-            let lateness = now.saturating_duration_since(order.clock.next_allowed_late(possible));
-            context.message_started(now, Some(lateness), slot_freed.is_some());
-        } else {
-            context.message_started(now, None, false);
-        }
+        let look = look::latest_number();
+        let message = match (&mut order.schedule, planned) {
+            (Some(schedule), Some(planned)) => {
+                schedule.advance();
+                let mut timeline = state.timeline.borrow_mut();
+                let freed = timeline.freed();
+                // The wait for the server's echo, or for it to read, is not the generator's lateness.
+                let possible = [freed, room].into_iter().flatten().fold(planned, Instant::max);
+                let possible = order.clock.next_allowed_late(possible);
+                let waited = freed.is_some_and(|freed| freed > planned);
+                context.message_started(now, Some(now.saturating_duration_since(possible)), waited);
+                timeline.send_planned(planned, possible, now, look)
+            }
+            _ => {
+                context.message_started(now, None, false);
+                state.timeline.borrow_mut().send_now(now, look)
+            }
+        };
         let number = context.next_message();
-        state.outstanding.borrow_mut().push_back(OutstandingMessage { number, planned, sent: now });
+        state.outstanding.borrow_mut().push_back(OutstandingMessage { number, message });
         let mut scratch = context.take_scratch();
-        let sent = sender.send(context.payloads.get(number), &mut scratch).await;
+        let (sent, had_room) = write(sender.send(context.payloads.get(number), &mut scratch)).await;
         context.return_scratch(scratch);
         sent.map_err(|error| error.failure(ErrorPhase::Echo))?;
+        room = had_room.or(room);
+        if look::wrote_directly()
+            && let Some(last) = state.outstanding.borrow_mut().back_mut()
+            && last.number == number
+        {
+            last.message.submitted_at_once();
+        }
         context.message_sent();
     }
 }
@@ -331,7 +357,7 @@ fn fail_unsent(context: &Context, order: &mut EchoOrder) {
 async fn echo_timeout<E: Engine>(state: &State, context: &Context) -> Failure {
     let timeout = context.limits.echo_timeout;
     loop {
-        let oldest = state.outstanding.borrow().front().map(|oldest| oldest.sent);
+        let oldest = state.outstanding.borrow().front().map(|oldest| oldest.message.sent);
         let now = Instant::now();
         match oldest {
             Some(sent) if now >= sent + timeout.0 => {

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use wss_model::config::LimitOptions;
 use wss_wire::tls::{CertificateKinds, ClientConfigs, RequestedTls};
 
+use super::breakdown::{Breakdown, SentMessage};
 use super::command::GeneratorOptions;
 use super::destination::Destination;
 use super::failure::{Failure, Failures};
@@ -229,10 +230,11 @@ impl Context {
         self.echo.borrow_mut().sent += 1;
     }
 
-    pub(crate) fn echo_received(&self, now: Instant, planned: Instant, sent: Instant) {
-        let response = now.saturating_duration_since(planned);
+    /// The echo of a message was read. `breakdown` is `None` if the engine does not say when it looks for echoes.
+    pub(crate) fn echo_received(&self, now: Instant, message: &SentMessage, breakdown: Option<Breakdown>) {
+        let response = now.saturating_duration_since(message.planned);
         let mut echo = self.echo.borrow_mut();
-        echo.receive(response, now.saturating_duration_since(sent));
+        echo.receive(response, now.saturating_duration_since(message.sent), breakdown);
         echo.last.completed = Some(now);
         self.tick.borrow_mut().complete(response);
     }

@@ -4,6 +4,7 @@
 //! [`echo_phase`] and [`connection`], perform the operation; the thread adds it to its [`record`]; [`Generator`] merges
 //! the records once, at the end of the phase.
 
+pub(crate) mod breakdown;
 mod channel;
 mod close;
 pub(crate) mod command;

@@ -9,6 +9,7 @@ use wss_wire::flights::FlightStats;
 use wss_wire::poll_time::PollCost;
 use wss_wire::tls::{HandshakeLabel, LabelCounts};
 
+use super::breakdown::Breakdown;
 use super::failure::Failures;
 
 /// One handshake that completed every phase.
@@ -184,6 +185,10 @@ pub(crate) struct EchoRecord {
     pub(crate) response: LatencyHistogram,
     pub(crate) service: LatencyHistogram,
     pub(crate) lateness: LatencyHistogram,
+    /// The parts of all response times, with an engine that says when it looks for echoes.
+    pub(crate) breakdown: Option<Breakdown>,
+    /// Response times without the parts that the generator caused or may have caused.
+    pub(crate) without_generator: LatencyHistogram,
     /// Time in the AEAD of the records, if it is timed.
     pub(crate) aead_ns: u64,
     /// With an engine that counts what its ring does.
@@ -192,10 +197,14 @@ pub(crate) struct EchoRecord {
 }
 
 impl EchoRecord {
-    pub(crate) fn receive(&mut self, response: Duration, service: Duration) {
+    pub(crate) fn receive(&mut self, response: Duration, service: Duration, breakdown: Option<Breakdown>) {
         self.received += 1;
         self.response.record(response);
         self.service.record(service);
+        if let Some(breakdown) = breakdown {
+            self.without_generator.record(response.saturating_sub(breakdown.own()));
+            self.breakdown.get_or_insert_default().add(&breakdown);
+        }
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
@@ -207,6 +216,10 @@ impl EchoRecord {
         self.response.merge(&other.response);
         self.service.merge(&other.service);
         self.lateness.merge(&other.lateness);
+        if let Some(breakdown) = &other.breakdown {
+            self.breakdown.get_or_insert_default().add(breakdown);
+        }
+        self.without_generator.merge(&other.without_generator);
         self.aead_ns += other.aead_ns;
         add_rings(&mut self.rings, other.rings.as_ref());
         self.failures.merge(other.failures);

@@ -7,7 +7,8 @@ use wss_model::RunConfig;
 use wss_model::config::tls::Verify;
 use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{
-    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, Resumption, RunResult, SeriesPoint, Warmup,
+    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, ResponseBreakdown, Resumption, RunResult,
+    SeriesPoint, Warmup,
 };
 use wss_model::store::Stored as _;
 
@@ -15,6 +16,7 @@ use super::accounting::PhaseUsage;
 use super::cost::CostSplitter;
 use super::ends::Ends;
 use super::setup::SetupOutcome;
+use crate::generator::breakdown::Breakdown;
 use crate::generator::failure::Failures;
 use crate::generator::record::{EchoRecord, HandshakeRecord};
 use crate::setup::environment;
@@ -201,6 +203,7 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
         response: record.response.summary(),
         service: record.service.summary(),
         lateness: record.lateness.summary(),
+        breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, record)),
         in_flight_waits: record.in_flight_waits,
         client_cpu_ns: per_op(usage.client.total, received),
         server_cpu_ns: server.and_then(|server| per_op(server.cpu, received)),
@@ -211,6 +214,18 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
             client: record.rings.clone().map(|rings| EndRings::of_messages(rings, received)),
             server: server.and_then(|server| Some(EndRings::of_messages(server.rings.clone()?, received))),
         },
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // sums stay far below 2^52
+fn response_breakdown(sums: &Breakdown, record: &EchoRecord) -> ResponseBreakdown {
+    let mean = |sum: Duration| sum.as_nanos() as f64 / record.received.max(1) as f64;
+    ResponseBreakdown {
+        server_ns: mean(sums.server),
+        connection_ns: mean(sums.connection),
+        generator_ns: mean(sums.generator),
+        unknown_ns: mean(sums.unknown),
+        without_generator: record.without_generator.summary(),
     }
 }
 

@@ -1,0 +1,50 @@
+//! The share of the response times that the generator caused or may have caused.
+
+use wss_model::config::Mode;
+use wss_model::latency::Latency;
+use wss_model::run_result::{ResponseBreakdown, RunResult};
+use wss_model::text::quantity::{distinguishable, time, time_to};
+use wss_model::units::Rate;
+use wss_model::validity::{Reason, ReasonCode};
+
+use super::{LATENESS_ALLOWED_NS, MAX_LATENESS_OF_MEDIAN, reason};
+
+/// Judges an open loop by its mean and by each percentile up to p99: no more of it may be due to the generator than 10%,
+/// or 100 µs if that is more. In a closed loop the generator always works while messages wait for it, so its share is
+/// reported and not judged.
+pub(super) fn judge(result: &RunResult) -> Option<Reason> {
+    let echo = result.echo.as_ref().filter(|_| result.config.mode == Mode::Echo)?;
+    let breakdown = echo.breakdown.as_ref().filter(|_| result.config.rate != Rate::Max)?;
+    // The one that exceeds its limit by most.
+    let (name, response_ns, own_ns, limit_ns) = figures(&echo.response, breakdown)
+        .map(|(name, response_ns, own_ns)| {
+            let limit_ns = (response_ns * MAX_LATENESS_OF_MEDIAN).max(LATENESS_ALLOWED_NS as f64);
+            (name, response_ns, own_ns, limit_ns)
+        })
+        .filter(|(_, _, own_ns, limit_ns)| own_ns > limit_ns)
+        .max_by(|a, b| (a.2 / a.3).total_cmp(&(b.2 / b.3)))?;
+    let (own, limit) = distinguishable(own_ns, limit_ns, time_to);
+    Some(reason!(
+        GeneratorShare,
+        "echoes: the generator caused, or may have caused, {own} of the {name} response time of {} (limit {limit}) by \
+         sending messages or reading echoes late",
+        time(response_ns),
+    ))
+}
+
+/// The mean and the percentiles: name, response time, and what of it may be due to the generator.
+#[allow(clippy::cast_precision_loss)] // times stay far below 2^52 ns
+fn figures(
+    response: &Latency,
+    breakdown: &ResponseBreakdown,
+) -> impl Iterator<Item = (&'static str, f64, f64)> + use<> {
+    let without = &breakdown.without_generator;
+    let percentiles =
+        [("median", response.p50, without.p50), ("p90", response.p90, without.p90), ("p99", response.p99, without.p99)];
+    let mean = ("mean", breakdown.response_ns(), breakdown.generator_ns + breakdown.unknown_ns);
+    let percentiles = percentiles.into_iter().filter_map(|(name, response, without)| {
+        let (response, without) = (response? as f64, without? as f64);
+        Some((name, response, response - without))
+    });
+    percentiles.chain([mean])
+}

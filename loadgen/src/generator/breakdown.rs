@@ -1,0 +1,231 @@
+//! What held a message at each instant of its response time: the server, its own connection, the generator, or nobody knows.
+//!
+//! A response time runs from the planned instant to the instant at which the echo is read. Each part of it belongs to
+//! exactly one holder, so that the parts sum to the response time:
+//!
+//! 1. Before the message can be sent, because `--in-flight` earlier messages of its connection are outstanding, because an
+//!    earlier one does not fit into the socket, or until the next slice of its run (`--interleave`): its own *connection*.
+//!    While the generator held an earlier message of the connection (2 or 4), the *generator*; while it may have (5),
+//!    *unknown*.
+//! 2. From then on until it is handed to the kernel: the *generator*.
+//! 3. From there to the instant at which the kernel has its echo: the *server* (and the kernel and the network).
+//! 4. From there until the echo is read: the *generator*.
+//! 5. The kernel's instant is known for connections with a kernel clock. For others it is somewhere between the previous
+//!    look of the engine and the look that found the echo ([`Look`]): that time is *unknown*. At most it is what the
+//!    thread spent without looking.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use wss_wire::engine::look::{self, Look};
+
+/// The parts of a response time; their sum is the response time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Breakdown {
+    pub(crate) server: Duration,
+    pub(crate) connection: Duration,
+    pub(crate) generator: Duration,
+    pub(crate) unknown: Duration,
+}
+
+impl Breakdown {
+    /// The part that the generator caused or may have caused.
+    pub(crate) fn own(&self) -> Duration {
+        self.generator + self.unknown
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.server += other.server;
+        self.connection += other.connection;
+        self.generator += other.generator;
+        self.unknown += other.unknown;
+    }
+
+    #[cfg(test)]
+    fn total(&self) -> Duration {
+        self.server + self.connection + self.own()
+    }
+}
+
+/// A message that was sent, with the parts of its response time so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentMessage {
+    pub(crate) planned: Instant,
+    pub(crate) sent: Instant,
+    /// The number of the latest look of the engine before it was written; `None`: it was handed to the kernel at once.
+    look: Option<u64>,
+    before: Breakdown,
+}
+
+impl SentMessage {
+    /// The write did not wait for the engine.
+    pub(crate) fn submitted_at_once(&mut self) {
+        self.look = None;
+    }
+
+    /// When it was handed to the kernel, if that was not at once and is known.
+    pub(crate) fn submitted(&self) -> Option<Instant> {
+        look::submitted_after(self.look?)
+    }
+}
+
+/// How the echo of a message arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// When the message was handed to the kernel, if that was not at once and is known.
+    pub(crate) submitted: Option<Instant>,
+    /// When the kernel had the echo, if it says so.
+    pub(crate) kernel: Option<Instant>,
+    /// The look of the engine that found the echo.
+    pub(crate) look: Option<Look>,
+    pub(crate) read: Instant,
+}
+
+/// The messages of one connection in one phase.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    in_flight: usize,
+    /// Messages are planned; a closed loop plans none, so nothing waits before it is sent.
+    open_loop: bool,
+    sent: usize,
+    /// When the echoes were read that freed a place for a message to come, in the order of the messages.
+    freed: VecDeque<Instant>,
+    /// When the generator held a message of the connection.
+    held: Intervals,
+    /// When it held one or may have held one.
+    held_or_unknown: Intervals,
+}
+
+impl Timeline {
+    /// Begins a phase with at most this many outstanding messages; none is outstanding now.
+    pub(crate) fn begin(&mut self, in_flight: usize, open_loop: bool) {
+        (self.in_flight, self.open_loop, self.sent) = (in_flight, open_loop, 0);
+        self.freed.clear();
+        self.held.0.clear();
+        self.held_or_unknown.0.clear();
+    }
+
+    /// When the place was freed that the next message takes; `None` if it needed none.
+    pub(crate) fn freed(&self) -> Option<Instant> {
+        if self.sent < self.in_flight { None } else { self.freed.front().copied() }
+    }
+
+    /// An open loop sends a message that was planned for `planned` and could be sent from `possible` on.
+    pub(crate) fn send_planned(
+        &mut self,
+        planned: Instant,
+        possible: Instant,
+        sent: Instant,
+        look: u64,
+    ) -> SentMessage {
+        let possible = possible.clamp(planned.min(sent), sent);
+        self.held.forget_before(planned);
+        self.held_or_unknown.forget_before(planned);
+        let waited = possible.saturating_duration_since(planned);
+        let mut before = Breakdown::default();
+        if !waited.is_zero() {
+            let held = self.held.overlap(planned, possible);
+            before.unknown = self.held_or_unknown.overlap(planned, possible) - held;
+            before.connection = waited - held - before.unknown;
+            before.generator = held;
+        }
+        before.generator += sent.saturating_duration_since(possible.max(planned));
+        self.hold(possible, sent);
+        self.take_place();
+        SentMessage { planned, sent, look: Some(look), before }
+    }
+
+    /// A closed loop sends a message: its response time begins now.
+    pub(crate) fn send_now(&mut self, sent: Instant, look: u64) -> SentMessage {
+        self.take_place();
+        SentMessage { planned: sent, sent, look: Some(look), before: Breakdown::default() }
+    }
+
+    fn take_place(&mut self) {
+        if self.sent >= self.in_flight {
+            self.freed.pop_front();
+        }
+        self.sent += 1;
+    }
+
+    /// The echo of the oldest outstanding message was read.
+    pub(crate) fn receive(&mut self, message: &SentMessage, arrival: &Arrival) -> Breakdown {
+        let Arrival { read, .. } = *arrival;
+        let SentMessage { sent, before, .. } = *message;
+        let read = read.max(sent);
+        let submitted = arrival.submitted.unwrap_or(sent).clamp(sent, read);
+        let (earliest, latest) = match (arrival.kernel, arrival.look) {
+            (Some(kernel), _) => {
+                let kernel = kernel.clamp(submitted, read);
+                (kernel, kernel)
+            }
+            (None, Some(look)) => {
+                let found = look.ended.clamp(submitted, read);
+                // Before the instant at which the look ended, whatever it found.
+                let earliest = found.checked_sub(look.unseen).map_or(submitted, |earliest| earliest.max(submitted));
+                (earliest, found)
+            }
+            (None, None) => (submitted, read),
+        };
+        self.freed.push_back(read);
+        if self.open_loop {
+            self.hold(sent, submitted);
+            self.hold(latest, read);
+            self.held_or_unknown.add(earliest, latest);
+        }
+        Breakdown {
+            server: before.server + (earliest - submitted),
+            connection: before.connection,
+            generator: before.generator + (submitted - sent) + (read - latest),
+            unknown: before.unknown + (latest - earliest),
+        }
+    }
+
+    fn hold(&mut self, from: Instant, to: Instant) {
+        self.held.add(from, to);
+        self.held_or_unknown.add(from, to);
+    }
+}
+
+/// Disjoint intervals in the order of time.
+#[derive(Debug, Default)]
+struct Intervals(VecDeque<(Instant, Instant)>);
+
+impl Intervals {
+    /// Adds an interval, and merges it with those that it touches. Most are added at the end.
+    fn add(&mut self, mut from: Instant, mut to: Instant) {
+        if from >= to {
+            return;
+        }
+        let mut at = self.0.len();
+        while at > 0 && self.0[at - 1].0 > to {
+            at -= 1;
+        }
+        while at > 0 && self.0[at - 1].1 >= from {
+            at -= 1;
+            let (start, end) = self.0.remove(at).expect("within the bounds");
+            (from, to) = (from.min(start), to.max(end));
+        }
+        self.0.insert(at, (from, to));
+    }
+
+    /// Forgets intervals that ended by `instant`: later messages were planned for later.
+    fn forget_before(&mut self, instant: Instant) {
+        while self.0.front().is_some_and(|&(_, end)| end <= instant) {
+            self.0.pop_front();
+        }
+    }
+
+    /// The length of the part of `from..to` that is in the intervals.
+    fn overlap(&self, from: Instant, to: Instant) -> Duration {
+        self.0
+            .iter()
+            .skip_while(|&&(_, end)| end <= from)
+            .take_while(|&&(start, _)| start < to)
+            .map(|&(start, end)| end.min(to) - start.max(from))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;
