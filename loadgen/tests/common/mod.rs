@@ -240,7 +240,13 @@ pub(crate) fn assert_no_errors(result: &RunResult) {
         assert_eq!(echo.failed, 0);
         assert!(echo.received > 0);
     }
-    let machine = [ReasonCode::GeneratorLate, ReasonCode::GeneratorCpu, ReasonCode::RateNotAchieved, ReasonCode::Steal];
+    let machine = [
+        ReasonCode::GeneratorLate,
+        ReasonCode::GeneratorCpu,
+        ReasonCode::GeneratorShare,
+        ReasonCode::RateNotAchieved,
+        ReasonCode::Steal,
+    ];
     for reason in &result.invalid_because {
         assert!(machine.contains(&reason.code), "{reason}");
     }
