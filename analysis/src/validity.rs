@@ -4,6 +4,7 @@
 //! generator, a load other than the requested one, a machine that was busy elsewhere. A broken rule yields a [`Reason`]
 //! with figures and limit; its code has an advice. Nothing is corrected and nothing is omitted.
 
+mod disturbance;
 mod generator_share;
 
 use std::collections::BTreeMap;
@@ -69,14 +70,19 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     reasons.extend(phases.iter().filter_map(Phase::achieved));
     reasons.extend(out_of_range(result));
     reasons.extend(negotiated(result));
+    reasons.extend(disturbance::judge(result));
     reasons.extend(steal(result));
     reasons
 }
 
-/// Whether `result` is invalid only because the machine interfered: steal time, or a late generator.
+/// Whether `result` is invalid only because the machine interfered: it kept an end from running, or the generator was
+/// late.
 pub fn is_only_disturbed(result: &RunResult) -> bool {
     let late = phases(result).iter().filter(|phase| phase.lateness().is_some()).count();
-    let disturbed = late + generator_share::judge(result).iter().count() + steal(result).iter().count();
+    let disturbed = late
+        + generator_share::judge(result).iter().count()
+        + disturbance::judge(result).len()
+        + steal(result).iter().count();
     disturbed > 0 && judge(result).len() == disturbed
 }
 

@@ -10,6 +10,7 @@ mod child;
 mod cli;
 mod commands;
 mod config_file;
+mod disturbance;
 mod generator;
 mod output;
 mod progress;

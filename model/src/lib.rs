@@ -5,6 +5,7 @@
 //! comparison is made from results alone, so it can be reproduced from the files.
 
 pub mod config;
+pub mod disturbance;
 pub mod engines_result;
 pub mod failure;
 #[cfg(any(test, feature = "fixtures"))]

@@ -43,6 +43,7 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         client_cost: _,
         server_cost: _,
         flights: _,
+        disturbance: _,
         rings: _,
     } = handshake;
     let mut named = vec![
@@ -75,6 +76,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         bytes_per_s: _,
         client_aead_ns: _,
         server_aead_ns: _,
+        disturbance: _,
         rings: _,
     } = echo;
     let mut named = vec![

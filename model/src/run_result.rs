@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{EngineKind, RunConfig};
+use crate::disturbance::PhaseDisturbance;
 use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::Latency;
 use crate::named_choice;
@@ -220,6 +221,9 @@ pub struct HandshakeResult {
     /// What the handshakes put on the wire; null without TLS.
     #[serde(default)]
     pub flights: Option<Flights>,
+    /// What kept both ends from running in this phase; null in older results.
+    #[serde(default)]
+    pub disturbance: Option<PhaseDisturbance>,
     /// What the rings of both ends did in this phase.
     #[serde(default)]
     pub rings: PhaseRings,
@@ -264,6 +268,9 @@ pub struct EchoResult {
     /// The part of `server_cpu_ns` that the AEAD of the records takes; null without `--cost-split all`.
     #[serde(default)]
     pub server_aead_ns: Option<f64>,
+    /// What kept both ends from running in this phase; null in older results.
+    #[serde(default)]
+    pub disturbance: Option<PhaseDisturbance>,
     /// What the rings of both ends did in this phase.
     #[serde(default)]
     pub rings: PhaseRings,

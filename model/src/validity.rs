@@ -50,6 +50,18 @@ named_choice! {
         OutOfRange = "out_of_range",
         /// Client and server counted different numbers of handshakes.
         EndsDisagree = "ends_disagree",
+        /// A thread of the generator did not run for too long at a time.
+        GeneratorStalled = "generator_stalled",
+        /// A thread of the generator was kept from running for too much of the time.
+        GeneratorDescheduled = "generator_descheduled",
+        /// The threads of the server waited for their CPUs for too much of the time.
+        ServerDescheduled = "server_descheduled",
+        /// The machine was suspended.
+        Suspended = "suspended",
+        /// The CPU quota of the control group stopped the generator.
+        CgroupThrottled = "cgroup_throttled",
+        /// The control group of the generator was frozen.
+        CgroupFrozen = "cgroup_frozen",
         /// The hypervisor took CPU time away.
         Steal = "steal",
         /// A run could not start or ended without a result.
@@ -81,6 +93,13 @@ impl ReasonCode {
             Self::RateNotAchieved => "lower the rate, or allow more messages in flight (--in-flight, --connections)",
             Self::OutOfRange => "lower the load until every response takes less than a minute",
             Self::EndsDisagree => "measure a server that nobody else uses",
+            Self::GeneratorStalled | Self::Suspended | Self::CgroupFrozen => {
+                "repeat the run while nothing stops its processes"
+            }
+            Self::GeneratorDescheduled | Self::ServerDescheduled => {
+                "end the other load of this machine, or give each end CPUs of its own (--client-cpus, --server-cpus)"
+            }
+            Self::CgroupThrottled => "raise the CPU quota of the control group (cpu.max)",
             Self::Steal | Self::BlocksDropped => "measure on a quieter machine",
             Self::NoResult | Self::PeerFailed | Self::TrialsFailed | Self::TrialsInvalid => {
                 "try the same options with `wssbench run`, which prints every figure of one run"

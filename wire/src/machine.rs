@@ -58,6 +58,13 @@ pub fn monotonic() -> Duration {
     duration(rustix::time::clock_gettime(ClockId::Monotonic))
 }
 
+/// Time that the machine was suspended since boot: CLOCK_BOOTTIME minus CLOCK_MONOTONIC.
+pub fn suspended() -> Duration {
+    // In this order, so that the time between the two readings does not count.
+    let boot = duration(rustix::time::clock_gettime(ClockId::Boottime));
+    boot.saturating_sub(monotonic())
+}
+
 fn duration(time: Timespec) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -11,5 +11,5 @@ pub(crate) mod run;
 pub(crate) mod run_options;
 mod run_process;
 pub(crate) mod server;
-mod threads;
+pub(crate) mod threads;
 pub(crate) mod workloads;

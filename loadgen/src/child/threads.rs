@@ -23,6 +23,8 @@ const ROUNDING_TICKS: u64 = 2;
 pub(crate) struct ProcessUsage {
     /// CPU time of each living thread, nanoseconds.
     threads: BTreeMap<i32, u64>,
+    /// Time of each living thread in the run queue, nanoseconds.
+    waiting: BTreeMap<i32, u64>,
     /// CPU time of all threads and of children that were waited for, by `stat`.
     accounted: Duration,
     processes: u64,
@@ -65,13 +67,19 @@ impl ProcessUsage {
         self.rss_bytes_peak += status.vmhwm.unwrap_or(0) * 1024;
         for task in process.tasks()?.flatten() {
             let folder = format!("/proc/{}/task/{}", process.pid, task.tid);
-            if let Some(ns) = run_time(&format!("{folder}/schedstat")) {
-                self.threads.insert(task.tid, ns);
+            if let Some((ran, waited)) = schedstat(&format!("{folder}/schedstat")) {
+                self.threads.insert(task.tid, ran);
+                self.waiting.insert(task.tid, waited);
             }
             let children = fs::read_to_string(format!("{folder}/children")).unwrap_or_default();
             pending.extend(children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
         }
         Ok(())
+    }
+
+    /// Time that the living threads were ready to run but waited for a CPU, nanoseconds.
+    pub(crate) fn run_queue_ns(&self) -> u64 {
+        self.waiting.values().sum()
     }
 
     /// Threads of all processes together.
@@ -95,9 +103,12 @@ fn ns_per_tick() -> u64 {
     1_000_000_000 / procfs::ticks_per_second().max(1)
 }
 
-/// The first field of a `schedstat` file; `None` if its thread has ended, or on a kernel without `CONFIG_SCHED_INFO`.
-fn run_time(path: &str) -> Option<u64> {
-    fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
+/// The first two fields of a `schedstat` file: time on a CPU and in the run queue, nanoseconds. `None` if its thread has
+/// ended, or on a kernel without `CONFIG_SCHED_INFO`.
+fn schedstat(path: &str) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(path).ok()?;
+    let mut fields = text.split_whitespace().map(|field| field.parse().ok());
+    Some((fields.next()??, fields.next()??))
 }
 
 #[cfg(test)]

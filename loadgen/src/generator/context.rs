@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
-use wss_model::config::LimitOptions;
+use wss_model::config::{IdlePolicy, LimitOptions};
 use wss_wire::tls::{CertificateKinds, ClientConfigs, RequestedTls};
 
 use super::breakdown::{Breakdown, SentMessage};
@@ -29,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) number: usize,
     pub(crate) threads: usize,
     pub(crate) seed: u64,
+    pub(crate) idle: IdlePolicy,
     pub(crate) destination: Destination,
     pub(crate) limits: LimitOptions,
     pub(crate) payloads: Payloads,
@@ -63,7 +64,7 @@ impl Context {
         options: GeneratorOptions,
         empty_ticks: thread_mpsc::Receiver<TickRecord>,
     ) -> Self {
-        let GeneratorOptions { threads, seed, size, destination, limits, .. } = options;
+        let GeneratorOptions { threads, seed, size, idle, destination, limits, .. } = options;
         // Streams of different threads must not repeat each other.
         let thread_seed = seed.wrapping_add((number as u64) << 32);
         let tls = destination.tls.as_ref();
@@ -71,6 +72,7 @@ impl Context {
             number,
             threads,
             seed,
+            idle,
             tls: tls.map(|tls| ClientConfigs::new(&tls.config, &tls.options, tls.sessions)),
             requested: tls.map_or_else(RequestedTls::default, |tls| RequestedTls::new(&tls.options)),
             destination,

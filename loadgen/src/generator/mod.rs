@@ -15,6 +15,7 @@ mod echo_phase;
 pub(crate) mod failure;
 mod handshake;
 mod handshake_phase;
+mod heartbeat;
 mod payload;
 pub(crate) mod phase_clock;
 pub(crate) mod plan;

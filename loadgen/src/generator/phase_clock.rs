@@ -106,6 +106,11 @@ impl PhaseClock {
         self.start
     }
 
+    /// Whether other runs use the CPUs in between.
+    pub(crate) fn has_slices(&self) -> bool {
+        self.slices.is_some()
+    }
+
     /// The instant at which `time` has elapsed. At the end of a slice that is the start of the next one.
     pub(crate) fn at(&self, time: Duration) -> Instant {
         let Some((first, slices)) = &self.slices else { return self.start + time };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use wss_model::LatencyHistogram;
+use wss_model::disturbance::ThreadDisturbance;
 use wss_model::ring_counters::RingCounters;
 use wss_model::server_stats::HandshakeTotals;
 use wss_wire::flights::FlightStats;
@@ -107,6 +108,8 @@ pub(crate) struct HandshakeRecord {
     pub(crate) labels: LabelCounts,
     /// With an engine that counts what its ring does.
     pub(crate) rings: Option<RingCounters>,
+    /// Of each thread, unless its run has the CPU only in slices.
+    pub(crate) disturbance: Vec<ThreadDisturbance>,
     pub(crate) failures: Failures,
 }
 
@@ -169,6 +172,7 @@ impl HandshakeRecord {
         self.last.merge(other.last);
         self.labels.merge(&other.labels);
         add_rings(&mut self.rings, other.rings.as_ref());
+        self.disturbance.extend(other.disturbance);
         self.failures.merge(other.failures);
     }
 }
@@ -193,6 +197,8 @@ pub(crate) struct EchoRecord {
     pub(crate) aead_ns: u64,
     /// With an engine that counts what its ring does.
     pub(crate) rings: Option<RingCounters>,
+    /// Of each thread, unless its run has the CPU only in slices.
+    pub(crate) disturbance: Vec<ThreadDisturbance>,
     pub(crate) failures: Failures,
 }
 
@@ -222,6 +228,7 @@ impl EchoRecord {
         self.without_generator.merge(&other.without_generator);
         self.aead_ns += other.aead_ns;
         add_rings(&mut self.rings, other.rings.as_ref());
+        self.disturbance.extend(other.disturbance);
         self.failures.merge(other.failures);
     }
 }

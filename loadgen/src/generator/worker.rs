@@ -8,12 +8,15 @@ use std::sync::mpsc as thread_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use wss_model::disturbance::ThreadDisturbance;
 use wss_model::ring_counters::RingCounters;
 use wss_wire::engine::{Engine, EngineError, idle, look};
 use wss_wire::tls::timed;
 
 use super::command::{Command, Report, WorkerSetup};
 use super::context::Context;
+use super::heartbeat::Heartbeat;
+use super::phase_clock::PhaseClock;
 use super::plan::Order;
 use super::{echo_phase, handshake_phase};
 
@@ -53,25 +56,27 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
                 continue;
             }
             Command::Handshakes(plan) => {
-                let (start, rings) = (plan.clock.start(), E::ring_counters());
+                let (clock, rings) = (plan.clock.clone(), E::ring_counters());
                 let phase = handshake_phase::run::<E>(&context, plan);
-                run_phase::<E>(&context, start, &mut commands, &reports, phase).await;
+                let disturbance = run_phase::<E>(&context, &clock, &mut commands, &reports, phase).await;
                 let mut record = context.take_handshakes();
+                record.disturbance.extend(disturbance);
                 record.rings = rings_since::<E>(rings.as_ref());
                 Report::Handshakes(Box::new(record))
             }
             Command::Echo(plan) => {
                 let (spent, rings) = (timed::spent(), E::ring_counters());
                 let phase = echo_phase::run(&context, &plan);
-                run_phase::<E>(&context, plan.clock.start(), &mut commands, &reports, phase).await;
+                let disturbance = run_phase::<E>(&context, &plan.clock, &mut commands, &reports, phase).await;
                 let mut record = context.take_echo();
+                record.disturbance.extend(disturbance);
                 record.aead_ns = timed::spent().since(&spent).aead_ns;
                 record.rings = rings_since::<E>(rings.as_ref());
                 Report::Echo(Box::new(record))
             }
             Command::Close => {
                 let phase = context.order_all(|_| Order::Close);
-                run_phase::<E>(&context, Instant::now(), &mut commands, &reports, phase).await;
+                run_phase::<E>(&context, &Instant::now().into(), &mut commands, &reports, phase).await;
                 context.forget_connections();
                 Report::Closed(context.take_closing())
             }
@@ -87,22 +92,34 @@ fn rings_since<E: Engine>(earlier: Option<&RingCounters>) -> Option<RingCounters
     Some(E::ring_counters()?.since(earlier?))
 }
 
-/// Runs a phase to its end; meanwhile reports once per second and waits for [`Command::Stop`].
+/// Runs a phase to its end; meanwhile reports once per second and waits for [`Command::Stop`]. Returns what kept this thread
+/// from running; `None` if the run has the CPU only in slices, since other runs use it in between.
 async fn run_phase<E: Engine>(
     context: &Context,
-    start: Instant,
+    clock: &PhaseClock,
     commands: &mut mpsc::UnboundedReceiver<Command>,
     reports: &thread_mpsc::Sender<Report>,
     phase: impl Future<Output = ()>,
-) {
+) -> Option<ThreadDisturbance> {
+    let start = clock.start();
     let mut phase = pin!(phase);
+    let mut heartbeat = (!clock.has_slices()).then(|| Heartbeat::new(context.idle, start));
     let mut tick = 0;
     loop {
-        let next = start + TICK * (tick + 1);
+        let next_tick = start + TICK * (tick + 1);
+        let next = heartbeat.as_ref().map_or(next_tick, |heartbeat| heartbeat.next().min(next_tick));
         tokio::select! {
             biased;
             () = &mut phase => break,
-            () = E::sleep_until(next) => {}
+            () = E::sleep_until(next) => {
+                let now = Instant::now();
+                if let Some(heartbeat) = heartbeat.as_mut().filter(|heartbeat| heartbeat.next() <= now) {
+                    heartbeat.beat(now);
+                }
+                if now < next_tick {
+                    continue;
+                }
+            }
             command = commands.recv(), if !context.stopped() => {
                 // A closed channel is an interruption, too.
                 debug_assert!(matches!(command, None | Some(Command::Stop)), "one command at a time");
@@ -113,7 +130,9 @@ async fn run_phase<E: Engine>(
         tick += 1;
         report_tick(context, reports, tick);
     }
+    let disturbance = heartbeat.map(|heartbeat| heartbeat.end(Instant::now()));
     report_tick(context, reports, tick + 1);
+    disturbance
 }
 
 fn report_tick(context: &Context, reports: &thread_mpsc::Sender<Report>, tick: u32) {

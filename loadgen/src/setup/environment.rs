@@ -1,6 +1,6 @@
 //! The machine and the program that a run was measured with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use procfs::{Current, CurrentSI};
@@ -59,11 +59,21 @@ pub(crate) struct CpuTime {
 impl CpuTime {
     /// The time until now; `None` if /proc/stat cannot be read.
     pub(crate) fn now() -> Option<Self> {
-        let total = procfs::KernelStats::current().ok()?.total;
+        Some(Self::from(&procfs::KernelStats::current().ok()?.total))
+    }
+
+    /// The time of these CPUs until now; `None` if there are none, or /proc/stat cannot be read.
+    pub(crate) fn of(cpus: &BTreeSet<usize>) -> Option<Self> {
+        let all = procfs::KernelStats::current().ok()?.cpu_time;
+        let times = cpus.iter().filter_map(|&cpu| all.get(cpu)).map(Self::from);
+        times.reduce(|sum, time| Self { all: sum.all + time.all, stolen: sum.stolen + time.stolen })
+    }
+
+    fn from(total: &procfs::CpuTime) -> Self {
         let stolen = total.steal.unwrap_or(0);
         let others = [total.iowait, total.irq, total.softirq].map(|time| time.unwrap_or(0));
         let all = total.user + total.nice + total.system + total.idle + stolen + others.iter().sum::<u64>();
-        Some(Self { all, stolen })
+        Self { all, stolen }
     }
 
     /// The share stolen since `earlier`, in percent; `None` if it is not available.
@@ -73,7 +83,7 @@ impl CpuTime {
 
     /// The share stolen since `earlier`, in percent.
     #[allow(clippy::cast_precision_loss)] // ticks of a hundredth of a second
-    fn stolen_percent_since(self, earlier: Self) -> f64 {
+    pub(crate) fn stolen_percent_since(self, earlier: Self) -> f64 {
         let all = self.all.saturating_sub(earlier.all);
         if all == 0 { 0.0 } else { 100.0 * self.stolen.saturating_sub(earlier.stolen) as f64 / all as f64 }
     }

@@ -244,6 +244,9 @@ pub(crate) fn assert_no_errors(result: &RunResult) {
         ReasonCode::GeneratorLate,
         ReasonCode::GeneratorCpu,
         ReasonCode::GeneratorShare,
+        ReasonCode::GeneratorStalled,
+        ReasonCode::GeneratorDescheduled,
+        ReasonCode::ServerDescheduled,
         ReasonCode::RateNotAchieved,
         ReasonCode::Steal,
     ];

@@ -90,6 +90,13 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
         ReasonCode::RateNotAchieved => "Lower --rate or --connect-rate.",
         ReasonCode::OutOfRange => "Lower the timeouts, so that no sample exceeds the range of the histogram.",
         ReasonCode::EndsDisagree => "Check that no other client uses the server.",
+        ReasonCode::GeneratorStalled => "Repeat the run while nothing stops its processes.",
+        ReasonCode::GeneratorDescheduled | ReasonCode::ServerDescheduled => {
+            "End other load, or give each end CPUs of its own (--client-cpus, --server-cpus)."
+        }
+        ReasonCode::Suspended => "Repeat the run while the machine stays awake.",
+        ReasonCode::CgroupThrottled => "Raise the CPU quota of the control group (cpu.max).",
+        ReasonCode::CgroupFrozen => "Repeat the run while nothing freezes the control group.",
         ReasonCode::Steal => "Use a machine with CPUs of its own, or repeat the run.",
         ReasonCode::NoResult => "See the error of the trial.",
         ReasonCode::PeerFailed => "See the error of the other trial.",

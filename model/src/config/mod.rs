@@ -198,6 +198,10 @@ pub struct RunConfig {
     #[arg(long, value_name = "URL", help_heading = TARGET)]
     pub server_stats: Option<String>,
 
+    /// Process ID of a server on this machine, for its CPU time and memory and those of its children
+    #[arg(long, value_name = "PID", help_heading = TARGET)]
+    pub server_pid: Option<u32>,
+
     /// TLS of both ends.
     #[command(flatten)]
     pub tls: TlsOptions,

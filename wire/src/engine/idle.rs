@@ -17,6 +17,7 @@ const PAUSES: u32 = 4;
 
 thread_local! {
     static POLICY: Cell<IdlePolicy> = const { Cell::new(IdlePolicy::Sleep) };
+    static SPUN_BY_THREAD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// Nanoseconds that the threads of this process spent spinning.
@@ -38,8 +39,14 @@ pub fn spun() -> Duration {
     Duration::from_nanos(SPUN_NS.load(Ordering::Relaxed))
 }
 
+/// Time that this thread has spent spinning.
+pub fn spun_by_thread() -> Duration {
+    SPUN_BY_THREAD.get()
+}
+
 /// Adds CPU time that was spent spinning.
 pub(super) fn add_spun(time: Duration) {
+    SPUN_BY_THREAD.set(SPUN_BY_THREAD.get() + time);
     SPUN_NS.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 

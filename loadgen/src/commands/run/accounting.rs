@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use wss_model::disturbance::{PhaseDisturbance, ThreadDisturbance};
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::idle;
 use wss_wire::machine;
 
 use crate::child::probe::{ServerProbe, ServerSample, ServerUsage};
+use crate::disturbance::{MachineReading, MachineWatch};
 use crate::generator::failure::{Failure, Failures};
 
 /// How long the server may take to count what the generator has seen the end of.
@@ -41,6 +43,7 @@ pub(super) struct Snapshot {
     instant: Instant,
     client: Cpu,
     server: Option<ServerSample>,
+    machine: MachineReading,
 }
 
 /// What both ends used in a phase.
@@ -50,6 +53,7 @@ pub(super) struct PhaseUsage {
     pub(super) client: Cpu,
     /// If the figures of the server can be read.
     pub(super) server: Option<ServerUsage>,
+    pub(super) disturbance: PhaseDisturbance,
 }
 
 impl PhaseUsage {
@@ -61,13 +65,14 @@ impl PhaseUsage {
 
 /// Takes the snapshots.
 pub(super) struct Accounting {
+    machine: MachineWatch,
     probe: Option<ServerProbe>,
     failures: Failures,
 }
 
 impl Accounting {
-    pub(super) fn new(probe: Option<ServerProbe>) -> Self {
-        Self { probe, failures: Failures::default() }
+    pub(super) fn new(probe: Option<ServerProbe>, machine: MachineWatch) -> Self {
+        Self { machine, probe, failures: Failures::default() }
     }
 
     /// The figures of the server. If it is lost, the result has an error and no server.
@@ -86,20 +91,26 @@ impl Accounting {
     pub(super) fn snapshot(&mut self) -> Snapshot {
         std::thread::sleep(SETTLE);
         let server = self.server_sample();
-        Snapshot { instant: Instant::now(), client: Cpu::of_generator(), server }
+        let machine = self.machine.read();
+        Snapshot { instant: Instant::now(), client: Cpu::of_generator(), server, machine }
     }
 
-    /// What both ends used since `before`.
+    /// What both ends used since `before`; `threads`: what disturbed those of the generator.
     ///
     /// # Errors
     /// If the server was restarted meanwhile.
-    pub(super) fn usage_since(&mut self, before: &Snapshot) -> anyhow::Result<PhaseUsage> {
+    pub(super) fn usage_since(
+        &mut self,
+        before: &Snapshot,
+        threads: Vec<ThreadDisturbance>,
+    ) -> anyhow::Result<PhaseUsage> {
         // The generator's first: the time to settle and to ask the server is not part of the phase.
         let (elapsed, client) = (before.instant.elapsed(), Cpu::of_generator().since(before.client));
         let after = self.snapshot();
         let server = before.server.as_ref().zip(after.server.as_ref());
         let server = server.map(|(before, after)| after.since(before)).transpose()?;
-        Ok(PhaseUsage { elapsed, client, server })
+        let disturbance = after.machine.since(&before.machine, threads);
+        Ok(PhaseUsage { elapsed, client, server, disturbance })
     }
 
     /// Failures of reading the server's figures.

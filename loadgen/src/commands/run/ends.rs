@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wss_model::disturbance::ThreadDisturbance;
 use wss_model::run_result::End;
 use wss_wire::engine;
 
@@ -49,7 +50,14 @@ impl Ends {
         let utilization = |cpu: Duration, usage: &PhaseUsage, threads: usize| {
             cpu.as_secs_f64() / (usage.elapsed.as_secs_f64() * active_share * threads.max(1) as f64).max(1e-9)
         };
-        let client_utilization = |usage: &PhaseUsage| utilization(usage.client.total, usage, setup.threads);
+        // The threads' own accounts last from the start of the phase to its end, without the time before and after.
+        let client_utilization = |usage: &PhaseUsage| {
+            let sum = |of: fn(&ThreadDisturbance) -> u64| usage.disturbance.client.iter().map(of).sum::<u64>() as f64;
+            match sum(|thread| thread.elapsed_ns) {
+                0.0 => utilization(usage.client.total, usage, setup.threads),
+                elapsed_ns => sum(|thread| thread.cpu_ns) / elapsed_ns,
+            }
+        };
         let client = End {
             engine: Some(setup.client_engine),
             engine_features: engine::engine_features(setup.client_engine),

@@ -37,7 +37,7 @@ impl<'a> Run<'a> {
     /// If the signals cannot be registered.
     pub(super) fn new(setup: &'a mut Setup) -> anyhow::Result<Self> {
         Ok(Self {
-            accounting: Accounting::new(setup.probe.take()),
+            accounting: Accounting::new(setup.probe.take(), setup.machine_watch()),
             splitter: CostSplitter::new(&setup.config, setup.timer_ns),
             progress: Progress::new(&setup.config)?,
             setup,
@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
         let plan = HandshakePlan { spec, clock, first_echo };
         self.progress.begin(spec.phase, plan.clock.start());
         let mut record = self.setup.generator.run_handshakes(&plan, &mut self.progress)?;
-        let usage = self.accounting.usage_since(&before)?;
+        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.disturbance))?;
         self.failures_of(spec.phase).merge(std::mem::take(&mut record.failures));
         let elapsed = elapsed_handshakes(&plan, record.last, self.progress.interrupted());
         Ok((HandshakeMeasurement::new(&record, elapsed, &usage, self.splitter), usage))
@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
         };
         self.progress.begin(phase, plan.clock.start());
         let mut record = self.setup.generator.run_echo(&plan, &mut self.progress)?;
-        let usage = self.accounting.usage_since(&before)?;
+        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.disturbance))?;
         self.failures_of(phase).merge(std::mem::take(&mut record.failures));
         let elapsed = elapsed_echo(&plan, &record, self.progress.interrupted());
         Ok((echo_result(&record, elapsed, &usage, size), usage))

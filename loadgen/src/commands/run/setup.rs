@@ -17,6 +17,7 @@ use super::{awake, defaults, sessions};
 use crate::child::embedded::EmbeddedOptions;
 use crate::child::probe::ServerProbe;
 use crate::child::server::Server;
+use crate::disturbance::MachineWatch;
 use crate::generator::Generator;
 use crate::generator::command::GeneratorOptions;
 use crate::generator::destination::{Destination, TlsDestination};
@@ -132,6 +133,12 @@ impl Setup {
             environment,
             _awake: awake,
         })
+    }
+
+    /// What is watched for disturbances. The process of a server that this run did not start is known only by --server-pid.
+    pub(super) fn machine_watch(&self) -> MachineWatch {
+        let server = self.server.as_ref().map(Server::pid).or(self.config.server_pid);
+        MachineWatch::new(self.client_cpus.0.clone(), self.server_cpus.0.clone(), server)
     }
 
     /// Full handshakes that make the sessions; 0 if no handshake resumes one.
@@ -251,13 +258,13 @@ fn generator_options(
     }
 }
 
-/// The way to the server's figures: its admin endpoint, or its process if this run started it.
+/// The way to the server's figures: its admin endpoint, or its process if this run started it or `--server-pid` names it.
 ///
 /// # Errors
 /// If they cannot be read. That is checked once here, so that a wrong address is reported before the first phase.
 fn probe(config: &RunConfig, server: Option<&Server>) -> anyhow::Result<Option<ServerProbe>> {
     let admin = config.server_stats.as_deref().or(server.and_then(Server::admin)).map(Admin::new);
-    let process = server.map(Server::pid);
+    let process = server.map(Server::pid).or(config.server_pid);
     let probe = admin.map(ServerProbe::Admin).or(process.map(ServerProbe::Process));
     if let Some(probe) = &probe {
         probe.sample()?;
