@@ -9,6 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::process::{embedded_server, serves, wait_for_phase};
 use common::{ENGINES, Ended, Running, assert_adds_up, peer, start};
 use wss_model::{ErrorKind, ErrorPhase};
 
@@ -18,28 +19,8 @@ const END_BOUND: Duration = Duration::from_secs(15);
 /// Starts a run and waits for its embedded server; returns both.
 fn start_embedded(arguments: &[&str]) -> (Running, u32) {
     let mut running = start(&[&["run", "--json"], arguments].concat());
-    let deadline = Instant::now() + common::BOUND;
-    loop {
-        if let Some(child) = children(running.pid()).into_iter().find(|&child| serves(child)) {
-            return (running, child);
-        }
-        assert!(!running.has_ended() && Instant::now() < deadline, "no embedded server");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// The child processes of a process.
-fn children(pid: u32) -> Vec<u32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()).collect()
-}
-
-/// Whether a process is an embedded server. A freshly forked child still has the arguments of its parent.
-fn serves(pid: u32) -> bool {
-    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let arguments = String::from_utf8_lossy(&arguments);
-    arguments.contains("wssbench\0serve\0") && arguments.contains("--until-stdin-closes")
+    let server = embedded_server(&mut running);
+    (running, server)
 }
 
 /// Waits until a server is gone. Its PID may be reused by then, but not by an embedded server.
@@ -49,17 +30,6 @@ fn assert_gone(server: u32) {
         assert!(Instant::now() < deadline, "the embedded server {server} is still running");
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Waits until a run is in a phase.
-fn wait_for_phase(running: &mut Running, phase: &str) {
-    let deadline = Instant::now() + common::BOUND;
-    while !running.said(&format!("{phase:<9} begins")) {
-        assert!(!running.has_ended() && Instant::now() < deadline, "it did not reach the phase {phase}");
-        thread::sleep(Duration::from_millis(5));
-    }
-    // So that there is something to keep.
-    thread::sleep(Duration::from_millis(400));
 }
 
 /// A run that gets a signal in a phase, after its end.

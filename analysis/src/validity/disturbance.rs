@@ -9,6 +9,8 @@ use super::{MAX_STEAL_PERCENT, reason};
 
 /// Share of a phase for which a thread may be kept from running, 0 to 1.
 const MAX_DESCHEDULED: f64 = 0.05;
+/// Time of that kind that is always accepted: a few time slices of the scheduler, 3 ms each.
+const DESCHEDULED_ALLOWED_NS: u64 = 10_000_000;
 /// The longest stall of a thread of the generator that is accepted. Virtual CPUs stop for up to 20 ms at the first touch of
 /// memory.
 const MAX_STALL_NS: u64 = 50_000_000;
@@ -68,7 +70,7 @@ fn generator_descheduled(phase: &str, disturbance: &PhaseDisturbance) -> Option<
     let worst = disturbance.client.iter().max_by(|a, b| a.share().total_cmp(&b.share()))?;
     let ThreadDisturbance { run_queue_ns, stalled_ns, .. } = *worst;
     let (share, limit) = distinguishable(worst.share() * 100.0, MAX_DESCHEDULED * 100.0, percent_to);
-    (worst.share() > MAX_DESCHEDULED).then(|| {
+    (worst.share() > MAX_DESCHEDULED && run_queue_ns.max(stalled_ns) > DESCHEDULED_ALLOWED_NS).then(|| {
         reason!(
             GeneratorDescheduled,
             "{phase}: a thread of the generator was kept from running for {share} of the time (limit {limit}): {} in the \
@@ -89,7 +91,7 @@ fn server_descheduled(phase: &str, disturbance: &PhaseDisturbance, result: &RunR
     if !config.is_embedded() || threads > cpus.len() || !cpus.is_disjoint(client) {
         return None;
     }
-    let waited = disturbance.server_run_queue_ns?;
+    let waited = disturbance.server_run_queue_ns.filter(|&waited| waited > DESCHEDULED_ALLOWED_NS)?;
     let share = share_of(waited, elapsed_ns(disturbance).saturating_mul(threads as u64));
     let (percent, limit) = distinguishable(share * 100.0, MAX_DESCHEDULED * 100.0, percent_to);
     (share > MAX_DESCHEDULED).then(|| {

@@ -9,6 +9,9 @@ use wss_model::validity::{Reason, ReasonCode};
 
 use super::{LATENESS_ALLOWED_NS, MAX_LATENESS_OF_MEDIAN, reason};
 
+/// How much lower the rank of a neighbour is, as a share of the samples above.
+const NEIGHBOUR: f64 = 0.1;
+
 /// Judges an open loop by its mean and by each percentile up to p99: no more of it may be due to the generator than 10%,
 /// or 100 µs if that is more. In a closed loop the generator always works while messages wait for it, so its share is
 /// reported and not judged.
@@ -17,6 +20,7 @@ pub(super) fn judge(result: &RunResult) -> Option<Reason> {
     let breakdown = echo.breakdown.as_ref().filter(|_| result.config.rate != Rate::Max)?;
     // The one that exceeds its limit by most.
     let (name, response_ns, own_ns, limit_ns) = figures(&echo.response, breakdown)
+        .into_iter()
         .map(|(name, response_ns, own_ns)| {
             let limit_ns = (response_ns * MAX_LATENESS_OF_MEDIAN).max(LATENESS_ALLOWED_NS as f64);
             (name, response_ns, own_ns, limit_ns)
@@ -33,18 +37,24 @@ pub(super) fn judge(result: &RunResult) -> Option<Reason> {
 }
 
 /// The mean and the percentiles: name, response time, and what of it may be due to the generator.
+///
+/// A percentile can lie on a steep slope, where the response times of neighbours differ by orders of magnitude. So the one
+/// without the generator is compared with a response time of slightly lower rank: p89 for p90, p98.9 for p99.
 #[allow(clippy::cast_precision_loss)] // times stay far below 2^52 ns
-fn figures(
-    response: &Latency,
-    breakdown: &ResponseBreakdown,
-) -> impl Iterator<Item = (&'static str, f64, f64)> + use<> {
+fn figures(response: &Latency, breakdown: &ResponseBreakdown) -> Vec<(&'static str, f64, f64)> {
     let without = &breakdown.without_generator;
-    let percentiles =
-        [("median", response.p50, without.p50), ("p90", response.p90, without.p90), ("p99", response.p99, without.p99)];
-    let mean = ("mean", breakdown.response_ns(), breakdown.generator_ns + breakdown.unknown_ns);
-    let percentiles = percentiles.into_iter().filter_map(|(name, response, without)| {
-        let (response, without) = (response? as f64, without? as f64);
-        Some((name, response, response - without))
-    });
-    percentiles.chain([mean])
+    let mut figures = vec![("mean", breakdown.response_ns(), breakdown.generator_ns + breakdown.unknown_ns)];
+    // A histogram that cannot be decoded is reported where the result is read.
+    let Ok(samples) = response.samples() else { return figures };
+    for (name, quantile, response, without) in [
+        ("median", 0.5, response.p50, without.p50),
+        ("p90", 0.9, response.p90, without.p90),
+        ("p99", 0.99, response.p99, without.p99),
+    ] {
+        if let (Some(response), Some(without)) = (response, without) {
+            let neighbour = samples.value_at(quantile - (1.0 - quantile) * NEIGHBOUR);
+            figures.push((name, response as f64, neighbour as f64 - without as f64));
+        }
+    }
+    figures
 }

@@ -6,6 +6,7 @@
 pub(crate) mod comparison;
 pub(crate) mod openssl;
 pub(crate) mod peer;
+pub(crate) mod process;
 pub(crate) mod tls;
 
 use std::io::Read;
@@ -59,9 +60,16 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
 /// [`start`] in a given folder.
 pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wssbench"));
-    command.args(arguments).current_dir(folder.path());
+    command.args(arguments);
     // Tests run side by side: a generator that spins would take the CPU of the others.
     command.env("WSSBENCH_IDLE", "sleep");
+    start_command(command, folder)
+}
+
+/// Starts a command that is, or becomes, `wssbench`.
+pub(crate) fn start_command(mut command: Command, folder: TempDir) -> Running {
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    command.current_dir(folder.path());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let heard = Arc::default();
