@@ -6,6 +6,7 @@
 mod common;
 
 use common::{CLOSED, ENGINES, SHORT, assert_no_errors, run, samples, start_in, wssbench};
+use wss_model::disturbance::PhaseDisturbance;
 use wss_model::run_result::NegotiatedCount;
 use wss_model::{EngineKind, Layer, Mode, Rate, RunResult};
 
@@ -199,6 +200,31 @@ fn warm_up_is_reported_separately() {
     let (opened, warmed) = (result.warmup.handshake.unwrap(), result.warmup.echo.unwrap());
     assert_eq!((opened.completed, warmed.received), (4, 300));
     assert_eq!(result.echo.unwrap().received, 300);
+}
+
+#[test]
+fn warm_up_respects_the_requested_connect_rate() {
+    let result =
+        run(&["--warmup", "100ms", "--duration", "100ms", "--connections", "40", "--connect-rate", "50/s"]).result();
+    let opened = result.warmup.handshake.unwrap();
+    assert_eq!(opened.completed, 40);
+    assert!(opened.rate_per_s < 60.0, "{}", opened.rate_per_s);
+}
+
+#[test]
+fn phase_lasts_as_requested_however_rare_its_events_are() {
+    let lasted = |disturbance: &Option<PhaseDisturbance>| {
+        let thread = disturbance.as_ref().unwrap().client[0];
+        assert!((1_950_000_000..3_000_000_000).contains(&thread.elapsed_ns), "{thread:?}");
+    };
+    let rare = ["--warmup", "0s", "--duration", "2s", "--connect-rate", "1/s"];
+    let result = run(&[&rare[..], &["--connections", "1", "--rate", "1/s"]].concat()).result();
+    let echo = result.echo.unwrap();
+    assert_eq!((echo.planned, echo.received), (2, 2));
+    lasted(&echo.disturbance);
+    let result = run(&[&rare[..], &["--mode", "handshake"]].concat()).result();
+    assert_eq!(result.handshake.completed, 2);
+    lasted(&result.handshake.disturbance);
 }
 
 #[test]

@@ -279,7 +279,7 @@ pub struct EchoResult {
 /// The warm-up, in the same form as the measured phases.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {
-    /// The handshakes of `--mode handshake`; in `--mode echo`, each connection opened once in a closed loop. Null without a
+    /// The handshakes of `--mode handshake`; in `--mode echo`, each connection opened once at the requested pace. Null without a
     /// warm-up.
     pub handshake: Option<HandshakeResult>,
     /// The echo round trips; null in `--mode handshake`.

@@ -41,6 +41,8 @@ struct OutstandingMessage {
 struct State {
     outstanding: RefCell<VecDeque<OutstandingMessage>>,
     timeline: RefCell<Timeline>,
+    /// The number of the next message.
+    number: Cell<u64>,
     /// The last ping that is not yet answered.
     ping: RefCell<Option<Payload<'static>>>,
     /// The deadline for closing, once the connection is ordered to close.
@@ -56,6 +58,7 @@ pub(crate) async fn run<E: Engine>(
 ) {
     let Channel { sender, receiver, stream } = channel;
     let state = State::default();
+    state.number.set(context.first_message());
     let mut current = None;
     let ended = {
         let mut receiving = pin!(receive_all(receiver, &state, &context));
@@ -263,6 +266,8 @@ async fn send_messages<E: Engine>(
             Some(schedule) => {
                 let planned = schedule.peek();
                 if planned >= order.end || context.stopped() {
+                    // The phase lasts as long as requested, however rare its messages are.
+                    answering_pings(sender, state, sleep_unless_stopped::<E>(order.end, context)).await?;
                     return Ok(());
                 }
                 if !answering_pings(sender, state, sleep_unless_stopped::<E>(planned, context)).await? {
@@ -312,7 +317,7 @@ async fn send_messages<E: Engine>(
                 state.timeline.borrow_mut().send_now(now, look)
             }
         };
-        let number = context.next_message();
+        let number = state.number.replace(state.number.get() + 1);
         state.outstanding.borrow_mut().push_back(OutstandingMessage { number, message });
         let mut scratch = context.take_scratch();
         let (sent, had_room) = write(sender.send(context.payloads.get(number), &mut scratch)).await;

@@ -55,6 +55,8 @@ pub(crate) struct Context {
     stop_requested: Notify,
     random: RefCell<SmallRng>,
     messages: Cell<u64>,
+    /// Connections that exchanged messages.
+    opened: Cell<u64>,
     scratch: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -95,6 +97,7 @@ impl Context {
             stop_requested: Notify::new(),
             random: RefCell::new(SmallRng::seed_from_u64(thread_seed)),
             messages: Cell::new(0),
+            opened: Cell::new(0),
             scratch: RefCell::default(),
         }
     }
@@ -121,7 +124,12 @@ impl Context {
         total / self.threads + usize::from(self.number < total % self.threads)
     }
 
-    /// The number of the next message.
+    /// The number of the first message of the next connection.
+    pub(crate) fn first_message(&self) -> u64 {
+        Payloads::first_number(self.opened.replace(self.opened.get() + 1))
+    }
+
+    /// The number of the next message that is the first echo of a handshake.
     pub(crate) fn next_message(&self) -> u64 {
         self.messages.replace(self.messages.get() + 1)
     }

@@ -11,8 +11,11 @@ use super::close::close;
 use super::connection;
 use super::context::Context;
 use super::handshake::{self, Attempt};
-use super::plan::{Afterwards, HandshakePlan, Pace, Until};
+use super::plan::{Afterwards, HandshakePlan, Pace, RunPhase, Until};
 use super::schedule::Schedule;
+
+/// Failures after which an open loop of the warm-up gives up if nothing has succeeded.
+const HOPELESS: usize = 64;
 
 /// The handshakes under way on this thread.
 #[derive(Default)]
@@ -54,19 +57,26 @@ async fn open_loop<E: Engine>(
 ) {
     let mut started = 0;
     while continues(context, plan, started, schedule.peek()) {
+        if plan.spec.phase == RunPhase::WarmUp && is_hopeless(context, HOPELESS) {
+            return;
+        }
         let planned = schedule.peek();
         tokio::select! {
             biased;
             () = E::sleep_until(planned) => {}
-            () = context.wait_for_stop() => break,
+            () = context.wait_for_stop() => return,
         }
         schedule.advance();
         started += 1;
         // A limit of the generator: waiting for it shows as lateness.
         under_way.wait_for_fewer_than(context.limits.max_connecting).await;
         let now = Instant::now();
-        wait_for_slice::<E>(context, now, plan.clock.next_allowed_late(now)).await;
+        wait_until::<E>(context, now, plan.clock.next_allowed_late(now)).await;
         spawn_handshake::<E>(context, plan, under_way, Some(planned));
+    }
+    if let Until::Elapsed(time) = plan.spec.until {
+        // The phase lasts as long as requested, however rare its handshakes are.
+        wait_until::<E>(context, Instant::now(), plan.clock.end(time)).await;
     }
 }
 
@@ -81,7 +91,7 @@ async fn closed_loop<E: Engine>(
     loop {
         under_way.wait_for_fewer_than(concurrency).await;
         let now = Instant::now();
-        wait_for_slice::<E>(context, now, plan.clock.next_allowed(now)).await;
+        wait_until::<E>(context, now, plan.clock.next_allowed(now)).await;
         let now = Instant::now();
         if context.stopped() || is_hopeless(context, concurrency) || !continues(context, plan, started, now) {
             break;
@@ -91,22 +101,22 @@ async fn closed_loop<E: Engine>(
     }
 }
 
-/// Waits until `allowed`, the start of this run's next slice, unless that is `now`.
-async fn wait_for_slice<E: Engine>(context: &Context, now: Instant, allowed: Instant) {
-    if allowed > now {
+/// Waits until `instant`, such as the start of this run's next slice, unless it has passed by `now`.
+async fn wait_until<E: Engine>(context: &Context, now: Instant, instant: Instant) {
+    if instant > now {
         tokio::select! {
             biased;
-            () = E::sleep_until(allowed) => {}
+            () = E::sleep_until(instant) => {}
             () = context.wait_for_stop() => {}
         }
     }
 }
 
-/// Whether none has succeeded and as many as run concurrently have failed: with a server that does not answer, each
-/// further one would cost its whole timeout.
-fn is_hopeless(context: &Context, concurrency: usize) -> bool {
+/// Whether none has succeeded and this many have failed: with a server that does not answer, each further one would cost
+/// its whole timeout.
+fn is_hopeless(context: &Context, failures: usize) -> bool {
     let handshakes = context.handshakes.borrow();
-    handshakes.completed == 0 && handshakes.failures.count() >= concurrency as u64
+    handshakes.completed == 0 && handshakes.failures.count() >= failures as u64
 }
 
 /// Whether a handshake at `next` is still part of the phase.

@@ -1,11 +1,11 @@
-//! The payloads of the messages: different for neighbouring messages, so that a wrong echo is detected byte by byte.
+//! The payloads of the messages: those of one connection differ, so that a wrong echo is detected byte by byte.
 
 use std::rc::Rc;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// Offsets of the window in the random bytes: a message differs from the 4,095 before and after it.
+/// Offsets of the window in the random bytes: a message of a connection differs from the 4,095 before and after it.
 const OFFSETS: usize = 4096;
 
 /// Random bytes. Message n is a window into them at an offset given by n, so that no message has to be made or stored.
@@ -20,6 +20,12 @@ impl Payloads {
         let mut random = vec![0; size + OFFSETS];
         SmallRng::seed_from_u64(seed).fill(random.as_mut_slice());
         Self { random: random.into(), size }
+    }
+
+    /// The number of the first message of a connection; the following ones count up from it. Connections are apart, so that
+    /// the echo of another connection's message is detected even if it is some messages older.
+    pub(crate) fn first_number(connection: u64) -> u64 {
+        connection.wrapping_mul(64)
     }
 
     /// Bytes per message.
@@ -44,5 +50,17 @@ mod tests {
         let payloads = Payloads::new(64, 1);
         let different: std::collections::HashSet<&[u8]> = (0..4096).map(|number| payloads.get(number)).collect();
         assert_eq!(different.len(), 4096);
+    }
+
+    #[test]
+    fn a_message_differs_from_the_last_ones_of_its_connection_and_its_neighbours() {
+        let payloads = Payloads::new(64, 1);
+        for connection in 0..200 {
+            let message = payloads.get(Payloads::first_number(connection) + 100);
+            for (other, age) in (0..20).flat_map(|other| (0..30).map(move |age| (connection + other, age))) {
+                let older = payloads.get(Payloads::first_number(other) + 100 - age);
+                assert_eq!(older == message, other == connection && age == 0, "{connection} {other} {age}");
+            }
+        }
     }
 }

@@ -136,18 +136,12 @@ impl<'a> Run<'a> {
         ensure_completed(&made.result, &self.warmup_failures)
     }
 
-    /// Warm-up of `--mode echo`: opens and closes every connection once, in a closed loop, so that both ends and the
+    /// Warm-up of `--mode echo`: opens and closes every connection once, at the requested pace, so that both ends and the
     /// kernel touch their memory. On a virtual machine the first touch of a page can take milliseconds, which would
     /// otherwise count as time of the handshake.
     fn open_once(&mut self) -> anyhow::Result<HandshakeResult> {
-        let config = &self.setup.config;
-        let (opened, _) = self.handshake_phase(PhaseSpec {
-            phase: RunPhase::WarmUp,
-            pace: Pace::Closed { concurrency: config.connect_concurrency },
-            until: Until::Count(config.connections),
-            afterwards: Afterwards::Keep,
-            may_resume: true,
-        })?;
+        let until = Until::Count(self.setup.config.connections);
+        let (opened, _) = self.handshake_phase(self.requested(RunPhase::WarmUp, until, Afterwards::Keep))?;
         self.close_connections(RunPhase::WarmUp)?;
         Ok(opened.result)
     }
