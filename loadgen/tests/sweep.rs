@@ -8,7 +8,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{BOUND, Ended, Running, start_in, wssbench};
+use common::{BOUND, Ended, Running, assert_only_disturbed, start_in, wssbench};
 use tempfile::TempDir;
 use wss_analysis::metric::Metric;
 use wss_analysis::sweep::SweepResult;
@@ -35,11 +35,7 @@ fn assert_exit_code(ended: &Ended, sweep: &SweepResult) {
     assert_eq!(ended.code(), Some(if sweep.valid { 0 } else { 3 }), "{ended}");
     for workload in sweep.blocks.iter().flat_map(|block| &block.trials).flat_map(|trial| &trial.workloads) {
         assert!(!workload.failed, "{:?}", workload.invalid_because);
-        assert!(
-            workload.invalid_because.iter().all(|why| why.text.contains("hypervisor")),
-            "{:?}",
-            workload.invalid_because
-        );
+        assert_only_disturbed(&workload.invalid_because);
     }
 }
 
