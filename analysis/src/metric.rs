@@ -35,7 +35,8 @@ named_choice! {
         EchoP99Us = "echo_p99_us",
         /// Small messages echoed per second.
         EchoesPerS = "echoes_per_s",
-        /// Peak resident memory of the server.
+        /// Anonymous resident memory of the server with all connections open: without the pages of files, which differ between
+        /// copies of a program.
         EchoServerRssBytes = "echo_server_rss_bytes",
         /// CPU time of the server per small message.
         ServerCpuMessageUs = "server_cpu_message_us",
@@ -147,7 +148,7 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
         Metric::EchoP50Us | Metric::CrowdP50Us | Metric::PacedP50Us => echo?.response.p50.map(|ns| us(ns as f64)),
         Metric::EchoP90Us => echo?.response.p90.map(|ns| us(ns as f64)),
         Metric::EchoP99Us | Metric::PacedP99Us => echo?.response.p99.map(|ns| us(ns as f64)),
-        Metric::EchoServerRssBytes => echo.and(run.server.as_ref()).map(|server| server.rss_bytes_peak as f64),
+        Metric::EchoServerRssBytes => echo.and(run.server.as_ref())?.anon_bytes_idle.map(|bytes| bytes as f64),
         Metric::EchoesPerS | Metric::CrowdEchoesPerS => echo.map(|echo| echo.rate_per_s),
         Metric::ServerCpuMessageUs | Metric::CrowdServerCpuMessageUs | Metric::PacedServerCpuMessageUs => {
             echo?.server_cpu_ns.map(us)

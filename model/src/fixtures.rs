@@ -76,6 +76,8 @@ pub fn end(cpu: &str, cpu_utilization: f64, rss_bytes_idle: u64) -> End {
         cpu_utilization_handshake: Some(0.214),
         rss_bytes_idle: Some(rss_bytes_idle),
         rss_bytes_peak: rss_bytes_idle + (4 << 20),
+        anon_bytes_idle: Some(rss_bytes_idle / 2),
+        anon_bytes_per_connection: Some(rss_bytes_idle as f64 / 2_500.0),
     }
 }
 
@@ -151,6 +153,7 @@ pub fn echo_run() -> RunResult {
             governor: None,
             hypervisor: Some("KVM".to_owned()),
             clocksource: Some("tsc".to_owned()),
+            settings: BTreeMap::from([("net.ipv4.tcp_congestion_control".to_owned(), "bbr".to_owned())]),
             steal_percent: 0.3,
         },
         config: RunConfig::default(),
@@ -195,7 +198,7 @@ pub fn handshake_run() -> RunResult {
     result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None, errors: Vec::new() };
     for end in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
         end.cpu_utilization_handshake = None;
-        end.rss_bytes_idle = None;
+        (end.rss_bytes_idle, end.anon_bytes_idle, end.anon_bytes_per_connection) = (None, None, None);
     }
     result.series.truncate(1);
     result

@@ -106,6 +106,10 @@ pub struct Environment {
     pub hypervisor: Option<String>,
     /// Clock source of the kernel; null if unknown.
     pub clocksource: Option<String>,
+    /// Settings of the machine that affect figures, by name: sysctls of TCP, huge pages, mitigations, frequency driver. Those
+    /// that the kernel does not have are left out. Empty in older results.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// CPU time that the hypervisor gave to others during the run, in percent.
     pub steal_percent: f64,
 }
@@ -310,6 +314,14 @@ pub struct End {
     pub rss_bytes_idle: Option<u64>,
     /// Peak resident memory, bytes.
     pub rss_bytes_peak: u64,
+    /// Anonymous resident memory (RssAnon of proc(5): without the pages of files, which processes share) with all connections
+    /// open and nothing sent yet, bytes; null in `--mode handshake` and in older results.
+    #[serde(default)]
+    pub anon_bytes_idle: Option<u64>,
+    /// Growth of the anonymous memory per connection, bytes: from half of the connections to all of them, when the warm-up
+    /// opens them. Null without a warm-up, with fewer than 100 connections, and in older results.
+    #[serde(default)]
+    pub anon_bytes_per_connection: Option<f64>,
 }
 
 impl End {

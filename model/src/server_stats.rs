@@ -39,6 +39,9 @@ pub struct ServerStats {
     pub rss_bytes: u64,
     /// Peak resident memory, bytes.
     pub rss_bytes_peak: u64,
+    /// The anonymous part of the resident memory, bytes.
+    #[serde(default)]
+    pub rss_anon_bytes: u64,
     /// Open connections.
     pub connections_open: u64,
     /// WebSocket messages echoed; with `tls://` and `tcp://`, reads that were written back.

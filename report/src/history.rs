@@ -119,7 +119,8 @@ fn build(build: &Build) -> String {
 }
 
 fn machine(machine: &Fingerprint) -> String {
-    let Fingerprint { cpu_model, cores, memory_gib, kernel, governor, hypervisor, clocksource, profile } = machine;
+    let Fingerprint { cpu_model, cores, memory_gib, kernel, governor, hypervisor, clocksource, settings, profile } =
+        machine;
     let mut parts = vec![
         cpu_model.clone(),
         pluralize(*cores as u64, "CPU"),
@@ -127,6 +128,7 @@ fn machine(machine: &Fingerprint) -> String {
         format!("Linux {kernel}"),
     ];
     parts.extend([hypervisor, governor, clocksource].into_iter().flatten().cloned());
+    parts.extend(settings.get("net.ipv4.tcp_congestion_control").cloned());
     if profile != "release" {
         parts.push(format!("{profile} build"));
     }

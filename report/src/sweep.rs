@@ -62,7 +62,7 @@ pub(super) const fn title(metric: Metric) -> &'static str {
         Metric::EchoP90Us => "echo p90 µs",
         Metric::EchoP99Us => "echo p99 µs",
         Metric::EchoesPerS => "echoes/s",
-        Metric::EchoServerRssBytes => "server RSS, bytes",
+        Metric::EchoServerRssBytes => "server memory, bytes",
         Metric::ServerCpuMessageUs => "server µs per message",
         Metric::ClientCpuMessageUs => "client µs per message",
         Metric::CrowdP50Us => "crowd p50 µs",

@@ -116,9 +116,7 @@ pub(super) fn cost(result: &RunResult, verbose: bool) -> Table {
     if verbose {
         table.add("memory, all open and idle", of_ends(&|end| end.rss_bytes_idle.map(|bytes| memory(bytes as f64))));
     }
-    let open = handshake.completed;
-    let per_connection = |bytes: u64| memory(bytes as f64 / open as f64);
-    table.add("memory per connection", of_ends(&|end| end.rss_bytes_idle.filter(|_| open > 0).map(per_connection)));
+    table.add("memory per connection", of_ends(&|end| end.anon_bytes_per_connection.map(memory)));
     table.add("memory, peak", of_ends(&|end| Some(memory(end.rss_bytes_peak as f64))));
     table.table
 }

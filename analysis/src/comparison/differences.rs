@@ -37,6 +37,7 @@ pub fn fields(run: &RunResult) -> BTreeMap<String, String> {
         "governor": environment.governor,
         "hypervisor": environment.hypervisor,
         "clocksource": environment.clocksource,
+        "settings": environment.settings,
     });
     flatten("environment", &machine, &mut fields);
     let ends = [("client", Some(&run.client)), ("server", run.server.as_ref())];

@@ -63,6 +63,9 @@ pub struct Fingerprint {
     pub hypervisor: Option<String>,
     /// Clock source of the kernel.
     pub clocksource: Option<String>,
+    /// Settings that affect figures: see the result of a run. Empty in older entries.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// Build profile of the candidate: `release` or `debug`.
     pub profile: String,
 }
@@ -185,6 +188,7 @@ impl Fingerprint {
             governor,
             hypervisor,
             clocksource,
+            settings,
             steal_percent: _,
         } = environment;
         let profiles = candidate.programs.iter().filter_map(|program| Some(program.tool.as_ref()?.profile.clone()));
@@ -196,6 +200,7 @@ impl Fingerprint {
             governor: governor.clone(),
             hypervisor: hypervisor.clone(),
             clocksource: clocksource.clone(),
+            settings: settings.clone(),
             profile: joined(profiles, ", ").unwrap_or_default(),
         }
     }

@@ -28,6 +28,7 @@ pub fn entry(day: usize, cpu: f64, echo: f64) -> Entry {
             governor: None,
             hypervisor: Some("KVM".to_owned()),
             clocksource: Some("tsc".to_owned()),
+            settings: std::collections::BTreeMap::new(),
             profile: "release".to_owned(),
         },
         metrics: BTreeMap::from([

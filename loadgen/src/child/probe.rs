@@ -94,6 +94,14 @@ impl ServerSample {
         }
     }
 
+    /// Anonymous resident memory now, bytes.
+    pub(crate) fn rss_anon_bytes(&self) -> u64 {
+        match self {
+            Self::Stats(stats) => stats.rss_anon_bytes,
+            Self::Process(usage) => usage.rss_anon_bytes,
+        }
+    }
+
     /// What the server did since `earlier`.
     ///
     /// # Errors

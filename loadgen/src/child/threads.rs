@@ -31,6 +31,8 @@ pub(crate) struct ProcessUsage {
     /// Resident memory now and at its highest, bytes.
     pub(crate) rss_bytes: u64,
     pub(crate) rss_bytes_peak: u64,
+    /// The anonymous part of the resident memory, bytes.
+    pub(crate) rss_anon_bytes: u64,
 }
 
 impl ProcessUsage {
@@ -65,6 +67,7 @@ impl ProcessUsage {
         let status = process.status()?;
         self.rss_bytes += status.vmrss.unwrap_or(0) * 1024;
         self.rss_bytes_peak += status.vmhwm.unwrap_or(0) * 1024;
+        self.rss_anon_bytes += status.rssanon.unwrap_or(0) * 1024;
         for task in process.tasks()?.flatten() {
             let folder = format!("/proc/{}/task/{}", process.pid, task.tid);
             if let Some((ran, waited)) = schedstat(&format!("{folder}/schedstat")) {

@@ -18,8 +18,8 @@ use super::payload::Payloads;
 use super::plan::Order;
 use super::record::{EchoRecord, HandshakeRecord, HandshakeSample, TickRecord};
 
-/// Phases of one kind that a run has at most: sessions, warm-up and measurement.
-const PHASES: usize = 3;
+/// Phases of one kind that a run has at most: sessions, two of the warm-up, and measurement.
+const PHASES: usize = 4;
 /// Scratch buffers that are kept for later messages.
 const MAX_SCRATCH: usize = 64;
 

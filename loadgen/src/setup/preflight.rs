@@ -87,9 +87,14 @@ pub enum PreflightError {
         /// The CPUs of the generator.
         cpus: String,
     },
-    /// The CPUs of the server are not known.
-    #[error("--keep-awake server requires the CPUs of the server; give them with --server-cpus")]
-    KeepAwake,
+    /// The process of the server is not there, or cannot be read.
+    #[error("--server-pid {pid} cannot be read: {cause}; give the ID of the server's process")]
+    ServerPid {
+        /// The ID.
+        pid: u32,
+        /// Why.
+        cause: String,
+    },
     /// A duration is too long.
     #[error("--{option} is {time}; give at most {longest}", longest = LONGEST)]
     TooLong {
@@ -153,7 +158,7 @@ impl PreflightError {
             Self::TimeWait { .. } => "time_wait",
             Self::Memory { .. } => "memory",
             Self::Spin { .. } => "spin",
-            Self::KeepAwake => "keep_awake",
+            Self::ServerPid { .. } => "server_pid",
             Self::TooLong { .. } => "too_long",
             Self::RateTooHigh { .. } => "rate_too_high",
             Self::RateTooLow { .. } => "rate_too_low",

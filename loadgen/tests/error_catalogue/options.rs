@@ -90,7 +90,7 @@ pub(crate) fn preflight() -> Vec<Entry> {
         PreflightError::RateTooLow { option: "rate", stream: "connection", verb: "send" },
         PreflightError::Cpu { cpu: 7, allowed: "0-1".to_owned() },
         PreflightError::Spin { threads: 2, cpus: "1".to_owned() },
-        PreflightError::KeepAwake,
+        PreflightError::ServerPid { pid: 4321, cause: "process 4321 has ended".to_owned() },
         PreflightError::OutputIsDirectory { path: path() },
         PreflightError::OutputIsSpecial { path: path() },
         PreflightError::OutputIsInput { path: path() },
@@ -127,8 +127,8 @@ fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
         PreflightError::Spin { .. } => {
             ("A thread that spins uses its whole CPU.", "Give the generator CPUs of its own, or let it sleep.")
         }
-        PreflightError::KeepAwake => {
-            ("A server that the run does not start may use any CPU.", "Name the CPUs with --server-cpus.")
+        PreflightError::ServerPid { .. } => {
+            ("No such process, another user's, or that of the generator.", "Give the ID of the server's process.")
         }
         PreflightError::OutputIsDirectory { .. } => ("A result is a file.", "Name a file."),
         PreflightError::OutputIsSpecial { .. } => ("A result would replace the device.", "Name another file."),

@@ -14,6 +14,7 @@ mod hostile_close;
 mod hostile_echo;
 mod hostile_handshake;
 mod interop;
+mod server_pid;
 mod show;
 mod tls;
 mod tls_bad_input;

@@ -49,7 +49,7 @@ fn the_summary_of_a_valid_echo_run() {
     CPU per handshake                  742 µs              801 µs
     CPU per message                   18.9 µs             21.3 µs
     CPU used, echoing       21.9% of 1 thread   24.3% of 1 thread
-    memory per connection            65.5 KiB            72.7 KiB
+    memory per connection            26.2 KiB            29.1 KiB
     memory, peak                     68.0 MiB            75.0 MiB
     Per handshake: 1,823 bytes sent, 2,207 bytes received.
 
@@ -117,7 +117,7 @@ fn every_table_of_an_echo_run() {
     CPU used, opening           21.4% of 1 thread   21.4% of 1 thread
     CPU used, echoing           21.9% of 1 thread   24.3% of 1 thread
     memory, all open and idle            64.0 MiB            71.0 MiB
-    memory per connection                65.5 KiB            72.7 KiB
+    memory per connection                26.2 KiB            29.1 KiB
     memory, peak                         68.0 MiB            75.0 MiB
     Per handshake: 1,823 bytes sent, 2,207 bytes received.
     of which TLS: 304 bytes in 3 records sent, 782 bytes in 3 records received;
@@ -183,7 +183,7 @@ fn the_summary_of_an_invalid_run_with_errors() {
     CPU per handshake                  742 µs
     CPU per message                   18.9 µs
     CPU used, echoing       94.0% of 1 thread
-    memory per connection            65.5 KiB
+    memory per connection            26.2 KiB
     memory, peak                     68.0 MiB
     Per handshake: 1,823 bytes sent, 2,207 bytes received.
     The server's cost is not known: name its admin endpoint with --server-stats.

@@ -114,6 +114,7 @@ async fn gather(state: &AdminState) -> Result<ServerStats, String> {
             .unwrap_or(u64::MAX),
         rss_bytes: bytes(memory.vmrss),
         rss_bytes_peak: bytes(memory.vmhwm),
+        rss_anon_bytes: bytes(memory.rssanon),
         connections_open: all.open,
         messages_echoed: all.messages,
         bytes_echoed: all.bytes,

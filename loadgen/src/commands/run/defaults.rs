@@ -79,9 +79,6 @@ fn choose_idle(
     if idle == IdlePolicy::Spin && !can_spin {
         bail!(PreflightError::Spin { threads, cpus: CpuList(client.clone()).to_string() });
     }
-    if config.keep_awake.is_some() && server.is_empty() {
-        bail!(PreflightError::KeepAwake);
-    }
     Ok(())
 }
 

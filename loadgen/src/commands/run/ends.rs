@@ -8,8 +8,7 @@ use wss_wire::engine;
 
 use super::accounting::{Accounting, PhaseUsage};
 use super::setup::Setup;
-use crate::child::probe::ServerSample;
-use crate::setup::environment;
+use crate::setup::environment::Memory;
 
 /// Client and server for the result.
 pub(super) struct Ends {
@@ -26,19 +25,41 @@ pub(super) struct EndUsage {
     /// While the connections were opened (`--mode echo`).
     pub(super) handshake: Option<PhaseUsage>,
     /// With all connections open and no message sent (`--mode echo`).
-    pub(super) idle: Option<IdleMemory>,
+    pub(super) idle: Option<MemoryReading>,
+    /// Growth per connection, bytes.
+    pub(super) growth: Option<MemoryGrowth>,
 }
 
-/// Resident memory of both ends.
-pub(super) struct IdleMemory {
-    client: u64,
-    server: Option<u64>,
+/// Memory of both ends.
+pub(super) struct MemoryReading {
+    client: Memory,
+    /// Resident and anonymous.
+    server: Option<(u64, u64)>,
 }
 
-impl IdleMemory {
+/// Growth of the anonymous memory of both ends per connection, bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MemoryGrowth {
+    client: f64,
+    server: Option<f64>,
+}
+
+impl MemoryReading {
     pub(super) fn now(accounting: &mut Accounting) -> Self {
-        let server = accounting.server_sample().as_ref().map(ServerSample::rss_bytes);
-        Self { client: environment::memory().0, server }
+        let sample = accounting.server_sample();
+        let server = sample.map(|sample| (sample.rss_bytes(), sample.rss_anon_bytes()));
+        Self { client: Memory::now(), server }
+    }
+
+    /// The growth since `earlier`, while `connections` were opened. A slope: what does not depend on their number is in
+    /// neither end's figure.
+    #[allow(clippy::cast_precision_loss)] // bytes stay far below 2^52
+    pub(super) fn growth_since(&self, earlier: &Self, connections: usize) -> MemoryGrowth {
+        let slope = |now: u64, then: u64| (now as f64 - then as f64) / connections.max(1) as f64;
+        MemoryGrowth {
+            client: slope(self.client.anonymous, earlier.client.anonymous),
+            server: self.server.zip(earlier.server).map(|((_, now), (_, then))| slope(now, then)),
+        }
     }
 }
 
@@ -46,7 +67,7 @@ impl Ends {
     /// `active_share`: the share of wall time in which this run could start operations.
     pub(super) fn new(setup: &Setup, accounting: &mut Accounting, usage: &EndUsage, active_share: f64) -> Self {
         let sample = accounting.server_sample();
-        let EndUsage { measured, handshake, idle } = usage;
+        let EndUsage { measured, handshake, idle, growth } = usage;
         let utilization = |cpu: Duration, usage: &PhaseUsage, threads: usize| {
             cpu.as_secs_f64() / (usage.elapsed.as_secs_f64() * active_share * threads.max(1) as f64).max(1e-9)
         };
@@ -65,8 +86,10 @@ impl Ends {
             cpus: Some(setup.client_cpus.to_string()),
             cpu_utilization: measured.as_ref().map_or(0.0, client_utilization),
             cpu_utilization_handshake: handshake.as_ref().map(client_utilization),
-            rss_bytes_idle: idle.as_ref().map(|idle| idle.client),
-            rss_bytes_peak: environment::memory().1,
+            rss_bytes_idle: idle.as_ref().map(|idle| idle.client.resident),
+            rss_bytes_peak: Memory::now().peak,
+            anon_bytes_idle: idle.as_ref().map(|idle| idle.client.anonymous),
+            anon_bytes_per_connection: growth.map(|growth| growth.client),
         };
         let server = sample.map(|sample| {
             let server_utilization = |usage: &PhaseUsage| {
@@ -79,8 +102,10 @@ impl Ends {
                 cpus: setup.server.as_ref().map(|_| setup.server_cpus.to_string()),
                 cpu_utilization: measured.as_ref().map_or(0.0, server_utilization),
                 cpu_utilization_handshake: handshake.as_ref().map(server_utilization),
-                rss_bytes_idle: idle.as_ref().and_then(|idle| idle.server),
+                rss_bytes_idle: idle.as_ref().and_then(|idle| Some(idle.server?.0)),
                 rss_bytes_peak: sample.rss_bytes_peak(),
+                anon_bytes_idle: idle.as_ref().and_then(|idle| Some(idle.server?.1)),
+                anon_bytes_per_connection: growth.and_then(|growth| growth.server),
             }
         });
         Self { client, server }

@@ -6,9 +6,9 @@ use anyhow::bail;
 use wss_model::run_result::{EchoResult, HandshakeResult, Warmup};
 use wss_model::{Mode, Rate};
 
-use super::accounting::{Accounting, PhaseUsage};
+use super::accounting::{Accounting, PhaseUsage, Snapshot};
 use super::cost::CostSplitter;
-use super::ends::{EndUsage, Ends, IdleMemory};
+use super::ends::{EndUsage, Ends, MemoryGrowth, MemoryReading};
 use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result};
 use super::setup::Setup;
 use super::time_slices::InterleavedSlices;
@@ -16,9 +16,12 @@ use crate::generator::Generator;
 use crate::generator::failure::Failures;
 use crate::generator::phase_clock::PhaseClock;
 use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, Until};
-use crate::generator::record::{EchoRecord, LastEvents};
+use crate::generator::record::{EchoRecord, HandshakeRecord, LastEvents};
 use crate::generator::seconds::PhaseObserver as _;
 use crate::progress::Progress;
+
+/// Connections from which the growth of memory per connection is reported: the kernel counts whole pages.
+const MIN_FOR_GROWTH: usize = 100;
 
 /// A run between set-up and result.
 pub(super) struct Run<'a> {
@@ -70,15 +73,17 @@ impl<'a> Run<'a> {
     fn echo_mode(&mut self) -> anyhow::Result<Measurement> {
         let (connections, warmup_time) = (self.setup.config.connections, self.setup.config.warmup.0);
         let duration = self.setup.config.duration.0;
-        let mut warmup = Warmup::default();
+        let (mut warmup, mut growth) = (Warmup::default(), None);
         self.make_sessions()?;
         if !warmup_time.is_zero() {
-            warmup.handshake = Some(self.open_once()?);
+            let opened;
+            (opened, growth) = self.open_once()?;
+            warmup.handshake = Some(opened);
             self.ensure_server_answers(&warmup)?;
         }
         let spec = self.requested(RunPhase::Handshake, Until::Count(connections), Afterwards::Keep);
         let (handshakes, handshake_usage) = self.handshake_phase(spec)?;
-        let idle = IdleMemory::now(&mut self.accounting);
+        let idle = MemoryReading::now(&mut self.accounting);
         self.wait_for_peers()?;
         if !warmup_time.is_zero() && !self.progress.interrupted() {
             warmup.echo = Some(self.echo_phase(RunPhase::WarmUp, warmup_time)?.0);
@@ -90,7 +95,7 @@ impl<'a> Run<'a> {
             (echo, Some(usage))
         };
         self.close_connections(RunPhase::Closing)?;
-        let usage = EndUsage { measured: echo_usage, handshake: Some(handshake_usage), idle: Some(idle) };
+        let usage = EndUsage { measured: echo_usage, handshake: Some(handshake_usage), idle: Some(idle), growth };
         Ok(Measurement { handshakes, echo: Some(echo), warmup, ends: self.ends(&usage) })
     }
 
@@ -139,11 +144,26 @@ impl<'a> Run<'a> {
     /// Warm-up of `--mode echo`: opens and closes every connection once, at the requested pace, so that both ends and the
     /// kernel touch their memory. On a virtual machine the first touch of a page can take milliseconds, which would
     /// otherwise count as time of the handshake.
-    fn open_once(&mut self) -> anyhow::Result<HandshakeResult> {
-        let until = Until::Count(self.setup.config.connections);
-        let (opened, _) = self.handshake_phase(self.requested(RunPhase::WarmUp, until, Afterwards::Keep))?;
+    ///
+    /// Memory is read with half of the connections open and with all: its growth per connection.
+    fn open_once(&mut self) -> anyhow::Result<(HandshakeResult, Option<MemoryGrowth>)> {
+        let connections = self.setup.config.connections;
+        let (first, second) = (connections - connections / 2, connections / 2);
+        let before = self.accounting.snapshot();
+        let spec = |count| self.requested(RunPhase::WarmUp, Until::Count(count), Afterwards::Keep);
+        let specs = [spec(first), spec(second)];
+        let (mut record, mut elapsed) = self.perform_handshakes(specs[0])?;
+        let half = MemoryReading::now(&mut self.accounting);
+        if second > 0 && record.completed > 0 && !self.progress.interrupted() {
+            let (other, time) = self.perform_handshakes(specs[1])?;
+            record.merge(other);
+            elapsed += time;
+        }
+        let all = MemoryReading::now(&mut self.accounting);
+        let growth = (connections >= MIN_FOR_GROWTH).then(|| all.growth_since(&half, second));
+        let opened = self.measurement_of(record, elapsed, &before, RunPhase::WarmUp)?.0;
         self.close_connections(RunPhase::WarmUp)?;
-        Ok(opened.result)
+        Ok((opened.result, growth))
     }
 
     /// Fails if the warm-up reached no server. A short warm-up in which a busy machine started nothing proves nothing.
@@ -180,6 +200,12 @@ impl<'a> Run<'a> {
 
     fn handshake_phase(&mut self, spec: PhaseSpec) -> anyhow::Result<(HandshakeMeasurement, PhaseUsage)> {
         let before = self.accounting.snapshot();
+        let (record, elapsed) = self.perform_handshakes(spec)?;
+        self.measurement_of(record, elapsed, &before, spec.phase)
+    }
+
+    /// Handshakes, and the time that their rate is taken over.
+    fn perform_handshakes(&mut self, spec: PhaseSpec) -> anyhow::Result<(HandshakeRecord, Duration)> {
         let clock = match spec.until {
             // These phases are before the first slice.
             Until::Count(_) => Generator::next_start().into(),
@@ -189,10 +215,21 @@ impl<'a> Run<'a> {
         let first_echo = config.mode == Mode::Handshake && !config.no_first_echo;
         let plan = HandshakePlan { spec, clock, first_echo };
         self.progress.begin(spec.phase, plan.clock.start());
-        let mut record = self.setup.generator.run_handshakes(&plan, &mut self.progress)?;
-        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.disturbance))?;
-        self.failures_of(spec.phase).merge(std::mem::take(&mut record.failures));
+        let record = self.setup.generator.run_handshakes(&plan, &mut self.progress)?;
         let elapsed = elapsed_handshakes(&plan, record.last, self.progress.interrupted());
+        Ok((record, elapsed))
+    }
+
+    /// What handshakes since `before` measured; their failures count with `phase`.
+    fn measurement_of(
+        &mut self,
+        mut record: HandshakeRecord,
+        elapsed: Duration,
+        before: &Snapshot,
+        phase: RunPhase,
+    ) -> anyhow::Result<(HandshakeMeasurement, PhaseUsage)> {
+        let usage = self.accounting.usage_since(before, std::mem::take(&mut record.disturbance))?;
+        self.failures_of(phase).merge(std::mem::take(&mut record.failures));
         Ok((HandshakeMeasurement::new(&record, elapsed, &usage, self.splitter), usage))
     }
 

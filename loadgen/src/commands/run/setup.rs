@@ -17,6 +17,7 @@ use super::{awake, defaults, sessions};
 use crate::child::embedded::EmbeddedOptions;
 use crate::child::probe::ServerProbe;
 use crate::child::server::Server;
+use crate::child::threads::ProcessUsage;
 use crate::disturbance::MachineWatch;
 use crate::generator::Generator;
 use crate::generator::command::GeneratorOptions;
@@ -24,7 +25,7 @@ use crate::generator::destination::{Destination, TlsDestination};
 use crate::setup::admin::Admin;
 use crate::setup::client_tls::{self, server_name, trust};
 use crate::setup::environment;
-use crate::setup::preflight;
+use crate::setup::preflight::{self, PreflightError};
 
 /// Everything that a run needs, running.
 pub(super) struct Setup {
@@ -264,12 +265,25 @@ fn generator_options(
 /// If they cannot be read. That is checked once here, so that a wrong address is reported before the first phase.
 fn probe(config: &RunConfig, server: Option<&Server>) -> anyhow::Result<Option<ServerProbe>> {
     let admin = config.server_stats.as_deref().or(server.and_then(Server::admin)).map(Admin::new);
+    if let Some(pid) = config.server_pid {
+        check_server_pid(pid)?;
+    }
     let process = server.map(Server::pid).or(config.server_pid);
     let probe = admin.map(ServerProbe::Admin).or(process.map(ServerProbe::Process));
     if let Some(probe) = &probe {
         probe.sample()?;
     }
     Ok(probe)
+}
+
+/// # Errors
+/// If `--server-pid` names a process that cannot be read, or this one.
+fn check_server_pid(pid: u32) -> Result<(), PreflightError> {
+    let fail = |cause: String| Err(PreflightError::ServerPid { pid, cause });
+    if pid == std::process::id() {
+        return fail("it is the generator".to_owned());
+    }
+    ProcessUsage::of(pid).map(drop).or_else(|error| fail(error.to_string()))
 }
 
 /// The target for the result.
