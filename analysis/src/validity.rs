@@ -6,6 +6,7 @@
 
 mod disturbance;
 mod generator_share;
+mod ownership;
 
 use std::collections::BTreeMap;
 
@@ -69,6 +70,7 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     reasons.extend(generator_share::judge(result));
     reasons.extend(phases.iter().filter_map(Phase::achieved));
     reasons.extend(out_of_range(result));
+    reasons.extend(ownership::judge(result));
     reasons.extend(negotiated(result));
     reasons.extend(disturbance::judge(result));
     reasons.extend(steal(result));

@@ -44,6 +44,7 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         server_cost: _,
         flights: _,
         disturbance: _,
+        server_activity: _,
         rings: _,
     } = handshake;
     let mut named = vec![
@@ -77,6 +78,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         client_aead_ns: _,
         server_aead_ns: _,
         disturbance: _,
+        server_activity: _,
         rings: _,
     } = echo;
     let mut named = vec![

@@ -2,6 +2,7 @@
 
 mod handshake_cost;
 mod response_breakdown;
+mod server_activity;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::validity::Reason;
 
 pub use self::handshake_cost::{Flights, HandshakeCost};
 pub use self::response_breakdown::ResponseBreakdown;
+pub use self::server_activity::ServerActivity;
 
 /// One run. Every report is made from this alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -225,6 +227,10 @@ pub struct HandshakeResult {
     /// What the handshakes put on the wire; null without TLS.
     #[serde(default)]
     pub flights: Option<Flights>,
+    /// What the server counted in this phase; null without its statistics, on layers on which it does not count, and in older
+    /// results.
+    #[serde(default)]
+    pub server_activity: Option<ServerActivity>,
     /// What kept both ends from running in this phase; null in older results.
     #[serde(default)]
     pub disturbance: Option<PhaseDisturbance>,
@@ -272,6 +278,10 @@ pub struct EchoResult {
     /// The part of `server_cpu_ns` that the AEAD of the records takes; null without `--cost-split all`.
     #[serde(default)]
     pub server_aead_ns: Option<f64>,
+    /// What the server counted in this phase; null without its statistics, on layers on which it does not count, and in older
+    /// results.
+    #[serde(default)]
+    pub server_activity: Option<ServerActivity>,
     /// What kept both ends from running in this phase; null in older results.
     #[serde(default)]
     pub disturbance: Option<PhaseDisturbance>,

@@ -42,6 +42,10 @@ pub struct ServerStats {
     /// The anonymous part of the resident memory, bytes.
     #[serde(default)]
     pub rss_anon_bytes: u64,
+    /// What the connections of load generators did that name their run in the upgrade request: of the 16 latest runs per
+    /// worker.
+    #[serde(default)]
+    pub runs: Vec<RunActivity>,
     /// Open connections.
     pub connections_open: u64,
     /// WebSocket messages echoed; with `tls://` and `tcp://`, reads that were written back.
@@ -274,4 +278,15 @@ impl EncodedHistogram {
     pub fn decode(&self) -> Result<LatencyHistogram, HistogramError> {
         LatencyHistogram::decode(&self.histogram, self.out_of_range)
     }
+}
+
+/// What the connections of one run did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunActivity {
+    /// The nonce of the run: 16 hexadecimal digits.
+    pub run: String,
+    /// Completed handshakes.
+    pub handshakes: u64,
+    /// Messages echoed.
+    pub messages: u64,
 }

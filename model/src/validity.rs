@@ -50,6 +50,10 @@ named_choice! {
         OutOfRange = "out_of_range",
         /// Client and server counted different numbers of handshakes.
         EndsDisagree = "ends_disagree",
+        /// The statistics of the server are not those of the server under test.
+        ServerUnproven = "server_unproven",
+        /// The server also served others.
+        ServerShared = "server_shared",
         /// A thread of the generator did not run for too long at a time.
         GeneratorStalled = "generator_stalled",
         /// A thread of the generator was kept from running for too much of the time.
@@ -92,7 +96,8 @@ impl ReasonCode {
             }
             Self::RateNotAchieved => "lower the rate, or allow more messages in flight (--in-flight, --connections)",
             Self::OutOfRange => "lower the load until every response takes less than a minute",
-            Self::EndsDisagree => "measure a server that nobody else uses",
+            Self::EndsDisagree | Self::ServerShared => "measure a server that nobody else uses",
+            Self::ServerUnproven => "give the admin endpoint of the server under test to --server-stats",
             Self::GeneratorStalled | Self::Suspended | Self::CgroupFrozen => {
                 "repeat the run while nothing stops its processes"
             }

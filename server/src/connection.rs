@@ -13,11 +13,12 @@ use wss_wire::flights::FlightStats;
 use wss_wire::poll_time::PollTime;
 use wss_wire::tls::HandshakeLabel;
 use wss_wire::transport::{CountedStream, Transport};
-use wss_wire::upgrade::{self, PrefixedStream};
+use wss_wire::upgrade::{self, PrefixedStream, RunNonce};
 use wss_wire::websocket::{self, Message, SharedStream, WebSocketError};
 
 use crate::context::WorkerContext;
 use crate::outcome;
+use crate::owners::RunCounts;
 
 /// Bytes per read over `tls://` and `tcp://`: one TLS record.
 const ECHO_BUFFER: usize = 16 * 1024;
@@ -44,9 +45,9 @@ struct HandshakeFailure<E: Engine> {
 /// it never reaches. Rare waits are therefore boxed, and consecutive steps are separate functions: the locals of one
 /// function that live across an await would add to the size of all its other waits.
 pub(crate) async fn serve<E: Engine>(stream: E::Stream, context: &Rc<WorkerContext>) {
-    let Some(stream) = handshake_in_time::<E>(stream, context).await else { return };
+    let Some((stream, run)) = handshake_in_time::<E>(stream, context).await else { return };
     let outcome = if context.settings.upgrade.is_some() {
-        echo_messages::<E>(stream, context).await
+        echo_messages::<E>(stream, context, run).await
     } else {
         Box::pin(echo_bytes::<E>(stream, context)).await
     };
@@ -57,7 +58,7 @@ pub(crate) async fn serve<E: Engine>(stream: E::Stream, context: &Rc<WorkerConte
 async fn handshake_in_time<E: Engine>(
     stream: E::Stream,
     context: &Rc<WorkerContext>,
-) -> Option<SharedStream<Stream<E>>> {
+) -> Option<(SharedStream<Stream<E>>, Option<Rc<RunCounts>>)> {
     let settings = &context.settings;
     let deadline = Instant::now() + settings.limits.handshake_timeout.0;
     let phase = Cell::new(if settings.tls.is_some() { ServerPhase::Tls } else { ServerPhase::Upgrade });
@@ -71,12 +72,13 @@ async fn handshake_in_time<E: Engine>(
                 close::<E>(stream, context).await;
             }
         }
-        Ok((Ok(mut stream), cost)) => {
+        Ok((Ok((mut stream, run)), cost)) => {
             stream.get_mut().stop_observing();
             if settings.tls.is_some() || settings.upgrade.is_some() {
                 context.counters.handshake(cost);
             }
-            return Some(SharedStream::new(stream));
+            let run = run.map(|run| context.counters.owners.handshake(run));
+            return Some((SharedStream::new(stream), run));
         }
     }
     None
@@ -87,7 +89,7 @@ async fn handshake<E: Engine>(
     stream: E::Stream,
     context: &Rc<WorkerContext>,
     phase: &Cell<ServerPhase>,
-) -> Result<Stream<E>, HandshakeFailure<E>> {
+) -> Result<(Stream<E>, Option<RunNonce>), HandshakeFailure<E>> {
     let counters = &context.counters;
     let mut early_data = Vec::new();
     let stream = match &context.settings.tls {
@@ -114,14 +116,14 @@ async fn handshake<E: Engine>(
     // The handshake is complete, so the early data is not a replay and is processed like any other data.
     let mut stream = PrefixedStream::new(stream, early_data);
     let Some(upgrade) = &context.settings.upgrade else {
-        return Ok(stream);
+        return Ok((stream, None));
     };
     phase.set(ServerPhase::Upgrade);
     match upgrade::accept(&mut stream, upgrade).await {
         Ok(accepted) => {
             counters.count(ServerPhase::Upgrade, PhaseOutcome::Completed);
             stream.unread(accepted.leftover);
-            Ok(stream)
+            Ok((stream, accepted.run))
         }
         Err(refusal) => {
             let outcome = outcome::of_upgrade(refusal);
@@ -182,10 +184,14 @@ impl<E: Engine> IdleTimer<E> {
 }
 
 /// Echoes WebSocket messages until the connection ends, and closes it.
-async fn echo_messages<E: Engine>(stream: SharedStream<Stream<E>>, context: &Rc<WorkerContext>) -> PhaseOutcome {
+async fn echo_messages<E: Engine>(
+    stream: SharedStream<Stream<E>>,
+    context: &Rc<WorkerContext>,
+    run: Option<Rc<RunCounts>>,
+) -> PhaseOutcome {
     let limit = context.settings.limits.max_message_size.bytes();
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Server, limit);
-    let outcome = exchange::<E>(&stream, &mut reader, &mut writer, context).await;
+    let outcome = exchange::<E>(&stream, &mut reader, &mut writer, context, run.as_deref()).await;
     drop((reader, writer));
     close::<E>(stream, context).await;
     outcome
@@ -196,6 +202,7 @@ async fn exchange<E: Engine>(
     reader: &mut WebSocketReader<E>,
     writer: &mut WebSocketWriter<E>,
     context: &Rc<WorkerContext>,
+    run: Option<&RunCounts>,
 ) -> PhaseOutcome {
     let mut idle = IdleTimer::<E>::new(context.settings.limits.idle_timeout.0);
     let mut draining = pin!(context.draining());
@@ -227,7 +234,12 @@ async fn exchange<E: Engine>(
             Err(TimedOut) => return PhaseOutcome::PeerDoesNotRead,
             Ok(Err(error)) => return outcome::of_websocket(error),
             Ok(Ok(())) if opcode == OpCode::Pong => {}
-            Ok(Ok(())) => context.counters.echoed(length),
+            Ok(Ok(())) => {
+                context.counters.echoed(length);
+                if let Some(run) = run {
+                    run.echoed();
+                }
+            }
         }
         idle.reset();
     }

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 
 use wss_model::LatencyHistogram;
 use wss_model::ring_counters::RingCounters;
-use wss_model::server_stats::{CryptoTime, HandshakeTotals, OutcomeCount, PhaseOutcome, ServerPhase};
+use wss_model::server_stats::{CryptoTime, HandshakeTotals, OutcomeCount, PhaseOutcome, RunActivity, ServerPhase};
 use wss_wire::poll_time::PollCost;
 use wss_wire::tls::{HandshakeLabel, LabelCounts, timed};
+use wss_wire::upgrade::RunNonce;
+
+use crate::owners::Owners;
 
 /// The counters of one worker.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub(crate) struct Counters {
     labels: RefCell<LabelCounts>,
     busy: RefCell<LatencyHistogram>,
     handshakes: Cell<HandshakeTotals>,
+    /// The runs that the connections belong to.
+    pub(crate) owners: Owners,
 }
 
 impl Counters {
@@ -68,6 +73,7 @@ impl Counters {
             handshakes: self.handshakes.get(),
             crypto: timed::spent(),
             rings,
+            runs: self.owners.snapshot(),
         }
     }
 }
@@ -86,6 +92,8 @@ pub(crate) struct Snapshot {
     pub(crate) crypto: CryptoTime,
     /// Counters of the ring; `None` if the engine does not count them.
     pub(crate) rings: Option<RingCounters>,
+    /// Handshakes and messages of each run.
+    runs: BTreeMap<RunNonce, (u64, u64)>,
 }
 
 impl Snapshot {
@@ -104,6 +112,20 @@ impl Snapshot {
         if let Some(io) = &other.rings {
             self.rings.get_or_insert_default().add(io);
         }
+        for (run, (handshakes, messages)) in other.runs {
+            let counts = self.runs.entry(run).or_default();
+            *counts = (counts.0 + handshakes, counts.1 + messages);
+        }
+    }
+
+    /// What the connections of each run did.
+    pub(crate) fn runs(&self) -> Vec<RunActivity> {
+        let activity = |(run, &(handshakes, messages)): (&RunNonce, &(u64, u64))| RunActivity {
+            run: run.to_string(),
+            handshakes,
+            messages,
+        };
+        self.runs.iter().map(activity).collect()
     }
 
     /// The outcomes in the order of the phases.

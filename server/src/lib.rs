@@ -13,6 +13,7 @@ mod identity;
 mod listener;
 pub mod options;
 mod outcome;
+mod owners;
 pub mod serve;
 mod worker;
 

@@ -41,7 +41,14 @@ fn identities() -> HashMap<CertificateKind, (Identity, Trust)> {
 }
 
 fn request() -> ClientUpgrade {
-    ClientUpgrade { host: LOCALHOST.into(), path: "/".into(), subprotocol: None, key: [7; 16], max_head_size: 4096 }
+    ClientUpgrade {
+        host: LOCALHOST.into(),
+        path: "/".into(),
+        subprotocol: None,
+        run: None,
+        key: [7; 16],
+        max_head_size: 4096,
+    }
 }
 
 /// The client: TLS (with the request as early data if `early`), upgrade, one echo. Returns the label.

@@ -4,7 +4,7 @@ use super::*;
 use wss_model::disturbance::{PhaseDisturbance, ThreadDisturbance};
 use wss_model::failure::{ErrorKind, ErrorPhase};
 use wss_model::fixtures::{always, echo_run, error, handshake_run, negotiated};
-use wss_model::run_result::ResponseBreakdown;
+use wss_model::run_result::{ResponseBreakdown, ServerActivity};
 
 /// The texts of the reasons, in their order.
 fn judge(result: &RunResult) -> Vec<String> {
@@ -358,6 +358,27 @@ fn a_server_that_shares_its_cpus_or_has_more_threads_than_cpus_waits_by_design()
     assert_eq!(waits(|r| r.config.url = Some("wss://localhost:9443/".to_owned())), [""; 0]);
 }
 
+const fn activity(own: u64, others: u64, proven: bool) -> ServerActivity {
+    ServerActivity { own, others, proven }
+}
+
+#[test]
+fn statistics_must_be_of_the_server_under_test_and_of_this_run() {
+    let with = |handshakes, messages| {
+        judge(&changed(echo_run(), |r| {
+            r.handshake.server_activity = Some(handshakes);
+            r.echo.as_mut().unwrap().server_activity = Some(messages);
+        }))
+    };
+    let all = echo_run().handshake.completed;
+    assert_eq!(with(activity(all, 10, true), activity(100_000, 1_000, true)), [""; 0]);
+    let foreign = with(activity(0, 0, true), activity(0, 0, true));
+    assert!(foreign.len() == 1 && foreign[0].contains("have 0 of 1,000 handshakes"), "{foreign:?}");
+    let shared = with(activity(all, 11, true), activity(100_000, 1_001, false));
+    assert_eq!(shared.len(), 2, "{shared:?}");
+    assert!(shared[1].contains("1,001 messages of others beside 100,000 of this run; its CPU time per message"));
+}
+
 /// Where each code comes from. The match is exhaustive: a new code does not compile until it is listed.
 #[test]
 fn every_reason_code_has_a_producer() {
@@ -378,6 +399,10 @@ fn every_reason_code_has_a_producer() {
                 let echo = r.echo.as_mut().unwrap();
                 echo.breakdown = Some(breakdown(50_000.0, 250_000.0));
             }),
+            ReasonCode::ServerUnproven => echo(|r| r.handshake.server_activity = Some(activity(0, 5_000, true))),
+            ReasonCode::ServerShared => {
+                echo(|r| r.echo.as_mut().unwrap().server_activity = Some(activity(100_000, 5_000, false)))
+            }
             ReasonCode::GeneratorStalled => disturbed(|d| d.client[0].longest_stall_ns = 60_000_000),
             ReasonCode::GeneratorDescheduled => disturbed(|d| d.client[0].run_queue_ns = 600_000_000),
             ReasonCode::ServerDescheduled => disturbed(|d| d.server_run_queue_ns = Some(600_000_000)),

@@ -6,6 +6,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use wss_model::TlsOptions;
 use wss_wire::target::Target;
+use wss_wire::upgrade::RunNonce;
 
 /// The server and how to reach it.
 #[derive(Clone)]
@@ -14,6 +15,8 @@ pub(crate) struct Destination {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<TlsDestination>,
     pub(crate) subprotocol: Option<String>,
+    /// The run that upgrade requests name, if the statistics of the server are read.
+    pub(crate) run: Option<RunNonce>,
     /// Bytes.
     pub(crate) max_head_size: usize,
 }

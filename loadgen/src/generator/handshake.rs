@@ -186,6 +186,7 @@ fn upgrade_request(context: &Context) -> ClientUpgrade {
         host: destination.target.host_field(),
         path: destination.target.path.clone(),
         subprotocol: destination.subprotocol.clone(),
+        run: destination.run,
         key: context.websocket_key(),
         max_head_size: destination.max_head_size,
     }

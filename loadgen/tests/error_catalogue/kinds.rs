@@ -90,6 +90,8 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
         ReasonCode::RateNotAchieved => "Lower --rate or --connect-rate.",
         ReasonCode::OutOfRange => "Lower the timeouts, so that no sample exceeds the range of the histogram.",
         ReasonCode::EndsDisagree => "Check that no other client uses the server.",
+        ReasonCode::ServerUnproven => "Give the admin endpoint of the server under test to --server-stats.",
+        ReasonCode::ServerShared => "Measure a server that nobody else uses.",
         ReasonCode::GeneratorStalled => "Repeat the run while nothing stops its processes.",
         ReasonCode::GeneratorDescheduled | ReasonCode::ServerDescheduled => {
             "End other load, or give each end CPUs of its own (--client-cpus, --server-cpus)."

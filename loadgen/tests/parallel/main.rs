@@ -15,6 +15,7 @@ mod hostile_echo;
 mod hostile_handshake;
 mod interop;
 mod server_pid;
+mod server_stats;
 mod show;
 mod tls;
 mod tls_bad_input;

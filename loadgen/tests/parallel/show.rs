@@ -128,10 +128,12 @@ fn show_to(path: &str, stdout: Stdio) -> (Option<i32>, String) {
 
 #[test]
 fn a_closed_pipe_ends_quietly_and_a_full_disk_is_an_error() {
-    let (_folder, path) = file(&json(result()));
+    let run = result();
+    let (_folder, path) = file(&json(run));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    assert_eq!(show_to(&path, writer.into()), (Some(0), String::new()));
+    let code = if run.valid { 0 } else { 3 };
+    assert_eq!(show_to(&path, writer.into()), (Some(code), String::new()));
     let full = Path::new("/dev/full");
     if full.exists() {
         let (code, said) = show_to(&path, File::options().write(true).open(full).unwrap().into());

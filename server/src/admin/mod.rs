@@ -124,6 +124,7 @@ async fn gather(state: &AdminState) -> Result<ServerStats, String> {
         handshakes: all.handshakes,
         crypto: all.crypto,
         system_ns: u64::try_from(system.as_nanos()).unwrap_or(u64::MAX),
+        runs: all.runs(),
         rings: all.rings,
     })
 }

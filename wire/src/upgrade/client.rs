@@ -13,6 +13,7 @@ use wss_model::ErrorKind;
 
 use super::accept_key::{BASE64, accept_key};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
+use super::run_nonce::RunNonce;
 
 /// Limit on the bytes of the server quoted in an error.
 const EXCERPT_MAX: usize = 80;
@@ -26,6 +27,8 @@ pub struct ClientUpgrade {
     pub path: String,
     /// The subprotocol to offer; if set, the server has to select it.
     pub subprotocol: Option<String>,
+    /// The run, for a server whose statistics are read.
+    pub run: Option<RunNonce>,
     /// A random nonce per connection (RFC 6455 section 4.1, point 7).
     pub key: [u8; 16],
     /// The largest response head, in bytes.
@@ -202,7 +205,7 @@ where
 ///
 /// Only [`UpgradeError::InvalidRequest`].
 pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
-    let ClientUpgrade { host, path, subprotocol, .. } = request;
+    let ClientUpgrade { host, path, subprotocol, run, .. } = request;
     let key = BASE64.encode(request.key);
     let invalid = |what, value: &str, rule| Err(UpgradeError::InvalidRequest { what, value: value.into(), rule });
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
@@ -218,9 +221,10 @@ pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
         }
         subprotocol_field = format!("Sec-WebSocket-Protocol: {name}\r\n");
     }
+    let run_field = run.map_or_else(String::new, |run| format!("X-Wssbench-Run: {run}\r\n"));
     Ok(format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}\r\n"
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}{run_field}\r\n"
     ))
 }
 

@@ -8,6 +8,7 @@ mod accept_key;
 mod client;
 mod head;
 mod prefixed;
+mod run_nonce;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -17,4 +18,5 @@ use accept_key::BASE64;
 pub use accept_key::accept_key;
 pub use client::{ClientHandshake, ClientUpgrade, UpgradeError, compose, connect, read_response};
 pub use prefixed::PrefixedStream;
+pub use run_nonce::RunNonce;
 pub use server::{RefusalStatus, ServerHandshake, ServerUpgrade, UpgradeRefusal, accept};

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::accept_key::{BASE64, accept_key};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
+use super::run_nonce::{self, RunNonce};
 
 /// The upgrade requests that a server accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct ServerHandshake {
     pub path: String,
     /// The selected subprotocol, if the client offered one that the server supports.
     pub subprotocol: Option<String>,
+    /// The run of the load generator, if the request names one.
+    pub run: Option<RunNonce>,
     /// Bytes received after the request: the start of the WebSocket stream, for [`super::PrefixedStream`].
     pub leftover: Vec<u8>,
 }
@@ -133,7 +136,7 @@ where
         Ok((end, grant)) => {
             send(stream, &grant.response).await?;
             let leftover = buffer.split_off(end);
-            Ok(ServerHandshake { path: grant.path, subprotocol: grant.subprotocol, leftover })
+            Ok(ServerHandshake { path: grant.path, subprotocol: grant.subprotocol, run: grant.run, leftover })
         }
         Err(refusal) => {
             let _ = send(stream, &refusal.response()).await;
@@ -151,6 +154,7 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, response: &str) -> io::Resu
 struct Grant {
     path: String,
     subprotocol: Option<String>,
+    run: Option<RunNonce>,
     response: String,
 }
 
@@ -209,7 +213,9 @@ fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Grant, Refusal> {
     let path = check_target(target, options)?;
     check_upgrade(fields)?;
     let key = check_key(fields)?;
-    Ok(grant(path, key, select(fields, &options.subprotocols)))
+    // For statistics only: anything else in this field is ignored.
+    let run = head::only(fields, run_nonce::FIELD).ok().and_then(RunNonce::parse);
+    Ok(Grant { run, ..grant(path, key, select(fields, &options.subprotocols)) })
 }
 
 /// Requires exactly one Host (RFC 9112 section 3.2), and no body, whose bytes would be read as frames.
@@ -288,5 +294,5 @@ fn grant(path: &str, key: &str, subprotocol: Option<&str>) -> Grant {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{selected}\r\n"
     );
-    Grant { path: path.into(), subprotocol: subprotocol.map(Into::into), response }
+    Grant { path: path.into(), subprotocol: subprotocol.map(Into::into), run: None, response }
 }

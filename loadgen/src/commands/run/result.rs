@@ -157,6 +157,7 @@ fn handshake_result(
         client_cost: splitter.cost(&record.totals, Some(usage.client)),
         server_cost: server.and_then(|server| splitter.cost(&server.handshakes, usage.server_cpu())),
         flights: flights(record, usage),
+        server_activity: server.and_then(|server| server.activity?.of_handshakes(record.started)),
         disturbance: Some(usage.disturbance.clone()),
         rings: PhaseRings {
             client: record.rings.clone().map(|rings| EndRings::of_handshakes(rings, completed)),
@@ -211,6 +212,7 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
         bytes_per_s: received as f64 * size as f64 / seconds,
         client_aead_ns: aead(record.aead_ns),
         server_aead_ns: server.and_then(|server| aead(server.crypto.aead_ns)),
+        server_activity: server.and_then(|server| server.activity?.of_messages(record.sent)),
         disturbance: Some(usage.disturbance.clone()),
         rings: PhaseRings {
             client: record.rings.clone().map(|rings| EndRings::of_messages(rings, received)),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
+use rand::RngExt as _;
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
 use wss_model::config::{CpuList, IdlePolicy};
 use wss_model::run_result::{Environment, Target as TargetResult};
@@ -12,6 +13,7 @@ use wss_wire::engine::KeepAwake;
 use wss_wire::machine;
 use wss_wire::target::Target;
 use wss_wire::tls::{self, Identity, ServerExtras, Trust, client_config, server_config};
+use wss_wire::upgrade::RunNonce;
 
 use super::{awake, defaults, sessions};
 use crate::child::embedded::EmbeddedOptions;
@@ -114,12 +116,15 @@ impl Setup {
             .as_ref()
             .map(|trust| tls_destination(&config, &target, trust, identity.as_ref(), sessions_per_thread))
             .transpose()?;
-        let options = generator_options(&config, &client_cpus, &target, address, tls);
+        // Only to a server that is asked for it: the request is otherwise that of any client.
+        let names_run = config.server_stats.is_some() && target.layer.has_websocket();
+        let run = names_run.then(|| RunNonce::new(rand::rng().random()));
+        let options = generator_options(&config, &client_cpus, &target, address, tls, run);
         let generator = Generator::start(&options)?;
         let awake = awake::prepare(&config, options.engine, &client_cpus, &server_cpus)?;
         Ok(Self {
             target: target_result(requested, &target.url(), address),
-            probe: probe(&config, server.as_ref())?,
+            probe: probe(&config, server.as_ref(), run)?,
             verify: trust.map(|trust| trust.verify()),
             sessions,
             timer_ns: tls::timed::cost_of_timing(),
@@ -240,6 +245,7 @@ fn generator_options(
     target: &Target,
     address: SocketAddr,
     tls: Option<TlsDestination>,
+    run: Option<RunNonce>,
 ) -> GeneratorOptions {
     GeneratorOptions {
         engine: config.client_engine.unwrap_or(config.engine),
@@ -252,6 +258,7 @@ fn generator_options(
             target: target.clone(),
             address,
             tls,
+            run,
             subprotocol: config.subprotocol.clone(),
             max_head_size: config.limits.max_head_size.bytes(),
         },
@@ -263,13 +270,13 @@ fn generator_options(
 ///
 /// # Errors
 /// If they cannot be read. That is checked once here, so that a wrong address is reported before the first phase.
-fn probe(config: &RunConfig, server: Option<&Server>) -> anyhow::Result<Option<ServerProbe>> {
+fn probe(config: &RunConfig, server: Option<&Server>, run: Option<RunNonce>) -> anyhow::Result<Option<ServerProbe>> {
     let admin = config.server_stats.as_deref().or(server.and_then(Server::admin)).map(Admin::new);
     if let Some(pid) = config.server_pid {
         check_server_pid(pid)?;
     }
     let process = server.map(Server::pid).or(config.server_pid);
-    let probe = admin.map(ServerProbe::Admin).or(process.map(ServerProbe::Process));
+    let probe = admin.map(|admin| ServerProbe::Admin(admin, run)).or(process.map(ServerProbe::Process));
     if let Some(probe) = &probe {
         probe.sample()?;
     }

@@ -117,6 +117,7 @@ async fn websocket(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Re
         host: plan.target.host_field(),
         path: plan.target.path.clone(),
         subprotocol: plan.subprotocol.map(str::to_owned),
+        run: None,
         key: plan.key,
         max_head_size: MAX_HEAD,
     };

@@ -10,6 +10,7 @@ fn request() -> ClientUpgrade {
         host: "localhost:9001".into(),
         path: "/echo?x=1".into(),
         subprotocol: None,
+        run: None,
         key: BASE64.decode(KEY).unwrap().try_into().unwrap(),
         max_head_size: 16 * 1024,
     }
