@@ -7,14 +7,16 @@ use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use wss_model::EngineKind;
 
-use super::{Engine, EngineError, look, timer};
+use super::kernel_times::{self, MessageHeader};
+use super::{Engine, EngineError, KernelTimes, look, timer};
 
 /// Bytes of a whole TLS record (RFC 8446, section 5.2: 2^14 + 256 and a header of 5).
 const READ_AHEAD: usize = 16_384 + 256 + 5;
@@ -67,6 +69,14 @@ impl Engine for Epoll {
         Ok(EpollStream::new(stream))
     }
 
+    const HAS_KERNEL_TIMES: bool = true;
+
+    fn observe_kernel_times(stream: &mut EpollStream) -> io::Result<Rc<KernelTimes>> {
+        let times = KernelTimes::observe(&stream.stream)?;
+        stream.stamping = Some(Box::new(Stamping { times: Rc::clone(&times), header: MessageHeader::new() }));
+        Ok(times)
+    }
+
     async fn connect(address: SocketAddr) -> io::Result<Self::Stream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -87,6 +97,53 @@ pub struct EpollStream {
     ahead: Box<[u8]>,
     start: usize,
     end: usize,
+    stamping: Option<Box<Stamping>>,
+}
+
+/// The kernel times of a stream, and the memory of its recvmsg() calls.
+struct Stamping {
+    times: Rc<KernelTimes>,
+    header: Box<MessageHeader>,
+}
+
+impl Stamping {
+    /// The stream took this many bytes.
+    fn wrote(&mut self, stream: &TcpStream, count: usize) {
+        self.times.wrote(count);
+        kernel_times::drain(stream, &mut self.header, &self.times);
+    }
+
+    /// Reads by recvmsg().
+    fn poll_read(&mut self, stream: &TcpStream, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            // SAFETY: only bytes that the kernel has filled are counted as filled, and none is made uninitialised.
+            #[allow(unsafe_code)]
+            let data = unsafe { out.unfilled_mut() };
+            let receive = || kernel_times::receive(stream, data, &mut self.header, &self.times);
+            match stream.try_io(Interest::READABLE, receive) {
+                Ok(count) => {
+                    // SAFETY: the kernel has filled this many.
+                    #[allow(unsafe_code)]
+                    unsafe {
+                        out.assume_init(count);
+                    }
+                    out.advance(count);
+                    if out.remaining() > 0 {
+                        // The socket is empty, as tokio concludes from a short read: spares the next read a system call.
+                        let empty =
+                            stream.try_io(Interest::READABLE, || io::Result::Err(io::ErrorKind::WouldBlock.into()));
+                        debug_assert!(matches!(empty, io::Result::<()>::Err(_)));
+                    }
+                    // Times of sends that had to wait for room.
+                    kernel_times::drain(stream, &mut self.header, &self.times);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
 }
 
 fn take_spare() -> Box<[u8]> {
@@ -103,7 +160,22 @@ fn give_spare(ahead: Box<[u8]>) {
 
 impl EpollStream {
     fn new(stream: TcpStream) -> Self {
-        Self { stream, bulk: false, ahead: Box::default(), start: 0, end: 0 }
+        Self { stream, bulk: false, ahead: Box::default(), start: 0, end: 0, stamping: None }
+    }
+}
+
+impl EpollStream {
+    fn poll_read_socket(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stamping {
+            None => Pin::new(&mut self.stream).poll_read(cx, out),
+            Some(stamping) => stamping.poll_read(&self.stream, cx, out),
+        }
+    }
+
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Some(stamping), Poll::Ready(Ok(count))) = (&mut self.stamping, written) {
+            stamping.wrote(&self.stream, *count);
+        }
     }
 }
 
@@ -118,14 +190,15 @@ impl AsyncRead for EpollStream {
         let this = self.get_mut();
         if this.start == this.end {
             if !this.bulk || out.remaining() >= READ_AHEAD {
-                let read = ready!(Pin::new(&mut this.stream).poll_read(cx, out));
+                let read = ready!(this.poll_read_socket(cx, out));
                 this.bulk = out.remaining() == 0;
                 return Poll::Ready(read);
             }
-            this.ahead = take_spare();
-            let mut ahead = ReadBuf::new(&mut this.ahead);
-            let read = Pin::new(&mut this.stream).poll_read(cx, &mut ahead);
+            let mut spare = take_spare();
+            let mut ahead = ReadBuf::new(&mut spare);
+            let read = this.poll_read_socket(cx, &mut ahead);
             let (length, full) = (ahead.filled().len(), ahead.remaining() == 0);
+            this.ahead = spare;
             if length == 0 {
                 // Nothing was read (it is pending, at the end of the stream, or failed): the buffer is not needed.
                 give_spare(mem::take(&mut this.ahead));
@@ -146,7 +219,9 @@ impl AsyncRead for EpollStream {
 
 impl AsyncWrite for EpollStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        let written = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -154,7 +229,9 @@ impl AsyncWrite for EpollStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -166,6 +243,9 @@ impl AsyncWrite for EpollStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(stamping) = &self.stamping {
+            stamping.times.stop(&self.stream);
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -8,6 +8,7 @@ mod deadline;
 mod epoll;
 pub mod idle;
 mod keep_awake;
+mod kernel_times;
 pub mod look;
 mod timer;
 #[cfg(feature = "tokio-uring")]
@@ -21,6 +22,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,6 +35,7 @@ pub use self::capabilities::{Capabilities, capabilities, engine_features};
 pub use self::deadline::{Timeout, before, within};
 pub use self::epoll::Epoll;
 pub use self::keep_awake::KeepAwake;
+pub use self::kernel_times::KernelTimes;
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;
@@ -88,6 +91,19 @@ pub trait Engine: 'static {
     fn cork(stream: &Self::Stream) {
         // Without the cork the data leaves in several segments.
         let _ = rustix::net::sockopt::set_tcp_cork(stream, true);
+    }
+
+    /// Whether [`observe_kernel_times`](Self::observe_kernel_times) is implemented.
+    const HAS_KERNEL_TIMES: bool = false;
+
+    /// Has the kernel record when it sends and receives what passes through this stream. Call it right after
+    /// [`connect`](Self::connect), before anything is written or read. It costs a system call per write, or an operation on
+    /// the ring.
+    ///
+    /// # Errors
+    /// If the engine or the kernel does not support it. The stream stays usable.
+    fn observe_kernel_times(_: &mut Self::Stream) -> io::Result<Rc<KernelTimes>> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// The current time, as of the latest ring iteration: for timeouts of seconds, not for measurements.

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::marker::PhantomData;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use wss_model::EngineKind;
 
-use super::{Engine, Epoll, TimedOut, TokioUring, Uring, before, idle, look, within};
+use super::{Engine, EngineError, Epoll, TimedOut, TokioUring, Uring, before, idle, look, within};
 
 /// Time limit for an expected event; reached only if the test fails.
 const BOUND: Duration = Duration::from_secs(10);
@@ -41,11 +44,55 @@ macro_rules! on_every_engine {
         mod uring { $(#[test] fn $name() { super::$name::<super::Uring>(); })* }
         #[cfg(feature = "tokio-uring")]
         mod tokio_uring { $(#[test] fn $name() { super::$name::<super::TokioUring>(); })* }
+        /// With kernel times on every connection.
+        mod stamped_epoll { $(#[test] fn $name() { super::$name::<super::Stamped<super::Epoll>>(); })* }
+        mod stamped_uring { $(#[test] fn $name() { super::$name::<super::Stamped<super::Uring>>(); })* }
         /// As a load generator uses it: it spins, and its looks are recorded.
         mod spinning_uring { $(#[test] fn $name() { super::spin(); super::$name::<super::Uring>(); })* }
     };
 }
 every_test!(on_every_engine);
+
+/// An engine whose connections all have kernel times.
+pub(super) struct Stamped<E>(PhantomData<E>);
+
+impl<E: Engine> Engine for Stamped<E> {
+    const KIND: EngineKind = E::KIND;
+    type Stream = E::Stream;
+    type Listener = E::Listener;
+
+    fn run<M, F>(main: M) -> Result<F::Output, EngineError>
+    where
+        M: FnOnce() -> F,
+        F: Future,
+    {
+        E::run(main)
+    }
+
+    fn listen(socket: TcpListener) -> std::io::Result<E::Listener> {
+        E::listen(socket)
+    }
+
+    async fn accept(listener: &mut E::Listener) -> std::io::Result<E::Stream> {
+        let mut stream = E::accept(listener).await?;
+        E::observe_kernel_times(&mut stream).expect("the kernel supports it");
+        Ok(stream)
+    }
+
+    async fn connect(address: SocketAddr) -> std::io::Result<E::Stream> {
+        let mut stream = E::connect(address).await?;
+        E::observe_kernel_times(&mut stream).expect("the kernel supports it");
+        Ok(stream)
+    }
+
+    fn spawn<F>(task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        E::spawn(task)
+    }
+}
 
 /// Each test has a thread of its own.
 fn spin() {

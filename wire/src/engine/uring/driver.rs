@@ -42,6 +42,7 @@ use super::state::connection::{Connection, Operation, ReceiveMode, SendMode};
 use super::state::listener::ListenerState;
 use super::wakeup::Unparker;
 use crate::engine::idle;
+use crate::engine::kernel_times::KernelTimes;
 use crate::engine::look::{self, Look};
 
 /// Deadlines further away than this are left to the tick: as a timeout of `io_uring_enter` they would arm a kernel timer
@@ -224,6 +225,11 @@ impl Driver {
         self.entries.insert(Entry::Connection(ConnectionEntry { socket, connection, is_ready: false, found: 0 }))
     }
 
+    /// Has a connection record kernel times.
+    pub(super) fn stamp(&mut self, key: Key, times: Rc<KernelTimes>) {
+        self.connection(key, |connection, _, _| (connection.stamp(times), Interest::None));
+    }
+
     /// Calls `work` with a connection, and puts the connection on the ready list if `work` says so.
     pub(super) fn connection<T>(
         &mut self,
@@ -300,12 +306,16 @@ impl Driver {
             entry.is_ready = false;
             let receive = entry.connection.next_receive(&mut self.pool);
             let send = entry.connection.next_send();
+            let error = entry.connection.next_error();
             if entry.connection.is_done() {
                 self.entries.remove(key);
                 continue;
             }
             let fd = types::Fd(entry.socket.as_raw_fd());
-            let submissions = [receive, send].map(|operation| {
+            // A receive begins to wait only when the error queue is empty: see `state::stamping`.
+            let is_stamped = entry.connection.kernel_times().is_some();
+            let operations = if is_stamped { [send, error, receive] } else { [receive, send, None] };
+            let submissions = operations.map(|operation| {
                 operation.map(|operation| submission::of_connection(operation, fd, key, &mut entry.connection))
             });
             if send == Some(Operation::SendInline) {
@@ -317,6 +327,8 @@ impl Driver {
                 // the connection, which do not move with it. The connection keeps them, and its socket open, until it
                 // is done:
                 // - a one-shot receive writes to `Connection::receive_buffer`, kept until the receive has completed;
+                // - a stamped receive and a read of the error queue also write to headers and control buffers that
+                //   `Stamping` keeps in boxes; they are prepared again only when the operation has completed;
                 // - a send that waits reads `Connection::send_data`, kept likewise;
                 // - an inline send reads it too, until `Connection::inline_send_done`. It ends within the
                 //   `io_uring_enter` that submits it (`probe.rs` verifies that), so its buffer can be reused then.

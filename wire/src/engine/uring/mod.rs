@@ -41,6 +41,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::task::JoinHandle;
@@ -52,7 +53,7 @@ use self::connect::Connect;
 use self::features::Features;
 pub(super) use self::probe::{best_features, kernel_features, refused};
 pub(super) use self::stream::UringStream;
-use super::{Engine, EngineError, timer};
+use super::{Engine, EngineError, KernelTimes, timer};
 
 /// io_uring, on a ring of our own.
 #[derive(Debug)]
@@ -105,6 +106,12 @@ impl Engine for Uring {
 
     /// Not needed: everything written between two iterations is one send, and the shutdown announces the FIN (MSG_MORE).
     fn cork(_: &UringStream) {}
+
+    const HAS_KERNEL_TIMES: bool = true;
+
+    fn observe_kernel_times(stream: &mut UringStream) -> io::Result<Rc<KernelTimes>> {
+        stream.observe_kernel_times()
+    }
 
     fn ring_counters() -> Option<RingCounters> {
         driver::try_with(|driver| driver.counters())

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::driver::{self, Interest};
 use super::slab::Key;
+use crate::engine::kernel_times::KernelTimes;
 use crate::engine::look;
 
 /// Minimum size for a direct sendmsg() instead of copying into the ring's send buffer: for 16 KiB it saves 7% of the CPU
@@ -29,6 +30,13 @@ impl UringStream {
     pub(super) fn new(socket: Rc<OwnedFd>) -> Self {
         let key = driver::with(|driver| driver.open(Rc::clone(&socket)));
         Self { socket, key }
+    }
+
+    /// See [`crate::engine::Engine::observe_kernel_times`].
+    pub(super) fn observe_kernel_times(&self) -> io::Result<Rc<KernelTimes>> {
+        let times = KernelTimes::observe(&self.socket)?;
+        driver::with(|driver| driver.stamp(self.key, Rc::clone(&times)));
+        Ok(times)
     }
 
     /// Sends the pending data with a direct system call, so that the FIN follows in the same segment (MSG_MORE). The FIN
@@ -63,6 +71,10 @@ impl UringStream {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
             let sent = rustix::net::sendmsg(&self.socket, slices, &mut SendAncillaryBuffer::default(), flags).ok()?;
             driver.count_direct_send();
+            driver.connection(self.key, |connection, _, _| {
+                connection.note_write(sent);
+                ((), Interest::visit_if(connection.needs_error()))
+            });
             Some(sent)
         })
     }
@@ -111,7 +123,10 @@ impl AsyncWrite for UringStream {
         let polled = driver::with(|driver| {
             driver.connection(self.key, |connection, _, pool| {
                 let polled = connection.write(slices, pool, cx.waker(), &mut old);
-                (polled, Interest::visit_if(connection.sendable().is_some()))
+                if let Poll::Ready(Ok(count)) = polled {
+                    connection.note_write(count);
+                }
+                (polled, Interest::visit_if(connection.sendable().is_some() || connection.needs_error()))
             })
         });
         drop(old);
@@ -133,6 +148,15 @@ impl AsyncWrite for UringStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What the end of the stream leaves unread on the error queue would only disturb the reader.
+        driver::with(|driver| {
+            driver.connection(self.key, |connection, _, _| {
+                if let Some(times) = connection.kernel_times() {
+                    times.stop(&self.socket);
+                }
+                ((), Interest::None)
+            });
+        });
         self.send_pending();
         let mut old = None;
         let polled = driver::with(|driver| {

@@ -31,6 +31,7 @@ impl Driver {
                 tag::RECEIVE => self.received(key, result, flags),
                 tag::SEND_INLINE => self.inline_send_incomplete(key, result),
                 tag::SEND => self.sent(key, result),
+                tag::ERROR => self.error_received(key, result),
                 tag::ACCEPT => self.accepted(key, result, flags),
                 tag::CONNECT => self.connected(key, result),
                 tag::UNPARK => self.unpark_armed = false,
@@ -97,6 +98,14 @@ impl Driver {
         self.wakes.extend(entry.connection.sent(result, &mut self.pool));
         self.count_partial(result, length);
         self.mark_ready(key);
+    }
+
+    fn error_received(&mut self, key: Key, result: i32) {
+        let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { return };
+        entry.connection.error_received(result);
+        if entry.connection.needs_error() || entry.connection.is_done() {
+            self.mark_ready(key);
+        }
     }
 
     /// Counts a send of `length` bytes for which the socket had room for only a part or nothing. Errors do not count.

@@ -3,6 +3,7 @@
 use io_uring::{opcode, squeue, types};
 
 use super::tag;
+use crate::engine::kernel_times::ERROR_FLAGS;
 use crate::engine::uring::buffers::GROUP;
 use crate::engine::uring::ring::{INLINE_SEND_FLAGS, SEND_FLAGS};
 use crate::engine::uring::slab::Key;
@@ -26,11 +27,19 @@ pub(super) fn of_connection(
             let length = u32::try_from(buffer.len()).expect("a small constant");
             opcode::Recv::new(fd, buffer.as_mut_ptr(), length).build().user_data(key.with_tag(tag::RECEIVE))
         }
+        Operation::ReceiveStamped => {
+            opcode::RecvMsg::new(fd, connection.receive_header()).build().user_data(key.with_tag(tag::RECEIVE))
+        }
+        Operation::ReceiveError => opcode::RecvMsg::new(fd, connection.error_header())
+            .flags(ERROR_FLAGS.cast_unsigned())
+            .build()
+            .user_data(key.with_tag(tag::ERROR)),
         Operation::SendInline => send(connection.send_data(), INLINE_SEND_FLAGS)
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(key.with_tag(tag::SEND_INLINE)),
         Operation::Send => send(connection.send_data(), SEND_FLAGS).user_data(key.with_tag(tag::SEND)),
         Operation::CancelReceive => cancellation(key.with_tag(tag::RECEIVE)),
+        Operation::CancelError => cancellation(key.with_tag(tag::ERROR)),
         Operation::CancelSend => cancellation(key.with_tag(tag::SEND)),
     }
 }

@@ -12,6 +12,9 @@ pub(crate) const UNPARK: u8 = 6;
 /// The tick that has far deadlines checked again.
 pub(crate) const TICK: u8 = 7;
 
+/// A read of the error queue.
+pub(crate) const ERROR: u8 = 8;
+
 /// `user_data` of the operations that belong to no entry.
 pub(super) const CANCEL_BITS: u64 = (CANCEL as u64) << 60;
 pub(super) const UNPARK_BITS: u64 = (UNPARK as u64) << 60;

@@ -7,6 +7,8 @@
 //!   cannot keep buffers from others.
 //! - Everything that a task writes between two ring iterations goes out as one send. At most one send is in flight. It
 //!   is first submitted inline and waits only if the socket has no room.
+//! - With kernel times every receive is a recvmsg(), and as long as a send time is awaited, one more that reads the error
+//!   queue is in flight (`stamping`).
 //! - Memory that the kernel may access is not freed: the buffer of a send in flight stays here, and a detached connection
 //!   stays until the kernel has completed its operations ([`Connection::is_done`]).
 
@@ -20,6 +22,7 @@ use tokio::io::ReadBuf;
 use crate::engine::uring::buffers::{Buffers, LENGTH, Piece};
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
 use crate::engine::uring::pool::Pool;
+use crate::engine::uring::state::stamping::Stamping;
 
 /// Maximum number of bytes pending behind the send in flight: four records of rustls' output.
 pub(crate) const MAX_PENDING: usize = 64 * 1024;
@@ -33,6 +36,8 @@ pub(crate) enum ReceiveMode {
     Multishot,
     /// One submission per completion, into a buffer of the connection.
     OneShot,
+    /// The same, with the kernel's time as a control message.
+    Stamped,
 }
 
 /// How a connection sends.
@@ -62,8 +67,14 @@ pub(crate) enum Operation {
     ReceiveMultishot,
     /// Receive once, into [`Connection::receive_buffer`].
     ReceiveOnce,
+    /// Receive once, as [`Connection::receive_header`] says.
+    ReceiveStamped,
     /// Cancel the receive.
     CancelReceive,
+    /// Read one entry of the error queue, as [`Connection::error_header`] says; wait for it.
+    ReceiveError,
+    /// Cancel that.
+    CancelError,
     /// Send as much of [`Connection::send_data`] as there is room for, without waiting.
     SendInline,
     /// Send [`Connection::send_data`], waiting for room.
@@ -110,16 +121,18 @@ pub(super) enum SendState {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    receive_mode: ReceiveMode,
+    pub(super) receive_mode: ReceiveMode,
     pub(super) send_mode: SendMode,
-    receive: ReceiveState,
+    pub(super) receive: ReceiveState,
     end: Option<StreamEnd>,
     inbox: VecDeque<Piece>,
     /// Unread bytes that were copied out of the inbox, from `unread_from` on. They precede the inbox.
     unread: Vec<u8>,
     unread_from: usize,
     /// The buffer that a one-shot receive fills.
-    receive_target: Vec<u8>,
+    pub(super) receive_target: Vec<u8>,
+    /// With [`ReceiveMode::Stamped`].
+    pub(super) stamping: Option<Box<Stamping>>,
     reader: Option<Waker>,
     pub(super) pending: Vec<u8>,
     pub(super) send: SendState,
@@ -143,6 +156,7 @@ impl Connection {
             unread: Vec::new(),
             unread_from: 0,
             receive_target: Vec::new(),
+            stamping: None,
             reader: None,
             pending: Vec::new(),
             send: SendState::Idle,
@@ -223,7 +237,11 @@ impl Connection {
 
     /// Whether the connection is detached, has sent everything, and has no operation in flight.
     pub(crate) fn is_done(&self) -> bool {
-        !self.has_handle && self.receive == ReceiveState::Idle && self.send == SendState::Idle && !self.has_unsent()
+        !self.has_handle
+            && self.receive == ReceiveState::Idle
+            && self.stamping.as_ref().is_none_or(|stamping| stamping.is_idle())
+            && self.send == SendState::Idle
+            && !self.has_unsent()
     }
 
     /// The receive operation that is due, if any. The caller must submit it.
@@ -232,13 +250,14 @@ impl Connection {
         match self.receive {
             ReceiveState::Idle if self.has_handle && !full && self.end.is_none() && self.reader.is_some() => {
                 self.receive = ReceiveState::Submitted;
+                if self.receive_mode != ReceiveMode::Multishot {
+                    self.receive_target = pool.take();
+                    self.receive_target.resize(LENGTH, 0);
+                }
                 Some(match self.receive_mode {
                     ReceiveMode::Multishot => Operation::ReceiveMultishot,
-                    ReceiveMode::OneShot => {
-                        self.receive_target = pool.take();
-                        self.receive_target.resize(LENGTH, 0);
-                        Operation::ReceiveOnce
-                    }
+                    ReceiveMode::OneShot => Operation::ReceiveOnce,
+                    ReceiveMode::Stamped => Operation::ReceiveStamped,
                 })
             }
             ReceiveState::Submitted if !self.has_handle || (full && self.receive_mode == ReceiveMode::Multishot) => {
@@ -249,7 +268,7 @@ impl Connection {
         }
     }
 
-    /// The buffer of a one-shot receive.
+    /// The buffer of a receive that is not a multishot one.
     pub(crate) fn receive_buffer(&mut self) -> &mut [u8] {
         &mut self.receive_target
     }
@@ -260,7 +279,12 @@ impl Connection {
             self.receive = ReceiveState::Idle;
         }
         let bytes = u32::try_from(received.result).unwrap_or(0);
-        if self.receive_mode == ReceiveMode::OneShot {
+        if self.receive_mode != ReceiveMode::Multishot {
+            if bytes > 0
+                && let Some(stamping) = &self.stamping
+            {
+                stamping.note_receive();
+            }
             // A one-shot receive is submitted only when everything before it was read.
             debug_assert!(self.unread.is_empty() || !self.has_handle);
             self.receive_target.truncate(bytes as usize);

@@ -4,3 +4,4 @@ pub(super) mod connect;
 pub(super) mod connection;
 pub(super) mod listener;
 mod sending;
+mod stamping;

@@ -152,6 +152,9 @@ async fn converse(scene: &Scene, at: usize, who: usize, stream: UringStream) {
 async fn client(scene: Rc<Scene>, at: usize) {
     sleep(scene.script.conversations[at].after).await;
     let mut stream = E::connect(scene.address).await.unwrap();
+    if at % 2 == 1 {
+        E::observe_kernel_times(&mut stream).unwrap();
+    }
     // The number of the conversation, because connections are accepted in any order.
     stream.write_u8(at as u8).await.unwrap();
     converse(&scene, at, 0, stream).await;
@@ -159,6 +162,10 @@ async fn client(scene: Rc<Scene>, at: usize) {
 
 async fn server(scene: Rc<Scene>, mut stream: UringStream) {
     // Strays send nothing, and a client that resets may not have sent its number.
+    if scene.tasks.borrow().len() % 3 == 1 {
+        // Fails if the client has already reset the connection.
+        let _ = E::observe_kernel_times(&mut stream);
+    }
     if let Ok(at) = stream.read_u8().await {
         converse(&scene, usize::from(at), 1, stream).await;
     }

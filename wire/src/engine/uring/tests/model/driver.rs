@@ -1,7 +1,8 @@
 //! The driver and the kernel of the model: they run the operations of the connection.
 
 use super::step::Outcome;
-use super::world::{BUFFERS, Model, Range, Sending, bytes, wake};
+use super::world::{BUFFERS, Cancelled, Model, Range, Sending, bytes, wake};
+use crate::engine::kernel_times::fake;
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, EPIPE};
 use crate::engine::uring::state::connection::{MAX_UNREAD, Operation, ReceiveMode};
 
@@ -14,14 +15,16 @@ impl Model {
         if std::mem::take(&mut self.ready) {
             let receive = self.connection.next_receive(&mut self.pool);
             let send = self.connection.next_send();
+            let error = self.connection.next_error();
             if self.connection.is_done() {
-                assert!(self.receive.is_none() && self.send.is_none(), "removed with operations in flight");
+                let in_flight = self.receive.is_some() || self.send.is_some() || self.error.is_some();
+                assert!(!in_flight, "removed with operations in flight");
                 assert!(!self.has_handle, "removed with its stream");
                 assert!(self.sent == self.written || self.failed || self.discards, "removed with unsent data");
                 self.gone = true;
                 return;
             }
-            receive.into_iter().chain(send).for_each(|operation| self.submit(operation));
+            [send, error, receive].into_iter().flatten().for_each(|operation| self.submit(operation));
         }
         if self.has_handle && self.receive_mode == ReceiveMode::Multishot && self.delivered - self.read >= MAX_UNREAD {
             assert!(self.receive.is_none() || self.receive_cancelled, "receives although nobody reads");
@@ -55,8 +58,29 @@ impl Model {
             Operation::ReceiveMultishot | Operation::ReceiveOnce => {
                 assert!(self.receive.is_none() && self.end.is_none() && self.has_handle, "useless {operation:?}");
                 let one_shot = operation == Operation::ReceiveOnce;
-                assert_eq!(one_shot, self.receive_mode == ReceiveMode::OneShot);
+                let mode = if one_shot { ReceiveMode::OneShot } else { ReceiveMode::Multishot };
+                assert_eq!(self.receive_mode, mode);
                 self.receive = Some(one_shot.then(|| Range::of(self.connection.receive_buffer())));
+            }
+            Operation::ReceiveStamped => {
+                assert!(self.receive.is_none() && self.end.is_none() && self.has_handle, "useless {operation:?}");
+                assert_eq!(self.receive_mode, ReceiveMode::Stamped);
+                self.connection.receive_header();
+                let range = Range::of(self.connection.receive_buffer());
+                let headers = self.connection.header_addresses().expect("kernel times");
+                assert_eq!(headers[0][1], range.0, "the header names another buffer");
+                self.receive = Some(Some(range));
+                self.headers[0] = headers[0];
+            }
+            Operation::ReceiveError => {
+                assert!(self.error.is_none() && self.has_handle && self.times.awaits(), "useless {operation:?}");
+                self.connection.error_header();
+                self.headers[1] = self.connection.header_addresses().expect("kernel times")[1];
+                self.error = Some(Cancelled(false));
+            }
+            Operation::CancelError => {
+                assert_eq!(self.error, Some(Cancelled(false)), "nothing to cancel");
+                self.error = Some(Cancelled(true));
             }
             Operation::CancelReceive => {
                 assert!(self.receive.is_some() && !self.receive_cancelled, "nothing to cancel");
@@ -83,6 +107,30 @@ impl Model {
         assert!(&data[..count] == bytes(self.sent, count), "wrong data was sent");
         self.sent += count;
         count
+    }
+
+    /// The read of the error queue ends.
+    pub(super) fn error_ends(&mut self, code: i32) {
+        let Some(Cancelled(cancelled)) = self.error else { return };
+        let result = match code {
+            // The kernel has recorded the latest send.
+            0 if self.sent > self.recorded => {
+                let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+                let last_byte = u32::try_from(self.sent - 1).expect("the model sends little");
+                let origin = libc::SO_EE_ORIGIN_TIMESTAMPING;
+                let error = fake::error(libc::SOL_IP, libc::IP_RECVERR, origin, last_byte);
+                let messages = [fake::time(time.tv_sec * 1_000_000_000 + time.tv_nsec), error].concat();
+                self.connection.complete_error_header(&messages);
+                self.recorded = self.sent;
+                0
+            }
+            0 => return,
+            ECANCELED if !cancelled => return,
+            code => -code,
+        };
+        self.error = None;
+        self.connection.error_received(result);
+        self.ready |= self.connection.needs_error() || self.connection.is_done();
     }
 
     pub(super) fn send_ends(&mut self, outcome: Outcome) {

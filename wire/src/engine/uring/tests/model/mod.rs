@@ -17,7 +17,11 @@ proptest! {
 
     #[test]
     fn connection_neither_loses_data_nor_hangs(
-        receive_mode in prop_oneof![Just(ReceiveMode::Multishot), Just(ReceiveMode::OneShot)],
+        receive_mode in prop_oneof![
+            Just(ReceiveMode::Multishot),
+            Just(ReceiveMode::OneShot),
+            Just(ReceiveMode::Stamped),
+        ],
         send_mode in prop_oneof![Just(SendMode::Inline), Just(SendMode::Waiting)],
         steps in vec(step(), 1..250),
     ) {

@@ -16,6 +16,10 @@ pub(super) enum Step {
     EndReceive(i32),
     /// The cancelled receive ends.
     CancelReceive,
+    /// The read of the error queue ends: 0 if the kernel has recorded a send, otherwise an error number.
+    EndError(i32),
+    /// The cancelled read of the error queue ends.
+    CancelError,
     Read(usize),
     Write(usize, usize),
     Flush,
@@ -63,6 +67,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         10 => spurious.prop_map(Step::EndReceive),
         1 => last.prop_map(Step::EndReceive),
         10 => Just(Step::CancelReceive),
+        20 => prop_oneof![9 => Just(0), 1 => Just(EAGAIN)].prop_map(Step::EndError),
+        10 => Just(Step::CancelError),
         40 => length().prop_map(Step::Read),
         40 => (length(), length()).prop_map(|(first, second)| Step::Write(first, second)),
         10 => Just(Step::Flush),

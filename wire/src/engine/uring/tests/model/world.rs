@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::IoSlice;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
@@ -9,6 +10,7 @@ use std::task::{Poll, Wake, Waker};
 use tokio::io::ReadBuf;
 
 use super::step::{Outcome, Step};
+use crate::engine::kernel_times::{KernelTimes, fake};
 use crate::engine::uring::buffers::{Buffers, LENGTH, Piece};
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
 use crate::engine::uring::pool::Pool;
@@ -72,7 +74,7 @@ impl Waiter {
 
 /// Memory that the kernel owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range(*const u8, pub(super) usize);
+pub(super) struct Range(pub(super) *const u8, pub(super) usize);
 
 impl Range {
     pub(super) fn of(data: &[u8]) -> Self {
@@ -86,6 +88,10 @@ pub(super) enum Sending {
     Wait(Range),
 }
 
+/// Whether an operation in flight is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cancelled(pub(super) bool);
+
 /// The connection, the kernel and the driver around it, and the expected state.
 pub(super) struct Model {
     pub(super) connection: Connection,
@@ -96,6 +102,14 @@ pub(super) struct Model {
     /// The receive in flight, with its memory if that belongs to the connection.
     pub(super) receive: Option<Option<Range>>,
     pub(super) receive_cancelled: bool,
+    /// The read of the error queue in flight.
+    pub(super) error: Option<Cancelled>,
+    /// With [`ReceiveMode::Stamped`].
+    pub(super) times: Rc<KernelTimes>,
+    /// The memory of the headers of the receive and the read of the error queue that were submitted last.
+    pub(super) headers: [[*const u8; 3]; 2],
+    /// Bytes up to the end of the latest send whose time was read from the error queue.
+    pub(super) recorded: usize,
     pub(super) send: Option<Sending>,
     pub(super) send_cancelled: bool,
     pub(super) reader: Waiter,
@@ -114,8 +128,13 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(receive_mode: ReceiveMode, send_mode: SendMode) -> Self {
+        let mut connection = Connection::new(receive_mode, send_mode);
+        let times = Rc::new(KernelTimes::new(None));
+        if receive_mode == ReceiveMode::Stamped {
+            connection.stamp(Rc::clone(&times));
+        }
         Self {
-            connection: Connection::new(receive_mode, send_mode),
+            connection,
             receive_mode,
             buffers: ModelBuffers {
                 data: vec![vec![0; LENGTH]; usize::from(BUFFERS)],
@@ -125,6 +144,10 @@ impl Model {
             ready: false,
             receive: None,
             receive_cancelled: false,
+            error: None,
+            times,
+            headers: [[std::ptr::null(); 3]; 2],
+            recorded: 0,
             send: None,
             send_cancelled: false,
             reader: Waiter::default(),
@@ -150,6 +173,8 @@ impl Model {
             Step::Deliver { length, more } => self.deliver(length, more),
             Step::EndReceive(code) if self.receive.is_some() => self.receive_ends(-code),
             Step::CancelReceive if self.receive_cancelled => self.receive_ends(-ECANCELED),
+            Step::EndError(code) => self.error_ends(code),
+            Step::CancelError => self.error_ends(ECANCELED),
             Step::Read(max) if self.has_handle => drop(self.poll_read(max)),
             Step::Write(first, second) if self.has_handle => drop(self.poll_write(first, second)),
             Step::Flush if self.has_handle => {
@@ -193,6 +218,11 @@ impl Model {
                 let buffer = self.connection.receive_buffer();
                 assert_eq!(Range::of(buffer), range, "the memory of a receive moved");
                 buffer[..length].copy_from_slice(arrived);
+                if self.receive_mode == ReceiveMode::Stamped {
+                    let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+                    let ns = time.tv_sec * 1_000_000_000 + time.tv_nsec;
+                    self.connection.complete_receive_header(&fake::time(ns));
+                }
                 Received { result, buffer: None, more: false }
             }
             None => {
@@ -265,6 +295,8 @@ impl Model {
         let taken = self.writer_polled(polled)?.ok()?;
         assert!(taken > 0 && taken <= data.len().min(MAX_PENDING), "accepted {taken} of {} bytes", data.len());
         self.written += taken;
+        self.connection.note_write(taken);
+        self.ready |= self.connection.needs_error();
         Some(taken)
     }
 
@@ -302,6 +334,17 @@ impl Model {
         if let Some(Some(range)) = self.receive {
             assert_eq!(Range::of(self.connection.receive_buffer()), range, "the memory of a receive moved");
         }
+        if let Some(headers) = self.connection.header_addresses() {
+            for (in_flight, now, submitted) in [
+                (self.receive.is_some(), headers[0], self.headers[0]),
+                (self.error.is_some(), headers[1], self.headers[1]),
+            ] {
+                assert!(!in_flight || now == submitted, "the header of an operation in flight moved");
+            }
+            let awaits = self.times.awaits() && self.has_handle && !self.connection.has_given_up();
+            assert!(!awaits || self.error.is_some() || self.ready, "nothing waits for the time of a send");
+            assert!(!self.times.awaits() || self.written > self.recorded);
+        }
         if let Some(Sending::Inline(range) | Sending::Wait(range)) = self.send {
             assert_eq!(Range::of(self.connection.send_data()), range, "the memory of a send moved");
         }
@@ -323,7 +366,9 @@ impl Model {
         for _ in 0..50 {
             self.step(&Step::Iterate(Outcome::All));
             self.step(&Step::CancelReceive);
+            self.step(&Step::CancelError);
             self.step(&Step::Send(Outcome::All));
+            self.step(&Step::EndError(0));
             while self.has_handle && !self.gone && !self.reader.waits() && !self.end_returned {
                 self.step(&Step::Read(100_000));
             }
@@ -339,12 +384,18 @@ impl Model {
         assert!(self.end_returned || self.receive.is_some(), "no receive for a waiting reader");
         assert!(self.failed || self.sent == self.written, "sent {} of {} bytes", self.sent, self.written);
         assert!(!self.writer.waits(), "the writer was not woken");
+        if self.receive_mode == ReceiveMode::Stamped {
+            assert!(self.delivered == 0 || self.times.received().is_some(), "a receive without its time");
+            let complete = !self.times.awaits() || self.connection.has_given_up() || self.failed;
+            assert!(complete, "the time of a send was not read");
+        }
         self.step(&Step::Deliver { length: 10, more: true });
         assert!(!self.reader.waits());
         self.step(&Step::Detach);
         for _ in 0..5 {
             self.step(&Step::Iterate(Outcome::All));
             self.step(&Step::CancelReceive);
+            self.step(&Step::CancelError);
         }
         assert!(self.gone, "the detached connection is never removed");
     }
