@@ -1,10 +1,10 @@
 //! Before the first phase: fills in the options, checks the run, and starts the server and the generator.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
-use rand::RngExt as _;
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
 use wss_model::config::{CpuList, IdlePolicy};
 use wss_model::run_result::{Environment, Target as TargetResult};
@@ -118,7 +118,7 @@ impl Setup {
             .transpose()?;
         // Only to a server that is asked for it: the request is otherwise that of any client.
         let names_run = config.server_stats.is_some() && target.layer.has_websocket();
-        let run = names_run.then(|| RunNonce::new(rand::rng().random()));
+        let run = names_run.then(|| RunNonce::new(RandomState::new().hash_one(std::process::id())));
         let options = generator_options(&config, &client_cpus, &target, address, tls, run);
         let generator = Generator::start(&options)?;
         let awake = awake::prepare(&config, options.engine, &client_cpus, &server_cpus)?;
