@@ -9,6 +9,7 @@
 //! *Nonparametric Statistical Methods*, sections 3.1 to 3.3.
 
 pub mod change_points;
+mod independence;
 mod multiple_tests;
 mod ranking;
 mod signed_rank;
@@ -16,12 +17,21 @@ mod signed_rank;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::independence::{SerialCorrelation, serial_correlation};
 pub use self::multiple_tests::holm;
 pub use self::ranking::{Place, clusters, places};
 pub use self::signed_rank::{critical_value, cumulative};
 
 /// The requested confidence. The achieved confidence is slightly higher, because ranks are whole numbers.
 pub const CONFIDENCE: f64 = 0.95;
+
+/// The confidence of each look of a comparison that ends when its intervals are narrow enough. Looking after each block
+/// makes it more likely to stop at an interval that is narrow by chance: intervals of 95% would cover 93.4 to 94.7%
+/// (results/noise). These cover at least [`CONFIDENCE`].
+pub const LOOK_CONFIDENCE: f64 = 0.97;
+
+/// The smallest number of pairs for an interval of [`LOOK_CONFIDENCE`].
+pub const MIN_PAIRS_OF_LOOK: usize = 7;
 
 /// The smallest number of pairs for which an exact two-sided interval of [`CONFIDENCE`] exists: the full range of the Walsh
 /// averages has 93.75% with 5 pairs and 96.875% with 6.
@@ -46,7 +56,7 @@ pub struct Interval {
     pub low: f64,
     /// Upper bound.
     pub high: f64,
-    /// Achieved confidence, 0 to 1; at least 0.95.
+    /// Achieved confidence, 0 to 1; at least 0.95. With --until-width that of one look: all looks together have 0.95.
     pub confidence: f64,
 }
 
@@ -118,9 +128,14 @@ pub fn log_ratio(numerator: f64, denominator: f64) -> Option<f64> {
 
 /// The ratio from one log ratio per block; `None` without blocks.
 pub fn ratio_of_logs(logs: &[f64]) -> Option<Ratio> {
+    ratio_of_logs_at(logs, CONFIDENCE)
+}
+
+/// [`ratio_of_logs`] with an interval of another confidence, 0 to 1.
+pub fn ratio_of_logs_at(logs: &[f64], confidence: f64) -> Option<Ratio> {
     let averages = walsh_averages(logs);
     let center = median_of_sorted(&averages)?.exp();
-    let interval = critical_value(logs.len(), CONFIDENCE).map(|critical| {
+    let interval = critical_value(logs.len(), confidence).map(|critical| {
         // The number of Walsh averages above a center is the test statistic for that center. The averages at the critical
         // value from either end bound the centers that the test does not reject.
         Interval {

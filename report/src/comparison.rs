@@ -9,7 +9,7 @@ pub use self::terminal::terminal;
 
 use super::sweep::{INTERLEAVED, describe_ratio, title};
 use wss_analysis::comparison::{Arm, ArmLabel, ComparedMetric, Comparison, Kind, LIMITS, Role};
-use wss_analysis::statistics::{Finding, Interval, Ratio};
+use wss_analysis::statistics::{Finding, Interval, LOOK_CONFIDENCE, Ratio, SerialCorrelation};
 use wss_model::text::phrases::{pluralize, program};
 use wss_model::text::quantity::{NOT_AVAILABLE, percent_to, rate_to};
 
@@ -119,6 +119,20 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
     if a == b { vec![format!("both {a}")] } else { vec![format!("A {a}"), format!("B {b}")] }
 }
 
+/// What follows if blocks depend on their order.
+const CORRELATED: &str = "The blocks are not independent, so the interval is too narrow";
+
+/// The primary metrics whose blocks depend on their order.
+fn correlated(comparison: &Comparison) -> Vec<String> {
+    let figures = comparison.analysis.metrics.iter().filter(|figure| figure.role == Role::Primary);
+    let described = figures.filter_map(|figure| {
+        let correlation = figure.serial_correlation.filter(SerialCorrelation::is_significant)?;
+        let name = title(figure.metric);
+        Some(format!("{name} (lag-1 correlation {:.2}, p {:.3})", correlation.lag1, correlation.p))
+    });
+    described.collect()
+}
+
 /// How to read the tables.
 fn legend(comparison: &Comparison) -> String {
     let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
@@ -137,11 +151,17 @@ fn legend(comparison: &Comparison) -> String {
             percent_to(LIMITS.control_percent, 2)
         ),
     };
+    let looks = comparison.until_width_percent.map_or_else(String::new, |_| {
+        format!(
+            " --until-width looks at the intervals after every block, so each is taken at {}: all looks together have 95%.",
+            percent_to(LOOK_CONFIDENCE * 100.0, 2)
+        )
+    });
     format!(
         "Figures are medians over the trials. B ÷ A: Hodges–Lehmann center of the ratios of all blocks, with the exact \
          Wilcoxon signed-rank interval of 95%; ?: too few blocks for an interval. ≈: the interval contains 1, so any \
          difference is at most this large. Detectable: the smallest difference that about four of five such comparisons \
-         would find.{slices}{floor}"
+         would find.{looks}{slices}{floor}"
     )
 }
 

@@ -4,6 +4,7 @@
 //! and prints nothing.
 
 pub mod comparison;
+mod disturbances;
 mod engines;
 pub mod export;
 pub mod gate;

@@ -4,6 +4,7 @@
 //! was run comes first, then latencies, then their cost, and the verdict last. A missing figure is printed as missing,
 //! never as 0.
 
+use crate::disturbances;
 use crate::layout::Layout;
 use crate::style::Style;
 use crate::tables;
@@ -211,7 +212,7 @@ fn response_parts(breakdown: &ResponseBreakdown, rate: Rate) -> String {
         parts.push(format!("{} behind earlier messages", time(breakdown.connection_ns)));
     }
     parts.push(format!("{} at the generator", time(breakdown.generator_ns)));
-    parts.push(format!("{} at either", time(breakdown.unknown_ns)));
+    parts.push(format!("{} at one of the two", time(breakdown.unknown_ns)));
     format!("Mean {name} {}: {}.", time(breakdown.response_ns()), parts.join(", "))
 }
 
@@ -262,6 +263,10 @@ fn details(layout: &mut Layout, result: &RunResult) {
         timer_overhead(layout, handshake, &result.config.tls.cost_split().to_string());
     }
     if let Some(table) = tables::rings(result) {
+        layout.gap();
+        layout.table(&table);
+    }
+    if let Some(table) = disturbances::table(result) {
         layout.gap();
         layout.table(&table);
     }

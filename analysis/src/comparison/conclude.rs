@@ -6,7 +6,7 @@ use super::disturbance::LIMITS;
 use super::figures::{Analysis, ComparedMetric, PRIMARY, Role};
 use super::result::{ArmLabel, Block, Comparison, Kind};
 use crate::metric::Metric;
-use crate::statistics::{CONFIDENCE, Ratio, holm, median, p_value, ratio_of_logs};
+use crate::statistics::{CONFIDENCE, Ratio, holm, median, p_value, ratio_of_logs_at, serial_correlation};
 use crate::trial::metric_of;
 use crate::validity::reason;
 use wss_model::run_result::Negotiated;
@@ -83,7 +83,8 @@ fn analysis(comparison: &Comparison) -> Analysis {
 /// Compares a metric; `None` if an arm does not have it.
 fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
     let logs = comparison.log_ratios(metric);
-    let ratio = ratio_of_logs(&logs);
+    let level = comparison.confidence_of_look();
+    let ratio = ratio_of_logs_at(&logs, level);
     let median_of = |arm: ArmLabel| {
         let trials = comparison.used_blocks().flat_map(|block| &block.trials).filter(move |trial| trial.arm == arm);
         median(trials.filter_map(|trial| metric_of(&trial.workloads, metric)).collect())
@@ -94,9 +95,11 @@ fn compared(comparison: &Comparison, metric: Metric) -> Option<ComparedMetric> {
         a_median: median_of(ArmLabel::A)?,
         b_median: median_of(ArmLabel::B)?,
         finding: ratio.as_ref().map(Ratio::finding),
-        noise_floor: ratio_of_logs(&comparison.log_noise_floor(metric)),
+        noise_floor: ratio_of_logs_at(&comparison.log_noise_floor(metric), level),
         detectable_percent: ratio.as_ref().and_then(Ratio::detectable_percent),
-        p_value: (!logs.is_empty()).then(|| p_value(&logs, 0.0)),
+        // Scaled to the level of all looks together.
+        p_value: (!logs.is_empty()).then(|| (p_value(&logs, 0.0) * (1.0 - CONFIDENCE) / (1.0 - level)).min(1.0)),
+        serial_correlation: serial_correlation(&logs),
         p_holm: None,
         ratio,
     })

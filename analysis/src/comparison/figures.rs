@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
-use crate::statistics::{CONFIDENCE, Finding, Ratio};
+use crate::statistics::{CONFIDENCE, Finding, Ratio, SerialCorrelation};
 
 /// Conclusions, derived from the blocks alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +40,12 @@ pub struct ComparedMetric {
     /// The smallest true difference, in percent, that four of five such comparisons would detect; null without an
     /// interval.
     pub detectable_percent: Option<f64>,
-    /// Two-sided p-value of the signed-rank test for "no difference"; null if no block has both.
+    /// Two-sided p-value of the signed-rank test for "no difference"; null if no block has both. With --until-width it is
+    /// scaled so that the level of all looks together is that of a single test.
     pub p_value: Option<f64>,
+    /// Whether the ratios of the blocks depend on their order; null with fewer than six of them and in older results.
+    #[serde(default)]
+    pub serial_correlation: Option<SerialCorrelation>,
     /// `p_value` adjusted for the number of primary metrics (Holm); null for secondary ones.
     pub p_holm: Option<f64>,
 }

@@ -10,7 +10,7 @@ use super::differences::Difference;
 use super::disturbance::Disturbance;
 use super::figures::{Analysis, ComparedMetric};
 use crate::metric::Metric;
-use crate::statistics::MIN_PAIRS;
+use crate::statistics::{CONFIDENCE, LOOK_CONFIDENCE, MIN_PAIRS_OF_LOOK};
 use crate::trial::{WorkloadResult, metric_of};
 use crate::workload::WorkloadSpec;
 use wss_model::run_result::{Environment, Negotiated, Tool};
@@ -211,13 +211,18 @@ impl Comparison {
         self.used_blocks().filter_map(noise).collect()
     }
 
+    /// The confidence at which the intervals are taken: higher if each block was a chance to stop.
+    pub(super) fn confidence_of_look(&self) -> f64 {
+        if self.until_width_percent.is_some() { LOOK_CONFIDENCE } else { CONFIDENCE }
+    }
+
     /// Whether the comparison may end early: the intervals of the primary metrics are as narrow as requested.
     ///
     /// A finding is never a reason to stop: stopping at the first one would find a difference where there is none.
     pub fn is_precise_enough(&self) -> bool {
         let Some(requested) = self.until_width_percent else { return false };
         let narrow = self.analysis.widest_percent().is_some_and(|widest| widest <= requested);
-        self.analysis.blocks_used >= MIN_PAIRS && narrow
+        self.analysis.blocks_used >= MIN_PAIRS_OF_LOOK && narrow
     }
 
     /// The conclusions about a metric.

@@ -1,6 +1,6 @@
 //! A comparison as Markdown: the findings, the primary figures, and the rest folded.
 
-use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
+use super::{CORRELATED, HEAD, arm, blocks, correlated, dropped, findings, legend, negotiated, noisy, row};
 use crate::markdown::{bullet, escaped, folded, paragraph, table};
 use wss_analysis::comparison::{Comparison, Role};
 
@@ -18,6 +18,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     }
     findings(comparison).iter().for_each(|sentence| bullet(&mut text, &escaped(sentence)));
     text.push('\n');
+    for figure in correlated(comparison) {
+        paragraph(&mut text, &format!("{CORRELATED}: {figure}."));
+    }
     for figure in noisy(comparison) {
         paragraph(&mut text, &format!("An arm differs from itself in {figure}."));
     }

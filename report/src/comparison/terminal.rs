@@ -1,6 +1,6 @@
 //! The text of a comparison.
 
-use super::{HEAD, arm, blocks, dropped, findings, legend, negotiated, noisy, row};
+use super::{CORRELATED, HEAD, arm, blocks, correlated, dropped, findings, legend, negotiated, noisy, row};
 use crate::layout::Layout;
 use crate::style::Style;
 use crate::table::Table;
@@ -25,6 +25,10 @@ pub fn terminal(comparison: &Comparison, style: Style) -> String {
             "An arm differs from itself in {}: a difference of that size means nothing here.",
             noisy.join(" and ")
         ));
+    }
+    let correlated = correlated(comparison);
+    if !correlated.is_empty() {
+        layout.text(&format!("{}: {}.", CORRELATED, correlated.join(", ")));
     }
     layout.gap();
     what_was_run(&mut layout, comparison);

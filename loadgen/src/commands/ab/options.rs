@@ -7,7 +7,7 @@ use clap::Args;
 use wss_analysis::workload::{Workload, WorkloadSpec};
 use wss_model::{HumanDuration, Percent};
 
-use wss_analysis::statistics::MIN_PAIRS;
+use wss_analysis::statistics::{MIN_PAIRS, MIN_PAIRS_OF_LOOK};
 
 use crate::child::interleave::InterleaveOption;
 use crate::child::workloads;
@@ -85,8 +85,8 @@ impl AbCommand {
         let blocks = self.blocks.unwrap_or(default);
         ensure!(blocks > 0, "--blocks is 0; give at least 1, or at least {MIN_PAIRS} for intervals");
         ensure!(
-            self.until_width.is_none() || blocks >= MIN_PAIRS,
-            "--until-width requires at least {MIN_PAIRS} blocks, but --blocks is {blocks}"
+            self.until_width.is_none() || blocks >= MIN_PAIRS_OF_LOOK,
+            "--until-width requires at least {MIN_PAIRS_OF_LOOK} blocks, but --blocks is {blocks}"
         );
         Ok(blocks)
     }
