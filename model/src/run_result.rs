@@ -158,14 +158,47 @@ pub struct Negotiated {
 /// The mix of full and resumed handshakes, requested and achieved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resumption {
-    /// `ticket`, `stateful` or `session-id`.
-    pub mechanism: String,
+    /// How sessions were resumed, as far as it was observed.
+    pub mechanism: ResumptionMechanism,
     /// Requested share of resumed handshakes, in percent.
     pub requested_percent: f64,
     /// Share of resumed handshakes among the completed ones, in percent.
     pub achieved_percent: f64,
     /// Share of completed handshakes whose early data the server accepted, in percent.
     pub early_data_percent: f64,
+}
+
+named_choice! {
+    /// How sessions were resumed. What a server keeps for a session is known of the embedded server alone: a client observes
+    /// only that it presented something and that the server accepted it.
+    ResumptionMechanism {
+        /// The embedded server keeps no state: the ticket has it all.
+        Ticket = "ticket",
+        /// The embedded server keeps the session; the ticket of TLS 1.3 names it.
+        Stateful = "stateful",
+        /// The embedded server keeps the session; the session ID of TLS 1.2 names it.
+        SessionId = "session-id",
+        /// TLS 1.3 with another server: by a pre-shared key from a ticket (RFC 8446 section 2.2), with or without state.
+        Psk = "psk",
+        /// TLS 1.2 with another server: by a session ID or a ticket (RFC 5246 section 7.3, RFC 5077).
+        Tls12Session = "tls12-session",
+        /// Nothing was resumed.
+        None = "none",
+    }
+}
+
+impl ResumptionMechanism {
+    /// As a part of a sentence, after "by".
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::Stateful => "state of the server",
+            Self::SessionId => "session ID",
+            Self::Psk => "pre-shared key (whether the server keeps state is not observable)",
+            Self::Tls12Session => "session ID or ticket (which one is not observable)",
+            Self::None => "nothing",
+        }
+    }
 }
 
 /// A kind of handshake with its count.

@@ -128,8 +128,10 @@ fn negotiated(layout: &mut Layout, result: &RunResult) {
             String::new()
         };
         let (requested, achieved) = (percent_to(*requested_percent, 3), percent_to(*achieved_percent, 3));
-        layout
-            .fact("Resumption", &format!("{achieved} of the handshakes by {mechanism} ({requested} requested){early}"));
+        layout.fact(
+            "Resumption",
+            &format!("{achieved} of the handshakes by {} ({requested} requested){early}", mechanism.describe()),
+        );
     }
 }
 

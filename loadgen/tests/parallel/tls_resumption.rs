@@ -32,7 +32,7 @@ fn assert_all_resumed(result: &RunResult, by: &str, expected: &str) {
     assert_eq!(words(label(result)), expected);
     let resumption = result.resumption.as_ref().unwrap();
     assert_eq!(
-        (resumption.mechanism.as_str(), resumption.requested_percent, resumption.achieved_percent),
+        (resumption.mechanism.name(), resumption.requested_percent, resumption.achieved_percent),
         (by, 100.0, 100.0)
     );
     assert_eq!(resumption.early_data_percent, if expected.ends_with("early-data") { 100.0 } else { 0.0 });
@@ -125,10 +125,15 @@ fn openssl_sessions_resume_by_every_mechanism() {
         (&["-tls1_2"], &["--tls", "1.2"]),
         (&["-tls1_2", "-no_ticket"], &["--resume-by", "session-id"]),
     ] {
+        let server_arguments = server;
         let server = pki.serve(server);
         let result = sound(&against(&pki, &server.url, &[arguments, &["--resume", "100%"]].concat()));
         assert_eq!((label(&result).kind.as_str(), &result.server_negotiated), ("resumed", &None), "{arguments:?}");
-        assert_eq!(result.resumption.unwrap().achieved_percent, 100.0);
+        let resumption = result.resumption.unwrap();
+        assert_eq!(resumption.achieved_percent, 100.0);
+        // Neither what was requested nor what the server keeps: what a client can observe.
+        let observed = if server_arguments[0] == "-tls1_3" { "psk" } else { "tls12-session" };
+        assert_eq!(resumption.mechanism.name(), observed, "{arguments:?}");
         // Without --resume nothing resumes, although the server offers it.
         let result = sound(&against(&pki, &server.url, &[]));
         assert_eq!((label(&result).kind.as_str(), &result.resumption), ("full", &None), "{arguments:?}");
@@ -157,6 +162,7 @@ fn server_that_does_not_resume_is_an_error() {
         assert_eq!(errors(&half), [("tls", "not_resumed", failed)]);
         assert!(half.invalid_because[0].text.contains("tls not_resumed"), "{:?}", half.invalid_because);
         assert_eq!(label(&half).kind, "full");
-        assert_eq!(half.resumption.unwrap().achieved_percent, 0.0);
+        let resumption = half.resumption.unwrap();
+        assert_eq!((resumption.achieved_percent, resumption.mechanism.name()), (0.0, "none"));
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use wss_analysis::validity;
 use wss_model::RunConfig;
-use wss_model::config::tls::Verify;
+use wss_model::config::tls::{ResumeBy, Verify};
 use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{
-    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, ResponseBreakdown, Resumption, RunResult,
-    SeriesPoint, Warmup,
+    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, ResponseBreakdown, Resumption,
+    ResumptionMechanism, RunResult, SeriesPoint, Warmup,
 };
 use wss_model::store::Stored as _;
 
@@ -106,11 +106,27 @@ fn resumption(config: &RunConfig, handshakes: &HandshakeMeasurement) -> Option<R
     }
     let percent = |count: u64| 100.0 * count as f64 / handshakes.result.completed.max(1) as f64;
     Some(Resumption {
-        mechanism: tls.resume_by().to_string(),
+        mechanism: mechanism(config, handshakes),
         requested_percent: 100.0 * tls.resume_share(),
         achieved_percent: percent(handshakes.resumed),
         early_data_percent: percent(handshakes.early_data),
     })
+}
+
+/// How sessions were resumed: observed, or known because this run configured the server.
+fn mechanism(config: &RunConfig, handshakes: &HandshakeMeasurement) -> ResumptionMechanism {
+    if handshakes.resumed == 0 {
+        return ResumptionMechanism::None;
+    }
+    if config.is_embedded() {
+        return match config.tls.resume_by() {
+            ResumeBy::Ticket => ResumptionMechanism::Ticket,
+            ResumeBy::Stateful => ResumptionMechanism::Stateful,
+            ResumeBy::SessionId => ResumptionMechanism::SessionId,
+        };
+    }
+    let is_tls13 = handshakes.negotiated.iter().any(|kind| kind.negotiated.version == "TLSv1.3");
+    if is_tls13 { ResumptionMechanism::Psk } else { ResumptionMechanism::Tls12Session }
 }
 
 impl HandshakeMeasurement {
