@@ -168,7 +168,7 @@ pub enum HistogramError {
     #[error("the histogram cannot be decoded: {0}")]
     Undecodable(String),
     /// The histogram is not a later state of the other.
-    #[error("the histogram has fewer samples than before; do not restart the server during a run")]
+    #[error("the histogram has fewer samples than before, as after a restart of the server")]
     NotEarlier,
 }
 

@@ -136,7 +136,7 @@ impl Server {
                 Err(RecvTimeoutError::Timeout) if self.has_exited()? => return Err(self.exited_early(output)),
                 Err(RecvTimeoutError::Timeout) => ensure!(
                     Instant::now() < deadline,
-                    "{} did not print where it listens within {START:?}; have it print its URL, or give --at URL",
+                    "{} printed no URL within {START:?}; have it print the URL where it listens, or give --at URL",
                     self.name
                 ),
             }

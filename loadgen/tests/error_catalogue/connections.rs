@@ -192,7 +192,7 @@ fn refusal(error: UpgradeRefusal) -> Entry {
                 RefusalStatus::HeadTooLarge => ("The head exceeds a limit of the server.", "Raise --max-head-size."),
                 RefusalStatus::BadRequest => (
                     "The request breaks HTTP/1.1 or RFC 6455 section 4.2.1.",
-                    "Correct the client; the answer has the reason.",
+                    "Correct the client; the body of the response gives the reason.",
                 ),
             };
             (format!("answered:{}", status.code()), cause, cure)

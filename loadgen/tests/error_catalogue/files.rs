@@ -19,16 +19,27 @@ fn not_found() -> io::Error {
     io::Error::from_raw_os_error(2)
 }
 
-fn json() -> serde_json::Error {
+/// Of a file that ends too early.
+fn truncated() -> serde_json::Error {
     serde_json::from_str::<Vec<u8>>("[1,").unwrap_err()
+}
+
+/// Of a file with something else in it.
+fn unexpected() -> serde_json::Error {
+    serde_json::from_str::<Vec<u8>>("{}").unwrap_err()
+}
+
+/// Of a value that JSON cannot represent.
+fn unwritable() -> serde_json::Error {
+    serde::ser::Error::custom("float is infinite")
 }
 
 pub(crate) fn results() -> Vec<Entry> {
     let errors = vec![
         StoreError::Io { path: path(), action: "read", source: not_found() },
-        StoreError::Unwritable { path: path(), source: json() },
-        StoreError::Truncated { path: path(), source: json() },
-        StoreError::Invalid { path: path(), schema: "wssbench.run/2", source: json() },
+        StoreError::Unwritable { path: path(), source: unwritable() },
+        StoreError::Truncated { path: path(), source: truncated() },
+        StoreError::Invalid { path: path(), schema: "wssbench.run/2", source: unexpected() },
         StoreError::UnexpectedSchema { path: path(), found: "wssbench.run/1".to_owned(), schema: "wssbench.run/2" },
         StoreError::Edited { path: path() },
         StoreError::Histogram { path: path(), latency: "handshake.tls".to_owned(), source: HistogramError::NotEarlier },
@@ -125,7 +136,7 @@ pub(crate) fn history() -> Vec<Entry> {
     let errors = vec![
         HistoryError::Io { path: path(), action: "read", source: not_found() },
         HistoryError::Duplicate { path: path(), comparison: id(), line: 3 },
-        HistoryError::Unwritable { path: path(), source: json() },
+        HistoryError::Unwritable { path: path(), source: unwritable() },
         HistoryError::NotAFile { path: path() },
     ];
     let unfit = vec![

@@ -56,14 +56,14 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::NotResumed => "Enable resumption on the server, or enlarge its session cache; see --resume-by.",
         ErrorKind::EarlyDataRefused => "Enable early data on the server, or remove --early-data.",
         ErrorKind::InvalidRequest => "Correct the path of the URL, or --subprotocol.",
-        ErrorKind::Status => "404: correct the path of the URL; otherwise see the log of the server.",
+        ErrorKind::Status => "Check the path of the URL, or see the log of the server.",
         ErrorKind::NoUpgrade | ErrorKind::NoConnectionUpgrade => "Look for a proxy that removes the header.",
         ErrorKind::BadAccept => "Look for a cache or proxy that answers in place of the server.",
         ErrorKind::UnexpectedExtension => "Disable the extension on the server.",
         ErrorKind::UnexpectedSubprotocol | ErrorKind::NoSubprotocol => {
             "Offer it with --subprotocol, or disable it on the server."
         }
-        ErrorKind::HeadTooLarge => "Raise --max-head-size.",
+        ErrorKind::HeadTooLarge => "Check the port of the URL, or raise --max-head-size.",
         ErrorKind::Malformed => "Check that the URL names a WebSocket endpoint.",
         ErrorKind::Eof => "See the log of the server.",
         ErrorKind::Io => "The operating system's message gives the reason; check the network and the log of the peer.",

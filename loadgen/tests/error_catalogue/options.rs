@@ -74,7 +74,7 @@ pub(crate) fn units() -> Vec<Entry> {
         Entry::new("size", "big".parse::<Size>().unwrap_err(), cause, cure),
         Entry::new("rate", "often".parse::<Rate>().unwrap_err(), cause, cure),
         Entry::new("rate_zero", "0".parse::<Rate>().unwrap_err(), never, "Give a rate above 0, or max."),
-        Entry::new("percent", "101%".parse::<Percent>().unwrap_err(), cause, cure),
+        Entry::new("percent", "101%".parse::<Percent>().unwrap_err(), "It is not a percentage, or beyond 100%.", cure),
     ]
 }
 

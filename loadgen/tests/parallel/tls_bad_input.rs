@@ -65,19 +65,19 @@ fn unknown_names_list_known_names_and_a_suggestion() {
 
 #[test]
 fn rejects_options_of_the_other_tls_version() {
-    assert_rejected("--tls 1.2 --suite aes128", &["--tls 1.2 requires TLS 1.2", "use --suite TLS_ECDHE_ECDSA"]);
+    assert_rejected(
+        "--tls 1.2 --suite aes128",
+        &["requires TLS 1.3, which --tls 1.2 excludes", "use --suite TLS_ECDHE_ECDSA"],
+    );
     assert_rejected(
         "--tls 1.3 --suite rsa-aes128",
-        &["requires TLS 1.2; remove one of them", "TLS13_CHACHA20_POLY1305_SHA256"],
+        &["requires TLS 1.2, which --tls 1.3 excludes", "TLS13_CHACHA20_POLY1305_SHA256"],
     );
     assert_rejected(
         "--suite ecdsa-aes128 --group MLKEM768",
         &["--suite TLS_ECDHE_ECDSA", "--group MLKEM768 requires TLS 1.3"],
     );
-    assert_rejected(
-        "--suite rsa-aes128 --cert ml-dsa-65",
-        &["requires TLS 1.2, but --cert ml-dsa-65 requires TLS 1.3"],
-    );
+    assert_rejected("--suite rsa-aes128 --cert ml-dsa-65", &["--cert ml-dsa-65 requires TLS 1.3, which"]);
     assert_rejected("--tls 1.2 --cert ml-dsa-44", &["--cert ml-dsa-44 requires TLS 1.3"]);
     assert_rejected("--suite rsa-aes128", &["cannot be used with the certificate ecdsa-p256", "rsa-2048, rsa-3072"]);
     assert_rejected("--suite ecdsa-aes128 --cert rsa-4096", &["the certificate rsa-4096", "use --cert ecdsa-p256"]);
@@ -118,11 +118,11 @@ fn rejects_incomplete_resumption_options() {
 
 #[test]
 fn rejects_what_a_provider_does_not_support() {
-    let signatures = "does not support signatures with the certificate ml-dsa-44; choose one of ecdsa-p256";
+    let signatures = "does not support signatures with the certificate ml-dsa-44; use ecdsa-p256";
     assert_rejected("--provider ring --cert ml-dsa-44", &["the provider ring", signatures]);
     assert_rejected("--server-provider graviola --cert ml-dsa-44", &["graviola", signatures, "--server-provider"]);
     assert_rejected("--client-provider ring --cert ml-dsa-44", &["ring", signatures, "--client-provider"]);
-    let group = "does not support the group secp256r1MLKEM768; choose one of";
+    let group = "does not support the group secp256r1MLKEM768; use";
     assert_rejected("--client-provider graviola --group secp256r1MLKEM768", &["graviola", group, "X25519MLKEM768"]);
     assert_rejected("--server-provider ring --group secp256r1MLKEM768", &["ring", group, "secp384r1"]);
     assert_rejected(

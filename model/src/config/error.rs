@@ -34,7 +34,7 @@ pub enum ConfigError {
         expected: String,
     },
     /// Two options require different versions of TLS.
-    #[error("{first} requires TLS {first_version}, but {second} requires TLS {second_version}; {cure}")]
+    #[error("{second} requires TLS {second_version}, which {first} excludes; {cure}")]
     TlsVersion {
         /// The first option, with its value.
         first: String,
@@ -67,8 +67,7 @@ pub enum ConfigError {
     },
     /// A provider does not support what the options name.
     #[error(
-        "the provider {provider} does not support {what}; choose one of {supported}, or another provider with --provider or \
-         {option}"
+        "the provider {provider} does not support {what}; use {supported}, or choose another provider with --provider or {option}"
     )]
     ProviderUnsupported {
         /// The provider.

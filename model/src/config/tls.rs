@@ -18,6 +18,7 @@ pub use self::names::{CertificateKind, CostSplit, Group, ProviderKind, ResumeBy,
 use self::parser::NamesParser;
 pub use self::parser::most_similar;
 use super::ConfigError;
+use crate::text::phrases::alternatives;
 use crate::units::Percent;
 
 /// The long help of `--suite`.
@@ -266,7 +267,7 @@ impl TlsOptions {
             && !suite.goes_with(kind)
         {
             let usable = CertificateKind::ALL.iter().filter(|kind| suite.goes_with(**kind)).map(|kind| kind.name());
-            let usable = usable.collect::<Vec<_>>().join(", ");
+            let usable = alternatives(&usable.collect::<Vec<_>>());
             return Err(ConfigError::SuiteAndCertificate { suite, kind, usable });
         }
         // clap has checked these on the command line, but not in a file.

@@ -4,6 +4,13 @@ use crate::Reason;
 use crate::run_result::{Environment, Negotiated, Tool};
 use crate::text::quantity::count;
 
+/// Alternatives as a part of a sentence: `a, b or c`.
+pub fn alternatives<T: AsRef<str>>(names: &[T]) -> String {
+    let Some((last, others)) = names.split_last() else { return "nothing".to_owned() };
+    let others: Vec<&str> = others.iter().map(AsRef::as_ref).collect();
+    if others.is_empty() { last.as_ref().to_owned() } else { format!("{} or {}", others.join(", "), last.as_ref()) }
+}
+
 /// A number and what it counts, which takes an s unless it is one: `1 thread`, `2 threads`.
 pub fn pluralize(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })

@@ -105,7 +105,8 @@ pub enum UpgradeError {
     },
     /// The response head exceeds the limit of bytes or of fields.
     #[error(
-        "the head of the server's response has more than {limit} bytes or {FIELDS_MAX} fields; check the port of the URL"
+        "the head of the server's response has more than {limit} bytes or {FIELDS_MAX} fields; check the port of the \
+         URL, or raise --max-head-size"
     )]
     HeadTooLarge {
         /// The limit in bytes.

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_a_name_is_told_as_it_is() {
+    fn a_number_without_a_name_is_printed_as_a_number() {
         assert_eq!(suite(0x4a4a), "GREASE (0x4a4a)");
         assert_eq!(group(0x7777), "unknown (0x7777)");
         assert_eq!(signature_scheme(0x7777), "unknown (0x7777)");

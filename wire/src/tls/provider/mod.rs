@@ -17,6 +17,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::ProducesTickets;
 use wss_model::config::tls::{CertificateKind, Group, ProviderKind};
 use wss_model::config::{ConfigError, TlsOptions, TlsVersion};
+use wss_model::text::phrases::alternatives;
 
 use super::certificates::Role;
 
@@ -58,7 +59,7 @@ impl Provider {
         let unsupported = |what: String, supported: Vec<String>| ConfigError::ProviderUnsupported {
             provider: kind,
             what,
-            supported: supported.join(", "),
+            supported: alternatives(&supported),
             option: option(role),
         };
         if let Some(suite) = options.suite {
