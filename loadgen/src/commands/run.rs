@@ -1,11 +1,11 @@
 //! `wssbench run`: the main job, from the options to the exit code.
 //!
 //! [`setup`] fills in the options and starts both ends; [`phases`] runs the phases; [`result`] builds the result from
-//! their records and what both ends used ([`accounting`], [`cost`], [`ends`]).
+//! their records and what both ends used ([`cpu_accounting`], [`cost`], [`ends`]).
 
-mod accounting;
 mod awake;
 mod cost;
+mod cpu_accounting;
 mod defaults;
 mod ends;
 pub(crate) mod options;

@@ -7,7 +7,7 @@ use wss_model::run_result::HandshakeCost;
 use wss_model::server_stats::{CryptoTime, HandshakeTotals};
 use wss_model::{Layer, RunConfig};
 
-use super::accounting::Cpu;
+use super::cpu_accounting::Cpu;
 
 /// Least CPU time whose part in the kernel is reported: the kernel samples it once per tick, and with a hundred ticks a
 /// share is accurate to about 5%.

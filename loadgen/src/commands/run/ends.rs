@@ -6,7 +6,7 @@ use wss_model::disturbance::ThreadDisturbance;
 use wss_model::run_result::End;
 use wss_wire::engine;
 
-use super::accounting::{Accounting, PhaseUsage};
+use super::cpu_accounting::{Accounting, PhaseUsage};
 use super::setup::Setup;
 use crate::setup::environment::Memory;
 

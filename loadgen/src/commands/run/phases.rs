@@ -6,8 +6,8 @@ use anyhow::bail;
 use wss_model::run_result::{EchoResult, HandshakeResult, Warmup};
 use wss_model::{Mode, Rate};
 
-use super::accounting::{Accounting, PhaseUsage, Snapshot};
 use super::cost::CostSplitter;
+use super::cpu_accounting::{Accounting, PhaseUsage, Snapshot};
 use super::ends::{EndUsage, Ends, MemoryGrowth, MemoryReading};
 use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result};
 use super::setup::Setup;

@@ -12,8 +12,8 @@ use wss_model::run_result::{
 };
 use wss_model::store::Stored as _;
 
-use super::accounting::PhaseUsage;
 use super::cost::CostSplitter;
+use super::cpu_accounting::PhaseUsage;
 use super::ends::Ends;
 use super::setup::SetupOutcome;
 use crate::generator::breakdown::Breakdown;
