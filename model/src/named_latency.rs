@@ -3,7 +3,7 @@
 //! The structs are destructured without `..`, so that a new field does not compile until it is handled here.
 
 use crate::latency::Latency;
-use crate::run_result::{EchoResult, HandshakeResult, RunResult, Warmup};
+use crate::run_result::{EchoResult, HandshakeResult, KernelClock, PhaseClocks, RunResult, Warmup};
 
 /// The latencies of the measured phases, with paths such as `handshake.connect`.
 pub fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
@@ -43,6 +43,7 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         client_cost: _,
         server_cost: _,
         flights: _,
+        kernel_clock,
         disturbance: _,
         server_activity: _,
         rings: _,
@@ -56,8 +57,18 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         (format!("{path}.lateness"), lateness),
         (format!("{path}.client_busy"), client_busy),
     ];
+    named.extend(kernel_clock.iter().flat_map(|clock| of_kernel_clock(path, clock)));
     named.extend(server_busy.iter().map(|busy| (format!("{path}.server_busy"), busy)));
     named
+}
+
+fn of_kernel_clock<'a>(path: &str, clock: &'a KernelClock) -> Vec<(String, &'a Latency)> {
+    let of_phase = |(name, clocks): (&str, &'a PhaseClocks)| {
+        let PhaseClocks { tool, wire, generator, generator_share: _ } = clocks;
+        let path = format!("{path}.kernel_clock.{name}");
+        [(format!("{path}.tool"), tool), (format!("{path}.wire"), wire), (format!("{path}.generator"), generator)]
+    };
+    clock.phases().flat_map(of_phase).collect()
 }
 
 fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
@@ -66,6 +77,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         service,
         lateness,
         breakdown,
+        kernel_clock,
         planned: _,
         sent: _,
         received: _,
@@ -87,6 +99,7 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         (format!("{path}.lateness"), lateness),
     ];
     let without_generator = breakdown.iter().map(|breakdown| &breakdown.without_generator);
+    named.extend(kernel_clock.iter().flat_map(|clock| of_kernel_clock(path, clock)));
     named.extend(without_generator.map(|latency| (format!("{path}.breakdown.without_generator"), latency)));
     named
 }

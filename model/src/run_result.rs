@@ -1,6 +1,7 @@
 //! The result of a run: [`RunResult`], schema `wssbench.run/2`. Fields may be added; existing ones keep their meaning.
 
 mod handshake_cost;
+mod kernel_clock;
 mod response_breakdown;
 mod server_activity;
 
@@ -18,6 +19,7 @@ use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
 
 pub use self::handshake_cost::{Flights, HandshakeCost};
+pub use self::kernel_clock::{KernelClock, KernelClockProblem, PhaseClocks};
 pub use self::response_breakdown::ResponseBreakdown;
 pub use self::server_activity::ServerActivity;
 
@@ -260,6 +262,9 @@ pub struct HandshakeResult {
     /// What the handshakes put on the wire; null without TLS.
     #[serde(default)]
     pub flights: Option<Flights>,
+    /// Connect, TLS, upgrade and first echo by the kernel's clock; null with `--kernel-clock off` and in older results.
+    #[serde(default)]
+    pub kernel_clock: Option<KernelClock>,
     /// What the server counted in this phase; null without its statistics, on layers on which it does not count, and in older
     /// results.
     #[serde(default)]
@@ -296,6 +301,9 @@ pub struct EchoResult {
     /// not say when it looks for echoes (tokio-uring).
     #[serde(default)]
     pub breakdown: Option<ResponseBreakdown>,
+    /// Service time by the kernel's clock; null with `--kernel-clock off` and in older results.
+    #[serde(default)]
+    pub kernel_clock: Option<KernelClock>,
     /// Messages that had to wait because their connection had `in_flight` messages outstanding when they were due.
     pub in_flight_waits: u64,
     /// CPU time of the generator's threads per echo received, including the kernel; null if none was.

@@ -4,6 +4,8 @@
 //! was run comes first, then latencies, then their cost, and the verdict last. A missing figure is printed as missing,
 //! never as 0.
 
+mod kernel_clock;
+
 use crate::disturbances;
 use crate::layout::Layout;
 use crate::style::Style;
@@ -11,7 +13,9 @@ use crate::tables;
 use crate::verdict::{heads_up, verdict};
 use wss_model::config::{Mode, RunConfig};
 use wss_model::latency::samples_needed;
-use wss_model::run_result::{EchoResult, End, Flights, HandshakeResult, ResponseBreakdown, Resumption, RunResult};
+use wss_model::run_result::{
+    EchoResult, End, Flights, HandshakeResult, KernelClock, ResponseBreakdown, Resumption, RunResult,
+};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 use wss_model::text::quantity::{NOT_AVAILABLE, count, percent_to, rate, time, total};
 use wss_model::units::Rate;
@@ -150,6 +154,7 @@ fn handshake(layout: &mut Layout, result: &RunResult) {
         return;
     }
     layout.table(&tables::handshake(result, layout.is_verbose()));
+    on_the_wire(layout, handshake.kernel_clock.as_ref());
     if layout.is_verbose() {
         let lateness = match result.config.connect_rate {
             Rate::PerSecond(_) => "; lateness: actual start minus planned start",
@@ -191,6 +196,7 @@ fn echoes(layout: &mut Layout, result: &RunResult, echo: &EchoResult) {
     if let Some(breakdown) = &echo.breakdown {
         layout.text(&response_parts(breakdown, result.config.rate));
     }
+    on_the_wire(layout, echo.kernel_clock.as_ref());
     if echo.in_flight_waits > 0 && matches!(result.config.rate, Rate::PerSecond(_)) {
         layout.text(&format!(
             "{} due while an earlier echo was still outstanding on the connection: response includes that wait, service \
@@ -200,6 +206,15 @@ fn echoes(layout: &mut Layout, result: &RunResult, echo: &EchoResult) {
                 many => format!("{} messages were", count(many)),
             }
         ));
+    }
+}
+
+/// The medians by the kernel's clock.
+fn on_the_wire(layout: &mut Layout, clock: Option<&KernelClock>) {
+    let Some(sentence) = clock.and_then(kernel_clock::sentence) else { return };
+    layout.text(&sentence);
+    if layout.is_verbose() {
+        layout.secondary(kernel_clock::DETAILS);
     }
 }
 

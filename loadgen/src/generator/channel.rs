@@ -1,10 +1,12 @@
 //! An open connection as a sequence of messages: WebSocket frames, or a fixed number of bytes over tls:// and tcp://.
 
 use std::io;
+use std::rc::Rc;
 
 use fastwebsockets::{OpCode, Payload, Role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wss_model::{ErrorKind, ErrorPhase};
+use wss_wire::engine::KernelTimes;
 use wss_wire::tls::TlsFailure;
 use wss_wire::transport::Transport;
 use wss_wire::upgrade::PrefixedStream;
@@ -24,18 +26,25 @@ pub(crate) struct Channel<S> {
     pub(crate) sender: Sender<S>,
     pub(crate) receiver: Receiver<S>,
     pub(crate) stream: Stream<S>,
+    /// If the kernel's clock observes the connection.
+    pub(crate) kernel: Option<Rc<KernelTimes>>,
 }
 
 impl<S: Socket> Channel<S> {
     /// `stream` after its handshake. `size`: bytes per message.
-    pub(crate) fn new(stream: PrefixedStream<Transport<S>>, websocket: bool, size: usize) -> Self {
+    pub(crate) fn new(
+        stream: PrefixedStream<Transport<S>>,
+        websocket: bool,
+        size: usize,
+        kernel: Option<Rc<KernelTimes>>,
+    ) -> Self {
         let stream = SharedStream::new(stream);
         if !websocket {
             let receiver = Receiver::Bytes { stream: stream.clone(), buffer: vec![0; size].into() };
-            return Self { sender: Sender::Bytes(stream.clone()), receiver, stream };
+            return Self { sender: Sender::Bytes(stream.clone()), receiver, stream, kernel };
         }
         let (reader, writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, size);
-        Self { sender: Sender::WebSocket(writer), receiver: Receiver::WebSocket(reader), stream }
+        Self { sender: Sender::WebSocket(writer), receiver: Receiver::WebSocket(reader), stream, kernel }
     }
 }
 

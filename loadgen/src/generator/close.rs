@@ -17,7 +17,7 @@ const MAX_DISCARDED: usize = 1 << 20;
 /// Closes a connection of `--mode handshake`. The generator ends TCP first, or with `server_closes` the server:
 /// TIME_WAIT falls to the end that sends the first FIN.
 pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
-    let Channel { mut sender, mut receiver, mut stream } = channel;
+    let Channel { mut sender, mut receiver, mut stream, .. } = channel;
     let closing = async {
         if !server_closes {
             stream.with(|stream| E::cork(stream.get_ref().tcp()));

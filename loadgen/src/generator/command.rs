@@ -4,7 +4,7 @@ use std::sync::mpsc as thread_mpsc;
 
 use tokio::sync::mpsc;
 use wss_model::EngineKind;
-use wss_model::config::{IdlePolicy, LimitOptions};
+use wss_model::config::{IdlePolicy, KernelClockSample, LimitOptions};
 
 use super::destination::Destination;
 use super::failure::Failures;
@@ -52,6 +52,7 @@ pub(crate) struct GeneratorOptions {
     /// CPUs that the threads are pinned to in turn; empty: not pinned.
     pub(crate) cpus: Vec<usize>,
     pub(crate) idle: IdlePolicy,
+    pub(crate) kernel_clock: KernelClockSample,
     pub(crate) seed: u64,
     /// Bytes per message.
     pub(crate) size: usize,

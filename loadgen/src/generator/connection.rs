@@ -16,7 +16,7 @@ use fastwebsockets::Payload;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use wss_model::{ErrorKind, ErrorPhase};
-use wss_wire::engine::{Engine, TimedOut, before, look};
+use wss_wire::engine::{Engine, KernelTimes, TimedOut, before, look};
 
 use super::breakdown::{Arrival, SentMessage, Timeline};
 use super::channel::{
@@ -25,6 +25,7 @@ use super::channel::{
 use super::close;
 use super::context::Context;
 use super::failure::Failure;
+use super::kernel_clock::{self, Measured};
 use super::plan::{EchoOrder, Order};
 
 /// How often a connection that waits for its next message checks whether the run was interrupted.
@@ -34,6 +35,8 @@ const STOP_POLL_INTERVAL: Duration = Duration::from_millis(500);
 struct OutstandingMessage {
     number: u64,
     message: SentMessage,
+    /// The number of its first byte, if the kernel's clock observes the connection.
+    first_byte: u64,
 }
 
 /// What the two halves share.
@@ -47,6 +50,8 @@ struct State {
     ping: RefCell<Option<Payload<'static>>>,
     /// The deadline for closing, once the connection is ordered to close.
     close_deadline: Cell<Option<Instant>>,
+    /// If the kernel's clock observes the connection.
+    kernel: Option<Rc<KernelTimes>>,
 }
 
 /// Runs the connection until it is ordered to close or fails. A failure is recorded, and messages that are planned for
@@ -56,8 +61,8 @@ pub(crate) async fn run<E: Engine>(
     context: Rc<Context>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let Channel { sender, receiver, stream } = channel;
-    let state = State::default();
+    let Channel { sender, receiver, stream, kernel } = channel;
+    let state = State { kernel, ..State::default() };
     state.number.set(context.first_message());
     let mut current = None;
     let ended = {
@@ -124,13 +129,15 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
         match receiver.receive(ErrorPhase::Echo).await? {
             ChannelEvent::Message(echo) => {
                 let now = Instant::now();
-                let Some(OutstandingMessage { number, message }) = state.outstanding.borrow_mut().pop_front() else {
+                let Some(outstanding) = state.outstanding.borrow_mut().pop_front() else {
                     let text = "the server sent an unsolicited message; check that it is an echo server";
                     return Err(Failure::new(ErrorPhase::Echo, ErrorKind::Unexpected, text));
                 };
+                let OutstandingMessage { number, message, first_byte } = outstanding;
                 check_echo(ErrorPhase::Echo, context.payloads.get(number), &echo)?;
+                let kernel = kernel_time(state, context, first_byte, message.sent, now);
                 let look = look::of_latest_read(now);
-                let arrival = Arrival { submitted: message.submitted(), kernel: None, look, read: now };
+                let arrival = Arrival { submitted: message.submitted(), kernel, look, read: now };
                 let breakdown = state.timeline.borrow_mut().receive(&message, &arrival);
                 context.echo_received(now, &message, look.map(|_| breakdown));
             }
@@ -138,6 +145,18 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
             ChannelEvent::Closed(_) if state.close_deadline.get().is_some() => return Ok(()),
             ChannelEvent::Closed(close) => return Err(closed_failure(ErrorPhase::Echo, close)),
         }
+    }
+}
+
+/// Records an echo by the kernel's clock, if that observes the connection. Returns when the kernel had it, if that is
+/// certain: with other messages outstanding, their echoes may have arrived after it and been read with it.
+fn kernel_time(state: &State, context: &Context, first_byte: u64, sent: Instant, read: Instant) -> Option<Instant> {
+    let times = state.kernel.as_ref()?;
+    let measured = kernel_clock::measure(times, first_byte, sent, read);
+    context.echo_measured(measured);
+    match measured {
+        Measured::Both { .. } if state.outstanding.borrow().is_empty() => times.received(),
+        _ => None,
     }
 }
 
@@ -258,6 +277,9 @@ async fn send_messages<E: Engine>(
     context: &Context,
     order: &mut EchoOrder,
 ) -> Result<(), Failure> {
+    if state.kernel.is_some() {
+        context.connection_observed();
+    }
     state.timeline.borrow_mut().begin(order.in_flight, order.schedule.is_some());
     let mut room = None;
     E::sleep_until(order.clock.start()).await;
@@ -318,7 +340,8 @@ async fn send_messages<E: Engine>(
             }
         };
         let number = state.number.replace(state.number.get() + 1);
-        state.outstanding.borrow_mut().push_back(OutstandingMessage { number, message });
+        let first_byte = state.kernel.as_ref().map_or(0, |times| times.written());
+        state.outstanding.borrow_mut().push_back(OutstandingMessage { number, message, first_byte });
         let mut scratch = context.take_scratch();
         let (sent, had_room) = write(sender.send(context.payloads.get(number), &mut scratch)).await;
         context.return_scratch(scratch);

@@ -14,6 +14,7 @@ use super::breakdown::{Breakdown, SentMessage};
 use super::command::GeneratorOptions;
 use super::destination::Destination;
 use super::failure::{Failure, Failures};
+use super::kernel_clock::{Measured, Sampling};
 use super::payload::Payloads;
 use super::plan::Order;
 use super::record::{EchoRecord, HandshakeRecord, HandshakeSample, TickRecord};
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) tls: Option<ClientConfigs>,
     /// What a handshake has to negotiate to count as a sample.
     pub(crate) requested: RequestedTls,
+    pub(crate) kernel_clock: Sampling,
     pub(crate) handshakes: RefCell<HandshakeRecord>,
     pub(crate) echo: RefCell<EchoRecord>,
     closing: RefCell<Failures>,
@@ -66,7 +68,10 @@ impl Context {
         options: GeneratorOptions,
         empty_ticks: thread_mpsc::Receiver<TickRecord>,
     ) -> Self {
-        let GeneratorOptions { threads, seed, size, idle, destination, limits, .. } = options;
+        let GeneratorOptions { threads, seed, size, idle, kernel_clock, destination, limits, .. } = options;
+        let kernel_clock = Sampling::new(kernel_clock);
+        let handshakes: Vec<_> = (0..PHASES).map(|_| HandshakeRecord::new(kernel_clock.record())).collect();
+        let echoes: Vec<_> = (0..PHASES).map(|_| EchoRecord::new(kernel_clock.record())).collect();
         // Streams of different threads must not repeat each other.
         let thread_seed = seed.wrapping_add((number as u64) << 32);
         let tls = destination.tls.as_ref();
@@ -81,12 +86,13 @@ impl Context {
             limits,
             payloads: Payloads::new(size, thread_seed),
             certificate_kinds: RefCell::default(),
-            handshakes: RefCell::default(),
-            echo: RefCell::default(),
+            handshakes: RefCell::new(HandshakeRecord::new(kernel_clock.record())),
+            echo: RefCell::new(EchoRecord::new(kernel_clock.record())),
+            kernel_clock,
             closing: RefCell::default(),
             tick: RefCell::default(),
-            empty_handshakes: RefCell::new((0..PHASES).map(|_| HandshakeRecord::default()).collect()),
-            empty_echo: RefCell::new((0..PHASES).map(|_| EchoRecord::default()).collect()),
+            empty_handshakes: RefCell::new(handshakes),
+            empty_echo: RefCell::new(echoes),
             empty_ticks,
             resumable: Cell::new(0),
             orders: RefCell::default(),
@@ -247,6 +253,20 @@ impl Context {
         echo.receive(response, now.saturating_duration_since(message.sent), breakdown);
         echo.last.completed = Some(now);
         self.tick.borrow_mut().complete(response);
+    }
+
+    /// An echo on a connection that the kernel's clock observes.
+    pub(crate) fn echo_measured(&self, measured: Measured) {
+        if let Some(record) = &mut self.echo.borrow_mut().kernel_clock {
+            record.add_service(measured);
+        }
+    }
+
+    /// The kernel's clock observes a connection that exchanges messages in this phase.
+    pub(crate) fn connection_observed(&self) {
+        if let Some(record) = &mut self.echo.borrow_mut().kernel_clock {
+            record.add_connection();
+        }
     }
 
     pub(crate) fn echo_failed(&self, failure: Failure) {

@@ -20,6 +20,7 @@ use super::channel::{Channel, ChannelEvent, check_echo, closed_failure, stream_f
 use super::context::Context;
 use super::destination::{Destination, TlsDestination};
 use super::failure::Failure;
+use super::kernel_clock::{HandshakeClocks, measure_connect};
 use super::payload::Payloads;
 use super::record::{FlightCounts, HandshakeSample};
 
@@ -60,8 +61,11 @@ async fn perform_phases<E: Engine>(
     let start = Instant::now();
     // A closed loop plans nothing, so it is never late.
     let planned = attempt.planned.unwrap_or(start);
-    let stream = E::connect(destination.address).await.map_err(|error| connect_failure(destination, &error))?;
+    let mut stream = E::connect(destination.address).await.map_err(|error| connect_failure(destination, &error))?;
     let connected = Instant::now();
+    let observed = context.kernel_clock.observe::<E>(&mut stream);
+    let connect = observed.times().map(|times| measure_connect(times, connected - start));
+    let mut clocks = HandshakeClocks { connect, ..HandshakeClocks::default() };
 
     phase.set(ErrorPhase::Tls);
     let websocket = destination.target.layer.has_websocket();
@@ -83,6 +87,10 @@ async fn perform_phases<E: Engine>(
     };
     let secured = Instant::now();
     let after_tls = (stream.flights(), stream.bytes());
+    if destination.tls.is_some() {
+        clocks.tls = observed.measure(0, connected, secured);
+    }
+    let first_byte = observed.next_byte();
 
     phase.set(ErrorPhase::Upgrade);
     let mut leftover = Vec::new();
@@ -93,13 +101,22 @@ async fn perform_phases<E: Engine>(
     }
     let ready = Instant::now();
     let (sent, received) = stream.bytes();
+    if websocket && !requested {
+        clocks.upgrade = observed.measure(first_byte, secured, ready);
+    }
     let seen = stream.flights();
     stream.stop_observing();
 
     phase.set(ErrorPhase::FirstEcho);
-    let mut channel = Channel::new(PrefixedStream::new(stream, leftover), websocket, context.payloads.size());
+    let stream = PrefixedStream::new(stream, leftover);
+    let mut channel = Channel::new(stream, websocket, context.payloads.size(), observed.times().cloned());
+    let first_byte = observed.next_byte();
+    let mut first_echo_time = None;
     if attempt.first_echo {
         first_echo(&mut channel, &context.payloads, context.next_message()).await?;
+        let echoed = Instant::now();
+        clocks.first_echo = observed.measure(first_byte, ready, echoed);
+        first_echo_time = Some(echoed - ready);
     }
     let sample = HandshakeSample {
         lateness: start.saturating_duration_since(planned),
@@ -107,12 +124,14 @@ async fn perform_phases<E: Engine>(
         tls: destination.tls.is_some().then(|| secured - connected),
         upgrade: websocket.then(|| ready - secured),
         ready: ready.saturating_duration_since(planned),
-        first_echo: attempt.first_echo.then(|| ready.elapsed()),
+        first_echo: first_echo_time,
         spent,
         sent,
         received,
         flights: destination.tls.is_some().then(|| FlightCounts::new(after_tls, seen)),
         label,
+        observed,
+        clocks,
     };
     Ok((channel, sample))
 }

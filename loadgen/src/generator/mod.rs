@@ -16,6 +16,7 @@ pub(crate) mod failure;
 mod handshake;
 mod handshake_phase;
 mod heartbeat;
+pub(crate) mod kernel_clock;
 mod payload;
 pub(crate) mod phase_clock;
 pub(crate) mod plan;

@@ -12,6 +12,7 @@ use wss_wire::tls::{HandshakeLabel, LabelCounts};
 
 use super::breakdown::Breakdown;
 use super::failure::Failures;
+use super::kernel_clock::{self, HandshakeClocks, KernelClockRecord, Observed};
 
 /// One handshake that completed every phase.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct HandshakeSample {
     pub(crate) flights: Option<FlightCounts>,
     /// With TLS.
     pub(crate) label: Option<HandshakeLabel>,
+    pub(crate) observed: Observed,
+    pub(crate) clocks: HandshakeClocks,
 }
 
 /// What one handshake put on the wire, or the sum over several.
@@ -106,6 +109,8 @@ pub(crate) struct HandshakeRecord {
     pub(crate) early_data: u64,
     pub(crate) last: LastEvents,
     pub(crate) labels: LabelCounts,
+    /// If connections are observed by the kernel's clock.
+    pub(crate) kernel_clock: Option<Box<KernelClockRecord>>,
     /// With an engine that counts what its ring does.
     pub(crate) rings: Option<RingCounters>,
     /// Of each thread, unless its run has the CPU only in slices.
@@ -114,9 +119,17 @@ pub(crate) struct HandshakeRecord {
 }
 
 impl HandshakeRecord {
+    /// An empty record, with one of the kernel's clock if connections are observed by that.
+    pub(crate) fn new(kernel_clock: Option<Box<KernelClockRecord>>) -> Self {
+        Self { kernel_clock, ..Self::default() }
+    }
+
     pub(crate) fn complete(&mut self, sample: HandshakeSample) {
         self.completed += 1;
         self.connect.record(sample.connect);
+        if let Some(record) = &mut self.kernel_clock {
+            record.add_handshake(&sample.observed, &sample.clocks);
+        }
         self.ready.record(sample.ready);
         self.lateness.record(sample.lateness);
         for (histogram, time) in [
@@ -171,6 +184,7 @@ impl HandshakeRecord {
         self.early_data += other.early_data;
         self.last.merge(other.last);
         self.labels.merge(&other.labels);
+        kernel_clock::merge(&mut self.kernel_clock, other.kernel_clock.as_deref());
         add_rings(&mut self.rings, other.rings.as_ref());
         self.disturbance.extend(other.disturbance);
         self.failures.merge(other.failures);
@@ -195,6 +209,8 @@ pub(crate) struct EchoRecord {
     pub(crate) without_generator: LatencyHistogram,
     /// Time in the AEAD of the records, if it is timed.
     pub(crate) aead_ns: u64,
+    /// If connections are observed by the kernel's clock.
+    pub(crate) kernel_clock: Option<Box<KernelClockRecord>>,
     /// With an engine that counts what its ring does.
     pub(crate) rings: Option<RingCounters>,
     /// Of each thread, unless its run has the CPU only in slices.
@@ -203,6 +219,11 @@ pub(crate) struct EchoRecord {
 }
 
 impl EchoRecord {
+    /// An empty record, with one of the kernel's clock if connections are observed by that.
+    pub(crate) fn new(kernel_clock: Option<Box<KernelClockRecord>>) -> Self {
+        Self { kernel_clock, ..Self::default() }
+    }
+
     pub(crate) fn receive(&mut self, response: Duration, service: Duration, breakdown: Option<Breakdown>) {
         self.received += 1;
         self.response.record(response);
@@ -227,6 +248,7 @@ impl EchoRecord {
         }
         self.without_generator.merge(&other.without_generator);
         self.aead_ns += other.aead_ns;
+        kernel_clock::merge(&mut self.kernel_clock, other.kernel_clock.as_deref());
         add_rings(&mut self.rings, other.rings.as_ref());
         self.disturbance.extend(other.disturbance);
         self.failures.merge(other.failures);

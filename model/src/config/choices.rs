@@ -115,6 +115,18 @@ named_choice! {
     }
 }
 
+named_choice! {
+    /// The connections whose times the kernel records as well.
+    KernelClockSample {
+        /// Every sixteenth connection of a thread, the first one included.
+        Sixteenth = "1/16",
+        /// All connections.
+        All = "all",
+        /// None.
+        Off = "off",
+    }
+}
+
 /// A list of CPU numbers, written `0`, `1-3` or `0,2-3`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]

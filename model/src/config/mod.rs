@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::arguments::{arguments, arguments_of_fields, fields};
-pub use self::choices::{Arrivals, CpuList, EngineKind, IdlePolicy, KeepAwake, Layer, Mode};
+pub use self::choices::{Arrivals, CpuList, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode};
 pub use self::error::ConfigError;
 pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions, most_similar};
@@ -193,6 +193,11 @@ pub struct RunConfig {
     /// Keep the CPUs of this end from sleeping, so that their wake-up is not part of latencies
     #[arg(long, value_enum, value_name = "END", help_heading = ENGINES)]
     pub keep_awake: Option<KeepAwake>,
+
+    /// Connections whose times the kernel records as well, to tell how much of each latency is the generator's [default:
+    /// 1/16, or off if the engine cannot]
+    #[arg(long, value_enum, value_name = "SHARE", help_heading = ENGINES)]
+    pub kernel_clock: Option<KernelClockSample>,
 
     /// Admin endpoint of a `wssbench serve` that runs elsewhere, for its CPU time and counters: http://127.0.0.1:9090
     #[arg(long, value_name = "URL", help_heading = TARGET)]

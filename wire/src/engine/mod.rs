@@ -35,7 +35,7 @@ pub use self::capabilities::{Capabilities, capabilities, engine_features};
 pub use self::deadline::{Timeout, before, within};
 pub use self::epoll::Epoll;
 pub use self::keep_awake::KeepAwake;
-pub use self::kernel_times::KernelTimes;
+pub use self::kernel_times::{KernelRecording, KernelTimes};
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;

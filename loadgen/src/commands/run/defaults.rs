@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum as _;
-use wss_model::config::{CpuList, IdlePolicy, KeepAwake};
+use wss_model::config::{CpuList, IdlePolicy, KeepAwake, KernelClockSample};
 use wss_model::{Layer, Mode, RunConfig};
-use wss_wire::machine;
+use wss_wire::engine::Engine;
+use wss_wire::{machine, with_engine};
 
 use crate::setup::preflight::PreflightError;
 
@@ -41,7 +42,10 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let threads = if config.starts_server() { client.len() } else { allowed.len().div_ceil(2) };
     config.threads.get_or_insert(threads);
     choose_idle(config, is_pinned, &client, &server)?;
-    Ok(notes(config, &client, &server))
+    let clock = choose_kernel_clock(config);
+    let mut notes = notes(config, &client, &server);
+    notes.extend(clock);
+    Ok(notes)
 }
 
 /// Divides the CPUs between server and generator: half each, or to one end what the other leaves.
@@ -80,6 +84,22 @@ fn choose_idle(
         bail!(PreflightError::Spin { threads, cpus: CpuList(client.clone()).to_string() });
     }
     Ok(())
+}
+
+/// Turns the kernel's clock off with an engine that has none. Returns a note if it was asked for.
+fn choose_kernel_clock(config: &mut RunConfig) -> Option<String> {
+    let engine = config.client_engine.unwrap_or(config.engine);
+    let is_supported = with_engine!(engine, E => <E as Engine>::HAS_KERNEL_TIMES);
+    if is_supported {
+        config.kernel_clock.get_or_insert(KernelClockSample::Sixteenth);
+        return None;
+    }
+    match config.kernel_clock.replace(KernelClockSample::Off) {
+        None | Some(KernelClockSample::Off) => None,
+        Some(requested) => {
+            Some(format!("no kernel clock (--kernel-clock {requested}): the engine {engine} cannot read its times"))
+        }
+    }
 }
 
 /// The policy that the environment sets for all runs which do not choose one.

@@ -7,7 +7,7 @@ use wss_model::RunConfig;
 use wss_model::config::tls::{ResumeBy, Verify};
 use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{
-    EchoResult, Environment, Flights, HandshakeResult, NegotiatedCount, ResponseBreakdown, Resumption,
+    EchoResult, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount, ResponseBreakdown, Resumption,
     ResumptionMechanism, RunResult, SeriesPoint, Warmup,
 };
 use wss_model::store::Stored as _;
@@ -65,8 +65,10 @@ pub(super) fn run_result(
     measurement: Measurement,
     observations: &Observations,
 ) -> RunResult {
-    let SetupOutcome { config, target, verify, notes, .. } = finished;
+    let SetupOutcome { config, target, verify, mut notes, .. } = finished;
     let Measurement { handshakes, echo, warmup, ends } = measurement;
+    let clocks = [&handshakes.result.kernel_clock, echo.as_ref().map_or(&None, |echo| &echo.kernel_clock)];
+    notes.extend(kernel_clock_note(clocks.into_iter().flatten()));
     let mut result = RunResult {
         schema: RunResult::SCHEMA.to_owned(),
         id: origin.id,
@@ -95,6 +97,21 @@ pub(super) fn run_result(
     result.invalid_because = validity::judge(&result);
     result.valid = result.invalid_because.is_empty();
     result
+}
+
+/// What the kernel's clock did not see, if anything.
+fn kernel_clock_note<'a>(clocks: impl Iterator<Item = &'a KernelClock> + Clone) -> Option<String> {
+    if let Some(problem) = clocks.clone().find_map(|clock| clock.problem) {
+        return Some(format!(
+            "no kernel clock ({problem}): latencies include an unknown part of the generator's own time"
+        ));
+    }
+    let (mut lacking, mut complete) = (0, 0);
+    for clock in clocks {
+        lacking += clock.unrecorded + clock.contradictory;
+        complete += clock.phases().map(|(_, clocks)| clocks.tool.count).sum::<u64>();
+    }
+    (lacking > 0).then(|| format!("the kernel clock lacks {lacking} of {} measurements", lacking + complete))
 }
 
 /// The mix of full and resumed handshakes, if one was requested.
@@ -173,6 +190,7 @@ fn handshake_result(
         client_cost: splitter.cost(&record.totals, Some(usage.client)),
         server_cost: server.and_then(|server| splitter.cost(&server.handshakes, usage.server_cpu())),
         flights: flights(record, usage),
+        kernel_clock: record.kernel_clock.as_ref().map(|record| record.summary()),
         server_activity: server.and_then(|server| server.activity?.of_handshakes(record.started)),
         disturbance: Some(usage.disturbance.clone()),
         rings: PhaseRings {
@@ -222,6 +240,7 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
         service: record.service.summary(),
         lateness: record.lateness.summary(),
         breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, record)),
+        kernel_clock: record.kernel_clock.as_ref().map(|record| record.summary()),
         in_flight_waits: record.in_flight_waits,
         client_cpu_ns: per_op(usage.client.total, received),
         server_cpu_ns: server.and_then(|server| per_op(server.cpu, received)),

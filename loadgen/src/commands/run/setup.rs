@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
-use wss_model::config::{CpuList, IdlePolicy};
+use wss_model::config::{CpuList, IdlePolicy, KernelClockSample};
 use wss_model::run_result::{Environment, Target as TargetResult};
 use wss_model::{EngineKind, Layer, RunConfig, TlsOptions};
 use wss_wire::engine::KeepAwake;
@@ -252,6 +252,7 @@ fn generator_options(
         threads: config.threads.unwrap_or(1),
         cpus: cpus.0.iter().copied().collect(),
         idle: config.idle.unwrap_or(IdlePolicy::Sleep),
+        kernel_clock: config.kernel_clock.unwrap_or(KernelClockSample::Off),
         seed: config.seed,
         size: config.size.bytes(),
         destination: Destination {

@@ -16,9 +16,11 @@ mod socket;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
 
 #[cfg(test)]
 pub(super) use self::control::fake;
@@ -135,6 +137,27 @@ impl KernelTimes {
             transmits.pop_front();
         }
         transmits.push_back((end, at));
+    }
+}
+
+/// Keeps the kernel recording when packets are received, until dropped.
+///
+/// The kernel does so while at least one socket asks for it, and begins and ends it in the background, by patching its code on
+/// all CPUs. Connections that come and go would have it do that again and again, and the first packets would have no time.
+#[derive(Debug)]
+pub struct KernelRecording {
+    _socket: OwnedFd,
+}
+
+impl KernelRecording {
+    /// Begins it.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn start() -> io::Result<Self> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+        socket::enable_receive(socket.as_fd())?;
+        Ok(Self { _socket: socket })
     }
 }
 

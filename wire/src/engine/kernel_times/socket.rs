@@ -24,7 +24,12 @@ pub(super) fn enable(socket: BorrowedFd<'_>) -> io::Result<()> {
     set(socket, FLAGS)
 }
 
-/// Ends that.
+/// Has it record only what is received.
+pub(super) fn enable_receive(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::SOF_TIMESTAMPING_SOFTWARE | libc::SOF_TIMESTAMPING_RX_SOFTWARE)
+}
+
+/// Ends the recording.
 pub(super) fn disable(socket: BorrowedFd<'_>) -> io::Result<()> {
     set(socket, 0)
 }
