@@ -55,7 +55,7 @@ fn run_by(launcher: &[&str], options: &str) -> Running {
     let mut words = launcher.to_vec();
     words.push(program);
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).args(["run", "--json", "--warmup", "300ms", "--duration", "3s"]);
+    command.args(&words[1..]).args(["run", "--json", "--warmup", "200ms", "--duration", "2s"]);
     command.args(options.split_whitespace());
     start_command(command, tempfile::tempdir().unwrap())
 }
