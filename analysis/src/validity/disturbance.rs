@@ -30,6 +30,10 @@ pub(super) fn judge(result: &RunResult) -> Vec<Reason> {
         let Some(disturbance) = disturbance else { continue };
         reasons.extend(suspended(phase, disturbance));
         reasons.extend(cgroup(phase, disturbance));
+        // Interleaved runs share their CPUs by design, in the phases before the first slice, too.
+        if result.config.time_slice.is_some() {
+            continue;
+        }
         reasons.extend(generator_stalled(phase, disturbance));
         reasons.extend(generator_descheduled(phase, disturbance));
         reasons.extend(server_descheduled(phase, disturbance, result));

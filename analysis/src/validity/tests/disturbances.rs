@@ -42,6 +42,16 @@ fn disturbances_at_their_limit_are_valid_and_above_it_invalid_in_every_mode() {
 }
 
 #[test]
+fn interleaved_runs_share_their_cpus_by_design() {
+    let interleaved = |change: fn(&mut PhaseDisturbance)| {
+        judge(&changed(disturbed(echo_run(), change), |r| r.config.time_slice = Some("1/4:50ms".parse().unwrap())))
+    };
+    assert_eq!(interleaved(|d| d.client[0].run_queue_ns = 5_000_000_000), [""; 0]);
+    assert_eq!(interleaved(|d| d.client[0].longest_stall_ns = 900_000_000), [""; 0]);
+    assert_eq!(interleaved(|d| d.suspended_ns = 2_000_000_000).len(), 1);
+}
+
+#[test]
 fn a_server_that_shares_its_cpus_or_has_more_threads_than_cpus_waits_by_design() {
     let waits = |change: fn(&mut RunResult)| {
         judge(&changed(disturbed(echo_run(), |d| d.server_run_queue_ns = Some(9_000_000_000)), change))
