@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::workload::Workload;
+use crate::workload::{MetricSet, Workload};
 use wss_model::named_choice;
 use wss_model::run_result::RunResult;
 
@@ -115,18 +115,43 @@ impl Metric {
         )
     }
 
+    /// Whether it is CPU time, or follows from CPU time alone.
+    pub const fn is_cpu_time(self) -> bool {
+        matches!(
+            self,
+            Self::ServerCpuHandshakeUs
+                | Self::ClientCpuHandshakeUs
+                | Self::HandshakesPerSPerCore
+                | Self::ServerCpuMessageUs
+                | Self::ClientCpuMessageUs
+                | Self::CrowdServerCpuMessageUs
+                | Self::CrowdClientCpuMessageUs
+                | Self::BulkServerNsPerByte
+                | Self::BulkClientNsPerByte
+                | Self::BulkServerAeadNsPerByte
+                | Self::PacedServerCpuMessageUs
+                | Self::PacedClientCpuMessageUs
+        )
+    }
+
     /// The metric with this name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|metric| metric.name() == name)
     }
 }
 
-/// The metrics of a workload, from the result of the run that applied it; `None` if the result does not have the value.
-pub fn measure(workload: Workload, run: &RunResult) -> BTreeMap<Metric, Option<f64>> {
+/// Those metrics of a workload that are in `set`, from the result of the run that applied it; `None` if the result does not
+/// have the value.
+pub fn measure(workload: Workload, set: MetricSet, run: &RunResult) -> BTreeMap<Metric, Option<f64>> {
     Metric::ALL
         .iter()
         .copied()
         .filter(|metric| metric.workload() == workload)
+        .filter(|metric| match set {
+            MetricSet::All => true,
+            MetricSet::CpuTime => metric.is_cpu_time(),
+            MetricSet::AllButCpuTime => !metric.is_cpu_time(),
+        })
         .map(|metric| (metric, value(metric, run)))
         .collect()
 }
@@ -172,12 +197,12 @@ mod tests {
 
     #[test]
     fn a_run_provides_only_the_metrics_of_its_workload() {
-        let found = measure(Workload::Handshake, &handshake_run());
+        let found = measure(Workload::Handshake, MetricSet::All, &handshake_run());
         assert!(found.keys().all(|metric| metric.workload() == Workload::Handshake) && found.len() == 9);
         let server = handshake_run().handshake.server_cpu_ns.unwrap();
         assert_eq!(found[&Metric::ServerCpuHandshakeUs], Some(server / 1e3));
         assert_eq!(found[&Metric::HandshakesPerSPerCore], Some(1e9 / server));
-        let found = measure(Workload::Bulk, &echo_run());
+        let found = measure(Workload::Bulk, MetricSet::All, &echo_run());
         assert_eq!(found[&Metric::BulkServerNsPerByte], Some(21_300.0 / 64.0));
         assert_eq!(found[&Metric::BulkGbPerS], Some(9_999.4 * 64.0 / 1e9));
     }
@@ -186,10 +211,24 @@ mod tests {
     fn a_value_that_was_not_measured_is_none() {
         let mut run = echo_run();
         (run.handshake.server_cpu_ns, run.handshake.client_cpu_ns) = (None, Some(f64::NAN));
-        let found = measure(Workload::Handshake, &run);
+        let found = measure(Workload::Handshake, MetricSet::All, &run);
         assert_eq!(found[&Metric::ServerCpuHandshakeUs], None);
         assert_eq!(found[&Metric::ClientCpuHandshakeUs], None);
         run.echo = None;
-        assert!(measure(Workload::Echo, &run).values().all(Option::is_none));
+        assert!(measure(Workload::Echo, MetricSet::All, &run).values().all(Option::is_none));
+    }
+
+    #[test]
+    fn the_two_sets_of_metrics_make_all_of_them() {
+        for workload in Workload::ALL {
+            let of = |set| measure(*workload, set, &echo_run());
+            let (mut cpu_time, others) = (of(MetricSet::CpuTime), of(MetricSet::AllButCpuTime));
+            assert!(cpu_time.keys().all(|metric| metric.is_cpu_time() && !others.contains_key(metric)));
+            assert!(!cpu_time.is_empty() && !others.is_empty());
+            cpu_time.extend(others);
+            assert_eq!(cpu_time, of(MetricSet::All));
+            // A name says of what it is the time.
+            assert!(cpu_time.keys().all(|metric| !metric.name().contains("_cpu_") || metric.is_cpu_time()));
+        }
     }
 }

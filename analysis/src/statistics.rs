@@ -17,7 +17,7 @@ mod signed_rank;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::independence::{SerialCorrelation, serial_correlation};
+pub use self::independence::{SerialCorrelation, joint_serial_correlation, serial_correlation};
 pub use self::multiple_tests::holm;
 pub use self::ranking::{Place, clusters, places};
 pub use self::signed_rank::{critical_value, cumulative};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::{Metric, measure};
 use crate::validity::is_only_disturbed;
-use crate::workload::Workload;
+use crate::workload::{MetricSet, Workload};
 use wss_model::Reason;
 use wss_model::run_result::{NegotiatedCount, RunResult};
 
@@ -32,8 +32,8 @@ pub struct WorkloadResult {
 }
 
 impl WorkloadResult {
-    /// The result of a run that applied the workload `kind`.
-    pub fn from_run(kind: Workload, run: &RunResult) -> Self {
+    /// The result of a run that applied the workload `kind`, for the metrics in `set`.
+    pub fn from_run(kind: Workload, set: MetricSet, run: &RunResult) -> Self {
         Self {
             kind,
             valid: run.valid,
@@ -41,13 +41,14 @@ impl WorkloadResult {
             failed: false,
             disturbed: is_only_disturbed(run),
             negotiated: run.negotiated.clone(),
-            metrics: measure(kind, run),
+            metrics: measure(kind, set, run),
         }
     }
 }
 
 /// The value of a metric in a trial; `None` if it was not measured or its workload is invalid.
 pub fn metric_of(workloads: &[WorkloadResult], metric: Metric) -> Option<f64> {
-    let workload = workloads.iter().find(|workload| workload.kind == metric.workload())?;
+    let of_its_kind = workloads.iter().filter(|workload| workload.kind == metric.workload());
+    let workload = of_its_kind.into_iter().find(|workload| workload.metrics.contains_key(&metric))?;
     workload.metrics.get(&metric).copied().flatten().filter(|_| workload.valid)
 }

@@ -186,7 +186,8 @@ fn rejects_arms_and_options_that_cannot_be_compared() {
     assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--blocks=0"]).contains("--blocks is 0"));
     assert!(refusal(&["--a=--engine epoll", "--b=--engine uring", "--trial=0s"]).contains("--trial is 0"));
     assert!(
-        refusal(&["--a=--engine epoll", "--b=--engine uring", "--until-width=2%", "--blocks=3"]).contains("at least 7 blocks")
+        refusal(&["--a=--engine epoll", "--b=--engine uring", "--until-width=2%", "--blocks=3"])
+            .contains("at least 7 blocks")
     );
     // An error of the runs themselves names the arm, and comes at once.
     let sentence = refusal(&["--a=--engine epoll", "--b=--engine warp", "--trial=200ms"]);

@@ -7,9 +7,10 @@ pub use self::markdown::markdown;
 pub(super) use self::markdown::tables;
 pub use self::terminal::terminal;
 
-use super::sweep::{INTERLEAVED, describe_ratio, title};
+use super::sweep::{describe_correlated, describe_ratio, describe_slices, title};
 use wss_analysis::comparison::{Arm, ArmLabel, ComparedMetric, Comparison, Kind, LIMITS, Role};
-use wss_analysis::statistics::{Finding, Interval, LOOK_CONFIDENCE, Ratio, SerialCorrelation};
+use wss_analysis::statistics::{Finding, Interval, LOOK_CONFIDENCE, Ratio};
+use wss_analysis::workload::{Schedule, schedule};
 use wss_model::text::phrases::{pluralize, program};
 use wss_model::text::quantity::{NOT_AVAILABLE, percent_to, rate_to};
 
@@ -80,11 +81,14 @@ fn arm(arm: &Arm) -> String {
 fn blocks(comparison: &Comparison) -> String {
     let run = comparison.blocks.iter().filter(|block| block.is_complete()).count();
     let dropped = comparison.analysis.blocks_dropped;
-    let trials = match (comparison.kind, comparison.interleave) {
+    let trials = match (comparison.kind, schedule(&comparison.workloads, comparison.interleave)) {
         (Kind::Files, _) => "one result per arm".to_owned(),
-        (Kind::Ab | Kind::Aa, None) => "four trials each, ABBA or BAAB".to_owned(),
-        (Kind::Ab | Kind::Aa, Some(length)) => {
+        (Kind::Ab | Kind::Aa, Schedule::Sequential) => "four trials each, ABBA or BAAB".to_owned(),
+        (Kind::Ab | Kind::Aa, Schedule::Interleaved(length)) => {
             format!("two trials per arm at the same time, in time slices of {length}")
+        }
+        (Kind::Ab | Kind::Aa, Schedule::Both(length)) => {
+            format!("four trials each, CPU time in time slices of {length}, the rest ABBA or BAAB")
         }
     };
     let until = comparison
@@ -119,25 +123,18 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
     if a == b { vec![format!("both {a}")] } else { vec![format!("A {a}"), format!("B {b}")] }
 }
 
-/// What follows if blocks depend on their order.
-const CORRELATED: &str = "The blocks are not independent, so the interval is too narrow";
-
-/// The primary metrics whose blocks depend on their order.
-fn correlated(comparison: &Comparison) -> Vec<String> {
+/// That blocks depend on their order, if they do.
+fn correlated(comparison: &Comparison) -> Option<String> {
     let figures = comparison.analysis.metrics.iter().filter(|figure| figure.role == Role::Primary);
-    let described = figures.filter_map(|figure| {
-        let correlation = figure.serial_correlation.filter(SerialCorrelation::is_significant)?;
-        let name = title(figure.metric);
-        Some(format!("{name} (lag-1 correlation {:.2}, p {:.3})", correlation.lag1, correlation.p))
-    });
-    described.collect()
+    describe_correlated(figures.filter_map(|figure| Some((figure.metric, figure.serial_correlation?))))
 }
 
 /// How to read the tables.
 fn legend(comparison: &Comparison) -> String {
     let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
     let several = if several { " and the order of the builds" } else { "" };
-    let slices = comparison.interleave.map_or_else(String::new, |_| format!(" {INTERLEAVED}"));
+    let slices = describe_slices(&comparison.workloads, comparison.interleave);
+    let slices = slices.map_or_else(String::new, |slices| format!(" {slices}"));
     let floor = match comparison.kind {
         Kind::Files => {
             " A/A floor: each result against the next one of the same arm; ?: fewer than twelve pairs.".to_owned()

@@ -15,9 +15,10 @@ pub use self::markdown::markdown;
 pub use self::terminal::terminal;
 
 use wss_analysis::metric::Metric;
-use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio};
+use wss_analysis::statistics::{Finding, Interval, MIN_PAIRS, Ratio, SerialCorrelation};
 use wss_analysis::sweep::{Security, Summary, SweepResult};
-use wss_analysis::workload::Workload;
+use wss_analysis::workload::{Schedule, Workload, WorkloadSpec, schedule};
+use wss_model::HumanDuration;
 use wss_model::text::phrases::pluralize;
 use wss_model::text::quantity::{percent_to, significant};
 
@@ -160,9 +161,40 @@ impl GroupKey {
     }
 }
 
-/// How time slices affect the figures.
-pub(super) const INTERLEAVED: &str = "With --interleave the pauses between time slices lower the rate of a closed loop, and \
-     every slice begins with cold caches.";
+/// How time slices affect the figures; `None` without any.
+pub(super) fn describe_slices(workloads: &[WorkloadSpec], interleave: Option<HumanDuration>) -> Option<String> {
+    let measured = match schedule(workloads, interleave) {
+        Schedule::Sequential => return None,
+        Schedule::Interleaved(length) => format!(
+            "All trials of a block ran at the same time in time slices of {length} (--interleave): the pauses between \
+             slices lower the rate of a closed loop and lengthen its latencies"
+        ),
+        Schedule::Both(length) => format!(
+            "CPU time was measured with all trials of a block at the same time, in time slices of {length}; latencies, rates, \
+             bytes and memory were measured one trial after the other"
+        ),
+    };
+    Some(format!("{measured}. Every slice begins with cold caches."))
+}
+
+/// The metrics whose blocks depend on their order, and what follows; `None` if there are none.
+pub(super) fn describe_correlated(metrics: impl Iterator<Item = (Metric, SerialCorrelation)>) -> Option<String> {
+    let significant = metrics.filter(|(_, correlation)| correlation.is_significant());
+    let described: Vec<String> = significant
+        .map(|(metric, SerialCorrelation { lag1, p })| {
+            format!("{} (lag-1 correlation {lag1:.2}, p {p:.3})", title(metric))
+        })
+        .collect();
+    let names = described.join(", ");
+    (!described.is_empty()).then(|| format!("The blocks are not independent, so the interval is too narrow: {names}."))
+}
+
+/// That blocks depend on their order, if they do.
+fn correlated(sweep: &SweepResult) -> Option<String> {
+    let compared = compared(sweep);
+    let rankings = sweep.analysis.rankings.iter().filter(|ranking| compared.contains(&ranking.metric));
+    describe_correlated(rankings.filter_map(|ranking| Some((ranking.metric, ranking.serial_correlation?))))
+}
 
 /// How to read the tables.
 fn legend(sweep: &SweepResult) -> Vec<String> {
@@ -185,7 +217,7 @@ fn legend(sweep: &SweepResult) -> Vec<String> {
              be distinguished from another."
         ),
     });
-    sentences.extend(sweep.interleave.map(|_| INTERLEAVED.to_owned()));
+    sentences.extend(describe_slices(&sweep.workloads, sweep.interleave));
     let has = |kind| sweep.workloads.iter().any(|workload| workload.kind == kind);
     if has(Workload::Handshake) {
         sentences.push(

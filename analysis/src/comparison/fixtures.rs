@@ -30,7 +30,7 @@ pub fn comparison(blocks: usize, factor: f64) -> Comparison {
         b: arm("head", "wssbench-head"),
         seed: 1,
         workloads: [Workload::Handshake, Workload::Echo]
-            .map(|kind| WorkloadSpec { kind, options: vec!["--duration=2500ms".to_owned()] })
+            .map(|kind| WorkloadSpec::new(kind, vec!["--duration=2500ms".to_owned()]))
             .to_vec(),
         blocks_planned: blocks,
         interleave: None,

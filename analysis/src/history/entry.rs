@@ -212,7 +212,7 @@ fn configuration(comparison: &Comparison) -> String {
         [] => name,
         options => format!("{name} {}", options.join(" ")),
     };
-    let workloads = comparison.workloads.iter().map(|workload| with(workload.kind.to_string(), &workload.options));
+    let workloads = comparison.workloads.iter().map(|workload| with(workload.title(), &workload.options));
     // The seed does not change what is measured.
     let options = |all: &[String]| all.iter().filter(|one| !one.starts_with("--seed")).cloned().collect::<Vec<_>>();
     let arms = [("A", &comparison.a), ("B", &comparison.b)]

@@ -29,26 +29,39 @@ impl SerialCorrelation {
 
 /// The serial correlation of `values`; `None` with fewer than six of them, or if all are equal.
 pub fn serial_correlation(values: &[f64]) -> Option<SerialCorrelation> {
-    if values.len() < MIN_VALUES {
+    joint_serial_correlation(&[values])
+}
+
+/// The mean serial correlation of series that have one value per block each, from the same blocks: one test for all of
+/// them. `None` with fewer than six blocks, or if no series varies.
+pub fn joint_serial_correlation(series: &[&[f64]]) -> Option<SerialCorrelation> {
+    let deviations: Vec<Vec<f64>> = series.iter().filter_map(|values| standardized(values)).collect();
+    let blocks = deviations.first()?.len();
+    if blocks < MIN_VALUES || deviations.iter().any(|one| one.len() != blocks) {
         return None;
     }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let mut deviations: Vec<f64> = values.iter().map(|value| value - mean).collect();
-    let squares: f64 = deviations.iter().map(|deviation| deviation * deviation).sum();
-    let lag1 = |deviations: &[f64]| deviations.windows(2).map(|pair| pair[0] * pair[1]).sum::<f64>() / squares;
-    let observed = lag1(&deviations);
-    if !observed.is_finite() {
-        return None;
-    }
+    let lag1 = |order: &[usize]| {
+        let of = |one: &Vec<f64>| order.windows(2).map(|pair| one[pair[0]] * one[pair[1]]).sum::<f64>();
+        deviations.iter().map(of).sum::<f64>() / deviations.len() as f64
+    };
+    let mut order: Vec<usize> = (0..blocks).collect();
+    let observed = lag1(&order);
     // The same for the same values, so that a file always leads to the same text.
-    let mut rng = SmallRng::seed_from_u64(values.len() as u64);
+    let mut rng = SmallRng::seed_from_u64(blocks as u64);
     let as_high = (0..ORDERS).filter(|_| {
-        deviations.shuffle(&mut rng);
-        lag1(&deviations) >= observed
+        order.shuffle(&mut rng);
+        lag1(&order) >= observed
     });
     // The observed order is one of the possible ones.
     let p = (as_high.count() + 1) as f64 / f64::from(ORDERS + 1);
     Some(SerialCorrelation { lag1: observed, p })
+}
+
+/// The deviations from the mean, with a sum of squares of 1; `None` if all values are equal.
+fn standardized(values: &[f64]) -> Option<Vec<f64>> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let norm = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>().sqrt();
+    (norm > 0.0).then(|| values.iter().map(|value| (value - mean) / norm).collect())
 }
 
 #[cfg(test)]
@@ -83,6 +96,20 @@ mod tests {
         println!("found with 24 blocks: memory 0: {false_alarms}, 0.5: {half}, 0.9: {most}");
         assert!(false_alarms <= 0.03, "{false_alarms}");
         assert!(half >= 0.35 && most >= 0.9, "{half} {most}");
+    }
+
+    #[test]
+    fn series_of_the_same_blocks_are_tested_together() {
+        let mut rng = SmallRng::seed_from_u64(3);
+        let memory = |memory: f64, rng: &mut SmallRng| (0..8).map(|_| series(rng, memory, 12)).collect::<Vec<_>>();
+        let test = |all: &[Vec<f64>]| joint_serial_correlation(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        assert!(!test(&memory(0.0, &mut rng)).unwrap().is_significant());
+        // Eight short series of which hardly any is significant alone.
+        let half = memory(0.5, &mut rng);
+        let alone = half.iter().filter(|one| serial_correlation(one).unwrap().is_significant()).count();
+        assert!(alone < 4 && test(&half).unwrap().is_significant(), "{alone}");
+        assert_eq!(test(&[]), None);
+        assert_eq!(test(&[vec![1.0; 8], vec![2.0; 8]]), None);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use super::result::{SweepResult, Trial};
 use super::security::security;
 use super::summary::{Analysis, MetricSummary, Ranking, Summary};
 use crate::metric::Metric;
-use crate::statistics::{CONFIDENCE, Ratio, clusters, median, paired_ratio, places};
+use crate::statistics::{
+    CONFIDENCE, Ratio, SerialCorrelation, clusters, joint_serial_correlation, log_ratio, median, paired_ratio, places,
+};
 use crate::validity::reason;
 use wss_model::run_result::Negotiated;
 use wss_model::text::phrases::pluralize;
@@ -127,7 +129,20 @@ fn rank(sweep: &SweepResult, metric: Metric, summaries: &mut [Summary]) -> Optio
     let sorted: Vec<usize> = sorted.into_iter().map(|(index, _)| index).collect();
     let tied = clusters(&sorted, |one, other| beats[one][other] || beats[other][one]);
     let clusters = tied.into_iter().map(|tied| tied.into_iter().map(|index| numbers[index]).collect()).collect();
-    Some(Ranking { metric, clusters })
+    Some(Ranking { metric, clusters, serial_correlation: serial_correlation(sweep, metric, &numbers) })
+}
+
+/// The serial correlation of the ratios to the reference, in the blocks that have all configurations in `numbers`.
+fn serial_correlation(sweep: &SweepResult, metric: Metric, numbers: &[usize]) -> Option<SerialCorrelation> {
+    let others = numbers.iter().filter(|number| **number != sweep.reference);
+    let mut series = vec![Vec::new(); others.clone().count()];
+    for block in &sweep.blocks {
+        let value = |number: usize| block.trials.iter().find(|trial| trial.configuration == number)?.metric(metric);
+        let ratio = |number: &usize| log_ratio(value(*number)?, value(sweep.reference)?);
+        let Some(ratios) = others.clone().map(ratio).collect::<Option<Vec<f64>>>() else { continue };
+        series.iter_mut().zip(ratios).for_each(|(series, ratio)| series.push(ratio));
+    }
+    joint_serial_correlation(&series.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 fn is_better(metric: Metric, ratio: &Ratio) -> bool {

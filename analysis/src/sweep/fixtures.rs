@@ -67,7 +67,7 @@ pub fn sweep(blocks: usize) -> SweepResult {
         environment: run.environment,
         preset: None,
         seed: 1,
-        workloads: workloads.map(|kind| WorkloadSpec { kind, options: vec!["--duration=1s".to_owned()] }).to_vec(),
+        workloads: workloads.map(|kind| WorkloadSpec::new(kind, vec!["--duration=1s".to_owned()])).to_vec(),
         configurations,
         reference: 1,
         invalid_combinations: Vec::new(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::security::Security;
 use crate::metric::Metric;
-use crate::statistics::{Finding, Place, Ratio};
+use crate::statistics::{Finding, Place, Ratio, SerialCorrelation};
 use wss_model::run_result::Negotiated;
 
 /// Conclusions, derived from the blocks alone.
@@ -62,6 +62,10 @@ pub struct Ranking {
     pub metric: Metric,
     /// Numbers of the configurations. Those of one cluster are tied: the noise does not separate each from all others.
     pub clusters: Vec<Vec<usize>>,
+    /// Whether the ratios of the blocks to the reference depend on their order, all configurations together; null with
+    /// fewer than six complete blocks and in older results.
+    #[serde(default)]
+    pub serial_correlation: Option<SerialCorrelation>,
 }
 
 impl Analysis {

@@ -17,7 +17,7 @@ pub(crate) struct BlockRunner {
     pub(crate) workloads: Vec<WorkloadSpec>,
     pub(crate) seed: u64,
     pub(crate) blocks_planned: usize,
-    /// Length of a slice if the trials of a block are interleaved.
+    /// Length of a slice if workloads are interleaved; those that are `sequential` are not.
     pub(crate) interleave: Option<HumanDuration>,
     /// Work of a fixed amount before each trial; it returns its duration in nanoseconds.
     pub(crate) control: Option<fn() -> f64>,
@@ -55,57 +55,68 @@ impl BlockRunner {
         trials: &[PlannedTrial],
         check: impl Fn(usize, &WorkloadSpec, &WorkloadOutcome) -> anyhow::Result<()>,
     ) -> anyhow::Result<Vec<FinishedTrial>> {
-        match self.interleave {
-            None => self.run_in_order(number, trials, check),
-            Some(length) => self.run_interleaved(number, trials, length, check),
-        }
+        let mut finished: Vec<FinishedTrial> = trials.iter().map(|_| self.begin()).collect();
+        let workloads = std::mem::take(&mut self.workloads);
+        let completed = self.run_workloads(&workloads, number, trials, &mut finished, check);
+        self.workloads = workloads;
+        finished.truncate(completed?);
+        Ok(finished)
     }
 
-    fn run_in_order(
+    /// Returns how many trials are complete.
+    fn run_workloads(
         &mut self,
+        workloads: &[WorkloadSpec],
         number: usize,
         trials: &[PlannedTrial],
+        finished: &mut [FinishedTrial],
         check: impl Fn(usize, &WorkloadSpec, &WorkloadOutcome) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Vec<FinishedTrial>> {
-        let mut finished = Vec::with_capacity(trials.len());
+    ) -> anyhow::Result<usize> {
+        let (interleaved, sequential): (Vec<_>, Vec<_>) =
+            workloads.iter().partition(|workload| self.interleave.is_some() && !workload.sequential);
+        if let Some(length) = self.interleave.filter(|_| !interleaved.is_empty()) {
+            self.progress.begin_trial(number, self.blocks_planned, &format!("all in time slices of {length}"));
+            for workload in interleaved {
+                if !self.run_interleaved(number, trials, workload, length, finished, &check)? {
+                    return Ok(0);
+                }
+            }
+        }
         for (index, planned) in trials.iter().enumerate() {
-            self.progress.begin_trial(number, self.blocks_planned, &planned.label);
-            let mut trial = self.begin();
-            for workload in &self.workloads {
+            if !sequential.is_empty() {
+                self.progress.begin_trial(number, self.blocks_planned, &planned.label);
+                finished[index].begin_again(self.begin());
+            }
+            for workload in &sequential {
                 let Some(outcome) = self.launcher.run(&planned.invocation(), workload, self.seed)? else {
-                    return Ok(finished);
+                    return Ok(index);
                 };
                 check(index, workload, &outcome)?;
-                trial.outcomes.push(outcome);
+                finished[index].outcomes.push(outcome);
             }
-            self.progress.end_trial(trial.first_invalid(planned));
-            finished.push(trial);
+            self.progress.end_trial(finished[index].first_invalid(planned));
         }
-        Ok(finished)
+        Ok(trials.len())
     }
 
+    /// Returns whether the workload was run in all trials: false if it was interrupted.
     fn run_interleaved(
-        &mut self,
+        &self,
         number: usize,
         trials: &[PlannedTrial],
+        workload: &WorkloadSpec,
         length: HumanDuration,
-        check: impl Fn(usize, &WorkloadSpec, &WorkloadOutcome) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Vec<FinishedTrial>> {
-        self.progress.begin_trial(number, self.blocks_planned, &format!("all in time slices of {length}"));
-        let mut finished: Vec<FinishedTrial> = trials.iter().map(|_| self.begin()).collect();
+        finished: &mut [FinishedTrial],
+        check: &impl Fn(usize, &WorkloadSpec, &WorkloadOutcome) -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
         let invocations: Vec<Invocation<'_>> = trials.iter().map(PlannedTrial::invocation).collect();
-        for workload in &self.workloads {
-            let outcomes = self.launcher.run_interleaved(&invocations, workload, self.seed, length, number)?;
-            let Some(outcomes) = outcomes else { return Ok(Vec::new()) };
-            for (index, outcome) in outcomes.iter().enumerate() {
-                check(index, workload, outcome)?;
-            }
-            finished.iter_mut().zip(outcomes).for_each(|(trial, outcome)| trial.outcomes.push(outcome));
+        let outcomes = self.launcher.run_interleaved(&invocations, workload, self.seed, length, number)?;
+        let Some(outcomes) = outcomes else { return Ok(false) };
+        for (index, outcome) in outcomes.iter().enumerate() {
+            check(index, workload, outcome)?;
         }
-        for (planned, trial) in trials.iter().zip(&finished) {
-            self.progress.end_trial(trial.first_invalid(planned));
-        }
-        Ok(finished)
+        finished.iter_mut().zip(outcomes).for_each(|(trial, outcome)| trial.outcomes.push(outcome));
+        Ok(true)
     }
 
     fn begin(&self) -> FinishedTrial {
@@ -121,6 +132,14 @@ impl PlannedTrial {
 }
 
 impl FinishedTrial {
+    /// Begins the part of the trial that follows the interleaved one: the slower of the two control loops counts.
+    fn begin_again(&mut self, now: Self) {
+        if self.outcomes.is_empty() {
+            self.started_at = now.started_at;
+        }
+        self.control_loop_ns = self.control_loop_ns.into_iter().chain(now.control_loop_ns).max_by(f64::total_cmp);
+    }
+
     /// The label of a trial that is not valid, with the reasons of its first workload that is not.
     fn first_invalid(&self, planned: &PlannedTrial) -> Option<(String, String)> {
         let result = self.outcomes.iter().map(|outcome| &outcome.result).find(|result| !result.valid)?;

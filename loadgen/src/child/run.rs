@@ -174,7 +174,7 @@ impl RunLauncher {
             }
             RunEnd::Exited { .. } if run.out.exists() => Some(match store::read::<RunResult>(&run.out) {
                 Ok(result) => WorkloadOutcome {
-                    result: WorkloadResult::from_run(workload.kind, &result),
+                    result: WorkloadResult::from_run(workload.kind, workload.metrics, &result),
                     tool: Some(result.tool),
                     peer_failed: false,
                 },

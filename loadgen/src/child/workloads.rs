@@ -28,7 +28,7 @@ pub(crate) fn workloads(
         |kind| overrides.iter().filter(move |(of, _)| *of == kind).flat_map(|(_, options)| options.clone());
     let workload = |kind: &Workload| {
         let overrides: Vec<String> = overrides_of(*kind).collect();
-        WorkloadSpec { kind: *kind, options: merge(&options(*kind, share, handshakes), &overrides) }
+        WorkloadSpec::new(*kind, merge(&options(*kind, share, handshakes), &overrides))
     };
     kinds.iter().map(workload).collect()
 }
@@ -79,6 +79,12 @@ fn options(kind: Workload, share: Duration, handshakes: Option<usize>) -> Vec<St
         value => format!("--{option}={value}"),
     })
     .collect()
+}
+
+/// The same workload with another duration.
+pub(crate) fn lasting(workload: &WorkloadSpec, duration: Duration) -> WorkloadSpec {
+    let options = merge(&workload.options, &[format!("--duration={}", in_ms(duration))]);
+    WorkloadSpec { options, ..workload.clone() }
 }
 
 fn closed_loop(connections: usize, size: &str) -> Vec<(&'static str, String)> {

@@ -21,7 +21,7 @@ use self::arm::{ArmPrograms, Program};
 use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
 use crate::child::block::{BlockRunner, FinishedTrial, PlannedTrial};
-use crate::child::interleave::check_interleave;
+use crate::child::interleave::{self, Schedule};
 use crate::child::progress::TrialProgress;
 use crate::child::run::{RunLauncher, WorkloadOutcome, estimate_trials};
 use crate::output;
@@ -65,8 +65,9 @@ pub(crate) fn print(json: bool, md: bool, comparison: &Comparison, path: &Path) 
 fn begin(command: &AbCommand, arms: &[ArmPrograms; 2]) -> anyhow::Result<Comparison> {
     let (id, started_at) = environment::identify();
     let [a, b] = arms;
-    let workloads = command.trial_workloads()?;
-    check_interleave(command.slices.interleave, &workloads)?;
+    let trials = [&a.arm.options[..], &b.arm.options[..]];
+    let Schedule { slice, workloads } =
+        interleave::schedule(command.slices.interleave, command.trial_workloads()?, &trials)?;
     let mut comparison = Comparison {
         schema: Comparison::SCHEMA.to_owned(),
         id,
@@ -79,7 +80,7 @@ fn begin(command: &AbCommand, arms: &[ArmPrograms; 2]) -> anyhow::Result<Compari
         seed: command.seed,
         workloads,
         blocks_planned: command.blocks()?,
-        interleave: command.slices.interleave,
+        interleave: slice,
         until_width_percent: command.until_width.map(wss_model::Percent::percent),
         blocks: Vec::new(),
         differences: Vec::new(),

@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use wss_analysis::comparison::{self, Analysis, Arm, ArmLabel, Block, Comparison, Difference, Kind, Program, Trial};
 use wss_analysis::trial::WorkloadResult;
-use wss_analysis::workload::Workload;
+use wss_analysis::workload::{MetricSet, Workload};
 use wss_model::store::{self, Stored as _};
 use wss_model::{Mode, RunResult};
 
@@ -177,7 +177,7 @@ fn trial(arm: ArmLabel, run: &RunResult) -> Trial {
         // The connections of the echoes were opened by handshakes.
         Mode::Echo => &[Workload::Handshake, Workload::Echo],
     };
-    let workloads = kinds.iter().map(|kind| WorkloadResult::from_run(*kind, run)).collect();
+    let workloads = kinds.iter().map(|kind| WorkloadResult::from_run(*kind, MetricSet::All, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());
     Trial { arm, program: 0, run_id, started_at, control_loop_ns: None, workloads }
 }

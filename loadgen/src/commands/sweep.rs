@@ -22,7 +22,6 @@ pub(crate) use self::options::SweepCommand;
 use self::options::SweepOptions;
 use self::plan::Plan;
 use crate::child::block::{BlockRunner, FinishedTrial, PlannedTrial};
-use crate::child::interleave::check_interleave;
 use crate::child::progress::TrialProgress;
 use crate::child::run::{RunLauncher, estimate_trials, this_program};
 use crate::output;
@@ -49,7 +48,6 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
         output::print(&plan::list(&sweep))?;
         return Ok(true);
     }
-    check_interleave(sweep.interleave, &sweep.workloads)?;
     ratios::check(&sweep, &options.ratio)?;
     let path = place(options, &sweep.id);
     preflight::check_output(&path)?;
@@ -67,7 +65,7 @@ fn place(options: &SweepOptions, id: &str) -> PathBuf {
 /// A sweep before its first block.
 fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
     let (id, started_at) = environment::identify();
-    let Plan { preset, blocks, workloads, configurations, reference, invalid_combinations } = plan;
+    let Plan { preset, blocks, workloads, slice, configurations, reference, invalid_combinations } = plan;
     let mut sweep = SweepResult {
         schema: SweepResult::SCHEMA.to_owned(),
         id,
@@ -81,7 +79,7 @@ fn begin(plan: Plan, options: &SweepOptions) -> SweepResult {
         reference,
         invalid_combinations,
         blocks_planned: blocks,
-        interleave: options.slices.interleave,
+        interleave: slice,
         blocks: Vec::new(),
         analysis: Analysis::default(),
         valid: false,

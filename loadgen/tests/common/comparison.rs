@@ -32,7 +32,7 @@ pub(crate) fn comparison(run: &RunResult, number: usize, factor: f64) -> Compari
         a: arm("pinned", run.tool.clone()),
         b: arm("head", b),
         seed: 1,
-        workloads: vec![WorkloadSpec { kind: Workload::Handshake, options: Vec::new() }],
+        workloads: vec![WorkloadSpec::new(Workload::Handshake, Vec::new())],
         blocks_planned: 10,
         interleave: None,
         until_width_percent: None,

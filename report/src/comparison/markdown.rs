@@ -1,6 +1,6 @@
 //! A comparison as Markdown: the findings, the primary figures, and the rest folded.
 
-use super::{CORRELATED, HEAD, arm, blocks, correlated, dropped, findings, legend, negotiated, noisy, row};
+use super::{HEAD, arm, blocks, correlated, dropped, findings, legend, negotiated, noisy, row};
 use crate::markdown::{bullet, escaped, folded, paragraph, table};
 use wss_analysis::comparison::{Comparison, Role};
 
@@ -18,8 +18,8 @@ pub fn markdown(comparison: &Comparison) -> String {
     }
     findings(comparison).iter().for_each(|sentence| bullet(&mut text, &escaped(sentence)));
     text.push('\n');
-    for figure in correlated(comparison) {
-        paragraph(&mut text, &format!("{CORRELATED}: {figure}."));
+    if let Some(sentence) = correlated(comparison) {
+        paragraph(&mut text, &sentence);
     }
     for figure in noisy(comparison) {
         paragraph(&mut text, &format!("An arm differs from itself in {figure}."));
@@ -40,7 +40,7 @@ pub(crate) fn tables(text: &mut String, comparison: &Comparison) {
     bullet(&mut rest, &format!("A: {}", escaped(&arm(&comparison.a))));
     bullet(&mut rest, &format!("B: {}", escaped(&arm(&comparison.b))));
     for workload in &comparison.workloads {
-        bullet(&mut rest, &format!("{}: `{}`", workload.kind, workload.options.join(" ")));
+        bullet(&mut rest, &format!("{}: `{}`", workload.title(), workload.options.join(" ")));
     }
     bullet(&mut rest, &escaped(&blocks(comparison)));
     dropped(comparison).for_each(|reason| bullet(&mut rest, &format!("dropped: {}", escaped(&reason))));

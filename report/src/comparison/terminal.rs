@@ -1,6 +1,6 @@
 //! The text of a comparison.
 
-use super::{CORRELATED, HEAD, arm, blocks, correlated, dropped, findings, legend, negotiated, noisy, row};
+use super::{HEAD, arm, blocks, correlated, dropped, findings, legend, negotiated, noisy, row};
 use crate::layout::Layout;
 use crate::style::Style;
 use crate::table::Table;
@@ -26,10 +26,7 @@ pub fn terminal(comparison: &Comparison, style: Style) -> String {
             noisy.join(" and ")
         ));
     }
-    let correlated = correlated(comparison);
-    if !correlated.is_empty() {
-        layout.text(&format!("{}: {}.", CORRELATED, correlated.join(", ")));
-    }
+    correlated(comparison).iter().for_each(|sentence| layout.text(sentence));
     layout.gap();
     what_was_run(&mut layout, comparison);
     for (role, heading) in [(Role::Primary, "Primary figures"), (Role::Secondary, "Secondary figures, each on its own")]
@@ -67,7 +64,7 @@ fn what_was_run(layout: &mut Layout, comparison: &Comparison) {
     layout.fact("B", &arm(&comparison.b));
     for (index, workload) in comparison.workloads.iter().enumerate() {
         let label = if index == 0 { "Trial" } else { "" };
-        layout.fact(label, &format!("{}: {}", workload.kind, workload.options.join(" ")));
+        layout.fact(label, &format!("{}: {}", workload.title(), workload.options.join(" ")));
     }
     layout.fact("Blocks", &blocks(comparison));
     layout.fact(

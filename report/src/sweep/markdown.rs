@@ -1,10 +1,11 @@
 //! The tables of a sweep as Markdown, to be pasted into an issue or a README.
 
-use super::legend;
 use super::table::{TitledTable, figures, ratios};
+use super::{correlated, legend};
 use crate::markdown::{escaped, paragraph};
 use crate::table::Row;
 use wss_analysis::sweep::SweepResult;
+use wss_analysis::workload::{Schedule, schedule};
 use wss_model::text::phrases::{pluralize, program};
 
 /// `sweep` as Markdown, ending with a newline.
@@ -20,7 +21,11 @@ pub fn markdown(sweep: &SweepResult) -> String {
             "{} of {}{}; {}, {}, Linux {}; {}; {}.",
             sweep.complete_blocks(),
             pluralize(sweep.blocks_planned as u64, "block"),
-            sweep.interleave.map_or_else(String::new, |length| format!(", in time slices of {length}")),
+            match schedule(&sweep.workloads, sweep.interleave) {
+                Schedule::Sequential => String::new(),
+                Schedule::Interleaved(length) => format!(", in time slices of {length}"),
+                Schedule::Both(length) => format!(", CPU time in time slices of {length}"),
+            },
             escaped(&environment.cpu_model),
             pluralize(environment.cores as u64, "CPU"),
             escaped(&environment.kernel),
@@ -41,6 +46,9 @@ pub fn markdown(sweep: &SweepResult) -> String {
     }
     for one in &sweep.invalid_combinations {
         paragraph(&mut text, &format!("Not possible: {}: {}", escaped(&one.label), escaped(&one.reason)));
+    }
+    if let Some(sentence) = correlated(sweep) {
+        paragraph(&mut text, &sentence);
     }
     paragraph(&mut text, &legend(sweep).join(" "));
     // One newline at the end, not two.

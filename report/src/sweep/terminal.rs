@@ -2,13 +2,14 @@
 
 use super::label::label;
 use super::table::{figures, ratios};
-use super::{compared, describe_ratio, legend, title};
+use super::{compared, correlated, describe_ratio, legend, title};
 use crate::layout::Layout;
 use crate::style::Style;
 use crate::verdict::{heads_up, verdict};
 use wss_analysis::metric::Metric;
 use wss_analysis::statistics::Finding;
 use wss_analysis::sweep::{Ranking, SweepResult};
+use wss_analysis::workload::{Schedule, schedule};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize, program};
 
 /// `sweep` as text in the given style, ending with a newline.
@@ -25,6 +26,7 @@ pub fn terminal(sweep: &SweepResult, style: Style) -> String {
         layout.gap();
         orders(&mut layout, sweep);
         noise(&mut layout, sweep);
+        correlated(sweep).iter().for_each(|sentence| layout.text(sentence));
     }
     layout.gap();
     negotiated(&mut layout, sweep);
@@ -53,15 +55,18 @@ fn what_was_run(layout: &mut Layout, sweep: &SweepResult) {
             pluralize(compared as u64, "configuration"),
             sweep.complete_blocks(),
             pluralize(sweep.blocks_planned as u64, "block"),
-            match sweep.interleave {
-                None => "each in a random order".to_owned(),
-                Some(length) => format!("all of each at the same time, in time slices of {length}"),
+            match schedule(&sweep.workloads, sweep.interleave) {
+                Schedule::Sequential => "each in a random order".to_owned(),
+                Schedule::Interleaved(length) => format!("all of each at the same time, in time slices of {length}"),
+                Schedule::Both(length) => {
+                    format!("CPU time at the same time, in time slices of {length}, the rest in a random order")
+                }
             },
         ),
     );
     for (index, workload) in sweep.workloads.iter().enumerate() {
         let label = if index == 0 { "Trial" } else { "" };
-        layout.fact(label, &format!("{}: {}", workload.kind, workload.options.join(" ")));
+        layout.fact(label, &format!("{}: {}", workload.title(), workload.options.join(" ")));
     }
     let common = sweep.configurations.first().map_or_else(Vec::new, |first| {
         let in_all = |option: &&String| sweep.configurations.iter().all(|other| other.options.contains(option));

@@ -14,6 +14,7 @@ use wss_report::sweep::label_as_requested;
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
 use super::presets::{BLOCKS, Preset};
+use crate::child::interleave::{self, Interleave, Schedule};
 use crate::child::run::estimate_trials;
 use crate::child::{run_options, workloads};
 use crate::setup::preflight;
@@ -27,6 +28,8 @@ pub(super) struct Plan {
     pub(super) preset: Option<String>,
     pub(super) blocks: usize,
     pub(super) workloads: Vec<WorkloadSpec>,
+    /// Length of a time slice, if any workload is interleaved.
+    pub(super) slice: Option<HumanDuration>,
     /// The last one repeats the reference.
     pub(super) configurations: Vec<Configuration>,
     pub(super) reference: usize,
@@ -73,7 +76,12 @@ impl Plan {
         let blocks = options.blocks.unwrap_or(definition.map_or(BLOCKS, |definition| definition.blocks));
         ensure!(blocks > 0, "--blocks is 0; give at least 1, or at least 6 for intervals");
         let preset = preset.map(|preset| preset.name().to_owned());
-        Ok(Self { preset, blocks, workloads, configurations, reference, invalid_combinations })
+        let trials: Vec<&[String]> = configurations.iter().map(|one: &Configuration| one.options.as_slice()).collect();
+        // A number of handshakes has no duration to divide.
+        let requested =
+            if options.trial_handshakes.is_some() { Some(Interleave::Off) } else { options.slices.interleave };
+        let Schedule { slice, workloads } = interleave::schedule(requested, workloads, &trials)?;
+        Ok(Self { preset, blocks, workloads, slice, configurations, reference, invalid_combinations })
     }
 }
 
@@ -213,7 +221,7 @@ pub(super) fn list(sweep: &SweepResult) -> String {
         let _ = writeln!(text, "  –  {label}: not possible: {}", reason.replace('\n', " "));
     }
     for workload in &sweep.workloads {
-        let _ = writeln!(text, "workload {}: {}", workload.kind, workload.options.join(" "));
+        let _ = writeln!(text, "workload {}: {}", workload.title(), workload.options.join(" "));
     }
     let missing = sweep.blocks_planned.saturating_sub(sweep.complete_blocks());
     let time = estimate_trials(&sweep.workloads, missing * sweep.configurations.len()).as_secs();

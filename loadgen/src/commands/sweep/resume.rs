@@ -4,10 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use wss_analysis::sweep::{Block, Configuration, SweepResult};
+use wss_analysis::workload::{self, schedule};
 use wss_model::store;
 
 use super::options::SweepCommand;
 use super::plan::Plan;
+use crate::child::interleave::Interleave;
 use crate::setup::environment;
 
 /// The sweep of a file, ready to continue: without its last block if that one is incomplete.
@@ -41,7 +43,13 @@ fn ensure_same_options(sweep: &SweepResult, command: &SweepCommand, path: &Path)
         )
     };
     ensure!(
-        options.slices.interleave.is_none_or(|length| Some(length) == sweep.interleave),
+        match options.slices.interleave {
+            None | Some(Interleave::Auto) => true,
+            Some(Interleave::Off) => sweep.interleave.is_none(),
+            Some(Interleave::Slices(length)) => {
+                schedule(&sweep.workloads, sweep.interleave) == workload::Schedule::Interleaved(length)
+            }
+        },
         differs("time slices (--interleave)")
     );
     ensure!(options.seed.is_none_or(|seed| seed == sweep.seed), differs("seeds (--seed)"));
