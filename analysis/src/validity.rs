@@ -50,6 +50,10 @@ pub const MIN_CONNECTIONS_FOR_RATE: u64 = 100;
 /// Limit for the CPU time that the hypervisor gave to others, in percent.
 pub const MAX_STEAL_PERCENT: f64 = 5.0;
 
+/// Least number of handshakes in `--mode handshake`, or of echoes in `--mode echo`: with fewer, not even the median is known
+/// to within the 30th and the 70th percentile.
+pub const MIN_SAMPLES: u64 = 30;
+
 /// Number of kinds of errors, or of handshakes, that one reason lists.
 const LISTED_KINDS: usize = 3;
 
@@ -63,6 +67,7 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     if result.config.mode == Mode::Echo && result.echo.is_none() {
         reasons.push(Reason::new(ReasonCode::NothingCompleted, "no echo completed, because the phase did not start"));
     }
+    reasons.extend(phases.last().and_then(Phase::too_few));
     reasons.extend(errors(ReasonCode::Errors, &result.errors, ""));
     reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up"));
     reasons.extend(phases.iter().filter_map(Phase::generator_cpu));
@@ -158,6 +163,14 @@ impl Phase<'_> {
             let text = format!("none of {} planned {} completed", count(self.planned), self.plural);
             Reason::new(ReasonCode::NothingCompleted, text)
         })
+    }
+
+    /// `nothing_completed` reports a phase without samples.
+    fn too_few(&self) -> Option<Reason> {
+        let Self { plural, completed, .. } = *self;
+        (1..MIN_SAMPLES)
+            .contains(&completed)
+            .then(|| reason!(TooFewSamples, "{plural}: only {completed} completed (at least {MIN_SAMPLES} are needed)"))
     }
 
     fn generator_cpu(&self) -> Option<Reason> {

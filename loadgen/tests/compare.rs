@@ -14,6 +14,7 @@ use common::{BOUND, CLOSED, Ended, SHORT, left_out, run, start, start_in, wssben
 use tempfile::TempDir;
 use wss_analysis::comparison::{ArmLabel, Comparison, Kind};
 use wss_analysis::metric::Metric;
+use wss_analysis::workload::{MetricSet, Schedule, schedule};
 use wss_model::{HumanDuration, ReasonCode, RunResult, store};
 
 /// Very short trials.
@@ -50,7 +51,8 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn a_block_has_four_trials_and_the_file_equals_the_output() {
-    let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
+    let (ended, comparison) =
+        ab(&["--interleave=off", "--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
     assert_eq!(ended.code(), Some(if comparison.valid { 0 } else { 3 }), "{ended}");
     let file = std::fs::read_dir(ended.folder.path().join("results/runs")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(store::read::<Comparison>(&file).unwrap(), comparison);
@@ -99,12 +101,28 @@ fn finds_cpu_time_that_is_wasted_on_every_handshake() {
 
 #[test]
 fn an_interrupted_comparison_keeps_its_blocks() {
-    interrupt_in_the_second_block(&[]);
+    interrupt_in_the_second_block(&["--interleave=off"]);
 }
 
 #[test]
 fn an_interrupted_interleaved_comparison_keeps_its_blocks() {
     interrupt_in_the_second_block(&["--interleave=20ms"]);
+}
+
+#[test]
+fn cpu_time_is_interleaved_by_default() {
+    let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1"]);
+    let slice = comparison.interleave.expect("closed loops of the embedded server are interleaved");
+    let expected = [(MetricSet::CpuTime, false), (MetricSet::CpuTime, false)];
+    let rest = [(MetricSet::AllButCpuTime, true), (MetricSet::AllButCpuTime, true)];
+    let found: Vec<_> = comparison.workloads.iter().map(|one| (one.metrics, one.sequential)).collect();
+    assert_eq!(found, [expected, rest].concat(), "{ended}");
+    assert_eq!(schedule(&comparison.workloads, Some(slice)), Schedule::Both(slice));
+    for trial in comparison.blocks.iter().flat_map(|block| &block.trials) {
+        let has = |index: usize, metric| trial.workloads[index].metrics.contains_key(&metric);
+        assert!(has(0, Metric::ServerCpuHandshakeUs) && !has(2, Metric::ServerCpuHandshakeUs), "{trial:?}");
+        assert!(!has(1, Metric::EchoP50Us) && has(3, Metric::EchoP50Us), "{trial:?}");
+    }
 }
 
 fn interrupt_in_the_second_block(more: &[&str]) {
@@ -173,7 +191,7 @@ fn a_run_that_fails_ends_the_runs_that_wait_for_it() {
     // A run whose standard input ends does not wait either.
     let alone = wssbench(&["run", "--time-slice=1/2:20ms", "--connections=1", "--connect-rate=max", "--warmup=1ms"]);
     assert_eq!(alone.code(), Some(1), "{alone}");
-    assert!(alone.stderr.contains("did not become ready"), "{alone}");
+    assert!(alone.stderr.contains("no time slices were assigned"), "{alone}");
 }
 
 #[test]

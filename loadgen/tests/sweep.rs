@@ -16,8 +16,9 @@ use wss_analysis::sweep::SweepResult;
 use wss_analysis::workload::Workload;
 use wss_model::store;
 
-/// Two configurations and the first one again, with very short trials.
-const TINY: [&str; 6] = ["sweep", "--layer", "tcp,tls", "--trial", "200ms", "--workloads=handshake,echo"];
+/// Two configurations and the first one again, with very short trials, one after the other.
+const TINY: [&str; 7] =
+    ["sweep", "--layer", "tcp,tls", "--trial", "400ms", "--workloads=handshake,echo", "--interleave=off"];
 
 fn start(arguments: &[&str]) -> Running {
     common::start(arguments)
@@ -169,7 +170,7 @@ fn prints_the_ratio_of_any_two_configurations() {
 #[test]
 fn interleaves_the_configurations_of_a_block() {
     let _beside = beside_others();
-    let ended = start(&[&TINY[..], &["--blocks=2", "--interleave=10ms"]].concat()).end_within(BOUND);
+    let ended = start(&[&TINY[..6], &["--blocks=2", "--interleave=10ms"]].concat()).end_within(BOUND);
     let sweep = store::read::<SweepResult>(&file(&ended.folder)).unwrap();
     assert_exit_code(&ended, &sweep);
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
@@ -189,7 +190,7 @@ fn interleaves_the_configurations_of_a_block() {
 
 #[test]
 fn a_signal_in_the_first_trial_ends_its_processes() {
-    a_signal_ends_all_processes(1, &[]);
+    a_signal_ends_all_processes(1, &["--interleave=off"]);
 }
 
 #[test]

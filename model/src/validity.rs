@@ -34,6 +34,8 @@ named_choice! {
         Interrupted = "interrupted",
         /// A phase completed nothing.
         NothingCompleted = "nothing_completed",
+        /// The measured phase completed too few handshakes or echoes for its figures to mean anything.
+        TooFewSamples = "too_few_samples",
         /// There were errors.
         Errors = "errors",
         /// There were errors in the warm-up.
@@ -70,8 +72,6 @@ named_choice! {
         Steal = "steal",
         /// A run could not start or ended without a result.
         NoResult = "no_result",
-        /// A run has no result because another run of its block did not become ready.
-        PeerFailed = "peer_failed",
         /// Trials of a sweep have no result.
         TrialsFailed = "trials_failed",
         /// Trials of a sweep or comparison are invalid.
@@ -91,6 +91,7 @@ impl ReasonCode {
         Some(match self {
             Self::Interrupted => return None,
             Self::NothingCompleted | Self::Errors | Self::WarmupErrors => "see the first example of each error",
+            Self::TooFewSamples => "measure for longer (--duration), or raise the rate",
             Self::GeneratorCpu | Self::GeneratorLate | Self::GeneratorShare => {
                 "lower --rate or --connect-rate, or give the generator a CPU of its own (--client-cpus)"
             }
@@ -106,7 +107,7 @@ impl ReasonCode {
             }
             Self::CgroupThrottled => "raise the CPU quota of the control group (cpu.max)",
             Self::Steal | Self::BlocksDropped => "measure on a quieter machine",
-            Self::NoResult | Self::PeerFailed | Self::TrialsFailed | Self::TrialsInvalid => {
+            Self::NoResult | Self::TrialsFailed | Self::TrialsInvalid => {
                 "try the same options with `wssbench run`, which prints every figure of one run"
             }
             Self::Incomplete => "run more blocks",

@@ -311,6 +311,24 @@ fn a_rare_long_stall_of_the_generator_is_judged_by_the_mean() {
     assert!(only_text(&rare).contains("of the mean response time of 590 µs"), "{}", only_text(&rare));
 }
 
+#[test]
+fn a_verdict_needs_samples_of_what_is_measured() {
+    let received = |number| {
+        judge(&changed(echo_run(), |r| {
+            let echo = r.echo.as_mut().unwrap();
+            (echo.planned, echo.received, r.config.rate) = (number, number, Rate::Max);
+            // One connection is one handshake, which is enough for a run that measures echoes.
+            (r.handshake.planned, r.handshake.completed) = (1, 1);
+        }))
+    };
+    assert_eq!(received(MIN_SAMPLES), [""; 0]);
+    assert_eq!(received(1), ["echoes: only 1 completed (at least 30 are needed)"]);
+    let few = judge(&changed(handshake_run(), |r| {
+        (r.handshake.planned, r.handshake.completed, r.config.connect_rate) = (29, 29, Rate::Max);
+    }));
+    assert_eq!(few, ["handshakes: only 29 completed (at least 30 are needed)"]);
+}
+
 const fn activity(own: u64, others: u64, proven: bool) -> ServerActivity {
     ServerActivity { own, others, proven }
 }
@@ -344,6 +362,7 @@ fn every_reason_code_has_a_producer() {
         match code {
             ReasonCode::Interrupted => echo(|r| r.interrupted = true),
             ReasonCode::NothingCompleted => echo(|r| r.echo = None),
+            ReasonCode::TooFewSamples => echo(|r| r.echo.as_mut().unwrap().received = 29),
             ReasonCode::Errors => echo(|r| r.errors = vec![error(ErrorPhase::Tls, ErrorKind::Reset, 1)]),
             ReasonCode::WarmupErrors => echo(|r| r.warmup.errors = vec![error(ErrorPhase::Tls, ErrorKind::Reset, 1)]),
             ReasonCode::GeneratorCpu => echo(|r| r.client.cpu_utilization = 1.0),
@@ -367,7 +386,7 @@ fn every_reason_code_has_a_producer() {
             ReasonCode::EndsDisagree => echo(|r| r.server_negotiated = Some(vec![negotiated(1)])),
             ReasonCode::Steal => echo(|r| r.environment.steal_percent = 50.0),
             // The parent of a run, in loadgen/src/child.
-            ReasonCode::NoResult | ReasonCode::PeerFailed => None,
+            ReasonCode::NoResult => None,
             // Sweeps and comparisons, below.
             ReasonCode::TrialsFailed
             | ReasonCode::TrialsInvalid

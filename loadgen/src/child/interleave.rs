@@ -30,8 +30,8 @@ pub(crate) struct InterleaveOption {
     /// auto, off, or the length of a slice
     ///
     /// With auto each closed-loop workload runs twice, each time for half of its duration: in slices for CPU time, and one
-    /// trial after the other for latencies and rates, which slices would change. Open loops, and servers that cannot run
-    /// beside their own copies, run one trial after the other.
+    /// trial after the other for latencies and rates, which slices would change. Open loops, and servers that are not
+    /// embedded, run one trial after the other.
     #[arg(
         long,
         value_name = "auto|off|TIME",
@@ -139,15 +139,14 @@ fn shortest(workload: &WorkloadSpec, trials: &[&[String]]) -> Option<Duration> {
     durations.collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 
-/// A closed loop whose server may run beside its own copies. In an open loop the cold caches of a slice make the generator
-/// late.
+/// A closed loop with the embedded server. In an open loop the cold caches of a slice make the generator late, and copies of
+/// other servers may need the same port.
 fn can_interleave(config: &RunConfig) -> bool {
     let is_closed_loop = match config.mode {
         Mode::Echo => config.rate == Rate::Max,
         Mode::Handshake => config.connect_rate == Rate::Max,
     };
-    let has_own_port = config.is_embedded() || config.server.is_some() && config.at.is_none();
-    is_closed_loop && has_own_port
+    is_closed_loop && config.is_embedded()
 }
 
 fn check_length(slice: HumanDuration, workloads: &[WorkloadSpec]) -> anyhow::Result<()> {
@@ -209,12 +208,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_interleaved_runs_one_trial_after_the_other() {
-        for options in [
-            &["--rate=1000/s"][..],
-            &["wss://127.0.0.1:1/"],
-            &["--server=x", "--at=ws://127.0.0.1:1/"],
-            &["--engine=warp"],
-        ] {
+        for options in [&["--rate=1000/s"][..], &["wss://127.0.0.1:1/"], &["--server=x"], &["--engine=warp"]] {
             let schedule = scheduled(Interleave::Auto, &[Workload::Echo], "2s", options);
             assert_eq!(kinds(&schedule), [(Workload::Echo, MetricSet::All, false)], "{options:?}");
             assert_eq!(schedule.slice, None);

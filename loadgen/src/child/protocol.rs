@@ -20,7 +20,7 @@ pub(crate) enum RunEvent {
     Ready,
     /// The run failed and wrote no result.
     Failed {
-        /// [`ReasonCode::PeerFailed`] or [`ReasonCode::NoResult`].
+        /// [`ReasonCode::NoResult`].
         code: ReasonCode,
         /// One sentence with the chain of causes.
         text: String,
@@ -31,7 +31,7 @@ pub(crate) enum RunEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum ParentEvent {
-    /// All runs of the block are ready.
+    /// All runs of the block are ready, or have failed.
     Begin {
         /// Start of the first time slice, in nanoseconds of CLOCK_MONOTONIC ([`wss_wire::machine::monotonic`]).
         at_ns: u64,
@@ -42,14 +42,15 @@ pub(crate) enum ParentEvent {
 
 /// The error of a run whose parent closed its standard input without [`ParentEvent::Begin`].
 #[derive(Debug, thiserror::Error)]
-#[error("the other runs of this block did not become ready (--time-slice is internal to --interleave of ab and sweep)")]
-pub(crate) struct PeerFailed;
+#[error(
+    "no time slices were assigned: standard input ended (--time-slice is internal to --interleave of ab and sweep)"
+)]
+pub(crate) struct NoSlices;
 
 impl RunEvent {
     /// The event for an error that ended a run.
     pub(crate) fn failed(error: &anyhow::Error) -> Self {
-        let code = if error.is::<PeerFailed>() { ReasonCode::PeerFailed } else { ReasonCode::NoResult };
-        Self::Failed { code, text: format!("{error:#}") }
+        Self::Failed { code: ReasonCode::NoResult, text: format!("{error:#}") }
     }
 
     /// The event in a line, or `None` if the line is not an event.
@@ -122,10 +123,10 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_its_code_and_its_causes() {
-        let peer = RunEvent::failed(&anyhow::Error::new(PeerFailed).context("waiting for the first slice"));
+        let peer = RunEvent::failed(&anyhow::Error::new(NoSlices).context("waiting for the first slice"));
         let RunEvent::Failed { code, text } = &peer else { panic!("{peer:?}") };
-        assert_eq!(*code, ReasonCode::PeerFailed);
-        assert!(text.starts_with("waiting for the first slice: the other runs"), "{text}");
+        assert_eq!(*code, ReasonCode::NoResult);
+        assert!(text.starts_with("waiting for the first slice: no time slices"), "{text}");
         assert_eq!(RunEvent::parse(&serde_json::to_string(&peer).unwrap()), Some(peer));
         let other = RunEvent::failed(&anyhow::anyhow!("no connection succeeded"));
         assert_eq!(

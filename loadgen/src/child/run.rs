@@ -46,8 +46,6 @@ pub(crate) struct WorkloadOutcome {
     pub(crate) result: WorkloadResult,
     /// The build that ran it, if there is a result.
     pub(crate) tool: Option<Tool>,
-    /// There is no result because another run of the block failed first; the reason is that run's.
-    pub(crate) peer_failed: bool,
 }
 
 /// A run that was started, and where its result will be.
@@ -126,17 +124,20 @@ impl RunLauncher {
         let start =
             |(number, invocation)| self.start(invocation, workload, seed, Some(TimeSlice { number, runs, length }));
         let mut started = (1..).zip(invocations).map(start).collect::<anyhow::Result<Vec<StartedRun>>>()?;
-        if started.iter().all(|run| run.process.wait_until_ready(SLACK, &self.interrupted)) {
-            let begin = ParentEvent::begin(machine::monotonic() + BEFORE_SLICES, seed.wrapping_add(block as u64));
-            started.iter_mut().for_each(|run| run.process.begin(begin));
-        } else {
-            started.iter_mut().for_each(|run| run.process.cancel());
+        // The slices of a run that failed stay empty: the others do not depend on it.
+        let ready: Vec<bool> =
+            started.iter_mut().map(|run| run.process.wait_until_ready(SLACK, &self.interrupted)).collect();
+        let begin = ParentEvent::begin(machine::monotonic() + BEFORE_SLICES, seed.wrapping_add(block as u64));
+        for (run, is_ready) in started.iter_mut().zip(ready) {
+            if is_ready {
+                run.process.begin(begin);
+            } else {
+                run.process.cancel();
+            }
         }
         // Every run is waited for, also after one that failed.
         let outcomes: Vec<_> = started.into_iter().map(|run| self.finish(workload, run)).collect();
-        let mut outcomes = outcomes.into_iter().collect::<anyhow::Result<Option<Vec<_>>>>()?;
-        outcomes.iter_mut().for_each(|outcomes| propagate_peer_failure(outcomes));
-        Ok(outcomes)
+        outcomes.into_iter().collect()
     }
 
     fn start(
@@ -176,7 +177,6 @@ impl RunLauncher {
                 Ok(result) => WorkloadOutcome {
                     result: WorkloadResult::from_run(workload.kind, workload.metrics, &result),
                     tool: Some(result.tool),
-                    peer_failed: false,
                 },
                 Err(error) => WorkloadOutcome::failed(
                     workload,
@@ -195,19 +195,8 @@ impl RunLauncher {
     }
 }
 
-/// Gives runs that failed because of a peer the reason of that peer.
-fn propagate_peer_failure(outcomes: &mut [WorkloadOutcome]) {
-    let cause = outcomes.iter().find(|outcome| outcome.result.failed && !outcome.peer_failed);
-    let Some(cause) = cause.map(|outcome| outcome.result.invalid_because.clone()) else { return };
-    for outcome in outcomes.iter_mut().filter(|outcome| outcome.peer_failed) {
-        let text = |reason: &Reason| Reason::new(ReasonCode::PeerFailed, reason.text.clone());
-        outcome.result.invalid_because = cause.iter().map(text).collect();
-    }
-}
-
 impl WorkloadOutcome {
     fn failed(workload: &WorkloadSpec, reason: Reason) -> Self {
-        let peer_failed = reason.code == ReasonCode::PeerFailed;
         let result = WorkloadResult {
             kind: workload.kind,
             valid: false,
@@ -217,6 +206,6 @@ impl WorkloadOutcome {
             negotiated: Vec::new(),
             metrics: BTreeMap::new(),
         };
-        Self { result, tool: None, peer_failed }
+        Self { result, tool: None }
     }
 }

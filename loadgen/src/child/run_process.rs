@@ -27,6 +27,8 @@ pub(super) struct RunProcess {
     /// For [`ParentEvent`]s; `None` for a run without time slices.
     stdin: Option<ChildStdin>,
     events: Receiver<RunEvent>,
+    /// The failure, if it was received before the end.
+    failure: Option<RunEvent>,
     /// Gives the last line of standard error that is not empty.
     stderr: JoinHandle<String>,
     /// The time after which it is ended.
@@ -86,17 +88,21 @@ impl RunProcess {
             });
             last
         });
-        Ok(Self { stdin: child.stdin.take(), child, events, stderr, limit })
+        Ok(Self { stdin: child.stdin.take(), child, events, failure: None, stderr, limit })
     }
 
     /// Waits until the run is ready for its first slice; `false` if it ended before, or nobody wants to wait longer.
-    pub(super) fn wait_until_ready(&self, limit: Duration, interrupted: &AtomicBool) -> bool {
+    pub(super) fn wait_until_ready(&mut self, limit: Duration, interrupted: &AtomicBool) -> bool {
         let deadline = Instant::now() + limit;
         loop {
             match self.events.recv_timeout(POLL) {
                 Ok(RunEvent::Ready) => return true,
-                // The failure itself is read again from the exit of the run.
-                Ok(RunEvent::Failed { .. }) | Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(failed @ RunEvent::Failed { .. }) => {
+                    // For `wait`.
+                    self.failure = Some(failed);
+                    return false;
+                }
+                Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if interrupted.load(Ordering::Relaxed) || Instant::now() > deadline {
@@ -112,7 +118,7 @@ impl RunProcess {
         }
     }
 
-    /// Closes the standard input of a run that is ready: it fails with `peer_failed`.
+    /// Closes the standard input of a run that waits for its slices: it fails.
     pub(super) fn cancel(&mut self) {
         self.stdin = None;
     }
@@ -125,7 +131,8 @@ impl RunProcess {
         let deadline = Instant::now() + self.limit;
         loop {
             if let Some(status) = self.child.try_wait().context("waiting for a trial")? {
-                let failure = self.events.iter().find(|event| matches!(event, RunEvent::Failed { .. }));
+                let mut later = self.events.iter().filter(|event| matches!(event, RunEvent::Failed { .. }));
+                let failure = self.failure.take().or_else(|| later.next());
                 let last_line = self.stderr.join().unwrap_or_default();
                 return Ok(RunEnd::Exited { status, failure, last_line });
             }

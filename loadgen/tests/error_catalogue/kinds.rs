@@ -83,6 +83,7 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
     match code {
         ReasonCode::Interrupted => "Repeat the run.",
         ReasonCode::NothingCompleted => "See the errors; run longer.",
+        ReasonCode::TooFewSamples => "Measure for longer (--duration), or raise the rate.",
         ReasonCode::Errors | ReasonCode::WarmupErrors => "See the kinds of errors above.",
         ReasonCode::GeneratorCpu => "Lower --rate, or give the generator CPUs of its own.",
         ReasonCode::GeneratorLate => "Lower --rate, or give the generator CPUs of its own.",
@@ -101,7 +102,6 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
         ReasonCode::CgroupFrozen => "Repeat the run while nothing freezes the control group.",
         ReasonCode::Steal => "Use a machine with CPUs of its own, or repeat the run.",
         ReasonCode::NoResult => "See the error of the trial.",
-        ReasonCode::PeerFailed => "See the error of the other trial.",
         ReasonCode::TrialsFailed | ReasonCode::TrialsInvalid => "See the reasons of the trials.",
         ReasonCode::Incomplete => "Repeat the comparison or sweep; a sweep can be continued with sweep --resume-from.",
         ReasonCode::BlocksDropped => "Use a quieter machine, or more blocks.",

@@ -14,6 +14,7 @@ mod hostile_close;
 mod hostile_echo;
 mod hostile_handshake;
 mod interop;
+mod lying_server;
 mod server_pid;
 mod server_stats;
 mod show;

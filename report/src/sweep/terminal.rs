@@ -59,7 +59,10 @@ fn what_was_run(layout: &mut Layout, sweep: &SweepResult) {
                 Schedule::Sequential => "each in a random order".to_owned(),
                 Schedule::Interleaved(length) => format!("all of each at the same time, in time slices of {length}"),
                 Schedule::Both(length) => {
-                    format!("CPU time at the same time, in time slices of {length}, the rest in a random order")
+                    format!(
+                        "all of each at the same time in time slices of {length} for CPU time, and in a random order for \
+                         everything else"
+                    )
                 }
             },
         ),

@@ -7,7 +7,7 @@ use anyhow::Context;
 use wss_model::config::TimeSlice;
 use wss_wire::machine;
 
-use crate::child::protocol::{ParentEvent, PeerFailed, RunEvent};
+use crate::child::protocol::{NoSlices, ParentEvent, RunEvent};
 use crate::generator::Generator;
 use crate::generator::phase_clock::{PhaseClock, TimeSlices};
 
@@ -26,12 +26,12 @@ impl InterleavedSlices {
     /// Reports that this run is ready and waits until all runs of the block are.
     ///
     /// # Errors
-    /// [`PeerFailed`] if standard input ends first; also if standard input or output fails.
+    /// [`NoSlices`] if standard input ends first; also if standard input or output fails.
     pub(super) fn wait_for_peers(slice: TimeSlice) -> anyhow::Result<Self> {
         RunEvent::Ready.send().context("reporting that this run is ready")?;
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).context("waiting for the other runs of this block")?;
-        let ParentEvent::Begin { at_ns, seed } = ParentEvent::parse(&line).ok_or(PeerFailed)?;
+        let ParentEvent::Begin { at_ns, seed } = ParentEvent::parse(&line).ok_or(NoSlices)?;
         // `Instant` reads the same clock, but its value cannot be passed between processes.
         let origin = Instant::now() + Duration::from_nanos(at_ns) - machine::monotonic();
         Ok(Self { slices: Arc::new(TimeSlices::new(slice, origin, seed)), earliest: origin })

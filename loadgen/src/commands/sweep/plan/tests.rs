@@ -26,7 +26,10 @@ fn axes_make_every_combination_and_repeat_the_reference() {
     assert_eq!(plan.configurations[0].options, ["--layer=tls", "--engine=uring"]);
     let again = plan.configurations.last().unwrap();
     assert_eq!((again.repeat_of, &again.options), (Some(1), &plan.configurations[0].options));
-    assert_eq!(plan.workloads.iter().map(|workload| workload.kind.name()).collect::<Vec<_>>(), ["handshake", "echo"]);
+    let (interleaved, sequential) =
+        (["handshake, CPU time", "echo, CPU time"], ["handshake, all but CPU time", "echo, all but CPU time"]);
+    let titles: Vec<String> = plan.workloads.iter().map(WorkloadSpec::title).collect();
+    assert_eq!(titles, [interleaved, sequential].concat());
     assert_eq!((plan.blocks, plan.preset), (12, None));
 }
 
