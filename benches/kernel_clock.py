@@ -1,27 +1,28 @@
 #!/usr/bin/env python3
-"""Compares the kernel's clock of a result with packets: RESULT PACKETS [OUTPUT]. See kernel_clock.sh."""
+"""Compares the kernel's clock of results with packets: FOLDER [OUTPUT]. See kernel_clock.sh."""
 
 import collections
 import gzip
 import json
+import pathlib
 import statistics
 import sys
 
 LIMIT_SHARE, LIMIT_NS = 0.03, 5_000
-PHASES = ["connect", "tls", "upgrade", "first_echo", "service"]
+# Each with the mode that measures it.
+PHASES = {"connect": "handshake", "tls": "handshake", "upgrade": "handshake", "first_echo": "handshake", "service": "echo"}
 
 
 def latencies(lines):
-    """Nanoseconds by phase, from the packets of all connections that reached the first echo."""
+    """Nanoseconds by phase, from the packets of all connections that reached an echo."""
     streams = collections.defaultdict(list)
     for line in lines:
-        stream, time, source, target, syn, ack, length, handshake, request, response, frame = line.rstrip("\n").split("\t")
+        stream, time, source, syn, ack, length, handshake, request, response, frame = line.rstrip("\n").split("\t")
         seconds, nanoseconds = time.split(".")
         streams[stream].append(
             {
                 "ns": int(seconds) * 1_000_000_000 + int(nanoseconds.ljust(9, "0")[:9]),
                 "from": source,
-                "to": target,
                 "syn": syn in ("1", "True"),
                 "ack": ack in ("1", "True"),
                 "length": int(length),
@@ -67,19 +68,19 @@ def of_connection(packets):
         "tls": [flight[-1]["ns"] - hello["ns"]],
         "upgrade": [response["ns"] - request["ns"]],
         "first_echo": echoes[:1],
-        "service": echoes[1:],
+        "service": echoes,
     }
 
 
 def main():
-    result = json.load(open(sys.argv[1]))
-    packets = latencies(open(sys.argv[2]))
+    folder = pathlib.Path(sys.argv[1])
+    results = {mode: json.loads((folder / f"{mode}.json").read_text()) for mode in set(PHASES.values())}
+    packets = {mode: latencies(open(folder / f"{mode}.tsv")) for mode in results}
     rows, failures = [], []
-    for phase in PHASES:
-        clocks, values = result["kernel_clock"][phase], packets[phase]
+    for phase, mode in PHASES.items():
+        clocks, values = results[mode][mode]["kernel_clock"][phase], packets[mode][phase]
         count = clocks["wire"]["count"]
-        # The warm-up opens connections as well, but not many.
-        assert len(values) >= 0.9 * count > 0, f"{phase}: {len(values)} captured, {count} in the result"
+        assert len(values) == count > 0, f"{phase}: {len(values)} captured, {count} in the result"
         tool, generator, wire = (clocks[name]["p50"] for name in ("tool", "generator", "wire"))
         packet = statistics.median(values)
         difference = wire - packet
@@ -93,9 +94,9 @@ def main():
     head = "| phase | samples | tool p50 | generator p50 | wire p50 | packets | packets p50 | wire − packets |"
     table = "\n".join([head, "| --- |" + " ---: |" * 7, *rows])
     print("Medians in µs:\n\n" + table)
-    if len(sys.argv) > 3:
-        with gzip.open(sys.argv[3], "wt") as file:
-            json.dump({"table": table, "result": result, "packets_ns": packets}, file)
+    if len(sys.argv) > 2:
+        with gzip.open(sys.argv[2], "wt") as file:
+            json.dump({"table": table, "results": results, "packets_ns": packets}, file)
     if failures:
         sys.exit(f"further apart than {LIMIT_SHARE:.0%} and {LIMIT_NS // 1000} µs: {', '.join(failures)}")
 
