@@ -60,9 +60,8 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::NoUpgrade | ErrorKind::NoConnectionUpgrade => "Look for a proxy that removes the header.",
         ErrorKind::BadAccept => "Look for a cache or proxy that answers in place of the server.",
         ErrorKind::UnexpectedExtension => "Disable the extension on the server.",
-        ErrorKind::UnexpectedSubprotocol | ErrorKind::NoSubprotocol => {
-            "Offer it with --subprotocol, or disable it on the server."
-        }
+        ErrorKind::UnexpectedSubprotocol => "Offer it with --subprotocol, or disable it on the server.",
+        ErrorKind::NoSubprotocol => "Offer a subprotocol that the server supports, or remove --subprotocol.",
         ErrorKind::HeadTooLarge => "Check the port of the URL, or raise --max-head-size.",
         ErrorKind::Malformed => "Check that the URL names a WebSocket endpoint.",
         ErrorKind::Eof => "See the log of the server.",
