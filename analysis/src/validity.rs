@@ -67,9 +67,9 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     if result.config.mode == Mode::Echo && result.echo.is_none() {
         reasons.push(Reason::new(ReasonCode::NothingCompleted, "no echo completed, because the phase did not start"));
     }
-    reasons.extend(phases.last().and_then(Phase::too_few));
     reasons.extend(errors(ReasonCode::Errors, &result.errors, ""));
     reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up"));
+    reasons.extend(phases.last().and_then(Phase::too_few));
     reasons.extend(phases.iter().filter_map(Phase::generator_cpu));
     reasons.extend(phases.iter().filter_map(Phase::lateness));
     reasons.extend(generator_share::judge(result));
