@@ -227,7 +227,7 @@ mod tests {
             assert!(!cpu_time.is_empty() && !others.is_empty());
             cpu_time.extend(others);
             assert_eq!(cpu_time, of(MetricSet::All));
-            // A name says of what it is the time.
+            // The names agree.
             assert!(cpu_time.keys().all(|metric| !metric.name().contains("_cpu_") || metric.is_cpu_time()));
         }
     }

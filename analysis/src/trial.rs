@@ -48,7 +48,6 @@ impl WorkloadResult {
 
 /// The value of a metric in a trial; `None` if it was not measured or its workload is invalid.
 pub fn metric_of(workloads: &[WorkloadResult], metric: Metric) -> Option<f64> {
-    let of_its_kind = workloads.iter().filter(|workload| workload.kind == metric.workload());
-    let workload = of_its_kind.into_iter().find(|workload| workload.metrics.contains_key(&metric))?;
+    let workload = workloads.iter().find(|workload| workload.metrics.contains_key(&metric))?;
     workload.metrics.get(&metric).copied().flatten().filter(|_| workload.valid)
 }

@@ -55,48 +55,38 @@ impl BlockRunner {
         trials: &[PlannedTrial],
         check: impl Fn(usize, &WorkloadSpec, &WorkloadOutcome) -> anyhow::Result<()>,
     ) -> anyhow::Result<Vec<FinishedTrial>> {
-        let mut finished: Vec<FinishedTrial> = trials.iter().map(|_| self.begin()).collect();
-        let workloads = std::mem::take(&mut self.workloads);
-        let completed = self.run_workloads(&workloads, number, trials, &mut finished, check);
-        self.workloads = workloads;
-        finished.truncate(completed?);
-        Ok(finished)
-    }
-
-    /// Returns how many trials are complete.
-    fn run_workloads(
-        &mut self,
-        workloads: &[WorkloadSpec],
-        number: usize,
-        trials: &[PlannedTrial],
-        finished: &mut [FinishedTrial],
-        check: impl Fn(usize, &WorkloadSpec, &WorkloadOutcome) -> anyhow::Result<()>,
-    ) -> anyhow::Result<usize> {
         let (interleaved, sequential): (Vec<_>, Vec<_>) =
-            workloads.iter().partition(|workload| self.interleave.is_some() && !workload.sequential);
+            self.workloads.iter().partition(|workload| self.interleave.is_some() && !workload.sequential);
+        let mut finished: Vec<FinishedTrial> = Vec::with_capacity(trials.len());
         if let Some(length) = self.interleave.filter(|_| !interleaved.is_empty()) {
             self.progress.begin_trial(number, self.blocks_planned, &format!("all in time slices of {length}"));
+            finished.extend(trials.iter().map(|_| self.begin()));
             for workload in interleaved {
-                if !self.run_interleaved(number, trials, workload, length, finished, &check)? {
-                    return Ok(0);
+                if !self.run_interleaved(number, trials, workload, length, &mut finished, &check)? {
+                    return Ok(Vec::new());
                 }
             }
         }
         for (index, planned) in trials.iter().enumerate() {
             if !sequential.is_empty() {
                 self.progress.begin_trial(number, self.blocks_planned, &planned.label);
-                finished[index].begin_again(self.begin());
+                let begun = self.begin();
+                match finished.get_mut(index) {
+                    Some(trial) => trial.begin_again(&begun),
+                    None => finished.push(begun),
+                }
             }
             for workload in &sequential {
                 let Some(outcome) = self.launcher.run(&planned.invocation(), workload, self.seed)? else {
-                    return Ok(index);
+                    finished.truncate(index);
+                    return Ok(finished);
                 };
                 check(index, workload, &outcome)?;
                 finished[index].outcomes.push(outcome);
             }
             self.progress.end_trial(finished[index].first_invalid(planned));
         }
-        Ok(trials.len())
+        Ok(finished)
     }
 
     /// Returns whether the workload was run in all trials: false if it was interrupted.
@@ -132,11 +122,8 @@ impl PlannedTrial {
 }
 
 impl FinishedTrial {
-    /// Begins the part of the trial that follows the interleaved one: the slower of the two control loops counts.
-    fn begin_again(&mut self, now: Self) {
-        if self.outcomes.is_empty() {
-            self.started_at = now.started_at;
-        }
+    /// Begins the sequential part of a trial: the slower of its two control loops counts.
+    fn begin_again(&mut self, now: &Self) {
         self.control_loop_ns = self.control_loop_ns.into_iter().chain(now.control_loop_ns).max_by(f64::total_cmp);
     }
 
