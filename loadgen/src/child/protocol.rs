@@ -20,7 +20,7 @@ pub(crate) enum RunEvent {
     Ready,
     /// The run failed and wrote no result.
     Failed {
-        /// [`ReasonCode::NoResult`].
+        /// The code of the reason: [`ReasonCode::NoResult`].
         code: ReasonCode,
         /// One sentence with the chain of causes.
         text: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use wss_analysis::trial::WorkloadResult;
@@ -125,8 +125,9 @@ impl RunLauncher {
             |(number, invocation)| self.start(invocation, workload, seed, Some(TimeSlice { number, runs, length }));
         let mut started = (1..).zip(invocations).map(start).collect::<anyhow::Result<Vec<StartedRun>>>()?;
         // The slices of a run that failed stay empty: the others do not depend on it.
+        let deadline = Instant::now() + SLACK;
         let ready: Vec<bool> =
-            started.iter_mut().map(|run| run.process.wait_until_ready(SLACK, &self.interrupted)).collect();
+            started.iter_mut().map(|run| run.process.wait_until_ready(deadline, &self.interrupted)).collect();
         let begin = ParentEvent::begin(machine::monotonic() + BEFORE_SLICES, seed.wrapping_add(block as u64));
         for (run, is_ready) in started.iter_mut().zip(ready) {
             if is_ready {

@@ -91,9 +91,8 @@ impl RunProcess {
         Ok(Self { stdin: child.stdin.take(), child, events, failure: None, stderr, limit })
     }
 
-    /// Waits until the run is ready for its first slice; `false` if it ended before, or nobody wants to wait longer.
-    pub(super) fn wait_until_ready(&mut self, limit: Duration, interrupted: &AtomicBool) -> bool {
-        let deadline = Instant::now() + limit;
+    /// Waits until the run is ready for its first slice; `false` if it ended before, at the deadline, or if interrupted.
+    pub(super) fn wait_until_ready(&mut self, deadline: Instant, interrupted: &AtomicBool) -> bool {
         loop {
             match self.events.recv_timeout(POLL) {
                 Ok(RunEvent::Ready) => return true,
