@@ -61,7 +61,9 @@ impl FromStr for Interleave {
         match text {
             "auto" => Ok(Self::Auto),
             "off" => Ok(Self::Off),
-            length => time_slice_length(length).map(Self::Slices),
+            length => time_slice_length(length)
+                .map(Self::Slices)
+                .map_err(|_| ConfigError::invalid("interleaving", text, "at least 1ms, such as 20ms, or auto, or off")),
         }
     }
 }
@@ -76,36 +78,36 @@ impl fmt::Display for Interleave {
     }
 }
 
-/// What the trials of a block run, and how.
+/// The workloads of the trials of a block, divided into interleaved and sequential ones.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub(crate) struct Arrangement {
     /// Length of a slice, if anything is interleaved.
     pub(crate) slice: Option<HumanDuration>,
     /// The interleaved workloads come first.
     pub(crate) workloads: Vec<WorkloadSpec>,
 }
 
-/// Decides which workloads are interleaved. `trials` has the options of each trial of a block.
+/// Decides which workloads are interleaved, by `--interleave`. `trials` has the options of each trial of a block.
 ///
 /// # Errors
 /// If the requested slices are longer than a workload.
-pub(crate) fn schedule(
+pub(crate) fn arrange(
     requested: Option<Interleave>,
     workloads: Vec<WorkloadSpec>,
     trials: &[&[String]],
-) -> anyhow::Result<Schedule> {
+) -> anyhow::Result<Arrangement> {
     match requested.unwrap_or_default() {
-        Interleave::Off => Ok(Schedule { slice: None, workloads }),
+        Interleave::Off => Ok(Arrangement { slice: None, workloads }),
         Interleave::Slices(length) => {
             check_length(length, &workloads)?;
-            Ok(Schedule { slice: Some(length), workloads })
+            Ok(Arrangement { slice: Some(length), workloads })
         }
         Interleave::Auto => Ok(split(workloads, trials)),
     }
 }
 
 /// Each workload that can be interleaved twice, for CPU time and for everything else.
-fn split(all: Vec<WorkloadSpec>, trials: &[&[String]]) -> Schedule {
+fn split(all: Vec<WorkloadSpec>, trials: &[&[String]]) -> Arrangement {
     let mut interleaved = Vec::new();
     let mut sequential = Vec::new();
     let mut slice = SLICE;
@@ -126,7 +128,7 @@ fn split(all: Vec<WorkloadSpec>, trials: &[&[String]]) -> Schedule {
         sequential.iter_mut().for_each(|workload| workload.sequential = false);
     }
     interleaved.append(&mut sequential);
-    Schedule { slice, workloads: interleaved }
+    Arrangement { slice, workloads: interleaved }
 }
 
 /// The shortest duration of the workload in any trial; `None` if one of them cannot be interleaved.
@@ -168,66 +170,69 @@ mod tests {
 
     use super::*;
 
-    fn scheduled(requested: Interleave, kinds: &[Workload], trial: &str, options: &[&str]) -> Schedule {
+    fn arranged(requested: Interleave, kinds: &[Workload], trial: &str, options: &[&str]) -> Arrangement {
         let workloads = workloads::workloads(kinds, trial.parse().unwrap(), None, &[]);
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        schedule(Some(requested), workloads, &[&[], &options]).unwrap()
+        arrange(Some(requested), workloads, &[&[], &options]).unwrap()
     }
 
-    fn kinds(schedule: &Schedule) -> Vec<(Workload, MetricSet, bool)> {
-        schedule.workloads.iter().map(|one| (one.kind, one.metrics, one.sequential)).collect()
+    fn kinds(arrangement: &Arrangement) -> Vec<(Workload, MetricSet, bool)> {
+        arrangement.workloads.iter().map(|one| (one.kind, one.metrics, one.sequential)).collect()
     }
 
     #[test]
     fn closed_loops_are_split_and_open_loops_are_not() {
-        let schedule = scheduled(Interleave::Auto, &[Workload::Echo, Workload::Paced], "2s", &[]);
+        let arrangement = arranged(Interleave::Auto, &[Workload::Echo, Workload::Paced], "2s", &[]);
         assert_eq!(
-            kinds(&schedule),
+            kinds(&arrangement),
             [
                 (Workload::Echo, MetricSet::CpuTime, false),
                 (Workload::Echo, MetricSet::AllButCpuTime, true),
                 (Workload::Paced, MetricSet::All, true),
             ]
         );
-        assert_eq!(schedule.slice, Some(HumanDuration(SLICE)));
-        let durations = schedule.workloads.iter().map(|one| run_options::parse(&one.options).unwrap().duration.0);
+        assert_eq!(arrangement.slice, Some(HumanDuration(SLICE)));
+        let durations = arrangement.workloads.iter().map(|one| run_options::parse(&one.options).unwrap().duration.0);
         assert_eq!(durations.collect::<Vec<_>>(), [500, 500, 1000].map(Duration::from_millis));
         assert_eq!(
-            workload::schedule(&schedule.workloads, schedule.slice),
+            workload::schedule(&arrangement.workloads, arrangement.slice),
             workload::Schedule::Both(HumanDuration(SLICE))
         );
     }
 
     #[test]
     fn short_trials_have_short_slices() {
-        let schedule = scheduled(Interleave::Auto, &[Workload::Handshake, Workload::Echo], "200ms", &[]);
-        assert_eq!(schedule.slice, Some(HumanDuration(Duration::from_millis(12))));
-        let schedule = scheduled(Interleave::Auto, &[Workload::Handshake], "1ms", &[]);
-        assert_eq!(schedule.slice, Some(HumanDuration(Duration::from_millis(1))));
+        let arrangement = arranged(Interleave::Auto, &[Workload::Handshake, Workload::Echo], "200ms", &[]);
+        assert_eq!(arrangement.slice, Some(HumanDuration(Duration::from_millis(12))));
+        let arrangement = arranged(Interleave::Auto, &[Workload::Handshake], "1ms", &[]);
+        assert_eq!(arrangement.slice, Some(HumanDuration(Duration::from_millis(1))));
     }
 
     #[test]
     fn what_cannot_be_interleaved_runs_one_trial_after_the_other() {
         for options in [&["--rate=1000/s"][..], &["wss://127.0.0.1:1/"], &["--server=x"], &["--engine=warp"]] {
-            let schedule = scheduled(Interleave::Auto, &[Workload::Echo], "2s", options);
-            assert_eq!(kinds(&schedule), [(Workload::Echo, MetricSet::All, false)], "{options:?}");
-            assert_eq!(schedule.slice, None);
+            let arrangement = arranged(Interleave::Auto, &[Workload::Echo], "2s", options);
+            assert_eq!(kinds(&arrangement), [(Workload::Echo, MetricSet::All, false)], "{options:?}");
+            assert_eq!(arrangement.slice, None);
         }
         // The rate of messages does not matter to handshakes.
-        let schedule = scheduled(Interleave::Auto, &[Workload::Handshake], "2s", &["--rate=1000/s"]);
-        assert_eq!(schedule.workloads.len(), 2);
+        let arrangement = arranged(Interleave::Auto, &[Workload::Handshake], "2s", &["--rate=1000/s"]);
+        assert_eq!(arrangement.workloads.len(), 2);
         let options = vec![&[][..]; MAX_CONCURRENT + 1];
         let workloads = workloads::workloads(&[Workload::Echo], workloads::TRIAL, None, &[]);
-        assert_eq!(super::schedule(None, workloads, &options).unwrap().slice, None);
+        assert_eq!(arrange(None, workloads, &options).unwrap().slice, None);
     }
 
     #[test]
     fn a_requested_length_applies_to_everything() {
         let length = HumanDuration(Duration::from_millis(20));
-        let schedule = scheduled(Interleave::Slices(length), &[Workload::Echo, Workload::Paced], "2s", &[]);
-        assert_eq!(workload::schedule(&schedule.workloads, schedule.slice), workload::Schedule::Interleaved(length));
-        let schedule = scheduled(Interleave::Off, &[Workload::Echo], "2s", &[]);
-        assert_eq!(workload::schedule(&schedule.workloads, schedule.slice), workload::Schedule::Sequential);
+        let arrangement = arranged(Interleave::Slices(length), &[Workload::Echo, Workload::Paced], "2s", &[]);
+        assert_eq!(
+            workload::schedule(&arrangement.workloads, arrangement.slice),
+            workload::Schedule::Interleaved(length)
+        );
+        let arrangement = arranged(Interleave::Off, &[Workload::Echo], "2s", &[]);
+        assert_eq!(workload::schedule(&arrangement.workloads, arrangement.slice), workload::Schedule::Sequential);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use self::arm::{ArmPrograms, Program};
 use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
 use crate::child::block::{BlockRunner, FinishedTrial, PlannedTrial};
-use crate::child::interleave::{self, Schedule};
+use crate::child::interleave::{self, Arrangement};
 use crate::child::progress::TrialProgress;
 use crate::child::run::{RunLauncher, WorkloadOutcome, estimate_trials};
 use crate::output;
@@ -66,8 +66,8 @@ fn begin(command: &AbCommand, arms: &[ArmPrograms; 2]) -> anyhow::Result<Compari
     let (id, started_at) = environment::identify();
     let [a, b] = arms;
     let trials = [&a.arm.options[..], &b.arm.options[..]];
-    let Schedule { slice, workloads } =
-        interleave::schedule(command.slices.interleave, command.trial_workloads()?, &trials)?;
+    let Arrangement { slice, workloads } =
+        interleave::arrange(command.slices.interleave, command.trial_workloads()?, &trials)?;
     let mut comparison = Comparison {
         schema: Comparison::SCHEMA.to_owned(),
         id,

@@ -14,7 +14,7 @@ use wss_report::sweep::label_as_requested;
 use super::axes::{self, Axis};
 use super::options::{SweepCommand, SweepOptions};
 use super::presets::{BLOCKS, Preset};
-use crate::child::interleave::{self, Interleave, Schedule};
+use crate::child::interleave::{self, Arrangement, Interleave};
 use crate::child::run::estimate_trials;
 use crate::child::{run_options, workloads};
 use crate::setup::preflight;
@@ -80,7 +80,7 @@ impl Plan {
         // A number of handshakes has no duration to divide.
         let requested =
             if options.trial_handshakes.is_some() { Some(Interleave::Off) } else { options.slices.interleave };
-        let Schedule { slice, workloads } = interleave::schedule(requested, workloads, &trials)?;
+        let Arrangement { slice, workloads } = interleave::arrange(requested, workloads, &trials)?;
         Ok(Self { preset, blocks, workloads, slice, configurations, reference, invalid_combinations })
     }
 }
