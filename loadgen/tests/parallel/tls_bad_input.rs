@@ -310,11 +310,11 @@ fn rejects_invalid_expired_and_mismatched_certificates() {
         .reject_both("--cert good.pem --key missing.key", &["missing.key", "No such file"])
         .reject_both(
             "--cert good.pem --key good.pem",
-            &["cannot read a private key from good.pem: it contains no -----BEGIN"],
+            &["cannot read a private key from good.pem: it contains no unencrypted private key; give a PEM file with one"],
         )
         .reject_both(
             "--cert good.pem --key garbage.pem",
-            &["cannot read a private key from garbage.pem: it contains no -----BEGIN"],
+            &["cannot read a private key from garbage.pem: it contains no unencrypted private key; give a PEM file with one"],
         );
     // Only root can read a file without permissions.
     let owner = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap();
@@ -386,7 +386,7 @@ fn rejects_invalid_client_certificates_and_key_logs() {
         .reject(&with("--client-cert client.pem --client-key expired.key"), &["does not belong to the certificate"])
         .reject(
             &with("--client-cert client.pem --client-key client.pem"),
-            &["cannot read a private key from client.pem: it contains no -----BEGIN"],
+            &["cannot read a private key from client.pem: it contains no unencrypted private key; give a PEM file with one"],
         )
         .reject(&with("--client-cert missing.pem --client-key client.key"), &["missing.pem", "No such file"])
         .reject(&format!("{url} --ca client.key"), &["client.key contains no certificate"])

@@ -194,7 +194,7 @@ pub struct RunConfig {
     #[arg(long, value_enum, value_name = "END", help_heading = ENGINES)]
     pub keep_awake: Option<KeepAwake>,
 
-    /// Connections whose times the kernel records as well, to tell how much of each latency is the generator's [default:
+    /// Connections whose times the kernel records as well, to show how much of each latency is the generator's [default:
     /// 1/16, or off if the engine cannot]
     #[arg(long, value_enum, value_name = "SHARE", help_heading = ENGINES)]
     pub kernel_clock: Option<KernelClockSample>,

@@ -122,8 +122,7 @@ impl Identity {
         let file = format!("{} with {}", certificate.display(), key.display());
         let key = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
             pem::Error::NoItemsFound => anyhow!(
-                "cannot read a private key from {}: it contains no -----BEGIN PRIVATE KEY-----; give a PEM file with a \
-                 key, decrypted if it is encrypted",
+                "cannot read a private key from {}: it contains no unencrypted private key; give a PEM file with one",
                 key.display()
             ),
             error => anyhow!("cannot read a private key from {}: {error}; give a PEM file with --key", key.display()),

@@ -86,7 +86,7 @@ fn choose_idle(
     Ok(())
 }
 
-/// Turns the kernel's clock off with an engine that has none. Returns a note if it was asked for.
+/// Turns the kernel's clock off if the engine does not have one. Returns a note if the user requested it.
 fn choose_kernel_clock(config: &mut RunConfig) -> Option<String> {
     let engine = config.client_engine.unwrap_or(config.engine);
     let is_supported = with_engine!(engine, E => <E as Engine>::HAS_KERNEL_TIMES);
