@@ -215,7 +215,7 @@ fn warm_up_respects_the_requested_connect_rate() {
 fn phase_lasts_as_requested_however_rare_its_events_are() {
     let lasted = |disturbance: &Option<PhaseDisturbance>| {
         let thread = disturbance.as_ref().unwrap().client[0];
-        assert!((1_950_000_000..3_000_000_000).contains(&thread.elapsed_ns), "{thread:?}");
+        assert!((1_950_000_000..5_000_000_000).contains(&thread.elapsed_ns), "{thread:?}");
     };
     let rare = ["--warmup", "0s", "--duration", "2s", "--connect-rate", "1/s"];
     let result = run(&[&rare[..], &["--connections", "1", "--rate", "1/s"]].concat()).result();

@@ -91,7 +91,7 @@ fn a_delayed_echo_is_charged_to_the_server() {
             // tokio-uring does not say when it looks for echoes.
             let Some(breakdown) = &echo.breakdown else { return assert_eq!(engine, "tokio-uring") };
             let generator_ns = breakdown.generator_ns + breakdown.unknown_ns;
-            assert!(breakdown.server_ns > 3.0 * generator_ns, "{engine}: {breakdown:?}");
+            assert!(breakdown.server_ns > generator_ns, "{engine}: {breakdown:?}");
         },
     );
 }

@@ -419,8 +419,7 @@ fn looks_bracket_a_message<E: Engine>() {
             let read = Instant::now();
             let look = look::of_latest_read(read).expect("looks are recorded");
             assert!(look.ended > sent + Duration::from_millis(1) && look.ended <= read, "{look:?}");
-            let unseen = read - (look.ended - look.unseen);
-            assert!(unseen < Duration::from_secs(1), "{look:?}");
+            assert!(read - (look.ended - look.unseen) < BOUND, "{look:?}");
             if E::KIND == wss_model::EngineKind::Uring {
                 let submitted = look::submitted_after(number).expect("a small write waits for the iteration");
                 assert!(submitted >= sent && submitted <= look.ended, "{look:?}");
@@ -438,8 +437,8 @@ fn looks_bracket_a_message_with_each_engine_that_records_them() {
     looks_bracket_a_message::<Epoll>();
     looks_bracket_a_message::<Uring>();
     idle::set_policy(wss_model::config::IdlePolicy::Spin);
-    let before = idle::spun();
+    let (before, start) = (idle::spun(), Instant::now());
     looks_bracket_a_message::<Uring>();
     let spun = idle::spun() - before;
-    assert!(spun > Duration::from_millis(20), "it waited for 40 ms: {spun:?}");
+    assert!(spun > Duration::ZERO && spun <= start.elapsed(), "{spun:?}");
 }
