@@ -1,9 +1,10 @@
 //! `wssbench ab`: two builds, configurations or servers in paired blocks, from the options to the exit code.
 //!
-//! [`arm`] resolves A and B, [`order`] draws the order of the trials in each block, [`disturbance`] watches the machine
+//! [`arm`] resolves A and B, [`copies`] makes the files of their programs alike, [`order`] draws the order of the trials in each block, [`disturbance`] watches the machine
 //! meanwhile, and [`crate::child::block`] runs the trials. `wss-analysis` draws the conclusions.
 
 mod arm;
+mod copies;
 mod disturbance;
 mod options;
 mod order;
@@ -18,6 +19,7 @@ use wss_model::text::phrases::describe_reasons;
 use wss_report::comparison as report;
 
 use self::arm::{ArmPrograms, Program};
+use self::copies::ProgramCopies;
 use self::disturbance::Watch;
 pub(crate) use self::options::AbCommand;
 use crate::child::block::{BlockRunner, FinishedTrial, PlannedTrial};
@@ -33,8 +35,7 @@ use crate::setup::preflight;
 /// # Errors
 /// If it could not run.
 pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
-    let folder = tempfile::tempdir().context("making a folder for copies of programs")?;
-    let arms = arm::resolve(command, folder.path())?;
+    let arms = arm::resolve(command)?;
     let mut comparison = begin(command, &arms)?;
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
     preflight::check_output(&path)?;
@@ -138,11 +139,13 @@ fn run_block(
     order: &[ArmLabel],
 ) -> anyhow::Result<Vec<Trial>> {
     let programs = programs_of(comparison, arms, order);
+    let copies = arms[0].is_copied.then(|| ProgramCopies::new(&programs)).transpose()?;
     let planned: Vec<PlannedTrial> = order
         .iter()
         .zip(&programs)
-        .map(|(label, program)| PlannedTrial {
-            program: program.path.clone(),
+        .enumerate()
+        .map(|(trial, (label, program))| PlannedTrial {
+            program: copies.as_ref().map_or_else(|| program.path.clone(), |copies| copies.of_trial(trial)),
             options: comparison.arm(*label).options.clone(),
             label: format!("{label} {}", comparison.arm(*label).label),
             short_label: label.to_string(),

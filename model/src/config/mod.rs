@@ -195,7 +195,7 @@ pub struct RunConfig {
     pub keep_awake: Option<KeepAwake>,
 
     /// Connections whose times the kernel records as well, to show how much of each latency is the generator's [default:
-    /// 1/16, or off if the engine cannot]
+    /// 1/16; off if the engine cannot, and for CPU time in time slices]
     #[arg(long, value_enum, value_name = "SHARE", help_heading = ENGINES)]
     pub kernel_clock: Option<KernelClockSample>,
 

@@ -18,6 +18,8 @@ use crate::config_file;
 pub(super) struct ArmPrograms {
     pub(super) arm: Arm,
     paths: Vec<PathBuf>,
+    /// Whether the arms have different programs, so that each trial runs a fresh copy.
+    pub(super) is_copied: bool,
 }
 
 /// A program, and its index among those of its arm.
@@ -35,17 +37,23 @@ impl ArmPrograms {
     }
 }
 
-/// A and B of the command line; copies of programs go to `folder`.
+/// A and B of the command line.
 ///
 /// # Errors
 /// If a program or file does not exist, or an argument is not an option of `run`.
-pub(super) fn resolve(command: &AbCommand, folder: &Path) -> anyhow::Result<[ArmPrograms; 2]> {
+pub(super) fn resolve(command: &AbCommand) -> anyhow::Result<[ArmPrograms; 2]> {
     let common = arguments(&command.run)?;
-    let a = resolve_arm("--a", &command.a, &common)?;
-    let b = match &command.b {
+    let mut a = resolve_arm("--a", &command.a, &common)?;
+    let mut b = match &command.b {
         Some(b) => resolve_arm("--b", b, &common)?,
-        None => copy(&a, folder)?,
+        None => ArmPrograms {
+            arm: Arm { label: format!("{}, a copy", a.arm.label), ..a.arm.clone() },
+            paths: a.paths.clone(),
+            is_copied: true,
+        },
     };
+    a.is_copied = command.b.is_none() || a.paths != b.paths;
+    b.is_copied = a.is_copied;
     ensure!(
         command.b.is_none() || a.arm.options != b.arm.options || a.paths != b.paths,
         "--a and --b are the same; make them differ, or use --aa to measure the noise"
@@ -77,7 +85,8 @@ fn resolve_arm(option: &str, given: &str, common: &[String]) -> anyhow::Result<A
         _ => short_paths(given),
     };
     let programs = paths.iter().map(|path| comparison::Program { name: file_name(path), tool: None }).collect();
-    Ok(ArmPrograms { arm: Arm { label, options, programs, negotiated: Vec::new() }, paths })
+    let arm = Arm { label, options, programs, negotiated: Vec::new() };
+    Ok(ArmPrograms { arm, paths, is_copied: false })
 }
 
 /// Paths by their last two components: enough to tell `base/wssbench` from `head/wssbench`, without the rest of this
@@ -105,19 +114,6 @@ fn program(option: &str, path: &str) -> anyhow::Result<PathBuf> {
     );
     // A name without a slash would be searched in PATH.
     fs::canonicalize(path).with_context(|| format!("{option}: cannot resolve the path {path}"))
-}
-
-/// The same arm with copies of its programs.
-fn copy(a: &ArmPrograms, folder: &Path) -> anyhow::Result<ArmPrograms> {
-    let copied = a.paths.iter().enumerate().map(|(index, program)| {
-        let copy = folder.join(index.to_string());
-        fs::create_dir(&copy).context("making a folder for a copy of A")?;
-        let copy = copy.join(program.file_name().unwrap_or_default());
-        fs::copy(program, &copy).with_context(|| format!("copying {}", program.display()))?;
-        Ok(copy)
-    });
-    let label = format!("{}, a copy", a.arm.label);
-    Ok(ArmPrograms { arm: Arm { label, ..a.arm.clone() }, paths: copied.collect::<anyhow::Result<_>>()? })
 }
 
 /// One argument per option: `--suite aes128` becomes `--suite=aes128`. A URL stays as it is.
@@ -207,7 +203,7 @@ mod tests {
     #[test]
     fn several_programs_alternate() {
         let paths = words("one two three").into_iter().map(PathBuf::from).collect();
-        let arm = ArmPrograms { arm: Arm::default(), paths };
+        let arm = ArmPrograms { arm: Arm::default(), paths, is_copied: false };
         let order: Vec<usize> = (0..5).map(|number| arm.program_of_trial(number).index).collect();
         assert_eq!(order, [0, 1, 2, 0, 1]);
     }

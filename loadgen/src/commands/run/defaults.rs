@@ -91,7 +91,9 @@ fn choose_kernel_clock(config: &mut RunConfig) -> Option<String> {
     let engine = config.client_engine.unwrap_or(config.engine);
     let is_supported = with_engine!(engine, E => <E as Engine>::HAS_KERNEL_TIMES);
     if is_supported {
-        config.kernel_clock.get_or_insert(KernelClockSample::Sixteenth);
+        // Runs in time slices are for CPU time, which the kernel's clock would increase.
+        let default = if config.time_slice.is_some() { KernelClockSample::Off } else { KernelClockSample::Sixteenth };
+        config.kernel_clock.get_or_insert(default);
         return None;
     }
     match config.kernel_clock.replace(KernelClockSample::Off) {
