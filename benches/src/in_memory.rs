@@ -66,7 +66,7 @@ impl Peers {
         let kind = options.certificate_kind().unwrap_or(CertificateKind::EcdsaP256);
         let identity = Identity::generate(Role::Server, &["localhost".to_owned()], kind, options.chain.unwrap_or(1))?;
         let pem = identity.ca_pem.as_deref().context("the generated certificate has no CA")?;
-        let trust = Trust::Only(vec![CertificateDer::from_pem_slice(pem.as_bytes())?]);
+        let trust = Trust::only(vec![CertificateDer::from_pem_slice(pem.as_bytes())?]);
         let extras = ServerExtras { sessions: SESSIONS, ..ServerExtras::default() };
         let server = Arc::new(server_config(options, &identity, &extras)?);
         let client = ClientConfigs::new(&client_config(options, &trust, None)?, options, SESSIONS);

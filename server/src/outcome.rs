@@ -21,7 +21,7 @@ pub(crate) fn of_accept(error: &io::Error) -> PhaseOutcome {
 /// A failed read or write of a stream, with or without TLS.
 pub(crate) fn of_io(error: io::Error) -> PhaseOutcome {
     match TlsFailure::from(error) {
-        TlsFailure::Certificate(_) | TlsFailure::CaAsServer => PhaseOutcome::Certificate,
+        TlsFailure::Certificate(_) | TlsFailure::Pin(_) | TlsFailure::Signature => PhaseOutcome::Certificate,
         TlsFailure::Name(_) => PhaseOutcome::CertificateName,
         TlsFailure::Alert(_) => PhaseOutcome::Alert,
         TlsFailure::NotTls(_) => PhaseOutcome::NotTls,

@@ -5,20 +5,22 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use wss_model::config::tls::{CertificateKind, Verify};
 use wss_model::{RunConfig, TrustOptions};
-use wss_wire::tls::{Identity, Role, Trust, read_certificates};
+use wss_wire::tls::{Identity, Pin, Role, Trust, read_certificates};
 
 /// What the client trusts: the user's choice, else the CA of the embedded server, else the system store.
 ///
 /// # Errors
-/// If the CA file has no certificate.
+/// If the CA file has no certificate, or a pin is not a hash.
 pub(crate) fn trust(options: &TrustOptions, embedded_ca: Option<&str>) -> anyhow::Result<Trust> {
-    match (options.verify(), &options.ca, embedded_ca) {
-        (Verify::None, ..) => Ok(Trust::Anyone { signatures: false }),
-        (Verify::NoChain, ..) => Ok(Trust::Anyone { signatures: true }),
-        (Verify::Full, Some(path), _) => Ok(Trust::Only(read_certificates(path)?)),
-        (Verify::Full, None, Some(pem)) => Ok(Trust::Only(vec![certificate_of_pem(pem)?])),
-        (Verify::Full, None, None) => Ok(Trust::System),
-    }
+    let trust = match (options.verify(), &options.ca, embedded_ca) {
+        (Verify::None, ..) => Trust::anyone(false),
+        (Verify::NoChain, ..) => Trust::anyone(true),
+        (Verify::Full, Some(path), _) => Trust::only(read_certificates(path)?),
+        (Verify::Full, None, Some(pem)) => Trust::only(vec![certificate_of_pem(pem)?]),
+        (Verify::Full, None, None) => Trust::system(),
+    };
+    let pins = options.pin_sha256.iter().map(|text| text.parse()).collect::<anyhow::Result<Vec<Pin>>>()?;
+    Ok(trust.with_pins(pins))
 }
 
 /// The name that the server certificate must have.

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
 
-fn openssl(folder: &Path, arguments: &str) {
+/// Runs `openssl` with these arguments, separated by spaces.
+pub(crate) fn openssl(folder: &Path, arguments: &str) {
     let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
     let made = made.unwrap_or_else(|error| panic!("openssl does not start ({error}): this test needs it installed"));
     assert!(made.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&made.stderr));
@@ -46,17 +47,22 @@ impl Pki {
 
     /// `openssl s_server` with these arguments. It accepts one connection at a time and reverses lines.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
-        let mut command = Command::new("openssl");
-        command.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-key", "server.key", "-rev"]);
-        command.args(arguments).current_dir(self.0.path());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        // It prints `ACCEPT 127.0.0.1:port` as soon as it listens, unless it is quiet.
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let accept = lines.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned));
-        // Reads the rest of its output, so that its pipe never fills.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { url: format!("tls://{}", accept.expect("it does not listen")), child }
+        serve_in(self.0.path(), arguments)
     }
+}
+
+/// `openssl s_server` with `server.pem` and `server.key` of a folder.
+pub(crate) fn serve_in(folder: &Path, arguments: &[&str]) -> Server {
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-key", "server.key", "-rev"]);
+    command.args(arguments).current_dir(folder);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // It prints `ACCEPT 127.0.0.1:port` as soon as it listens, unless it is quiet.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let accept = lines.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned));
+    // Reads the rest of its output, so that its pipe never fills.
+    std::thread::spawn(move || lines.for_each(drop));
+    Server { url: format!("tls://{}", accept.expect("it does not listen")), child }
 }
 
 /// A server that ends with the test.

@@ -22,7 +22,7 @@ use crate::text::phrases::alternatives;
 use crate::units::Percent;
 
 /// The long help of `--suite`.
-const SUITE_HELP: &str = "Cipher suite: offer only this one [default: those of the provider, in its order]\n\nTLS 1.3: aes128, \
+const SUITE_HELP: &str = "Allow only this cipher suite [default: those of the provider, in its order]\n\nTLS 1.3: aes128, \
      aes256, chacha20. TLS 1.2: ecdsa-aes128, ecdsa-aes256, ecdsa-chacha20, rsa-aes128, rsa-aes256, rsa-chacha20. The names \
      of IANA, OpenSSL and rustls work too.";
 
@@ -31,29 +31,29 @@ const SUITE_HELP: &str = "Cipher suite: offer only this one [default: those of t
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsOptions {
-    /// TLS version: offer only this one [default: the version that the other options require, else 1.3 and 1.2]
+    /// Allow only this TLS version [default: the version that the other options require, else 1.3 and 1.2]
     #[arg(
         id = "tls_version",
         long = "tls",
         value_name = "VERSION",
-        help = "Offer only this TLS version",
-        long_help = "TLS version: offer only this one [default: the version that the other options require, else 1.3 and 1.2]"
+        help = "Allow only this TLS version",
+        long_help = "Allow only this TLS version [default: the version that the other options require, else 1.3 and 1.2]"
     )]
     pub tls_version: Option<TlsVersion>,
 
-    /// Cipher suite: offer only this one; IANA and OpenSSL names and short forms such as aes128, chacha20 and
+    /// Allow only this cipher suite; IANA and OpenSSL names and short forms such as aes128, chacha20 and
     /// ecdsa-aes128 work too [default: those of the provider, in its order]
     #[arg(
         long,
         value_parser = NamesParser::<Suite>::new(),
         value_name = "SUITE",
         hide_possible_values = true,
-        help = "Offer only this cipher suite, such as aes128 or rsa-aes128",
+        help = "Allow only this cipher suite, such as aes128 or rsa-aes128",
         long_help = SUITE_HELP
     )]
     pub suite: Option<Suite>,
 
-    /// Key exchange group: offer only this one [default: those of the provider, in its order]
+    /// Allow only this key exchange group [default: those of the provider, in its order]
     #[arg(long, value_parser = NamesParser::<Group>::new(), value_name = "GROUP")]
     pub group: Option<Group>,
 
@@ -70,7 +70,7 @@ pub struct TlsOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub chain: Option<u8>,
 
-    /// Require a client certificate; for the embedded server one is generated at start
+    /// Require a client certificate (mutual TLS)
     #[arg(long)]
     pub mtls: bool,
 
@@ -82,7 +82,7 @@ pub struct TlsOptions {
     #[arg(long, value_name = "FILE")]
     pub key_log: Option<PathBuf>,
 
-    /// Cryptography provider of both ends [default: aws-lc-rs]
+    /// Cryptography provider [default: aws-lc-rs]
     #[arg(long, value_enum, value_name = "NAME")]
     pub provider: Option<ProviderKind>,
 
@@ -99,7 +99,7 @@ pub struct TlsOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
     pub tickets: Option<u8>,
 
-    /// Send the upgrade request as early data (0-RTT) in every resumed handshake; the server responds only once the handshake completes, so
+    /// Use early data (0-RTT) for the upgrade request in every resumed handshake; the server responds only once the handshake completes, so
     /// a replayed request never gets a response
     #[arg(long)]
     pub early_data: bool,
@@ -118,7 +118,7 @@ pub struct TlsOptions {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Trust")]
 pub struct TrustOptions {
-    /// Trust only the CA certificates in this PEM file [default: the system store, or the CA of the embedded server]
+    /// Trust only these certificates (PEM): CAs, or the server's own [default: the system store, or the CA of the embedded server]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
@@ -131,11 +131,15 @@ pub struct TrustOptions {
     #[arg(long)]
     pub insecure: bool,
 
+    /// SHA-256 of the public key that the server must have, in base64; repeatable
+    #[arg(long, value_name = "HASH")]
+    pub pin_sha256: Vec<String>,
+
     /// Server name to send (SNI) and to expect in the certificate [default: the host of the URL]
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
 
-    /// Client certificate (PEM, leaf first); implies --mtls [default with --mtls: generated for the embedded server]
+    /// Client certificate (PEM, leaf first); implies --mtls [default with --mtls and the embedded server: generated]
     #[arg(long, value_name = "FILE")]
     pub client_cert: Option<PathBuf>,
 

@@ -2,21 +2,24 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use wss_model::ErrorKind;
+
+use super::certificate_problem::{CertificateProblem, take_issuer};
+use super::pin::PinMismatch;
 
 /// A failure of TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFailure {
     /// The peer's certificate was not accepted.
-    #[error("the server's certificate cannot be verified: {0}; give its CA with --ca FILE, or use --insecure")]
-    Certificate(String),
-    /// The server's certificate is a CA certificate.
-    #[error(
-        "the server's certificate is a CA certificate, which cannot identify a server; issue a \
-         server certificate with basicConstraints=CA:FALSE, or use --insecure"
-    )]
-    CaAsServer,
+    #[error(transparent)]
+    Certificate(CertificateProblem),
+    /// The peer has another public key than those that are pinned.
+    #[error(transparent)]
+    Pin(PinMismatch),
+    /// The signature of the handshake does not match the certificate.
+    #[error("the server's signature does not match its certificate; check that nothing intercepts the connection")]
+    Signature,
     /// The certificate is for another name.
     #[error("the server's certificate was not accepted: {0}; give one of its names with --server-name")]
     Name(String),
@@ -24,7 +27,7 @@ pub enum TlsFailure {
     #[error("the peer sent the alert {0:?}{hint}", hint = hint(*.0))]
     Alert(AlertDescription),
     /// The peer sent bytes that are not TLS.
-    #[error("the peer does not speak TLS on this port ({0}); check the scheme and port of the URL")]
+    #[error("the peer does not speak TLS on this port ({0}); check the port, or use ws:// or tcp://")]
     NotTls(String),
     /// Nothing in common, or a violation of the protocol.
     #[error("TLS failed: {0}; compare the TLS options of both ends")]
@@ -41,7 +44,7 @@ impl TlsFailure {
     /// The kind to count the failure as.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Certificate(_) | Self::CaAsServer => ErrorKind::Certificate,
+            Self::Certificate(_) | Self::Pin(_) | Self::Signature => ErrorKind::Certificate,
             Self::Name(_) => ErrorKind::CertificateName,
             Self::Alert(_) => ErrorKind::Alert,
             Self::NotTls(_) => ErrorKind::NotTls,
@@ -70,6 +73,11 @@ const fn hint(alert: AlertDescription) -> &'static str {
     }
 }
 
+fn pin_mismatch(error: &CertificateError) -> Option<&PinMismatch> {
+    let CertificateError::Other(other) = error else { return None };
+    other.0.downcast_ref()
+}
+
 impl From<io::Error> for TlsFailure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -80,12 +88,17 @@ impl From<io::Error> for TlsFailure {
             Some(Error::InvalidCertificate(
                 reason @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
             )) => Self::Name(reason.to_string()),
-            // rustls exposes this reason of webpki as text only.
-            Some(Error::InvalidCertificate(reason)) if format!("{reason:?}").contains("CaUsedAsEndEntity") => {
-                Self::CaAsServer
+            Some(Error::InvalidCertificate(CertificateError::BadSignature)) => {
+                take_issuer().map_or(Self::Signature, Self::Certificate)
             }
-            Some(Error::InvalidCertificate(reason)) => Self::Certificate(reason.to_string()),
+            Some(Error::InvalidCertificate(reason)) => match pin_mismatch(reason) {
+                Some(mismatch) => Self::Pin(mismatch.clone()),
+                None => Self::Certificate(reason.into()),
+            },
             Some(Error::AlertReceived(alert)) => Self::Alert(*alert),
+            Some(Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)) => Self::Protocol(
+                "a handshake message is larger than 64 KiB, e.g. a long chain of certificates".to_owned(),
+            ),
             Some(Error::InvalidMessage(reason)) => Self::NotTls(format!("{reason:?}")),
             Some(other) => Self::Protocol(other.to_string()),
         }

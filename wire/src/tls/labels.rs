@@ -11,8 +11,9 @@ use wss_model::{TlsOptions, TlsVersion};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The kind of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +180,8 @@ impl RequestedTls {
         if let Some(group) = self.group.filter(|group| **group != got.group && label.group.is_some()) {
             return failed("group", &got.group, group);
         }
-        if let Some(kind) = self.certificate.filter(|kind| *kind.name() != *got.certificate) {
+        let got_kind = got.certificate.split(' ').next().unwrap_or_default();
+        if let Some(kind) = self.certificate.filter(|kind| kind.name() != got_kind) {
             return failed("kind of certificate", &got.certificate, kind.name());
         }
         *checked.borrow_mut() = Some(label.clone());
@@ -252,13 +254,18 @@ impl CertificateKinds {
     }
 }
 
-/// The kind of a certificate: the algorithm and size of its key, such as `ecdsa-p256`, `rsa-2048` or `ed25519`. An unknown
-/// algorithm is named by its object identifier.
+/// The kind of a certificate: the algorithm and size of its key, such as `ecdsa-p256`, `rsa-2048` or `ed25519`, and its
+/// version if that is not 3, as in `rsa-2048 (X.509 v1)`. An unknown algorithm is named by its object identifier.
 pub fn certificate_kind(certificate: &CertificateDer<'_>) -> String {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
         return "unreadable".to_owned();
     };
-    let key = parsed.public_key();
+    let version = parsed.version();
+    let kind = key_kind(parsed.public_key());
+    if version == X509Version::V3 { kind } else { format!("{kind} (X.509 v{})", version.0 + 1) }
+}
+
+fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> String {
     let algorithm = &key.algorithm.algorithm;
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
         let curve = key.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());

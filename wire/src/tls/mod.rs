@@ -3,16 +3,19 @@
 //! Handshakes are full unless the options request resumption: by default the server sends no tickets and the client stores
 //! none, so that no session is resumed by accident.
 
+mod certificate_problem;
 mod certificates;
 mod client_auth;
 mod dry_run;
 mod failure;
 mod key_log;
 mod labels;
+mod pin;
 mod provider;
 mod sessions;
 pub mod timed;
 mod trust;
+mod verifier;
 
 use std::sync::Arc;
 
@@ -26,12 +29,14 @@ use wss_model::config::ConfigError;
 use wss_model::config::tls::ResumeBy;
 use wss_model::{RunConfig, TlsOptions, TlsVersion};
 
+pub use self::certificate_problem::CertificateProblem;
 pub use self::certificates::{Identity, Role, read_certificates};
 pub use self::client_auth::ClientAuthFuture;
 pub use self::dry_run::try_handshake;
 pub use self::failure::TlsFailure;
 use self::labels::alpn;
 pub use self::labels::{CertificateKinds, HandshakeLabel, LabelCounts, RequestedTls, certificate_kind};
+pub use self::pin::{Pin, PinMismatch};
 pub use self::provider::Provider;
 pub use self::sessions::Sessions;
 pub use self::trust::Trust;

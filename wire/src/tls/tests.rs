@@ -13,7 +13,9 @@ use super::{
     client_config, server_config,
 };
 
-const ANYONE: Trust = Trust::Anyone { signatures: true };
+fn anyone() -> Trust {
+    Trust::anyone(true)
+}
 
 fn identity() -> Identity {
     generate(CertificateKind::EcdsaP256, 1)
@@ -28,7 +30,7 @@ fn trusting(identity: &Identity) -> Trust {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     let pem = identity.ca_pem.clone().unwrap();
-    Trust::Only(vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()])
+    Trust::only(vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()])
 }
 
 /// A handshake in memory. Returns both ends, or the error of the one that failed.
@@ -103,8 +105,8 @@ fn rejects_an_unknown_ca_and_a_wrong_name_unless_anyone_is_trusted() {
     assert!(matches!(unknown_ca, rustls::Error::InvalidCertificate(_)), "{unknown_ca}");
     let misnamed = handshake(&options, &options, &one, &trusting(&one), "example.org").unwrap_err();
     assert!(misnamed.to_string().contains("not valid for name"), "{misnamed}");
-    assert!(handshake(&options, &options, &one, &ANYONE, "example.org").is_ok());
-    assert_eq!((ANYONE.verify(), trusting(&one).verify()), (Verify::NoChain, Verify::Full));
+    assert!(handshake(&options, &options, &one, &anyone(), "example.org").is_ok());
+    assert_eq!((anyone().verify(), trusting(&one).verify()), (Verify::NoChain, Verify::Full));
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn counts_equal_labels_together_most_frequent_first() {
     let identity = identity();
     let label = |version| {
         let options = TlsOptions { tls_version: Some(version), ..TlsOptions::default() };
-        let (client, _) = handshake(&options, &options, &identity, &ANYONE, "localhost").unwrap();
+        let (client, _) = handshake(&options, &options, &identity, &anyone(), "localhost").unwrap();
         HandshakeLabel::of(&client, "ecdsa-p256".into(), false)
     };
     let mut counts = LabelCounts::default();

@@ -1,37 +1,73 @@
 //! Which certificates a client trusts, and how much of them it verifies.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::CertificateDer;
 use wss_model::config::tls::Verify;
 
-/// Which servers a client trusts.
+use super::pin::Pin;
+use super::verifier::ServerVerifier;
+
+/// Which servers a client trusts. Clones share what they found.
 #[derive(Debug, Clone)]
-pub enum Trust {
-    /// Those with a CA in the certificate store of the system.
+pub struct Trust {
+    anchors: Anchors,
+    pins: Vec<Pin>,
+    named_used: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Clone)]
+enum Anchors {
     System,
-    /// Those with one of these CAs.
     Only(Vec<CertificateDer<'static>>),
-    /// All: neither the chain nor the name is verified.
-    Anyone {
-        /// Whether the signature of the handshake is verified.
-        signatures: bool,
-    },
+    Anyone { signatures: bool },
 }
 
 impl Trust {
+    /// Trusts servers with a CA in the certificate store of the system.
+    pub fn system() -> Self {
+        Self::new(Anchors::System)
+    }
+
+    /// Trusts servers with one of these CAs, and those that have one of these certificates themselves.
+    pub fn only(certificates: Vec<CertificateDer<'static>>) -> Self {
+        Self::new(Anchors::Only(certificates))
+    }
+
+    /// Trusts all servers: neither the chain nor the name is verified, and the signature of the handshake only with
+    /// `signatures`.
+    pub fn anyone(signatures: bool) -> Self {
+        Self::new(Anchors::Anyone { signatures })
+    }
+
+    fn new(anchors: Anchors) -> Self {
+        Self { anchors, pins: Vec::new(), named_used: Arc::default() }
+    }
+
+    /// Also requires that the server has one of these public keys, unless there are none.
+    #[must_use]
+    pub fn with_pins(self, pins: Vec<Pin>) -> Self {
+        Self { pins, ..self }
+    }
+
     /// How much is verified.
     pub const fn verify(&self) -> Verify {
-        match self {
-            Self::System | Self::Only(_) => Verify::Full,
-            Self::Anyone { signatures: true } => Verify::NoChain,
-            Self::Anyone { signatures: false } => Verify::None,
+        match self.anchors {
+            Anchors::System | Anchors::Only(_) => Verify::Full,
+            Anchors::Anyone { signatures: true } => Verify::NoChain,
+            Anchors::Anyone { signatures: false } => Verify::None,
         }
+    }
+
+    /// Whether a server was trusted because its certificate is one of those given, byte for byte.
+    pub fn has_used_named_certificate(&self) -> bool {
+        self.named_used.load(Ordering::Relaxed)
     }
 
     /// The verifier for rustls.
@@ -40,16 +76,16 @@ impl Trust {
     /// If no trusted certificate can be read.
     pub(super) fn verifier(&self, crypto: &Arc<CryptoProvider>) -> anyhow::Result<Arc<dyn ServerCertVerifier>> {
         let mut roots = RootCertStore::empty();
-        match self {
-            Self::Anyone { signatures } => {
-                return Ok(Arc::new(AnyCertificate { crypto: Arc::clone(crypto), signatures: *signatures }));
-            }
-            Self::Only(certificates) => {
+        let mut named = Vec::new();
+        match &self.anchors {
+            Anchors::Anyone { .. } => {}
+            Anchors::Only(certificates) => {
                 for certificate in certificates {
                     roots.add(certificate.clone()).context("cannot use a certificate of --ca as a CA")?;
                 }
+                named.clone_from(certificates);
             }
-            Self::System => {
+            Anchors::System => {
                 let (used, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 anyhow::ensure!(
                     used > 0,
@@ -57,56 +93,18 @@ impl Trust {
                 );
             }
         }
-        Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(crypto)).build()?)
-    }
-}
-
-/// Accepts any chain and name; verifies the signature of the handshake if `signatures` is set.
-#[derive(Debug)]
-struct AnyCertificate {
-    crypto: Arc<CryptoProvider>,
-    signatures: bool,
-}
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if !self.signatures {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        let algorithms = &self.crypto.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if !self.signatures {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        let algorithms = &self.crypto.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.crypto.signature_verification_algorithms.supported_schemes()
+        let chain = if roots.is_empty() {
+            None
+        } else {
+            Some(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(crypto)).build()?)
+        };
+        Ok(Arc::new(ServerVerifier {
+            chain,
+            named,
+            named_used: Arc::clone(&self.named_used),
+            pins: self.pins.clone(),
+            crypto: Arc::clone(crypto),
+            signatures: !matches!(self.anchors, Anchors::Anyone { signatures: false }),
+        }))
     }
 }

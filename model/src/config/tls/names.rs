@@ -63,9 +63,9 @@ named_choice! {
         /// RFC 7748.
         X25519 = "X25519",
         /// NIST P-256.
-        Secp256r1 = "secp256r1" | "P-256" | "prime256v1",
+        Secp256r1 = "secp256r1" | "P-256" | "P256" | "prime256v1",
         /// NIST P-384.
-        Secp384r1 = "secp384r1" | "P-384",
+        Secp384r1 = "secp384r1" | "P-384" | "P384",
         /// X25519 and ML-KEM-768 combined: post-quantum, TLS 1.3 only.
         X25519MlKem768 = "X25519MLKEM768",
         /// P-256 and ML-KEM-768 combined: post-quantum, TLS 1.3 only.

@@ -98,7 +98,7 @@ fn suggests_the_most_similar_name_or_alias() {
         ("--suite", "aes129", "aes128"),
         ("--suite", "TLS_AES_129_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
         ("--suite", "ecdhe-rsa-aes128-gcm-sha384", "ECDHE-RSA-AES128-GCM-SHA256"),
-        ("--group", "p256", "P-256"),
+        ("--group", "p257", "P256"),
         ("--group", "X25519MLKEM786", "X25519MLKEM768"),
     ] {
         let command = TlsOptions::augment_args(clap::Command::new("run"));

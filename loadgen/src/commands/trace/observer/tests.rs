@@ -30,7 +30,7 @@ impl Pair {
         let identity =
             Identity::generate(Role::Server, &["localhost".to_owned()], CertificateKind::EcdsaP256, 1).unwrap();
         let server = server_config(&options, &identity, &ServerExtras::default()).unwrap();
-        let trust = Trust::Anyone { signatures: true };
+        let trust = Trust::anyone(true);
         let mut client: ClientConfig = client_config(&options, &trust, None).unwrap();
         let secrets = Arc::new(Secrets::beside(Arc::new(NoKeyLog {})));
         client.key_log = Arc::<Secrets>::clone(&secrets);
