@@ -34,7 +34,7 @@ fn identities() -> HashMap<CertificateKind, (Identity, Trust)> {
     let identity = |&kind: &CertificateKind| {
         let identity = Identity::generate(Role::Server, &[LOCALHOST.to_owned()], kind, 2).unwrap();
         let pem = identity.ca_pem.clone().unwrap();
-        let trust = Trust::Only(vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()]);
+        let trust = Trust::only(vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()]);
         (kind, (identity, trust))
     };
     CertificateKind::ALL.iter().map(identity).collect()
@@ -45,6 +45,7 @@ fn request() -> ClientUpgrade {
         host: LOCALHOST.into(),
         path: "/".into(),
         subprotocol: None,
+        fields: "".into(),
         run: None,
         key: [7; 16],
         max_head_size: 4096,

@@ -1,9 +1,11 @@
 //! The client's end of the opening handshake (RFC 6455 section 4.1): sends the request and checks the response.
 //!
-//! It offers no extension and follows no redirection. The caller generates the key, so that it can use a seeded random
+//! It offers no extension and follows no redirection. Informational responses before the final one are skipped (RFC 9110
+//! section 15.2). The caller generates the key, so that it can use a seeded random
 //! number generator.
 
 use std::io;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use httparse::{EMPTY_HEADER, Header, Response, Status};
@@ -13,10 +15,13 @@ use wss_model::ErrorKind;
 
 use super::accept_key::{BASE64, accept_key};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
+use super::rejection::Rejection;
 use super::run_nonce::RunNonce;
 
 /// Limit on the bytes of the server quoted in an error.
 const EXCERPT_MAX: usize = 80;
+/// Limit on informational responses before the final one.
+const INFORMATIONAL_MAX: usize = 8;
 
 /// The upgrade request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct ClientUpgrade {
     pub path: String,
     /// The subprotocol to offer; if set, the server has to select it.
     pub subprotocol: Option<String>,
+    /// Further header fields, each with its CRLF. They are sent as they are.
+    pub fields: Arc<str>,
     /// The run, for a server whose statistics are read.
     pub run: Option<RunNonce>,
     /// A random nonce per connection (RFC 6455 section 4.1, point 7).
@@ -59,18 +66,8 @@ pub enum UpgradeError {
         rule: &'static str,
     },
     /// A status other than 101.
-    #[error(
-        "the server responded with {status} {reason}{} instead of 101 Switching Protocols; check the path of the URL",
-        quote(.body)
-    )]
-    Status {
-        /// The status code.
-        status: u16,
-        /// Its reason phrase, escaped.
-        reason: String,
-        /// The first line of the body, escaped, if it came with the head.
-        body: Option<String>,
-    },
+    #[error("{0}")]
+    Status(Box<Rejection>),
     /// The response has no `Upgrade: websocket`.
     #[error("the server's 101 response has no Upgrade: websocket; check for a proxy in between")]
     NoUpgrade,
@@ -135,7 +132,7 @@ impl UpgradeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidRequest { .. } => ErrorKind::InvalidRequest,
-            Self::Status { .. } => ErrorKind::Status,
+            Self::Status(_) => ErrorKind::Status,
             Self::NoUpgrade => ErrorKind::NoUpgrade,
             Self::NoConnectionUpgrade => ErrorKind::NoConnectionUpgrade,
             Self::BadAccept { .. } => ErrorKind::BadAccept,
@@ -148,11 +145,6 @@ impl UpgradeError {
             Self::Io(_) => ErrorKind::Io,
         }
     }
-}
-
-/// The quoted first line of a body, for an error text.
-fn quote(body: &Option<String>) -> String {
-    body.as_ref().map(|line| format!(" (\"{line}\")")).unwrap_or_default()
 }
 
 /// Sends an upgrade request on `stream` and checks the response. The request is a single write, so that it is one segment
@@ -182,22 +174,37 @@ where
     S: AsyncRead + Unpin,
 {
     let mut buffer = Vec::new();
-    let end = match head::read_head(stream, b"HTTP/1.", request.max_head_size, &mut buffer).await {
-        Ok(end) => end,
-        Err(HeadError::Malformed(why)) => return Err(malformed(why, &buffer)),
+    for _ in 0..=INFORMATIONAL_MAX {
+        let end = read_head(stream, request, &mut buffer).await?;
+        let (bytes, leftover) = buffer.split_at(end);
+        match check(bytes, leftover, request, &BASE64.encode(request.key))? {
+            Checked::Informational => drop(buffer.drain(..end)),
+            Checked::Upgraded(subprotocol) => {
+                return Ok(ClientHandshake { subprotocol, leftover: buffer.split_off(end) });
+            }
+        }
+    }
+    Err(malformed(format!("it is preceded by more than {INFORMATIONAL_MAX} informational responses"), &buffer))
+}
+
+/// Reads until `buffer` starts with a complete head, and returns its length.
+async fn read_head<S>(stream: &mut S, request: &ClientUpgrade, buffer: &mut Vec<u8>) -> Result<usize, UpgradeError>
+where
+    S: AsyncRead + Unpin,
+{
+    match head::read_head(stream, b"HTTP/1.", request.max_head_size, buffer).await {
+        Ok(end) => Ok(end),
+        Err(HeadError::Malformed(why)) => Err(malformed(why, buffer)),
         Err(HeadError::TooLarge | HeadError::TooManyFields) => {
-            return Err(UpgradeError::HeadTooLarge { limit: request.max_head_size });
+            Err(UpgradeError::HeadTooLarge { limit: request.max_head_size })
         }
-        Err(HeadError::Eof) if buffer.is_empty() => return Err(UpgradeError::Eof),
+        Err(HeadError::Eof) if buffer.is_empty() => Err(UpgradeError::Eof),
         Err(HeadError::Eof) if !b"HTTP/1.1 ".starts_with(&buffer[..buffer.len().min(9)]) => {
-            return Err(malformed("it ended after bytes that are not a status line", &buffer));
+            Err(malformed("it ended after bytes that are not a status line", buffer))
         }
-        Err(HeadError::Eof) => return Err(UpgradeError::Eof),
-        Err(HeadError::Io(error)) => return Err(error.into()),
-    };
-    let (bytes, leftover) = buffer.split_at(end);
-    let subprotocol = check(bytes, leftover, request, &BASE64.encode(request.key))?;
-    Ok(ClientHandshake { subprotocol, leftover: buffer.split_off(end) })
+        Err(HeadError::Eof) => Err(UpgradeError::Eof),
+        Err(HeadError::Io(error)) => Err(error.into()),
+    }
 }
 
 /// Composes the request. Its parts are checked, because a line break in one of them would add a header field.
@@ -206,7 +213,7 @@ where
 ///
 /// Only [`UpgradeError::InvalidRequest`].
 pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
-    let ClientUpgrade { host, path, subprotocol, run, .. } = request;
+    let ClientUpgrade { host, path, subprotocol, fields, run, .. } = request;
     let key = BASE64.encode(request.key);
     let invalid = |what, value: &str, rule| Err(UpgradeError::InvalidRequest { what, value: value.into(), rule });
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
@@ -225,7 +232,7 @@ pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
     let run_field = run.map_or_else(String::new, |run| format!("X-Wssbench-Run: {run}\r\n"));
     Ok(format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}{run_field}\r\n"
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}{fields}{run_field}\r\n"
     ))
 }
 
@@ -238,8 +245,16 @@ fn malformed(why: impl Into<String>, bytes: &[u8]) -> UpgradeError {
     UpgradeError::Malformed { why: why.into(), start: head::excerpt(bytes, EXCERPT_MAX) }
 }
 
-/// Checks a complete response head (RFC 6455 section 4.1). Returns the subprotocol.
-fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> Result<Option<String>, UpgradeError> {
+/// What a complete head is.
+enum Checked {
+    /// A response with another one to follow (RFC 9110 section 15.2).
+    Informational,
+    /// A valid 101, with the subprotocol.
+    Upgraded(Option<String>),
+}
+
+/// Checks a complete response head (RFC 6455 section 4.1).
+fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> Result<Checked, UpgradeError> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
     let mut response = Response::new(&mut fields);
     match response.parse(bytes) {
@@ -248,12 +263,20 @@ fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> R
         Err(httparse::Error::TooManyHeaders) => {
             return Err(UpgradeError::HeadTooLarge { limit: request.max_head_size });
         }
-        Err(error) => return Err(malformed(error.to_string(), bytes)),
+        Err(error) => {
+            let folded = head::folded_field(bytes).map(|name| {
+                format!("its field {name} is folded over several lines, which RFC 9112 section 5.2 forbids")
+            });
+            return Err(malformed(folded.unwrap_or_else(|| error.to_string()), bytes));
+        }
     }
     let status = response.code.unwrap_or_default();
+    if (100..200).contains(&status) && status != 101 {
+        return Ok(Checked::Informational);
+    }
     if status != 101 {
-        let reason = head::excerpt(response.reason.unwrap_or_default().as_bytes(), EXCERPT_MAX);
-        return Err(UpgradeError::Status { status, reason, body: first_line(leftover) });
+        let reason = response.reason.unwrap_or_default();
+        return Err(UpgradeError::Status(Box::new(Rejection::new(status, reason, response.headers, leftover))));
     }
     if response.version != Some(1) {
         return Err(malformed("status 101 requires HTTP/1.1", bytes));
@@ -269,13 +292,7 @@ fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> R
     if let Some(got) = head::values(fields, "sec-websocket-extensions").next() {
         return Err(UpgradeError::UnexpectedExtension { got: head::excerpt(got, EXCERPT_MAX) });
     }
-    check_subprotocol(fields, request.subprotocol.as_deref())
-}
-
-/// The first line of a body that is not empty.
-fn first_line(body: &[u8]) -> Option<String> {
-    let line = body.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty())?;
-    Some(head::excerpt(line, EXCERPT_MAX))
+    check_subprotocol(fields, request.subprotocol.as_deref()).map(Checked::Upgraded)
 }
 
 /// Requires one Sec-WebSocket-Accept that matches the key.

@@ -28,7 +28,7 @@ pub(super) enum HeadError {
     Io(io::Error),
 }
 
-/// Reads into the empty `buffer` up to the empty line that ends a head (RFC 9112 section 2.1), and returns the length of
+/// Reads into `buffer`, which may hold the first bytes already, up to the empty line that ends a head (RFC 9112 section 2.1), and returns the length of
 /// the head including that line. Bytes received after the head follow it in `buffer`, which never exceeds `limit` bytes.
 /// After an error `buffer` holds the bytes received. A head that does not start with `prefix` is rejected at once, because
 /// a peer that speaks another protocol may never send an empty line.
@@ -42,21 +42,36 @@ where
     S: AsyncRead + Unpin,
 {
     let mut scanner = HeadScanner::default();
-    while buffer.len() < limit {
-        let scanned = buffer.len();
-        let size = READ_SIZE.min(limit - scanned);
-        buffer.reserve(size);
-        if (&mut *stream).take(size as u64).read_buf(buffer).await.map_err(HeadError::Io)? == 0 {
-            return Err(HeadError::Eof);
-        }
+    let mut scanned = 0;
+    loop {
         if buffer.iter().zip(prefix).any(|(received, expected)| received != expected) {
             return Err(HeadError::Malformed("it is not HTTP"));
         }
         if let Some(end) = scanner.find_end(&buffer[scanned..])? {
             return Ok(scanned + end);
         }
+        scanned = buffer.len();
+        if scanned >= limit {
+            return Err(HeadError::TooLarge);
+        }
+        let size = READ_SIZE.min(limit - scanned);
+        buffer.reserve(size);
+        if (&mut *stream).take(size as u64).read_buf(buffer).await.map_err(HeadError::Io)? == 0 {
+            return Err(HeadError::Eof);
+        }
     }
-    Err(HeadError::TooLarge)
+}
+
+/// The name of the first field that continues on the next line, escaped.
+pub(super) fn folded_field(bytes: &[u8]) -> Option<String> {
+    let mut name = None;
+    for line in bytes.split(|&byte| byte == b'\n').skip(1) {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return name;
+        }
+        name = line.split(|&byte| byte == b':').next().map(|name| excerpt(name, 40));
+    }
+    None
 }
 
 /// The state of the search for the end of the head.

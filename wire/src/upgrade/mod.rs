@@ -8,6 +8,7 @@ mod accept_key;
 mod client;
 mod head;
 mod prefixed;
+mod rejection;
 mod run_nonce;
 mod server;
 #[cfg(test)]
@@ -18,5 +19,6 @@ use accept_key::BASE64;
 pub use accept_key::accept_key;
 pub use client::{ClientHandshake, ClientUpgrade, UpgradeError, compose, connect, read_response};
 pub use prefixed::PrefixedStream;
+pub use rejection::Rejection;
 pub use run_nonce::RunNonce;
 pub use server::{RefusalStatus, ServerHandshake, ServerUpgrade, UpgradeRefusal, accept};

@@ -10,6 +10,7 @@ fn request() -> ClientUpgrade {
         host: "localhost:9001".into(),
         path: "/echo?x=1".into(),
         subprotocol: None,
+        fields: "".into(),
         run: None,
         key: BASE64.decode(KEY).unwrap().try_into().unwrap(),
         max_head_size: 16 * 1024,
@@ -73,11 +74,12 @@ async fn reports_another_status_with_the_body() {
     assert_eq!(error.kind().name(), "status");
     assert_eq!(
         error.to_string(),
-        "the server responded with 200 OK (\"hello\") instead of 101 Switching Protocols; check the path of the URL"
+        "the server responded with 200 OK instead of 101 Switching Protocols (\"hello\"); check the path of the URL, and \
+         what the server requires (--header, --subprotocol)"
     );
     let error = failed("HTTP/1.0 404 Not Found\r\n\r\n").await;
-    let UpgradeError::Status { status: 404, reason, body: None } = error else { panic!("{error:?}") };
-    assert_eq!(reason, "Not Found");
+    let UpgradeError::Status(rejection) = error else { panic!("{error:?}") };
+    assert_eq!((rejection.status, rejection.reason.as_str()), (404, "Not Found"));
     let error = failed("HTTP/1.1 503 No\r\n\r\n\r\n\x1b[31mbusy\n").await;
     assert!(error.to_string().contains("\\x1b[31mbusy"), "{error}");
 }

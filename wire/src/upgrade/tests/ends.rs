@@ -17,6 +17,7 @@ async fn client_and_server_agree_on_path_and_subprotocol() {
     let (mut near, mut far) = duplex(64);
     let options = ServerUpgrade { subprotocols: vec!["echo".into()], ..ServerUpgrade::default() };
     let request = ClientUpgrade {
+        fields: "".into(),
         run: None,
         host: "localhost".into(),
         path: "/?id=1".into(),
@@ -36,6 +37,7 @@ async fn client_reports_why_the_server_refused() {
     let (mut near, mut far) = duplex(4096);
     let options = ServerUpgrade { path: "/echo".into(), ..ServerUpgrade::default() };
     let request = ClientUpgrade {
+        fields: "".into(),
         run: None,
         host: "localhost".into(),
         path: "/".into(),
