@@ -1,4 +1,4 @@
-//! `--config FILE`: a TOML file of the options of [`RunConfig`].
+//! `--config FILE`: a TOML file of the options of [`RunConfig`], or the result of a run, which is repeated.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::Value;
-use wss_model::RunConfig;
 use wss_model::config::{arguments_of_fields, fields};
+use wss_model::{RunConfig, RunResult, store};
 
 /// The configuration in a file, overridden by the options on the command line. `command_line` has the defaults too;
 /// `matches` distinguishes them from what the user gave.
@@ -41,6 +41,11 @@ pub(crate) fn options(path: &Path) -> anyhow::Result<Vec<String>> {
 fn read(path: &Path) -> anyhow::Result<(RunConfig, toml::Table)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let invalid = || format!("invalid options in {}", path.display());
+    if text.trim_start().starts_with('{') {
+        let result: RunResult = store::read(path)?;
+        let table = toml::Table::try_from(&result.config).with_context(invalid)?;
+        return Ok((result.config, table));
+    }
     Ok((toml::from_str(&text).with_context(invalid)?, toml::from_str(&text).with_context(invalid)?))
 }
 

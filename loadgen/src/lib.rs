@@ -18,3 +18,5 @@ mod setup;
 
 pub use cli::{EXIT_CODES, command, main};
 pub use setup::preflight::PreflightError;
+pub use setup::request::RequestError;
+pub use setup::route::RouteError;

@@ -21,6 +21,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// One error.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) code: String,
     pub(crate) text: String,
@@ -56,7 +57,8 @@ fn catalogue() -> String {
     section(&mut text, "Units", &options::units());
     section(&mut text, "Checks before a run", &options::preflight());
     section(&mut text, "Engines", &connections::engines());
-    section(&mut text, "Targets", &connections::targets());
+    section(&mut text, "Targets", &[connections::targets(), options::routes()].concat());
+    section(&mut text, "Upgrade request", &options::requests());
     section(&mut text, "TLS", &connections::tls());
     section(&mut text, "Upgrade, client", &connections::client_upgrade());
     section(&mut text, "Upgrade, server", &connections::server_upgrade());

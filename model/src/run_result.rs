@@ -1,5 +1,6 @@
 //! The result of a run: [`RunResult`], schema `wssbench.run/2`. Fields may be added; existing ones keep their meaning.
 
+mod ending;
 mod handshake_cost;
 mod kernel_clock;
 mod response_breakdown;
@@ -18,6 +19,7 @@ use crate::named_choice;
 use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
 
+pub use self::ending::{Ending, EndingCount};
 pub use self::handshake_cost::{Flights, HandshakeCost};
 pub use self::kernel_clock::{KernelClock, KernelClockProblem, PhaseClocks};
 pub use self::response_breakdown::ResponseBreakdown;
@@ -66,6 +68,9 @@ pub struct RunResult {
     pub series: Vec<SeriesPoint>,
     /// Errors by phase and kind.
     pub errors: Vec<ErrorCount>,
+    /// How the server ended the connections that the generator closed, warm-up included. Empty in older results.
+    #[serde(default)]
+    pub endings: Vec<EndingCount>,
     /// Whether the figures may be used.
     pub valid: bool,
     /// Why not. Empty if valid.
@@ -131,7 +136,7 @@ impl Environment {
 pub struct Target {
     /// URL.
     pub url: String,
-    /// Address that it resolved to.
+    /// Address that it resolved to, or all addresses that connections went to, separated by commas.
     pub address: String,
     /// Whether the server was the embedded one, started by this run.
     pub embedded: bool,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[error("{0}")]
 pub struct UnitError(String);
 
-/// A duration in the format of humantime: `10s`, `250ms`, `1m 30s`.
+/// A duration in the format of humantime, `10s`, `250ms` or `1m 30s`, or a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HumanDuration(pub Duration);
 
@@ -26,6 +26,10 @@ impl HumanDuration {
 impl FromStr for HumanDuration {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, UnitError> {
+        let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if let Some(duration) = seconds {
+            return Ok(Self(duration));
+        }
         humantime::parse_duration(text)
             .map(Self)
             .map_err(|error| UnitError(format!("invalid duration `{text}` ({error}); expected e.g. 10s or 250ms")))
@@ -83,16 +87,18 @@ impl FromStr for Rate {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let bad = || UnitError(format!("invalid rate `{text}`; expected e.g. 500/s, 20k/s or max"));
-        let number = text.trim().strip_suffix("/s").unwrap_or(text.trim());
+        let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
         if number == "max" {
             return Ok(Self::Max);
         }
-        let (digits, factor) = match number.as_bytes().last() {
-            Some(b'k' | b'K') => (&number[..number.len() - 1], 1e3),
-            Some(b'M') => (&number[..number.len() - 1], 1e6),
-            _ => (number, 1.0),
+        let seconds = match unit {
+            "s" => 1.0,
+            "min" | "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(bad()),
         };
-        let rate = digits.parse::<f64>().map_err(|_| bad())? * factor;
+        let (digits, factor) = with_factor(number);
+        let rate = digits.parse::<f64>().map_err(|_| bad())? * factor / seconds;
         if !rate.is_finite() {
             return Err(bad());
         }
@@ -102,6 +108,31 @@ impl FromStr for Rate {
             )));
         }
         Ok(Self::PerSecond(rate))
+    }
+}
+
+/// A number with `k` or `M` as its digits and a factor.
+fn with_factor(number: &str) -> (&str, f64) {
+    match number.as_bytes().last() {
+        Some(b'k' | b'K') => (&number[..number.len() - 1], 1e3),
+        Some(b'M') => (&number[..number.len() - 1], 1e6),
+        _ => (number, 1.0),
+    }
+}
+
+/// A whole number, such as `500`, `2k` or `1.5M`.
+///
+/// # Errors
+/// If it is not one.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked
+pub fn count(text: &str) -> Result<usize, UnitError> {
+    if let Ok(count) = text.parse() {
+        return Ok(count);
+    }
+    let (digits, factor) = with_factor(text);
+    match digits.parse::<f64>().map(|number| number * factor) {
+        Ok(count) if factor > 1.0 && (0.0..1e15).contains(&count) && count.fract() == 0.0 => Ok(count as usize),
+        _ => Err(UnitError(format!("invalid number `{text}`; expected e.g. 500, 2k or 1M"))),
     }
 }
 
@@ -195,6 +226,26 @@ written_as_text!(HumanDuration: "10s", Size: "16KiB", Rate: "20000/s", Percent: 
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn parses_counts_with_suffixes() {
+        for (text, number) in [("500", 500), ("2k", 2000), ("1.5M", 1_500_000), ("0", 0)] {
+            assert_eq!(count(text).unwrap(), number, "{text}");
+        }
+        for text in ["", "k", "1.5", "-1", "1e3k3", "1.0001k", "two"] {
+            assert!(count(text).unwrap_err().to_string().contains("2k"), "{text}");
+        }
+    }
+
+    #[test]
+    fn bare_numbers_are_seconds_and_rates_may_be_slow() {
+        assert_eq!("10".parse::<HumanDuration>().unwrap(), HumanDuration::from_secs(10));
+        assert_eq!("0.25".parse::<HumanDuration>().unwrap().to_string(), "250ms");
+        assert!("-1".parse::<HumanDuration>().is_err() && "inf".parse::<HumanDuration>().is_err());
+        assert_eq!("30/min".parse::<Rate>().unwrap(), Rate::PerSecond(0.5));
+        assert_eq!("36k/h".parse::<Rate>().unwrap(), Rate::PerSecond(10.0));
+        assert!("1/day".parse::<Rate>().is_err());
+    }
 
     #[test]
     fn parses_rates_with_suffixes() {

@@ -46,7 +46,7 @@ named_choice! {
         GeneratorLate = "generator_late",
         /// The generator caused too much of the response times, or may have.
         GeneratorShare = "generator_share",
-        /// An open loop did not achieve the requested rate or number.
+        /// An open loop did not achieve the requested rate.
         RateNotAchieved = "rate_not_achieved",
         /// Samples exceeded the range of the histogram.
         OutOfRange = "out_of_range",
@@ -56,11 +56,11 @@ named_choice! {
         ServerUnproven = "server_unproven",
         /// The server also served others.
         ServerShared = "server_shared",
-        /// A thread of the generator did not run for too long at a time.
+        /// A generator thread was stopped for too long at once.
         GeneratorStalled = "generator_stalled",
-        /// A thread of the generator was kept from running for too much of the time.
+        /// A generator thread was kept from running for too large a share of the time.
         GeneratorDescheduled = "generator_descheduled",
-        /// The threads of the server waited for their CPUs for too much of the time.
+        /// Server threads waited for their CPUs for too large a share of the time.
         ServerDescheduled = "server_descheduled",
         /// The machine was suspended.
         Suspended = "suspended",

@@ -1,23 +1,34 @@
 //! The options of the server: [`ServeOptions`].
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 use wss_model::config::conflicts::{self, Facts};
 use wss_model::config::{ConfigError, CpuList};
+use wss_model::units::count;
 use wss_model::{EngineKind, HumanDuration, Layer, Size, TlsOptions};
 
 const LISTEN: &str = "Listen";
 const ENGINE: &str = "Engine and CPUs";
 const TLS: &str = "TLS";
 
+/// An address to listen on; a name stands for the first of its addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let expected = "expected e.g. 127.0.0.1:8443, [::1]:0 or localhost:8443";
+    match text.to_socket_addrs().map(|mut addresses| addresses.next()) {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) => Err(format!("{text} has no address; {expected}")),
+        Err(error) => Err(format!("{error}; {expected}")),
+    }
+}
+
 /// The command line of `wssbench serve` and of `wss-server`.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct ServeOptions {
     /// Address to listen on; port 0 selects a free port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443", help_heading = LISTEN)]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:8443", help_heading = LISTEN)]
     pub listen: SocketAddr,
 
     /// Protocol layers to serve
@@ -83,7 +94,7 @@ pub struct ServeOptions {
 #[command(next_help_heading = "Limits")]
 pub struct ServeLimits {
     /// Maximum number of connections over all workers; further ones are closed at once
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 20_000)]
     pub max_connections: usize,
 
     /// Timeout for TLS handshake and upgrade together

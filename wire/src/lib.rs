@@ -7,6 +7,7 @@ pub mod engine;
 pub mod flights;
 pub mod machine;
 pub mod poll_time;
+pub mod reach;
 pub mod target;
 pub mod tls;
 pub mod transport;

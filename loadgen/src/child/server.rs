@@ -4,7 +4,7 @@
 //! A server ends with this process: its standard input is a pipe from here, which closes however this process ends.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -46,6 +46,11 @@ pub(crate) struct Server {
     is_embedded: bool,
 }
 
+/// Whether any of these addresses accepts a connection.
+fn listens(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().any(|address| TcpStream::connect_timeout(address, CONNECT).is_ok())
+}
+
 impl Server {
     /// Starts the embedded server; it announces itself in JSON.
     ///
@@ -65,7 +70,7 @@ impl Server {
         let (program, arguments) = words.split_first().context("--server is empty; give a command")?;
         let target = url.map(Target::parse).transpose()?;
         if let Some(target) = &target {
-            let is_taken = TcpStream::connect_timeout(&target.resolve()?, CONNECT).is_ok();
+            let is_taken = listens(&target.addresses()?);
             ensure!(!is_taken, "a process is already listening at {}; stop it, or choose another port", target.url());
         }
         let mut to_start = Command::new(program);
@@ -77,8 +82,8 @@ impl Server {
         let started = Self::start(to_start, format!("the server `{command}`"), false, target.as_ref());
         machine::pin_thread(&allowed).context("restoring the CPUs of this thread")?;
         let server = started?;
-        let address = Target::parse(server.url())?.resolve()?;
-        if !address.ip().is_loopback() {
+        let addresses = Target::parse(server.url())?.addresses()?;
+        if let Some(address) = addresses.iter().find(|address| !address.ip().is_loopback()) {
             note(&format!("note: {} listens at {address}, which is not a loopback address", server.name));
         }
         Ok(server)
@@ -144,8 +149,8 @@ impl Server {
     }
 
     fn wait_for_listener(&mut self, output: &mut StartOutput, deadline: Instant) -> anyhow::Result<()> {
-        let address = Target::parse(self.url())?.resolve()?;
-        while TcpStream::connect_timeout(&address, CONNECT).is_err() {
+        let addresses = Target::parse(self.url())?.addresses()?;
+        while !listens(&addresses) {
             if self.has_exited()? {
                 return Err(self.exited_early(output));
             }

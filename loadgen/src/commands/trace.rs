@@ -25,6 +25,7 @@ use anyhow::Context;
 use clap::Args;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use wss_model::config::{RequestOptions, RouteOptions};
 use wss_model::run_result::Negotiated;
 use wss_model::store::Stored as _;
 use wss_model::trace_result::{TraceFailure, TracePhase, TraceResult, TraceTarget};
@@ -39,7 +40,7 @@ use self::connection::Connection;
 use self::session::{Failure, Plan};
 use crate::child::server::Server;
 use crate::output;
-use crate::setup::{client_tls as client_side, environment};
+use crate::setup::{client_tls as client_side, environment, request, route};
 
 /// The longest message: it fits in one frame and one record.
 const MAX_MESSAGE: usize = 8192;
@@ -82,10 +83,22 @@ pub(crate) struct TraceCommand {
     json: bool,
 
     #[command(flatten)]
+    route: RouteOptions,
+
+    #[command(flatten)]
+    request: RequestOptions,
+
+    #[command(flatten)]
     tls: TlsOptions,
 
     #[command(flatten)]
     trust: TrustOptions,
+}
+
+/// The address that the connection goes to.
+fn first_address(target: &Target, route: &RouteOptions) -> anyhow::Result<SocketAddr> {
+    let addresses = route::addresses(target, route)?;
+    addresses.first().copied().context("internal error: a target without an address")
 }
 
 /// Traces one connection and prints it; returns whether it ended without a failure.
@@ -96,7 +109,8 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     let target = command.url.as_deref().map(Target::parse).transpose()?;
     let layer = target.as_ref().map_or(command.layer.unwrap_or(Layer::Wss), |target| target.layer);
     client::check(command, layer)?;
-    let address = target.as_ref().map(Target::resolve).transpose()?;
+    let address = target.as_ref().map(|target| first_address(target, &command.route)).transpose()?;
+    let fields = request::fields(&command.request)?;
     let identity = if layer.has_tls() { client_side::identity(&client::as_run(command))? } else { None };
     let embedded = match target {
         None => Some(client::embedded(&client::as_run(command), identity.as_ref())?),
@@ -107,7 +121,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
         (None, Some(embedded)) => Target::parse(embedded.url())?,
         (None, None) => unreachable!("embedded if there is no target"),
     };
-    let address = address.map_or_else(|| target.resolve(), Ok)?;
+    let address = address.map_or_else(|| first_address(&target, &command.route), Ok)?;
     let ca = embedded.as_ref().and_then(Server::ca_pem);
     let tls = layer.has_tls().then(|| client::tls(command, &target, ca, identity.as_ref())).transpose()?;
 
@@ -117,6 +131,8 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     let plan = Plan {
         target: &target,
         subprotocol: command.subprotocol.as_deref(),
+        host: command.request.host.clone().unwrap_or_else(|| target.host_field()),
+        fields: fields.into(),
         key,
         message: (!command.no_echo).then_some(command.message.as_str()),
     };

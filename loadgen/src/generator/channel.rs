@@ -163,7 +163,7 @@ impl<S: Socket> Receiver<S> {
                                 "the server ended the connection after {filled} of the {} bytes of a message",
                                 buffer.len()
                             );
-                            return Err(Failure::new(phase, ErrorKind::Truncated, text));
+                            return Err(Failure::new(phase, ErrorKind::Closed, text));
                         }
                         Ok(length) => filled += length,
                         Err(error) => return Err(stream_failure(phase, error)),

@@ -1,90 +1,152 @@
-//! Closing a connection: which end closes first, and waiting until both have.
+//! Closing a connection: which end closes first, and how the server ends it.
+//!
+//! With WebSocket the generator sends a Close frame, waits for the server's, and then for the server to end TCP (RFC 6455
+//! section 7.1.1). A server that leaves out a step after the last echo has lost nothing: that is an [`Ending`], not a
+//! failure.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wss_model::run_result::{Ending, EndingCount};
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
-use super::channel::{Channel, ChannelEvent, Socket, Stream, stream_failure};
+use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, stream_failure};
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Failure, Failures};
 
 /// Bytes that a server may still send after its Close frame.
 const MAX_DISCARDED: usize = 1 << 20;
+/// Time for the last write to a server that may be gone or may have stopped reading.
+const LAST_WRITE: Duration = Duration::from_millis(100);
 
-/// Closes a connection of `--mode handshake`. The generator ends TCP first, or with `server_closes` the server:
-/// TIME_WAIT falls to the end that sends the first FIN.
+/// How connections were closed.
+#[derive(Debug, Default)]
+pub(crate) struct ClosingRecord {
+    pub(crate) failures: Failures,
+    endings: BTreeMap<Ending, u64>,
+}
+
+impl ClosingRecord {
+    pub(crate) fn add_ending(&mut self, ending: Ending) {
+        *self.endings.entry(ending).or_default() += 1;
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.failures.merge(other.failures);
+        for (ending, count) in other.endings {
+            *self.endings.entry(ending).or_default() += count;
+        }
+    }
+
+    /// The counts for the result.
+    pub(crate) fn ending_counts(&self) -> Vec<EndingCount> {
+        self.endings.iter().map(|(ending, count)| EndingCount { ending: *ending, count: *count }).collect()
+    }
+}
+
+/// Closes a connection of `--mode handshake`. Without WebSocket the generator ends TCP first, or with `server_closes` the
+/// server: TIME_WAIT falls to the end that sends the first FIN.
 pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
     let Channel { mut sender, mut receiver, mut stream, .. } = channel;
+    let deadline = Instant::now() + context.limits.close_timeout.0;
+    let websocket = matches!(sender, Sender::WebSocket(_));
     let closing = async {
-        if !server_closes {
-            stream.with(|stream| E::cork(stream.get_ref().tcp()));
-        }
-        sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
-        if server_closes {
-            // Without WebSocket there is no Close frame; close_notify requests the close and leaves TCP open.
+        if websocket {
+            sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
+        } else if server_closes {
+            // close_notify requests the close and leaves TCP open.
             stream.with(|stream| stream.get_mut().send_close_notify());
             stream.flush().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         } else {
+            stream.with(|stream| E::cork(stream.get_ref().tcp()));
             stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         }
-        loop {
-            match receiver.receive(ErrorPhase::Close).await? {
-                ChannelEvent::Closed(_) => break,
-                ChannelEvent::Ping(_) => {}
-                ChannelEvent::Message(_) => {
-                    let text = "the server sent a message while the connection was closing";
-                    return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
-                }
+        await_close(&mut receiver).await
+    };
+    let closed = before::<E, _>(deadline, pin!(closing)).await.unwrap_or_else(|TimedOut| Err(timeout_failure(context)));
+    finish::<E>(context, closed, websocket, stream, deadline).await;
+}
+
+/// Waits for the server's Close frame; without WebSocket, for the end of the stream.
+async fn await_close<S: Socket>(receiver: &mut Receiver<S>) -> Result<(), Failure> {
+    loop {
+        match receiver.receive(ErrorPhase::Close).await? {
+            ChannelEvent::Closed(_) => return Ok(()),
+            ChannelEvent::Ping(_) => {}
+            ChannelEvent::Message(_) => {
+                let text = "the server sent a message while the connection was closing";
+                return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
             }
         }
-        read_to_end(&mut stream).await
-    };
-    record_failure::<E>(context, Instant::now() + context.limits.close_timeout.0, closing).await;
+    }
 }
 
-/// Ends TLS and TCP of a connection of `--mode echo`. If it has WebSocket, the Close frames have been exchanged.
-pub(crate) async fn end_stream<E: Engine>(context: &Context, mut stream: Stream<E::Stream>, deadline: Instant) {
-    let closing = async {
-        stream.with(|stream| E::cork(stream.get_ref().tcp()));
-        stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
-        read_to_end(&mut stream).await
+/// Ends a connection and records how the server did. `closed`: whether its Close frame has arrived or, without WebSocket,
+/// the end of its stream.
+pub(crate) async fn finish<E: Engine>(
+    context: &Context,
+    closed: Result<(), Failure>,
+    websocket: bool,
+    mut stream: Stream<E::Stream>,
+    deadline: Instant,
+) {
+    let ended = match closed {
+        Ok(()) if websocket => {
+            before::<E, _>(deadline, pin!(await_end(&mut stream))).await.unwrap_or(Ok(Ending::TcpKeptOpen))
+        }
+        Ok(()) => Ok(Ending::Clean),
+        Err(failure) => ending_of(&failure, websocket).ok_or(failure),
     };
-    record_failure::<E>(context, deadline, closing).await;
+    match ended {
+        Ok(ending) => context.connection_ended(ending),
+        Err(failure) => context.close_failed(Failure { phase: ErrorPhase::Close, ..failure }),
+    }
+    // The server may be gone, and what it does now is no longer of interest.
+    stream.with(|stream| E::cork(stream.get_ref().tcp()));
+    let _ = before::<E, _>(Instant::now() + LAST_WRITE, pin!(stream.shutdown())).await;
 }
 
-/// Reads to the end of the stream. An end without close_notify is a failure (truncation).
-async fn read_to_end<S: Socket>(stream: &mut Stream<S>) -> Result<(), Failure> {
+/// Waits until the server ends the stream, after its Close frame.
+async fn await_end<S: Socket>(stream: &mut Stream<S>) -> Result<Ending, Failure> {
     let mut buffer = [0; 256];
     let mut discarded = 0;
     loop {
         match stream.read(&mut buffer).await {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Ok(Ending::Clean),
             Ok(length) if discarded < MAX_DISCARDED => discarded += length,
             Ok(_) => {
                 let text = "the server kept sending after its Close frame";
                 return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
             }
-            Err(error) => return Err(stream_failure(ErrorPhase::Close, error)),
+            Err(error) => {
+                let failure = stream_failure(ErrorPhase::Close, error);
+                return match failure.kind {
+                    ErrorKind::Truncated => Ok(Ending::NoCloseNotify),
+                    ErrorKind::Reset => Ok(Ending::Reset),
+                    _ => Err(failure),
+                };
+            }
         }
     }
 }
 
-/// Runs `closing` until the deadline and records its failure.
-async fn record_failure<E: Engine>(
-    context: &Context,
-    deadline: Instant,
-    closing: impl Future<Output = Result<(), Failure>>,
-) {
-    let closed = before::<E, _>(deadline, pin!(closing)).await;
-    if let Err(failure) = closed.unwrap_or_else(|TimedOut| Err(timeout_failure(context))) {
-        context.close_failed(failure);
+/// The ending that a failure stands for, while this end was closing and no echo was outstanding. A reset before the Close
+/// frame is a failure: it may have destroyed messages.
+fn ending_of(failure: &Failure, websocket: bool) -> Option<Ending> {
+    match (failure.kind, websocket) {
+        (ErrorKind::Closed | ErrorKind::Truncated, true) => Some(Ending::NoCloseFrame),
+        (ErrorKind::Timeout, true) => Some(Ending::NoReply),
+        (ErrorKind::Timeout, false) => Some(Ending::TcpKeptOpen),
+        (ErrorKind::Truncated, false) => Some(Ending::NoCloseNotify),
+        (ErrorKind::Reset, false) => Some(Ending::Reset),
+        _ => None,
     }
 }
 
-/// The server did not close the connection within `--close-timeout`.
+/// The server neither answered nor ended the connection within `--close-timeout`.
 pub(super) fn timeout_failure(context: &Context) -> Failure {
     let timeout = context.limits.close_timeout;
     let text = format!("the server did not close the connection within {timeout} (--close-timeout)");

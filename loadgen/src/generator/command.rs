@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use wss_model::EngineKind;
 use wss_model::config::{IdlePolicy, KernelClockSample, LimitOptions};
 
+use super::close::ClosingRecord;
 use super::destination::Destination;
-use super::failure::Failures;
 use super::plan::{EchoPlan, HandshakePlan};
 use super::record::{EchoRecord, HandshakeRecord, TickRecord};
 
@@ -39,7 +39,7 @@ pub(crate) enum Report {
     /// [`Command::Echo`] has ended.
     Echo(Box<EchoRecord>),
     /// [`Command::Close`] has ended.
-    Closed(Failures),
+    Closed(ClosingRecord),
     /// The thread cannot continue.
     Failed(String),
 }

@@ -62,6 +62,7 @@ pub(crate) async fn run<E: Engine>(
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
     let Channel { sender, receiver, stream, kernel } = channel;
+    let websocket = matches!(sender, Sender::WebSocket(_));
     let state = State { kernel, ..State::default() };
     state.number.set(context.first_message());
     let mut current = None;
@@ -82,17 +83,16 @@ pub(crate) async fn run<E: Engine>(
     };
     context.connection_closed();
     match (ended, state.close_deadline.get()) {
-        (Ok(()), deadline) => {
-            close::end_stream::<E>(&context, stream, deadline.unwrap_or_else(Instant::now)).await;
-            context.order_done();
-        }
         // Close is the last order, so no other remains to be counted.
-        (Err(failure), Some(_)) => {
-            context.close_failed(Failure { phase: ErrorPhase::Close, ..failure });
+        (closed, Some(deadline)) => {
+            close::finish::<E>(&context, closed, websocket, stream, deadline).await;
             context.order_done();
         }
-        (Err(failure), None) => {
-            context.echo_failed(failure.clone());
+        // Receiving ends without a failure only while the connection closes.
+        (ended, None) => {
+            if let Err(failure) = ended {
+                context.echo_failed(failure);
+            }
             fail_planned(&context, current, &mut orders).await;
         }
     }

@@ -1,6 +1,7 @@
 //! What the tasks of one thread share: configuration, records, and the orders to its connections.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::sync::mpsc as thread_mpsc;
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,14 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
 use wss_model::config::{IdlePolicy, LimitOptions};
+use wss_model::run_result::Ending;
 use wss_wire::tls::{CertificateKinds, ClientConfigs, RequestedTls};
 
 use super::breakdown::{Breakdown, SentMessage};
+use super::close::ClosingRecord;
 use super::command::GeneratorOptions;
 use super::destination::Destination;
-use super::failure::{Failure, Failures};
+use super::failure::Failure;
 use super::kernel_clock::{Measured, Sampling};
 use super::payload::Payloads;
 use super::plan::Order;
@@ -41,7 +44,7 @@ pub(crate) struct Context {
     pub(crate) kernel_clock: Sampling,
     pub(crate) handshakes: RefCell<HandshakeRecord>,
     pub(crate) echo: RefCell<EchoRecord>,
-    closing: RefCell<Failures>,
+    closing: RefCell<ClosingRecord>,
     tick: RefCell<TickRecord>,
     empty_handshakes: RefCell<Vec<HandshakeRecord>>,
     empty_echo: RefCell<Vec<EchoRecord>>,
@@ -59,6 +62,8 @@ pub(crate) struct Context {
     messages: Cell<u64>,
     /// Connections that exchanged messages.
     opened: Cell<u64>,
+    /// Connection attempts.
+    attempts: Cell<usize>,
     scratch: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -104,6 +109,7 @@ impl Context {
             random: RefCell::new(SmallRng::seed_from_u64(thread_seed)),
             messages: Cell::new(0),
             opened: Cell::new(0),
+            attempts: Cell::new(0),
             scratch: RefCell::default(),
         }
     }
@@ -147,6 +153,13 @@ impl Context {
         let share = self.destination.tls.as_ref().map_or(0.0, |tls| tls.options.resume_share());
         let number = self.resumable.replace(self.resumable.get() + 1) as f64;
         ((number + 1.0) * share).floor() > (number * share).floor()
+    }
+
+    /// The address of the next connection attempt. The threads take turns, too.
+    pub(crate) fn next_address(&self) -> SocketAddr {
+        let addresses = &self.destination.addresses;
+        let attempt = self.attempts.replace(self.attempts.get() + 1);
+        addresses[(attempt * self.threads + self.number) % addresses.len()]
     }
 
     pub(crate) fn websocket_key(&self) -> [u8; 16] {
@@ -281,7 +294,11 @@ impl Context {
 
     pub(crate) fn close_failed(&self, failure: Failure) {
         self.tick.borrow_mut().errors += 1;
-        self.closing.borrow_mut().add(failure);
+        self.closing.borrow_mut().failures.add(failure);
+    }
+
+    pub(crate) fn connection_ended(&self, ending: Ending) {
+        self.closing.borrow_mut().add_ending(ending);
     }
 
     /// The record of a phase of handshakes. An empty record replaces it that was made before the first phase: making
@@ -295,11 +312,11 @@ impl Context {
         self.echo.replace(self.empty_echo.borrow_mut().pop().unwrap_or_default())
     }
 
-    /// The failures of closing, with those of connections that failed between two phases.
-    pub(crate) fn take_closing(&self) -> Failures {
-        let mut failures = self.closing.take();
-        failures.merge(self.echo.take().failures);
-        failures
+    /// How connections were closed, with the failures of those that failed between two phases.
+    pub(crate) fn take_closing(&self) -> ClosingRecord {
+        let mut record = self.closing.take();
+        record.failures.merge(self.echo.take().failures);
+        record
     }
 
     /// The record since the last tick. A recycled one replaces it: touching the pages of a new one took 18 ms on a

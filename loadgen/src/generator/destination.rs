@@ -1,6 +1,7 @@
 //! Where the generator connects to, and with which TLS: the same for all connections of a run.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -12,8 +13,13 @@ use wss_wire::upgrade::RunNonce;
 #[derive(Clone)]
 pub(crate) struct Destination {
     pub(crate) target: Target,
-    pub(crate) address: SocketAddr,
+    /// Connections go to each of them in turn; at least one.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) tls: Option<TlsDestination>,
+    /// The value of the Host field.
+    pub(crate) host: String,
+    /// Further fields of the upgrade request, each with its CRLF.
+    pub(crate) fields: Arc<str>,
     pub(crate) subprotocol: Option<String>,
     /// The run that upgrade requests name, if the statistics of the server are read.
     pub(crate) run: Option<RunNonce>,

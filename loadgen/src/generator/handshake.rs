@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::HandshakeKind;
 use tokio_rustls::TlsConnector;
@@ -18,11 +19,14 @@ use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
 
 use super::channel::{Channel, ChannelEvent, check_echo, closed_failure, stream_failure};
 use super::context::Context;
-use super::destination::{Destination, TlsDestination};
+use super::destination::TlsDestination;
 use super::failure::Failure;
 use super::kernel_clock::{HandshakeClocks, measure_connect};
 use super::payload::Payloads;
 use super::record::{FlightCounts, HandshakeSample};
+
+/// Time to wait for the body of a response that refuses the upgrade.
+const BODY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One handshake to perform.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +65,8 @@ async fn perform_phases<E: Engine>(
     let start = Instant::now();
     // A closed loop plans nothing, so it is never late.
     let planned = attempt.planned.unwrap_or(start);
-    let mut stream = E::connect(destination.address).await.map_err(|error| connect_failure(destination, &error))?;
+    let address = context.next_address();
+    let mut stream = E::connect(address).await.map_err(|error| connect_failure(address, &error))?;
     let connected = Instant::now();
     let observed = context.kernel_clock.observe::<E>(&mut stream);
     let connect = observed.times().map(|times| measure_connect(times, connected - start));
@@ -95,7 +100,7 @@ async fn perform_phases<E: Engine>(
     phase.set(ErrorPhase::Upgrade);
     let mut leftover = Vec::new();
     if let Some(request) = &request {
-        let (upgraded, busy) = PollTime::new(pin!(upgrade(&mut stream, request, requested))).await;
+        let (upgraded, busy) = PollTime::new(pin!(upgrade::<E>(&mut stream, request, requested))).await;
         spent += busy;
         leftover = upgraded?;
     }
@@ -202,9 +207,10 @@ fn check_negotiated(
 fn upgrade_request(context: &Context) -> ClientUpgrade {
     let destination = &context.destination;
     ClientUpgrade {
-        host: destination.target.host_field(),
+        host: destination.host.clone(),
         path: destination.target.path.clone(),
         subprotocol: destination.subprotocol.clone(),
+        fields: Arc::clone(&destination.fields),
         run: destination.run,
         key: context.websocket_key(),
         max_head_size: destination.max_head_size,
@@ -212,15 +218,23 @@ fn upgrade_request(context: &Context) -> ClientUpgrade {
 }
 
 /// The opening handshake of RFC 6455; `requested`: the request has already been sent as early data.
-async fn upgrade<S>(stream: &mut Transport<S>, request: &ClientUpgrade, requested: bool) -> Result<Vec<u8>, Failure>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
+async fn upgrade<E: Engine>(
+    stream: &mut Transport<E::Stream>,
+    request: &ClientUpgrade,
+    requested: bool,
+) -> Result<Vec<u8>, Failure> {
     let upgraded = match requested {
         true => upgrade::read_response(stream, request).await,
         false => upgrade::connect(stream, request).await,
     };
-    Ok(upgraded.map_err(upgrade_failure)?.leftover)
+    match upgraded {
+        Ok(upgraded) => Ok(upgraded.leftover),
+        Err(UpgradeError::Status(mut rejection)) => {
+            let _ = before::<E, _>(Instant::now() + BODY_TIMEOUT, pin!(rejection.read_body(stream))).await;
+            Err(upgrade_failure(UpgradeError::Status(rejection)))
+        }
+        Err(error) => Err(upgrade_failure(error)),
+    }
 }
 
 fn upgrade_failure(error: UpgradeError) -> Failure {
@@ -271,9 +285,8 @@ async fn first_echo<S: super::channel::Socket>(
     }
 }
 
-fn connect_failure(destination: &Destination, error: &std::io::Error) -> Failure {
+fn connect_failure(address: SocketAddr, error: &std::io::Error) -> Failure {
     use std::io::ErrorKind as IoErrorKind;
-    let address = destination.address;
     let (kind, text) = match error.kind() {
         IoErrorKind::ConnectionRefused => {
             (ErrorKind::Refused, format!("{address} refused the connection; check that a server listens there"))

@@ -6,7 +6,7 @@
 
 pub(crate) mod breakdown;
 mod channel;
-mod close;
+pub(crate) mod close;
 pub(crate) mod command;
 mod connection;
 mod context;
@@ -33,8 +33,8 @@ use anyhow::{Context as _, bail};
 use wss_model::LatencyHistogram;
 use wss_wire::with_engine;
 
+use self::close::ClosingRecord;
 use self::command::{Command, GeneratorOptions, Report, WorkerSetup};
-use self::failure::Failures;
 use self::plan::{EchoPlan, HandshakePlan};
 use self::record::{EchoRecord, HandshakeRecord, TickRecord};
 use self::seconds::{PhaseObserver, Seconds};
@@ -145,21 +145,21 @@ impl Generator {
         Ok(record)
     }
 
-    /// Closes all connections; returns the failures of closing.
-    pub(crate) fn close_connections(&mut self, observer: &mut dyn PhaseObserver) -> anyhow::Result<Failures> {
-        let mut failures = Failures::default();
+    /// Closes all connections; returns how they ended.
+    pub(crate) fn close_connections(&mut self, observer: &mut dyn PhaseObserver) -> anyhow::Result<ClosingRecord> {
+        let mut record = ClosingRecord::default();
         self.run_phase(
             || Command::Close,
             observer,
             |report| match report {
                 Report::Closed(other) => {
-                    failures.merge(other);
+                    record.merge(other);
                     true
                 }
                 _ => false,
             },
         )?;
-        Ok(failures)
+        Ok(record)
     }
 
     /// Sends a command to all threads and waits until each has reported its end, for which `is_end` returns true.

@@ -67,7 +67,7 @@ pub(crate) enum Until {
 pub(crate) enum Afterwards {
     /// It stays open for messages.
     Keep,
-    /// It is closed at once; with `server_closes` the server sends the first FIN.
+    /// It is closed at once; with `server_closes` the server sends the first FIN, as it always does with WebSocket.
     Close { server_closes: bool },
 }
 

@@ -4,3 +4,5 @@ pub(crate) mod admin;
 pub(crate) mod client_tls;
 pub(crate) mod environment;
 pub(crate) mod preflight;
+pub(crate) mod request;
+pub(crate) mod route;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use procfs::Current;
-use wss_model::{HumanDuration, Mode, Rate, RunConfig, Size};
+use wss_model::{HumanDuration, Layer, Mode, Rate, RunConfig, Size};
 use wss_wire::machine;
 
 /// Open files of a process besides its connections: rings, timers, pipes, listeners.
@@ -78,8 +78,8 @@ pub enum PreflightError {
     },
     /// A spinning thread of the generator would take a CPU from the server or from another thread.
     #[error(
-        "--idle spin requires a CPU that the server does not use for each of the {threads} generator threads, but the \
-         generator has {cpus}; set --client-cpus and --threads, or use --idle sleep"
+        "--idle spin requires one CPU per generator thread ({threads}) that the server does not use, but there are {cpus}; \
+         set --client-cpus and --threads, or use --idle sleep"
     )]
     Spin {
         /// The threads of the generator.
@@ -203,8 +203,10 @@ pub(crate) fn check_resources(
     }
     let ports = local_ports();
     ensure!(connections <= ports, PreflightError::Ports { connections, ports });
+    // With WebSocket the server ends TCP first, and TIME_WAIT is its own.
+    let server_ends_first = config.server_closes || config.layer().is_some_and(Layer::has_websocket);
     if let (Mode::Handshake, Rate::PerSecond(rate), false, false) =
-        (config.mode, config.connect_rate, config.server_closes, loopback)
+        (config.mode, config.connect_rate, server_ends_first, loopback)
     {
         // Over loopback the kernel reuses ports in TIME_WAIT after a second (tcp_tw_reuse = 2).
         #[allow(clippy::cast_precision_loss)]

@@ -253,7 +253,7 @@ pub(crate) fn assert_no_errors(result: &RunResult) {
 }
 
 /// Codes of what a busy machine does to a run.
-const MACHINE: [ReasonCode; 9] = [
+const MACHINE: [ReasonCode; 10] = [
     ReasonCode::GeneratorLate,
     ReasonCode::GeneratorCpu,
     ReasonCode::GeneratorShare,
@@ -261,6 +261,8 @@ const MACHINE: [ReasonCode; 9] = [
     ReasonCode::GeneratorDescheduled,
     ReasonCode::ServerDescheduled,
     ReasonCode::RateNotAchieved,
+    // Closed loops of a fixed duration complete less.
+    ReasonCode::TooFewSamples,
     ReasonCode::CgroupThrottled,
     ReasonCode::Steal,
 ];

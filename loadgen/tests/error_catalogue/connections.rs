@@ -6,8 +6,8 @@ use rustls::AlertDescription;
 use wss_model::EngineKind;
 use wss_wire::engine::EngineError;
 use wss_wire::target::{Target, TargetError};
-use wss_wire::tls::TlsFailure;
-use wss_wire::upgrade::{RefusalStatus, UpgradeError, UpgradeRefusal};
+use wss_wire::tls::{CertificateProblem, TlsFailure};
+use wss_wire::upgrade::{ClientUpgrade, RefusalStatus, UpgradeError, UpgradeRefusal, read_response};
 use wss_wire::websocket::{Violation, WebSocketError};
 
 use crate::{Entry, printed};
@@ -36,9 +36,11 @@ fn engine(error: EngineError) -> Entry {
             "io_uring is disabled by sysctl, seccomp or an old kernel.",
             "Enable it (`sysctl kernel.io_uring_disabled=0`, seccomp profile of the container), or use --engine epoll.",
         ),
-        EngineError::NoMemory { .. } => {
-            ("no_memory", "The memory of a ring is locked.", "Raise RLIMIT_MEMLOCK, or use --engine epoll.")
-        }
+        EngineError::NoMemory { .. } => (
+            "no_memory",
+            "The memory of a ring counts towards the limit of locked memory.",
+            "Raise RLIMIT_MEMLOCK, or use --engine epoll.",
+        ),
         EngineError::Setup { .. } => (
             "setup",
             "The kernel refused a system call at start.",
@@ -85,8 +87,17 @@ pub(crate) fn tls() -> Vec<Entry> {
         AlertDescription::InternalError,
     ];
     let mut errors = vec![
-        TlsFailure::Certificate("UnknownIssuer".to_owned()),
-        TlsFailure::CaAsServer,
+        TlsFailure::Certificate(CertificateProblem::Expired("Jan  1 00:00:00 2026 +00:00".to_owned())),
+        TlsFailure::Certificate(CertificateProblem::NotYetValid("Jan  1 00:00:00 2036 +00:00".to_owned())),
+        TlsFailure::Certificate(CertificateProblem::NotForServers),
+        TlsFailure::Certificate(CertificateProblem::CaAsServer),
+        TlsFailure::Certificate(CertificateProblem::Version1),
+        TlsFailure::Certificate(CertificateProblem::SelfSigned),
+        TlsFailure::Certificate(CertificateProblem::UntrustedCa("CN=Example CA".to_owned())),
+        TlsFailure::Certificate(CertificateProblem::OtherIssuer("CN=Example CA".to_owned())),
+        TlsFailure::Certificate(CertificateProblem::IssuerMissing("CN=Example intermediate".to_owned())),
+        TlsFailure::Certificate(CertificateProblem::Other("invalid encoding".to_owned())),
+        TlsFailure::Signature,
         TlsFailure::Name("certificate not valid for name \"127.0.0.1\"".to_owned()),
         TlsFailure::NotTls("corrupt message".to_owned()),
         TlsFailure::Protocol("peer is incompatible".to_owned()),
@@ -99,15 +110,16 @@ pub(crate) fn tls() -> Vec<Entry> {
 
 fn tls_failure(error: TlsFailure) -> Entry {
     let (code, cause, cure) = match &error {
-        TlsFailure::Certificate(_) => (
-            "certificate".to_owned(),
-            "The client does not trust the issuer, or the certificate is not valid.",
-            "Give the CA with --ca FILE, or accept any certificate with --insecure.",
+        TlsFailure::Certificate(problem) => certificate_problem(problem),
+        TlsFailure::Pin(_) => (
+            "other_key".to_owned(),
+            "The server has another key than the pinned ones.",
+            "Check that it is the right server, or give the key that the text names.",
         ),
-        TlsFailure::CaAsServer => (
-            "certificate_is_ca".to_owned(),
-            "The server uses a CA certificate as its own.",
-            "Issue a leaf certificate, or use --insecure.",
+        TlsFailure::Signature => (
+            "signature".to_owned(),
+            "The server does not have the private key of its certificate.",
+            "Check the server's key, and that nothing intercepts the connection.",
         ),
         TlsFailure::Name(_) => (
             "certificate_name".to_owned(),
@@ -120,7 +132,7 @@ fn tls_failure(error: TlsFailure) -> Entry {
             "Change the option that the text names, or see the log of the peer.",
         ),
         TlsFailure::NotTls(_) => {
-            ("not_tls".to_owned(), "Another protocol runs on the port.", "Use the TLS port, or a ws:// or tcp:// URL.")
+            ("not_tls".to_owned(), "Another protocol runs on the port.", "Correct the port, or use ws:// or tcp://.")
         }
         TlsFailure::Protocol(_) => (
             "protocol".to_owned(),
@@ -139,10 +151,71 @@ fn tls_failure(error: TlsFailure) -> Entry {
     Entry::new(&code, printed(error), cause, cure)
 }
 
+fn certificate_problem(problem: &CertificateProblem) -> (String, &'static str, &'static str) {
+    let (code, cause, cure) = match problem {
+        CertificateProblem::Expired(_) => ("certificate_expired", "Its end date has passed.", "Renew it."),
+        CertificateProblem::NotYetValid(_) => {
+            ("certificate_not_yet_valid", "Its start date has not come.", "Check the clock of this machine.")
+        }
+        CertificateProblem::NotForServers => (
+            "certificate_not_for_servers",
+            "Its extended key usage names other purposes, such as clientAuth.",
+            "Issue it with serverAuth.",
+        ),
+        CertificateProblem::CaAsServer => (
+            "certificate_is_ca",
+            "The server uses a CA certificate as its own.",
+            "Issue a leaf certificate, or trust this one itself with --ca FILE.",
+        ),
+        CertificateProblem::Version1 => (
+            "certificate_version_1",
+            "`openssl x509 -req` without extensions makes such certificates.",
+            "Issue it with a subjectAltName, or trust it itself with --ca FILE.",
+        ),
+        CertificateProblem::SelfSigned => {
+            ("certificate_self_signed", "No CA signed it.", "Trust the certificate itself with --ca FILE.")
+        }
+        CertificateProblem::UntrustedCa(_) => {
+            ("certificate_untrusted_ca", "Its CA is not among the trusted ones.", "Give the CA with --ca FILE.")
+        }
+        CertificateProblem::OtherIssuer(_) => (
+            "certificate_other_issuer",
+            "Two CAs have the same name, and --ca has the wrong one.",
+            "Give the CA that signed it with --ca FILE.",
+        ),
+        CertificateProblem::IssuerMissing(_) => (
+            "certificate_issuer_missing",
+            "The CA is not trusted, or the server does not send its intermediate certificates.",
+            "Complete the chain on the server, or give the issuer with --ca FILE.",
+        ),
+        CertificateProblem::Other(_) => {
+            ("certificate", "The text gives the reason in the words of rustls.", "Replace it, or use --insecure.")
+        }
+    };
+    (code.to_owned(), cause, cure)
+}
+
+/// What a client says about a response that refuses the upgrade.
+fn rejected() -> UpgradeError {
+    let request = ClientUpgrade {
+        host: "example.org".to_owned(),
+        path: "/".to_owned(),
+        subprotocol: None,
+        fields: "".into(),
+        run: None,
+        key: [0; 16],
+        max_head_size: 1024,
+    };
+    let mut response = &b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\nno such path"[..];
+    let reading = read_response(&mut response, &request);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(reading).unwrap_err()
+}
+
 pub(crate) fn client_upgrade() -> Vec<Entry> {
     let errors = vec![
         UpgradeError::InvalidRequest { what: "subprotocol", value: "a b".to_owned(), rule: "a token" },
-        UpgradeError::Status { status: 404, reason: "Not Found".to_owned(), body: Some("no such path".to_owned()) },
+        rejected(),
         UpgradeError::NoUpgrade,
         UpgradeError::NoConnectionUpgrade,
         UpgradeError::BadAccept { got: "missing".to_owned(), expected: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned() },

@@ -4,9 +4,9 @@ use wss_model::config::conflicts::RULES;
 use wss_model::config::tls::{CertificateKind, ProviderKind, Suite, TlsVersion};
 use wss_model::config::{ConfigError, CpuList};
 use wss_model::{HumanDuration, Percent, Rate, Size};
-use wssbench::PreflightError;
+use wssbench::{PreflightError, RequestError, RouteError};
 
-use crate::Entry;
+use crate::{Entry, printed};
 
 pub(crate) fn options() -> Vec<Entry> {
     let others = [
@@ -127,11 +127,74 @@ fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
         PreflightError::Spin { .. } => {
             ("A thread that spins uses its whole CPU.", "Give the generator CPUs of its own, or let it sleep.")
         }
-        PreflightError::ServerPid { .. } => {
-            ("No such process, another user's, or that of the generator.", "Give the ID of the server's process.")
-        }
+        PreflightError::ServerPid { .. } => (
+            "The process has ended, belongs to another user, or is the generator itself.",
+            "Give the ID of the server's process.",
+        ),
         PreflightError::OutputIsDirectory { .. } => ("A result is a file.", "Name a file."),
         PreflightError::OutputIsSpecial { .. } => ("A result would replace the device.", "Name another file."),
         PreflightError::OutputIsInput { .. } => ("The input would be lost.", "Name another file."),
     }
+}
+
+pub(crate) fn requests() -> Vec<Entry> {
+    let errors = [
+        RequestError::Invalid { option: "--header".to_owned(), text: "X-Na me".to_owned() },
+        RequestError::Own { name: "Upgrade".to_owned(), cure: "remove it" },
+        RequestError::Redacted { name: "Authorization".to_owned(), option: "--header" },
+        RequestError::File {
+            path: "token".into(),
+            cause: std::io::Error::from_raw_os_error(2),
+            option: "--bearer-file",
+        },
+    ];
+    let entry = |error: RequestError| {
+        let (code, cause, cure) = match &error {
+            RequestError::Invalid { .. } => (
+                "header_invalid",
+                "It has no colon, or a character that HTTP does not allow there (RFC 9110 section 5).",
+                "Write 'Name: value'.",
+            ),
+            RequestError::Own { .. } => {
+                ("header_own", "A second field of this name would be ambiguous.", "Do what the text says.")
+            }
+            RequestError::Redacted { .. } => (
+                "header_redacted",
+                "Results do not contain the values of header fields and cookies.",
+                "Give the value again.",
+            ),
+            RequestError::File { .. } => {
+                ("header_file", "The file does not exist, or is not text.", "Correct the path.")
+            }
+        };
+        Entry::new(code, printed(error), cause, cure)
+    };
+    errors.into_iter().map(entry).collect()
+}
+
+pub(crate) fn routes() -> Vec<Entry> {
+    let host = || "example.org".to_owned();
+    let errors = [
+        RouteError::NoSuchFamily { host: host(), family: "IPv6", option: "-6" },
+        RouteError::Unreachable {
+            host: host(),
+            attempts: "[::1]:443: Connection refused (os error 111), 127.0.0.1:443: Connection refused (os error 111)"
+                .to_owned(),
+        },
+    ];
+    let entry = |error: RouteError| {
+        let (code, cause, cure) = match &error {
+            RouteError::NoSuchFamily { .. } => {
+                ("no_such_family", "The name has addresses of the other family only.", "Remove the option.")
+            }
+            RouteError::Unreachable { .. } => (
+                "unreachable",
+                "None of the addresses of the name accepts a connection.",
+                "Start the server, or correct the URL.",
+            ),
+            RouteError::Target(_) => ("target", "See the other errors of targets.", "See the other errors of targets."),
+        };
+        Entry::new(code, printed(error), cause, cure)
+    };
+    errors.into_iter().map(entry).collect()
 }

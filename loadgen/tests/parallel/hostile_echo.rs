@@ -221,7 +221,7 @@ fn ends_in_the_middle_of_a_message() {
         let _ = stream.read_exact(&mut message);
         let _ = stream.write_all(&message[..40]);
     });
-    assert_fails(&format!("tcp://{server}"), &[], "echo", "truncated", "after 40 of the 64 bytes of a message");
+    assert_fails(&format!("tcp://{server}"), &[], "echo", "closed", "after 40 of the 64 bytes of a message");
 }
 
 #[test]

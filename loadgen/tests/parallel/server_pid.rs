@@ -7,12 +7,14 @@ use crate::common;
 use common::{CLOSED, SHORT, run, start};
 use wss_model::ErrorKind;
 
-/// A TCP echo server. A child process that it forks does the work. Prints its port, and ends when its input closes.
+/// A TCP echo server. A child process that it forks does the work. Prints its port, and ends when its input closes. The
+/// child ends after it (PR_SET_PDEATHSIG), so that no connection ends before the process that is watched.
 const FORKING_SERVER: &str = r#"
-import os, socket, sys, threading
+import ctypes, os, socket, sys, threading
 listener = socket.create_server(("127.0.0.1", 0))
 child = os.fork()
 if child == 0:
+    ctypes.CDLL(None).prctl(1, 9)
     def echo(connection):
         while data := connection.recv(65536):
             connection.sendall(data)
@@ -22,8 +24,6 @@ if child == 0:
         threading.Thread(target=echo, args=(connection,), daemon=True).start()
 print(listener.getsockname()[1], flush=True)
 sys.stdin.read()
-os.kill(child, 9)
-os.wait()
 "#;
 
 struct Server {

@@ -100,9 +100,9 @@ named_choice! {
 named_choice! {
     /// What a thread of the generator does while it has nothing to do.
     IdlePolicy {
-        /// Polls, so that no wake-up of its CPU is part of a latency. It needs a CPU of its own.
+        /// Poll, so that latencies include no wake-up of a CPU; requires a CPU of its own for each thread.
         Spin = "spin",
-        /// Sleeps in the kernel. The wake-up of its CPU is part of the latencies.
+        /// Sleep in the kernel; latencies include the wake-up of the CPU.
         Sleep = "sleep",
     }
 }

@@ -68,6 +68,7 @@ impl Rule {
     pub fn example(&self) -> String {
         let option = match self.subject {
             Subject::Any([Given(id), ..]) => format!("--{}", id.replace('_', "-")),
+            Subject::Under { headings: ["Request"], .. } => "--header".to_owned(),
             Subject::Any(_) | Subject::Under { .. } => "--suite".to_owned(),
         };
         let layer = if matches!(self.relation, Relation::Excludes([NoWebSocket])) { Layer::Tls } else { Layer::Ws };

@@ -7,6 +7,8 @@ mod arguments;
 mod choices;
 pub mod conflicts;
 mod error;
+mod request;
+mod route;
 mod time_slice;
 pub mod tls;
 
@@ -17,9 +19,11 @@ use serde::{Deserialize, Serialize};
 pub use self::arguments::{arguments, arguments_of_fields, fields};
 pub use self::choices::{Arrivals, CpuList, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode};
 pub use self::error::ConfigError;
+pub use self::request::{REDACTED, RequestOptions};
+pub use self::route::{AddressChoice, ConnectTo, ResolveEntry, RouteOptions};
 pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions, most_similar};
-use crate::units::{HumanDuration, Rate, Size};
+use crate::units::{HumanDuration, Rate, Size, count};
 
 const TARGET: &str = "Target";
 const LOAD: &str = "Load";
@@ -49,7 +53,7 @@ pub struct LimitOptions {
     pub overdue_timeout: HumanDuration,
 
     /// Maximum number of concurrent connection attempts in an open loop
-    #[arg(long, value_name = "N", default_value_t = 8192)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 8192)]
     pub max_connecting: usize,
 
     /// Maximum size of a response head
@@ -88,7 +92,7 @@ pub struct RunConfig {
     pub layer: Option<Layer>,
 
     /// Number of connections (--mode echo)
-    #[arg(short, long, value_name = "N", default_value_t = 1000, help_heading = CONNECTIONS)]
+    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1000, help_heading = CONNECTIONS)]
     pub connections: usize,
 
     /// Connections to open per second; max opens the next when one is done (closed loop)
@@ -96,7 +100,7 @@ pub struct RunConfig {
     pub connect_rate: Rate,
 
     /// Concurrent connection attempts with --connect-rate max
-    #[arg(long, value_name = "N", default_value_t = 64, help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 64, help_heading = CONNECTIONS)]
     pub connect_concurrency: usize,
 
     /// Messages per second over all connections; max sends the next when an echo arrives (closed loop)
@@ -104,7 +108,7 @@ pub struct RunConfig {
     pub rate: Rate,
 
     /// Maximum outstanding messages per connection; further messages wait
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = LOAD)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, help_heading = LOAD)]
     pub in_flight: usize,
 
     /// Distribution of planned send times
@@ -127,7 +131,7 @@ pub struct RunConfig {
     #[arg(long, help_heading = CONNECTIONS)]
     pub no_first_echo: bool,
 
-    /// Let the server close first, so that it holds the TIME_WAIT state (--mode handshake)
+    /// Let the server end TCP first, so that it holds the TIME_WAIT state; with WebSocket it always does (--mode handshake)
     #[arg(long, help_heading = CONNECTIONS)]
     pub server_closes: bool,
 
@@ -185,8 +189,8 @@ pub struct RunConfig {
     #[arg(long, value_name = "LIST", help_heading = ENGINES)]
     pub server_cpus: Option<CpuList>,
 
-    /// What generator threads do while idle: spin on their CPU, or sleep and include its wake-up in latencies [default: spin
-    /// if each has a CPU that the server does not use]
+    /// What generator threads do while idle: spin on their CPUs, or sleep, which adds the CPU's wake-up time to latencies
+    /// [default: spin if each has a CPU that the server does not use]
     #[arg(long, value_enum, value_name = "POLICY", help_heading = ENGINES)]
     pub idle: Option<IdlePolicy>,
 
@@ -206,6 +210,14 @@ pub struct RunConfig {
     /// Process ID of a server on this machine, for its CPU time and memory and those of its children
     #[arg(long, value_name = "PID", help_heading = TARGET)]
     pub server_pid: Option<u32>,
+
+    /// How to reach the server.
+    #[command(flatten)]
+    pub route: RouteOptions,
+
+    /// Fields of the upgrade request.
+    #[command(flatten)]
+    pub request: RequestOptions,
 
     /// TLS of both ends.
     #[command(flatten)]

@@ -67,7 +67,7 @@ mod tests {
         let slice = TimeSlice { number: 2, runs: 4, length: HumanDuration(Duration::from_millis(20)) };
         assert_eq!(slice.to_string(), "2/4:20ms");
         assert_eq!("2/4:20ms".parse(), Ok(slice));
-        for text in ["", "2/4", "0/4:20ms", "5/4:20ms", "1/0:20ms", "x/4:20ms", "2/4:20", "2/4:0ms", "2/4:900us"] {
+        for text in ["", "2/4", "0/4:20ms", "5/4:20ms", "1/0:20ms", "x/4:20ms", "2/4:0ms", "2/4:900us"] {
             assert!(text.parse::<TimeSlice>().is_err(), "{text:?} was accepted");
         }
     }

@@ -13,6 +13,7 @@ use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result
 use super::setup::Setup;
 use super::time_slices::InterleavedSlices;
 use crate::generator::Generator;
+use crate::generator::close::ClosingRecord;
 use crate::generator::failure::Failures;
 use crate::generator::phase_clock::PhaseClock;
 use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, Until};
@@ -33,6 +34,7 @@ pub(super) struct Run<'a> {
     slices: Option<InterleavedSlices>,
     failures: Failures,
     warmup_failures: Failures,
+    closing: ClosingRecord,
 }
 
 impl<'a> Run<'a> {
@@ -47,6 +49,7 @@ impl<'a> Run<'a> {
             slices: None,
             failures: Failures::default(),
             warmup_failures: Failures::default(),
+            closing: ClosingRecord::default(),
         })
     }
 
@@ -63,10 +66,11 @@ impl<'a> Run<'a> {
 
     /// What was observed over all phases.
     pub(super) fn finish(self) -> Observations {
-        let Self { accounting, progress, mut failures, warmup_failures, .. } = self;
+        let Self { accounting, progress, mut failures, warmup_failures, closing, .. } = self;
         failures.merge(accounting.into_failures());
         let interrupted = progress.interrupted();
-        Observations { failures, warmup_failures, series: progress.end(), interrupted }
+        let endings = closing.ending_counts();
+        Observations { failures, warmup_failures, endings, series: progress.end(), interrupted }
     }
 
     /// `--mode echo`: opens the connections, then exchanges messages on them.
@@ -260,8 +264,9 @@ impl<'a> Run<'a> {
     /// Closes all connections, at the end of the warm-up or of the run; failures count with `phase`.
     fn close_connections(&mut self, phase: RunPhase) -> anyhow::Result<()> {
         self.progress.begin(RunPhase::Closing, Instant::now());
-        let failures = self.setup.generator.close_connections(&mut self.progress)?;
-        self.failures_of(phase).merge(failures);
+        let mut record = self.setup.generator.close_connections(&mut self.progress)?;
+        self.failures_of(phase).merge(std::mem::take(&mut record.failures));
+        self.closing.merge(record);
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use wss_model::RunConfig;
 use wss_model::config::tls::{ResumeBy, Verify};
 use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{
-    EchoResult, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount, ResponseBreakdown, Resumption,
-    ResumptionMechanism, RunResult, SeriesPoint, Warmup,
+    EchoResult, Ending, EndingCount, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount,
+    ResponseBreakdown, Resumption, ResumptionMechanism, RunResult, SeriesPoint, Warmup,
 };
 use wss_model::store::Stored as _;
 
@@ -54,6 +54,7 @@ pub(super) struct HandshakeMeasurement {
 pub(super) struct Observations {
     pub(super) failures: Failures,
     pub(super) warmup_failures: Failures,
+    pub(super) endings: Vec<EndingCount>,
     pub(super) series: Vec<SeriesPoint>,
     pub(super) interrupted: bool,
 }
@@ -65,10 +66,12 @@ pub(super) fn run_result(
     measurement: Measurement,
     observations: &Observations,
 ) -> RunResult {
-    let SetupOutcome { config, target, verify, mut notes, .. } = finished;
+    let SetupOutcome { mut config, target, verify, mut notes, .. } = finished;
+    config.request = config.request.redacted();
     let Measurement { handshakes, echo, warmup, ends } = measurement;
     let clocks = [&handshakes.result.kernel_clock, echo.as_ref().map_or(&None, |echo| &echo.kernel_clock)];
     notes.extend(kernel_clock_note(clocks.into_iter().flatten()));
+    notes.extend(ending_notes(&observations.endings));
     let mut result = RunResult {
         schema: RunResult::SCHEMA.to_owned(),
         id: origin.id,
@@ -89,6 +92,7 @@ pub(super) fn run_result(
         client: ends.client,
         series: observations.series.clone(),
         errors: observations.failures.counts(),
+        endings: observations.endings.clone(),
         valid: true,
         invalid_because: Vec::new(),
         notes,
@@ -112,6 +116,17 @@ fn kernel_clock_note<'a>(clocks: impl Iterator<Item = &'a KernelClock> + Clone) 
         complete += clock.phases().map(|(_, clocks)| clocks.tool.count).sum::<u64>();
     }
     (lacking > 0).then(|| format!("the kernel clock lacks {lacking} of {} measurements", lacking + complete))
+}
+
+/// What servers did that deviates from the specifications, once the last echo had arrived.
+fn ending_notes(endings: &[EndingCount]) -> Vec<String> {
+    let total: u64 = endings.iter().map(|ending| ending.count).sum();
+    let deviations = endings.iter().filter(|ending| ending.ending != Ending::Clean);
+    deviations
+        .map(|EndingCount { ending, count }| {
+            format!("after the last echo, the server {} on {count} of {total} connections", ending.describe())
+        })
+        .collect()
 }
 
 /// The mix of full and resumed handshakes, if one was requested.

@@ -28,6 +28,7 @@ use crate::setup::admin::Admin;
 use crate::setup::client_tls::{self, server_name, trust};
 use crate::setup::environment;
 use crate::setup::preflight::{self, PreflightError};
+use crate::setup::{request, route};
 
 /// Everything that a run needs, running.
 pub(super) struct Setup {
@@ -42,7 +43,7 @@ pub(super) struct Setup {
     pub(super) client_cpus: CpuList,
     pub(super) server_cpus: CpuList,
     target: TargetResult,
-    verify: Option<Verify>,
+    trust: Option<Trust>,
     notes: Vec<String>,
     /// Sessions that all threads of the generator keep.
     sessions: usize,
@@ -86,8 +87,9 @@ impl Setup {
         }
         let connections = preflight::peak_connections(&config);
         let sessions = sessions::client_sessions(&config, connections);
-        let address = target.as_ref().map(Target::resolve).transpose()?;
-        let loopback = address.is_none_or(|address| address.ip().is_loopback());
+        let addresses = target.as_ref().map(|target| route::addresses(target, &config.route)).transpose()?;
+        let fields = request::fields(&config.request)?;
+        let loopback = addresses.iter().flatten().all(|address| address.ip().is_loopback());
         preflight::check_resources(&config, connections, loopback, target.is_none())?;
         let identity = if layer.has_tls() { client_tls::identity(&config)? } else { None };
         if layer.has_tls() {
@@ -107,7 +109,7 @@ impl Setup {
             (None, Some(server)) => Target::parse(server.url())?,
             (None, None) => unreachable!("the embedded server is started if there is no target"),
         };
-        let address = address.map_or_else(|| target.resolve(), Ok)?;
+        let addresses = addresses.map_or_else(|| route::addresses(&target, &config.route), Ok)?;
         let trust =
             layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
@@ -119,13 +121,24 @@ impl Setup {
         // Only to a server that is asked for it: the request is otherwise that of any client.
         let names_run = config.server_stats.is_some() && target.layer.has_websocket();
         let run = names_run.then(|| RunNonce::new(RandomState::new().hash_one(std::process::id())));
-        let options = generator_options(&config, &client_cpus, &target, address, tls, run);
+        let destination = Destination {
+            host: config.request.host.clone().unwrap_or_else(|| target.host_field()),
+            fields: fields.into(),
+            subprotocol: config.subprotocol.clone(),
+            max_head_size: config.limits.max_head_size.bytes(),
+            target: target.clone(),
+            addresses,
+            tls,
+            run,
+        };
+        let target = target_result(requested, &destination);
+        let options = generator_options(&config, &client_cpus, destination);
         let generator = Generator::start(&options)?;
         let awake = awake::prepare(&config, options.engine, &client_cpus, &server_cpus)?;
         Ok(Self {
-            target: target_result(requested, &target.url(), address),
+            target,
             probe: probe(&config, server.as_ref(), run)?,
-            verify: trust.map(|trust| trust.verify()),
+            trust,
             sessions,
             timer_ns: tls::timed::cost_of_timing(),
             config,
@@ -155,7 +168,14 @@ impl Setup {
     /// Ends the generator and the server.
     pub(super) fn finish(self) -> SetupOutcome {
         self.generator.end();
-        let Self { config, target, verify, notes, .. } = self;
+        let Self { config, target, trust, mut notes, .. } = self;
+        if trust.as_ref().is_some_and(Trust::has_used_named_certificate) {
+            notes.push(
+                "the server's certificate is itself in --ca: its dates and name were verified, not its chain"
+                    .to_owned(),
+            );
+        }
+        let verify = trust.map(|trust| trust.verify());
         SetupOutcome { config, target, verify, notes, server_ended: self.server.map_or(Ok(()), Server::end) }
     }
 }
@@ -239,14 +259,7 @@ fn tls_destination(
     })
 }
 
-fn generator_options(
-    config: &RunConfig,
-    cpus: &CpuList,
-    target: &Target,
-    address: SocketAddr,
-    tls: Option<TlsDestination>,
-    run: Option<RunNonce>,
-) -> GeneratorOptions {
+fn generator_options(config: &RunConfig, cpus: &CpuList, destination: Destination) -> GeneratorOptions {
     GeneratorOptions {
         engine: config.client_engine.unwrap_or(config.engine),
         threads: config.threads.unwrap_or(1),
@@ -255,14 +268,7 @@ fn generator_options(
         kernel_clock: config.kernel_clock.unwrap_or(KernelClockSample::Off),
         seed: config.seed,
         size: config.size.bytes(),
-        destination: Destination {
-            target: target.clone(),
-            address,
-            tls,
-            run,
-            subprotocol: config.subprotocol.clone(),
-            max_head_size: config.limits.max_head_size.bytes(),
-        },
+        destination,
         limits: config.limits.clone(),
     }
 }
@@ -295,10 +301,11 @@ fn check_server_pid(pid: u32) -> Result<(), PreflightError> {
 }
 
 /// The target for the result.
-fn target_result(config: &RunConfig, url: &str, address: SocketAddr) -> TargetResult {
+fn target_result(config: &RunConfig, destination: &Destination) -> TargetResult {
+    let addresses: Vec<String> = destination.addresses.iter().map(SocketAddr::to_string).collect();
     TargetResult {
-        url: url.to_owned(),
-        address: address.to_string(),
+        url: destination.target.url(),
+        address: addresses.join(", "),
         embedded: config.is_embedded(),
         command: config.server.clone(),
     }

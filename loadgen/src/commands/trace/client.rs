@@ -43,6 +43,8 @@ pub(super) fn as_run(command: &TraceCommand) -> RunConfig {
         tls: command.tls.clone(),
         trust: command.trust.clone(),
         subprotocol: command.subprotocol.clone(),
+        route: command.route.clone(),
+        request: command.request.clone(),
         ..RunConfig::default()
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +27,10 @@ const NORMAL: u16 = 1000;
 pub(super) struct Plan<'a> {
     pub(super) target: &'a Target,
     pub(super) subprotocol: Option<&'a str>,
+    /// The value of the Host field.
+    pub(super) host: String,
+    /// Further fields of the upgrade request, each with its CRLF.
+    pub(super) fields: Arc<str>,
     /// The nonce of the opening handshake.
     pub(super) key: [u8; 16],
     /// The text to send and expect back; `None` expects no echo.
@@ -114,14 +119,21 @@ async fn raw(connection: &SharedStream<Connection>, message: &str) -> Result<(),
 async fn websocket(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
     enter(connection, TracePhase::Upgrade);
     let request = ClientUpgrade {
-        host: plan.target.host_field(),
+        host: plan.host.clone(),
         path: plan.target.path.clone(),
         subprotocol: plan.subprotocol.map(str::to_owned),
+        fields: Arc::clone(&plan.fields),
         run: None,
         key: plan.key,
         max_head_size: MAX_HEAD,
     };
-    let upgraded = upgrade::connect(&mut connection.clone(), &request).await?;
+    let upgraded = match upgrade::connect(&mut connection.clone(), &request).await {
+        Err(UpgradeError::Status(mut rejection)) => {
+            rejection.read_body(&mut connection.clone()).await;
+            return Err(UpgradeError::Status(rejection).into());
+        }
+        other => other?,
+    };
     let stream = SharedStream::new(PrefixedStream::new(connection.clone(), upgraded.leftover));
     let (mut reader, mut writer) = after_handshake(stream.clone(), stream, Role::Client, MAX_MESSAGE);
 

@@ -1,0 +1,12 @@
+//! Servers that are not wssbench's: their responses, addresses, certificates and endings.
+
+// A panic is how a test fails.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod addresses;
+mod certificates;
+mod nginx;
+mod responses;
