@@ -39,7 +39,7 @@ pub struct RouteOptions {
     #[arg(short = '6', long)]
     pub ipv6: bool,
 
-    /// Addresses for a host and port, instead of those of DNS: HOST:PORT:ADDRESS[,ADDRESS]; repeatable
+    /// Addresses for a host and port, instead of those of DNS: HOST:PORT:ADDRESS, with further ones after commas; repeatable
     #[arg(long, value_name = "ENTRY")]
     pub resolve: Vec<ResolveEntry>,
 
