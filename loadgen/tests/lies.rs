@@ -39,6 +39,9 @@ const BLAME: [ReasonCode; 9] = [
     ReasonCode::CgroupFrozen,
 ];
 
+/// What the wake-up of a CPU causes as well.
+const WAKE_UP: [ReasonCode; 2] = [ReasonCode::GeneratorLate, ReasonCode::GeneratorShare];
+
 /// One test at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -150,7 +153,7 @@ fn a_stopped_server_is_blamed_and_the_run_is_valid() {
             }
             codes(&result)
         };
-        assert_not_blamed(load, stopped_server);
+        assert_not_blamed(load, &BLAME, stopped_server);
     }
 }
 
@@ -158,21 +161,23 @@ fn a_stopped_server_is_blamed_and_the_run_is_valid() {
 fn an_undisturbed_run_is_valid() {
     let _alone = alone();
     for (load, _) in LOADS {
-        assert_not_blamed(load, || codes(&result(run(load)).1));
+        assert_not_blamed(load, &BLAME, || codes(&result(run(load)).1));
     }
-    // The other engines account for their threads in ways of their own.
+    // The other engines account for their threads in ways of their own. They do not spin, so how late they are depends on
+    // how fast this machine's CPUs wake up.
+    let disturbances: Vec<ReasonCode> = BLAME.into_iter().filter(|code| !WAKE_UP.contains(code)).collect();
     for load in ["epoll", "tokio-uring"].map(|engine| format!("{OPEN} --engine {engine}")) {
-        assert_not_blamed(&load, || codes(&result(run(&load)).1));
+        assert_not_blamed(&load, &disturbances, || codes(&result(run(&load)).1));
     }
 }
 
-/// Asserts that neither the machine nor the generator is blamed. The machine may be disturbed by others, so two of three
-/// attempts have to succeed.
-fn assert_not_blamed(load: &str, attempt: impl Fn() -> Vec<ReasonCode>) {
+/// Asserts that none of the codes `blame` is found. The machine may be disturbed by others, so two of five attempts have to
+/// succeed.
+fn assert_not_blamed(load: &str, blame: &[ReasonCode], attempt: impl Fn() -> Vec<ReasonCode>) {
     let mut blamed = Vec::new();
-    for attempts in 1..=3 {
+    for attempts in 1..=5 {
         let codes = attempt();
-        if codes.iter().any(|code| BLAME.contains(code)) {
+        if codes.iter().any(|code| blame.contains(code)) {
             blamed.push(codes);
         }
         if attempts - blamed.len() == 2 {
