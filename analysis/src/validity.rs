@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use wss_model::config::{Arrivals, Mode};
 use wss_model::latency::{HIGHEST_NS, Latency};
 use wss_model::named_latency;
-use wss_model::run_result::{ErrorCount, Negotiated, NegotiatedCount, RunResult};
+use wss_model::run_result::{EchoResult, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult};
 use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
 use wss_model::text::quantity::{count, distinguishable, percent_to, rate_to, time, time_to, total};
 use wss_model::units::Rate;
@@ -67,8 +67,15 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     if result.config.mode == Mode::Echo && result.echo.is_none() {
         reasons.push(Reason::new(ReasonCode::NothingCompleted, "no echo completed, because the phase did not start"));
     }
-    reasons.extend(errors(ReasonCode::Errors, &result.errors, ""));
-    reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up"));
+    let limit = |handshakes: Option<&HandshakeResult>, echo: Option<&EchoResult>| {
+        let planned = handshakes.map_or(0, |phase| phase.planned);
+        let planned = planned.saturating_add(echo.map_or(0, |phase| phase.planned));
+        result.config.limits.max_errors.map_or(0, |limit| limit.among(planned))
+    };
+    let measured = limit(Some(&result.handshake), result.echo.as_ref());
+    reasons.extend(errors(ReasonCode::Errors, &result.errors, "", measured));
+    let warmup = limit(result.warmup.handshake.as_ref(), result.warmup.echo.as_ref());
+    reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up", warmup));
     reasons.extend(phases.last().and_then(Phase::too_few));
     reasons.extend(phases.iter().filter_map(Phase::generator_cpu));
     reasons.extend(phases.iter().filter_map(Phase::lateness));
@@ -250,7 +257,7 @@ fn interrupted(result: &RunResult) -> Option<Reason> {
     })
 }
 
-fn errors(code: ReasonCode, errors: &[ErrorCount], place: &str) -> Option<Reason> {
+fn errors(code: ReasonCode, errors: &[ErrorCount], place: &str, limit: u64) -> Option<Reason> {
     let mut kinds: Vec<_> = errors.iter().filter(|error| error.count > 0).collect();
     kinds.sort_by_key(|error| std::cmp::Reverse(error.count));
     let all = total(kinds.iter().map(|error| error.count));
@@ -261,8 +268,8 @@ fn errors(code: ReasonCode, errors: &[ErrorCount], place: &str) -> Option<Reason
         .collect();
     let others = total(kinds.iter().skip(LISTED_KINDS).map(|error| error.count));
     let others = if others > 0 { format!(", {} of other kinds", count(others)) } else { String::new() };
-    (all > 0).then(|| {
-        let text = format!("{}{place} (limit 0): {}{others}", pluralize(all, "error"), named.join(", "));
+    (all > limit).then(|| {
+        let text = format!("{}{place} (limit {}): {}{others}", pluralize(all, "error"), count(limit), named.join(", "));
         Reason::new(code, text)
     })
 }

@@ -28,7 +28,13 @@ const EXIT_NOT_COMPARABLE: u8 = 4;
 /// Without a verb, wssbench runs `run`: by default against an embedded server, with 1,000 connections and 10,000 messages
 /// per second for 10 seconds.
 #[derive(Debug, Parser)]
-#[command(name = "wssbench", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "wssbench",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true
+)]
 struct Command {
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -46,6 +46,7 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         kernel_clock,
         disturbance: _,
         server_activity: _,
+        skipped_messages: _,
         rings: _,
     } = handshake;
     let mut named = vec![

@@ -225,6 +225,9 @@ pub struct HandshakeResult {
     pub planned: u64,
     /// Handshakes started.
     pub started: u64,
+    /// Messages of the server that were discarded after the upgrade (`--skip-messages`).
+    #[serde(default)]
+    pub skipped_messages: u64,
     /// Handshakes that passed every phase.
     pub completed: u64,
     /// Handshakes that did not.

@@ -178,6 +178,46 @@ impl fmt::Display for Percent {
     }
 }
 
+/// A number of errors that is tolerated, written as `5`, or as a share such as `0.1%`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MaxErrors {
+    /// This many.
+    Count(u64),
+    /// This share of all operations.
+    Share(Percent),
+}
+
+impl MaxErrors {
+    /// The number that is tolerated among this many operations.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)] // far below 2^52
+    pub fn among(self, operations: u64) -> u64 {
+        match self {
+            Self::Count(count) => count,
+            Self::Share(share) => (operations as f64 * share.share()).floor() as u64,
+        }
+    }
+}
+
+impl FromStr for MaxErrors {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        if text.trim().ends_with('%') {
+            return text.parse().map(Self::Share);
+        }
+        let count = text.trim().parse().map(Self::Count);
+        count.map_err(|_| UnitError(format!("invalid number of errors `{text}`; expected e.g. 5 or 0.1%")))
+    }
+}
+
+impl fmt::Display for MaxErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Share(share) => share.fmt(f),
+        }
+    }
+}
+
 /// Parses a unit from a string, or from a bare number as in `size = 64`.
 fn from_text_or_number<'de, D: Deserializer<'de>, T: FromStr<Err = UnitError>>(deserializer: D) -> Result<T, D::Error> {
     #[derive(Deserialize)]
@@ -220,7 +260,7 @@ macro_rules! written_as_text {
     )*};
 }
 
-written_as_text!(HumanDuration: "10s", Size: "16KiB", Rate: "20000/s", Percent: "30%");
+written_as_text!(HumanDuration: "10s", Size: "16KiB", Rate: "20000/s", Percent: "30%", MaxErrors: "0.1%");
 
 #[cfg(test)]
 mod tests {

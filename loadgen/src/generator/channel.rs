@@ -4,15 +4,23 @@ use std::io;
 use std::rc::Rc;
 
 use fastwebsockets::{OpCode, Payload, Role};
+use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wss_model::config::Expect;
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::KernelTimes;
 use wss_wire::tls::TlsFailure;
 use wss_wire::transport::Transport;
 use wss_wire::upgrade::PrefixedStream;
-use wss_wire::websocket::{self, Message, SharedStream, WebSocketError};
+use wss_wire::websocket::{self, Message, SharedStream, Violation, WebSocketError};
 
+use super::exchange::Exchange;
 use super::failure::Failure;
+
+/// Limit on a reply that is not an echo, and on other messages of the server, in bytes.
+const MAX_REPLY: usize = 1 << 20;
+/// Bytes per read, without WebSocket.
+const READ_SIZE: usize = 64 << 10;
 
 /// The stream that both halves of a connection share.
 pub(crate) type Stream<S> = SharedStream<PrefixedStream<Transport<S>>>;
@@ -31,26 +39,35 @@ pub(crate) struct Channel<S> {
 }
 
 impl<S: Socket> Channel<S> {
-    /// `stream` after its handshake. `size`: bytes per message.
+    /// `stream` after its handshake.
     pub(crate) fn new(
         stream: PrefixedStream<Transport<S>>,
         websocket: bool,
-        size: usize,
+        exchange: &Exchange,
         kernel: Option<Rc<KernelTimes>>,
     ) -> Self {
         let stream = SharedStream::new(stream);
+        let size = exchange.payloads.size();
         if !websocket {
-            let receiver = Receiver::Bytes { stream: stream.clone(), buffer: vec![0; size].into() };
+            let (length, until) = match &exchange.expect {
+                Expect::Echo => (size, None),
+                Expect::Length(size) => (size.bytes(), None),
+                other => (MAX_REPLY, Some(other.clone())),
+            };
+            let receiver = Receiver::Bytes { stream: stream.clone(), length, until, buffer: Vec::new() };
             return Self { sender: Sender::Bytes(stream.clone()), receiver, stream, kernel };
         }
-        let (reader, writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, size);
-        Self { sender: Sender::WebSocket(writer), receiver: Receiver::WebSocket(reader), stream, kernel }
+        let (reader, writer) =
+            websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, size.max(MAX_REPLY));
+        let opcode = if exchange.text { OpCode::Text } else { OpCode::Binary };
+        Self { sender: Sender::WebSocket(writer, opcode), receiver: Receiver::WebSocket(reader), stream, kernel }
     }
 }
 
 /// The sending half.
 pub(crate) enum Sender<S> {
-    WebSocket(websocket::Writer<Stream<S>>),
+    /// With the kind of frame that messages are sent in.
+    WebSocket(websocket::Writer<Stream<S>>, OpCode),
     Bytes(Stream<S>),
 }
 
@@ -58,10 +75,10 @@ impl<S: Socket> Sender<S> {
     /// Sends one message. WebSocket masks it in `scratch`.
     pub(crate) async fn send(&mut self, message: &[u8], scratch: &mut Vec<u8>) -> Result<(), SendError> {
         match self {
-            Self::WebSocket(writer) => {
+            Self::WebSocket(writer, opcode) => {
                 scratch.clear();
                 scratch.extend_from_slice(message);
-                writer.send(OpCode::Binary, Payload::BorrowedMut(scratch)).await.map_err(SendError::WebSocket)
+                writer.send(*opcode, Payload::BorrowedMut(scratch)).await.map_err(SendError::WebSocket)
             }
             Self::Bytes(stream) => {
                 stream.write_all(message).await.map_err(SendError::Io)?;
@@ -73,7 +90,7 @@ impl<S: Socket> Sender<S> {
     /// Answers a ping.
     pub(crate) async fn pong(&mut self, payload: Payload<'static>) -> Result<(), SendError> {
         match self {
-            Self::WebSocket(writer) => writer.send_pong(payload).await.map_err(SendError::WebSocket),
+            Self::WebSocket(writer, _) => writer.send_pong(payload).await.map_err(SendError::WebSocket),
             Self::Bytes(_) => Ok(()),
         }
     }
@@ -81,7 +98,7 @@ impl<S: Socket> Sender<S> {
     /// Sends a Close frame (1000); without WebSocket, nothing.
     pub(crate) async fn close(&mut self) -> Result<(), SendError> {
         match self {
-            Self::WebSocket(writer) => writer.send_close(1000, "").await.map_err(SendError::WebSocket),
+            Self::WebSocket(writer, _) => writer.send_close(1000, "").await.map_err(SendError::WebSocket),
             Self::Bytes(_) => Ok(()),
         }
     }
@@ -107,15 +124,41 @@ impl SendError {
 #[allow(clippy::large_enum_variant)] // all connections of a run have the same variant; a box would only add a pointer
 pub(crate) enum Receiver<S> {
     WebSocket(websocket::Reader<Stream<S>>),
-    Bytes { stream: Stream<S>, buffer: Box<[u8]> },
+    Bytes {
+        stream: Stream<S>,
+        /// Bytes of a reply, at most with `until`.
+        length: usize,
+        /// The reply ends as soon as this accepts it.
+        until: Option<Expect>,
+        buffer: Vec<u8>,
+    },
 }
 
 /// What a connection receives next.
 pub(crate) enum ChannelEvent<'a> {
-    Message(MessageBytes<'a>),
+    Message(MessageBytes<'a>, MessageKind),
     Ping(Payload<'static>),
     /// A Close frame with its code and reason, or the end of the stream between two messages.
     Closed(Option<(u16, String)>),
+}
+
+/// How a message is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    Text,
+    Binary,
+    /// Without WebSocket.
+    Bytes,
+}
+
+impl MessageKind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Binary => "binary",
+            Self::Bytes => "plain",
+        }
+    }
 }
 
 /// The bytes of a message, in place.
@@ -140,38 +183,48 @@ impl<S: Socket> Receiver<S> {
         match self {
             Self::WebSocket(reader) => loop {
                 match reader.next().await.map_err(|error| websocket_failure(phase, error))? {
-                    Message::Binary(payload) => return Ok(ChannelEvent::Message(MessageBytes::Frame(payload))),
-                    Message::Text(_) => {
-                        return Err(Failure::new(
-                            phase,
-                            ErrorKind::Mismatch,
-                            "the server answered a binary message with text; check that it is an echo server",
-                        ));
+                    Message::Binary(payload) => {
+                        return Ok(ChannelEvent::Message(MessageBytes::Frame(payload), MessageKind::Binary));
+                    }
+                    Message::Text(payload) => {
+                        return Ok(ChannelEvent::Message(MessageBytes::Frame(payload), MessageKind::Text));
                     }
                     Message::Ping(payload) => return Ok(ChannelEvent::Ping(payload)),
                     Message::Pong(_) => {}
                     Message::Close(close) => return Ok(ChannelEvent::Closed(close)),
                 }
             },
-            Self::Bytes { stream, buffer } => {
-                let mut filled = 0;
-                while filled < buffer.len() {
-                    match stream.read(&mut buffer[filled..]).await {
-                        Ok(0) if filled == 0 => return Ok(ChannelEvent::Closed(None)),
+            Self::Bytes { stream, length, until, buffer } => {
+                buffer.clear();
+                while buffer.len() < *length && !until.as_ref().is_some_and(|until| accepts(until, buffer)) {
+                    let room = (*length - buffer.len()).min(READ_SIZE);
+                    match (&mut *stream).take(room as u64).read_buf(buffer).await {
+                        Ok(0) if buffer.is_empty() => return Ok(ChannelEvent::Closed(None)),
+                        // A reply of unknown length ends with the stream at the latest.
+                        Ok(0) if until.is_some() => break,
                         Ok(0) => {
+                            let received = buffer.len();
                             let text = format!(
-                                "the server ended the connection after {filled} of the {} bytes of a message",
-                                buffer.len()
+                                "the server ended the connection after {received} of the {length} bytes of a message"
                             );
                             return Err(Failure::new(phase, ErrorKind::Closed, text));
                         }
-                        Ok(length) => filled += length,
+                        Ok(_) => {}
                         Err(error) => return Err(stream_failure(phase, error)),
                     }
                 }
-                Ok(ChannelEvent::Message(MessageBytes::Buffer(buffer)))
+                Ok(ChannelEvent::Message(MessageBytes::Buffer(buffer), MessageKind::Bytes))
             }
         }
+    }
+}
+
+/// Whether a reply is complete, without WebSocket.
+fn accepts(until: &Expect, reply: &[u8]) -> bool {
+    match until {
+        Expect::Contains(text) => memmem::find(reply, text.as_bytes()).is_some(),
+        Expect::Json { .. } => serde_json::from_slice::<serde::de::IgnoredAny>(reply).is_ok(),
+        Expect::Any | Expect::Echo | Expect::Length(_) => !reply.is_empty(),
     }
 }
 
@@ -185,6 +238,11 @@ pub(crate) fn stream_failure(phase: ErrorPhase, error: io::Error) -> Failure {
 pub(crate) fn websocket_failure(phase: ErrorPhase, error: WebSocketError) -> Failure {
     match error {
         WebSocketError::Io(error) => stream_failure(phase, error),
+        WebSocketError::Violation(Violation::MessageTooLarge { limit }) => Failure::new(
+            phase,
+            ErrorKind::Unexpected,
+            format!("the server sent a message larger than {limit} bytes; check that it is an echo server"),
+        ),
         WebSocketError::Violation(violation) => {
             Failure::new(phase, ErrorKind::Violation, format!("the server violated RFC 6455: {violation}"))
         }
@@ -200,21 +258,4 @@ pub(crate) fn closed_failure(phase: ErrorPhase, close: Option<(u16, String)>) ->
         Some((code, reason)) => format!("the server closed the connection with code {code}: {reason}"),
     };
     Failure::new(phase, ErrorKind::Closed, text)
-}
-
-/// Compares an echo with the message.
-///
-/// # Errors
-/// If they differ, and how.
-pub(crate) fn check_echo(phase: ErrorPhase, sent: &[u8], echo: &[u8]) -> Result<(), Failure> {
-    if sent == echo {
-        return Ok(());
-    }
-    let text = if sent.len() == echo.len() {
-        let at = sent.iter().zip(echo).position(|(a, b)| a != b).unwrap_or(0);
-        format!("the echo differs from the message at byte {at} of {}; check that it is an echo server", sent.len())
-    } else {
-        format!("the echo has {} bytes instead of {}; check that it is an echo server", echo.len(), sent.len())
-    };
-    Err(Failure::new(phase, ErrorKind::Mismatch, text))
 }

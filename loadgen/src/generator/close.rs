@@ -52,7 +52,7 @@ impl ClosingRecord {
 pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
     let Channel { mut sender, mut receiver, mut stream, .. } = channel;
     let deadline = Instant::now() + context.limits.close_timeout.0;
-    let websocket = matches!(sender, Sender::WebSocket(_));
+    let websocket = matches!(sender, Sender::WebSocket(..));
     let closing = async {
         if websocket {
             sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
@@ -76,7 +76,7 @@ async fn await_close<S: Socket>(receiver: &mut Receiver<S>) -> Result<(), Failur
         match receiver.receive(ErrorPhase::Close).await? {
             ChannelEvent::Closed(_) => return Ok(()),
             ChannelEvent::Ping(_) => {}
-            ChannelEvent::Message(_) => {
+            ChannelEvent::Message(..) => {
                 let text = "the server sent a message while the connection was closing";
                 return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
             }

@@ -1,10 +1,10 @@
 //! What the generator and its threads send each other: [`Command`] to a thread, [`Report`] back.
 
-use std::sync::mpsc as thread_mpsc;
+use std::sync::{Arc, mpsc as thread_mpsc};
 
 use tokio::sync::mpsc;
 use wss_model::EngineKind;
-use wss_model::config::{IdlePolicy, KernelClockSample, LimitOptions};
+use wss_model::config::{IdlePolicy, KernelClockSample, LimitOptions, MessageOptions};
 
 use super::close::ClosingRecord;
 use super::destination::Destination;
@@ -56,6 +56,9 @@ pub(crate) struct GeneratorOptions {
     pub(crate) seed: u64,
     /// Bytes per message.
     pub(crate) size: usize,
+    pub(crate) messages: MessageOptions,
+    /// The content of `--message`.
+    pub(crate) message: Option<Arc<[u8]>>,
     pub(crate) destination: Destination,
     pub(crate) limits: LimitOptions,
 }

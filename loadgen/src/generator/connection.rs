@@ -19,9 +19,7 @@ use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, KernelTimes, TimedOut, before, look};
 
 use super::breakdown::{Arrival, SentMessage, Timeline};
-use super::channel::{
-    Channel, ChannelEvent, Receiver, Sender, Socket, Stream, check_echo, closed_failure, stream_failure,
-};
+use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, closed_failure, stream_failure};
 use super::close;
 use super::context::Context;
 use super::failure::Failure;
@@ -62,7 +60,7 @@ pub(crate) async fn run<E: Engine>(
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
     let Channel { sender, receiver, stream, kernel } = channel;
-    let websocket = matches!(sender, Sender::WebSocket(_));
+    let websocket = matches!(sender, Sender::WebSocket(..));
     let state = State { kernel, ..State::default() };
     state.number.set(context.first_message());
     let mut current = None;
@@ -127,14 +125,15 @@ fn count_lost(context: &Context, order: EchoOrder) {
 async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, context: &Context) -> Result<(), Failure> {
     loop {
         match receiver.receive(ErrorPhase::Echo).await? {
-            ChannelEvent::Message(echo) => {
+            ChannelEvent::Message(reply, kind) => {
                 let now = Instant::now();
                 let Some(outstanding) = state.outstanding.borrow_mut().pop_front() else {
-                    let text = "the server sent an unsolicited message; check that it is an echo server";
+                    let text = "the server sent an unsolicited message; check that it is an echo server, or skip its greeting \
+                                with --skip-messages";
                     return Err(Failure::new(ErrorPhase::Echo, ErrorKind::Unexpected, text));
                 };
                 let OutstandingMessage { number, message, first_byte } = outstanding;
-                check_echo(ErrorPhase::Echo, context.payloads.get(number), &echo)?;
+                context.exchange.check(ErrorPhase::Echo, number, &reply, kind)?;
                 let kernel = kernel_time(state, context, first_byte, message.sent, now);
                 let look = look::of_latest_read(now);
                 let arrival = Arrival { submitted: message.submitted(), kernel, look, read: now };
@@ -343,7 +342,7 @@ async fn send_messages<E: Engine>(
         let first_byte = state.kernel.as_ref().map_or(0, |times| times.written());
         state.outstanding.borrow_mut().push_back(OutstandingMessage { number, message, first_byte });
         let mut scratch = context.take_scratch();
-        let (sent, had_room) = write(sender.send(context.payloads.get(number), &mut scratch)).await;
+        let (sent, had_room) = write(sender.send(context.exchange.payloads.get(number), &mut scratch)).await;
         context.return_scratch(scratch);
         sent.map_err(|error| error.failure(ErrorPhase::Echo))?;
         room = had_room.or(room);

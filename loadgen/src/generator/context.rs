@@ -16,6 +16,7 @@ use super::breakdown::{Breakdown, SentMessage};
 use super::close::ClosingRecord;
 use super::command::GeneratorOptions;
 use super::destination::Destination;
+use super::exchange::Exchange;
 use super::failure::Failure;
 use super::kernel_clock::{Measured, Sampling};
 use super::payload::Payloads;
@@ -36,7 +37,7 @@ pub(crate) struct Context {
     pub(crate) idle: IdlePolicy,
     pub(crate) destination: Destination,
     pub(crate) limits: LimitOptions,
-    pub(crate) payloads: Payloads,
+    pub(crate) exchange: Exchange,
     pub(crate) certificate_kinds: RefCell<CertificateKinds>,
     pub(crate) tls: Option<ClientConfigs>,
     /// What a handshake has to negotiate to count as a sample.
@@ -73,12 +74,25 @@ impl Context {
         options: GeneratorOptions,
         empty_ticks: thread_mpsc::Receiver<TickRecord>,
     ) -> Self {
-        let GeneratorOptions { threads, seed, size, idle, kernel_clock, destination, limits, .. } = options;
+        let GeneratorOptions {
+            threads, seed, size, idle, kernel_clock, destination, limits, messages, message, ..
+        } = options;
         let kernel_clock = Sampling::new(kernel_clock);
         let handshakes: Vec<_> = (0..PHASES).map(|_| HandshakeRecord::new(kernel_clock.record())).collect();
         let echoes: Vec<_> = (0..PHASES).map(|_| EchoRecord::new(kernel_clock.record())).collect();
         // Streams of different threads must not repeat each other.
         let thread_seed = seed.wrapping_add((number as u64) << 32);
+        let payloads = match message {
+            Some(message) => Payloads::fixed(message.as_ref().into()),
+            None if messages.text => Payloads::ascii(size, thread_seed),
+            None => Payloads::new(size, thread_seed),
+        };
+        let exchange = Exchange {
+            payloads,
+            text: messages.text,
+            expect: messages.expect.unwrap_or_default(),
+            skip: messages.skip_messages,
+        };
         let tls = destination.tls.as_ref();
         Self {
             number,
@@ -89,7 +103,7 @@ impl Context {
             requested: tls.map_or_else(RequestedTls::default, |tls| RequestedTls::new(&tls.options)),
             destination,
             limits,
-            payloads: Payloads::new(size, thread_seed),
+            exchange,
             certificate_kinds: RefCell::default(),
             handshakes: RefCell::new(HandshakeRecord::new(kernel_clock.record())),
             echo: RefCell::new(EchoRecord::new(kernel_clock.record())),

@@ -7,9 +7,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use memchr::memmem;
 use rustls::HandshakeKind;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use wss_model::config::SkipMessages;
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::poll_time::{PollCost, PollTime};
@@ -17,12 +19,12 @@ use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure}
 use wss_wire::transport::{CountedStream, Transport};
 use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
 
-use super::channel::{Channel, ChannelEvent, check_echo, closed_failure, stream_failure};
+use super::channel::{Channel, ChannelEvent, closed_failure, stream_failure};
 use super::context::Context;
 use super::destination::TlsDestination;
+use super::exchange::Exchange;
 use super::failure::Failure;
 use super::kernel_clock::{HandshakeClocks, measure_connect};
-use super::payload::Payloads;
 use super::record::{FlightCounts, HandshakeSample};
 
 /// Time to wait for the body of a response that refuses the upgrade.
@@ -114,14 +116,16 @@ async fn perform_phases<E: Engine>(
 
     phase.set(ErrorPhase::FirstEcho);
     let stream = PrefixedStream::new(stream, leftover);
-    let mut channel = Channel::new(stream, websocket, context.payloads.size(), observed.times().cloned());
+    let mut channel = Channel::new(stream, websocket, &context.exchange, observed.times().cloned());
+    let skipped = skip_messages(&mut channel, context.exchange.skip.as_ref()).await?;
+    let greeted = Instant::now();
     let first_byte = observed.next_byte();
     let mut first_echo_time = None;
     if attempt.first_echo {
-        first_echo(&mut channel, &context.payloads, context.next_message()).await?;
+        first_echo(&mut channel, &context.exchange, context.next_message()).await?;
         let echoed = Instant::now();
-        clocks.first_echo = observed.measure(first_byte, ready, echoed);
-        first_echo_time = Some(echoed - ready);
+        clocks.first_echo = observed.measure(first_byte, greeted, echoed);
+        first_echo_time = Some(echoed - greeted);
     }
     let sample = HandshakeSample {
         lateness: start.saturating_duration_since(planned),
@@ -130,6 +134,7 @@ async fn perform_phases<E: Engine>(
         upgrade: websocket.then(|| ready - secured),
         ready: ready.saturating_duration_since(planned),
         first_echo: first_echo_time,
+        skipped,
         spent,
         sent,
         received,
@@ -245,10 +250,38 @@ fn upgrade_failure(error: UpgradeError) -> Failure {
     }
 }
 
-/// Sends one message and checks its echo.
+/// Discards the messages with which a server greets; returns how many.
+async fn skip_messages<S: super::channel::Socket>(
+    channel: &mut Channel<S>,
+    skip: Option<&SkipMessages>,
+) -> Result<u64, Failure> {
+    let phase = ErrorPhase::FirstEcho;
+    let mut skipped = 0;
+    loop {
+        match skip {
+            None => return Ok(0),
+            Some(SkipMessages::Count(count)) if skipped >= *count => return Ok(skipped),
+            Some(_) => {}
+        }
+        match channel.receiver.receive(phase).await? {
+            ChannelEvent::Message(message, _) => {
+                skipped += 1;
+                if let Some(SkipMessages::Until(text)) = skip
+                    && memmem::find(&message, text.as_bytes()).is_some()
+                {
+                    return Ok(skipped);
+                }
+            }
+            ChannelEvent::Closed(close) => return Err(closed_failure(phase, close)),
+            ChannelEvent::Ping(ping) => channel.sender.pong(ping).await.map_err(|error| error.failure(phase))?,
+        }
+    }
+}
+
+/// Sends one message and checks its reply.
 async fn first_echo<S: super::channel::Socket>(
     channel: &mut Channel<S>,
-    payloads: &Payloads,
+    exchange: &Exchange,
     number: u64,
 ) -> Result<(), Failure> {
     let phase = ErrorPhase::FirstEcho;
@@ -257,7 +290,7 @@ async fn first_echo<S: super::channel::Socket>(
     let mut received = {
         // Concurrently: the echo of a message larger than all buffers begins before the message is sent.
         let mut receiving = pin!(receiver.receive(phase));
-        let mut sending = pin!(sender.send(payloads.get(number), &mut scratch));
+        let mut sending = pin!(sender.send(exchange.payloads.get(number), &mut scratch));
         let early = tokio::select! {
             biased;
             received = &mut receiving => Some(received?),
@@ -277,7 +310,7 @@ async fn first_echo<S: super::channel::Socket>(
     };
     loop {
         match received {
-            ChannelEvent::Message(echo) => return check_echo(phase, payloads.get(number), &echo),
+            ChannelEvent::Message(reply, kind) => return exchange.check(phase, number, &reply, kind),
             ChannelEvent::Closed(close) => return Err(closed_failure(phase, close)),
             ChannelEvent::Ping(ping) => sender.pong(ping).await.map_err(|error| error.failure(phase))?,
         }

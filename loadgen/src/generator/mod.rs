@@ -12,6 +12,7 @@ mod connection;
 mod context;
 pub(crate) mod destination;
 mod echo_phase;
+mod exchange;
 pub(crate) mod failure;
 mod handshake;
 mod handshake_phase;

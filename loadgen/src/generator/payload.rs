@@ -1,4 +1,4 @@
-//! The payloads of the messages: those of one connection differ, so that a wrong echo is detected byte by byte.
+//! The payloads of the messages. Random ones differ within a connection, so that a wrong echo is detected byte by byte.
 
 use std::rc::Rc;
 
@@ -8,18 +8,32 @@ use rand::{RngExt, SeedableRng};
 /// Offsets of the window in the random bytes: a message of a connection differs from the 4,095 before and after it.
 const OFFSETS: usize = 4096;
 
-/// Random bytes. Message n is a window into them at an offset given by n, so that no message has to be made or stored.
+/// Random bytes, or one message that the user gave. Message n is a window into them at an offset given by n, so that no message has to be made or stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Payloads {
     random: Rc<[u8]>,
     size: usize,
+    /// 1 if every message is the same.
+    offsets: usize,
 }
 
 impl Payloads {
     pub(crate) fn new(size: usize, seed: u64) -> Self {
         let mut random = vec![0; size + OFFSETS];
         SmallRng::seed_from_u64(seed).fill(random.as_mut_slice());
-        Self { random: random.into(), size }
+        Self { random: random.into(), size, offsets: OFFSETS }
+    }
+
+    /// Random printable ASCII, for text frames.
+    pub(crate) fn ascii(size: usize, seed: u64) -> Self {
+        let Self { random, .. } = Self::new(size, seed);
+        let printable: Vec<u8> = random.iter().map(|byte| b' ' + byte % 95).collect();
+        Self { random: printable.into(), size, offsets: OFFSETS }
+    }
+
+    /// This message every time.
+    pub(crate) fn fixed(message: Rc<[u8]>) -> Self {
+        Self { size: message.len(), random: message, offsets: 1 }
     }
 
     /// The number of the first message of a connection; the following ones count up from it. Connections are apart, so that
@@ -36,7 +50,7 @@ impl Payloads {
     /// The payload of message `number`.
     pub(crate) fn get(&self, number: u64) -> &[u8] {
         // An odd factor visits every offset before it repeats one.
-        let offset = (number.wrapping_mul(1_597) % OFFSETS as u64) as usize;
+        let offset = (number.wrapping_mul(1_597) % self.offsets as u64) as usize;
         &self.random[offset..offset + self.size]
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct HandshakeSample {
     /// From the planned start to the end of the upgrade.
     pub(crate) ready: Duration,
     pub(crate) first_echo: Option<Duration>,
+    /// Messages of the server that were discarded after the upgrade.
+    pub(crate) skipped: u64,
     /// Time inside polling TLS and the upgrade.
     pub(crate) spent: PollCost,
     /// Bytes of TCP payload sent until the end of the upgrade.
@@ -103,6 +105,8 @@ pub(crate) struct HandshakeRecord {
     pub(crate) received: u64,
     pub(crate) totals: HandshakeTotals,
     pub(crate) flights: Option<FlightCounts>,
+    /// Messages of the server that were discarded.
+    pub(crate) skipped: u64,
     /// Handshakes that resumed a session.
     pub(crate) resumed: u64,
     /// Handshakes whose early data the server accepted.
@@ -144,6 +148,7 @@ impl HandshakeRecord {
         if sample.tls.is_some() || sample.upgrade.is_some() {
             self.busy.record(sample.spent.busy);
         }
+        self.skipped += sample.skipped;
         self.sent += sample.sent;
         self.received += sample.received;
         self.totals.count += 1;
@@ -180,6 +185,7 @@ impl HandshakeRecord {
         if let Some(flights) = &other.flights {
             self.flights.get_or_insert_default().add(flights);
         }
+        self.skipped += other.skipped;
         self.resumed += other.resumed;
         self.early_data += other.early_data;
         self.last.merge(other.last);

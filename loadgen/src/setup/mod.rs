@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod client_tls;
 pub(crate) mod environment;
+pub(crate) mod message;
 pub(crate) mod preflight;
 pub(crate) mod request;
 pub(crate) mod route;

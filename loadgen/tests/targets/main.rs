@@ -8,5 +8,6 @@ mod common;
 
 mod addresses;
 mod certificates;
+mod messages;
 mod nginx;
 mod responses;

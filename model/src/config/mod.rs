@@ -7,6 +7,7 @@ mod arguments;
 mod choices;
 pub mod conflicts;
 mod error;
+mod messages;
 mod request;
 mod route;
 mod time_slice;
@@ -19,11 +20,12 @@ use serde::{Deserialize, Serialize};
 pub use self::arguments::{arguments, arguments_of_fields, fields};
 pub use self::choices::{Arrivals, CpuList, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode};
 pub use self::error::ConfigError;
+pub use self::messages::{Expect, MessageOptions, SkipMessages};
 pub use self::request::{REDACTED, RequestOptions};
 pub use self::route::{AddressChoice, ConnectTo, ResolveEntry, RouteOptions};
 pub use self::time_slice::{TimeSlice, time_slice_length};
 pub use self::tls::{ProviderKind, TlsOptions, TlsVersion, TrustOptions, most_similar};
-use crate::units::{HumanDuration, Rate, Size, count};
+use crate::units::{HumanDuration, MaxErrors, Rate, Size, count};
 
 const TARGET: &str = "Target";
 const LOAD: &str = "Load";
@@ -55,6 +57,10 @@ pub struct LimitOptions {
     /// Maximum number of concurrent connection attempts in an open loop
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 8192)]
     pub max_connecting: usize,
+
+    /// Errors up to which a result is valid: a number, or a share of all handshakes and messages such as 0.1% [default: 0]
+    #[arg(long, value_name = "N|PERCENT")]
+    pub max_errors: Option<MaxErrors>,
 
     /// Maximum size of a response head
     #[arg(long, value_name = "SIZE", default_value = "16KiB")]
@@ -210,6 +216,10 @@ pub struct RunConfig {
     /// Process ID of a server on this machine, for its CPU time and memory and those of its children
     #[arg(long, value_name = "PID", help_heading = TARGET)]
     pub server_pid: Option<u32>,
+
+    /// The messages and the replies to them.
+    #[command(flatten)]
+    pub messages: MessageOptions,
 
     /// How to reach the server.
     #[command(flatten)]

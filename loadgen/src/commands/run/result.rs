@@ -187,6 +187,7 @@ fn handshake_result(
     HandshakeResult {
         planned: record.planned,
         started: record.started,
+        skipped_messages: record.skipped,
         completed,
         failed: record.planned - completed,
         rate_per_s: completed as f64 / elapsed.as_secs_f64().max(1e-9),

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
 use wss_model::config::{CpuList, IdlePolicy, KernelClockSample};
 use wss_model::run_result::{Environment, Target as TargetResult};
-use wss_model::{EngineKind, Layer, RunConfig, TlsOptions};
+use wss_model::{EngineKind, Layer, RunConfig, Size, TlsOptions};
 use wss_wire::engine::KeepAwake;
 use wss_wire::machine;
 use wss_wire::target::Target;
@@ -28,7 +29,7 @@ use crate::setup::admin::Admin;
 use crate::setup::client_tls::{self, server_name, trust};
 use crate::setup::environment;
 use crate::setup::preflight::{self, PreflightError};
-use crate::setup::{request, route};
+use crate::setup::{message, request, route};
 
 /// Everything that a run needs, running.
 pub(super) struct Setup {
@@ -74,6 +75,10 @@ impl Setup {
         let mut config = requested.clone();
         config.check()?;
         preflight::check_times(&config)?;
+        let message = message::content(&config.messages)?;
+        if let Some(message) = &message {
+            config.size = Size(message.len() as u64);
+        }
         let notes = defaults::fill_in(&mut config)?;
         let environment = environment::environment();
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
@@ -132,7 +137,7 @@ impl Setup {
             run,
         };
         let target = target_result(requested, &destination);
-        let options = generator_options(&config, &client_cpus, destination);
+        let options = generator_options(&config, &client_cpus, destination, message);
         let generator = Generator::start(&options)?;
         let awake = awake::prepare(&config, options.engine, &client_cpus, &server_cpus)?;
         Ok(Self {
@@ -259,7 +264,12 @@ fn tls_destination(
     })
 }
 
-fn generator_options(config: &RunConfig, cpus: &CpuList, destination: Destination) -> GeneratorOptions {
+fn generator_options(
+    config: &RunConfig,
+    cpus: &CpuList,
+    destination: Destination,
+    message: Option<Arc<[u8]>>,
+) -> GeneratorOptions {
     GeneratorOptions {
         engine: config.client_engine.unwrap_or(config.engine),
         threads: config.threads.unwrap_or(1),
@@ -268,6 +278,8 @@ fn generator_options(config: &RunConfig, cpus: &CpuList, destination: Destinatio
         kernel_clock: config.kernel_clock.unwrap_or(KernelClockSample::Off),
         seed: config.seed,
         size: config.size.bytes(),
+        messages: config.messages.clone(),
+        message,
         destination,
         limits: config.limits.clone(),
     }

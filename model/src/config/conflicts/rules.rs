@@ -100,12 +100,21 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         code: "requires_websocket",
-        subject: Subject::Any(&[Given("subprotocol"), Given("early_data")]),
+        subject: Subject::Any(&[Given("subprotocol"), Given("early_data"), Given("text"), Given("skip_messages")]),
         relation: Relation::Excludes(&[NoWebSocket]),
         when: &[],
         problem: "{option} requires WebSocket, but the layer is {layer}",
         cure: "remove {option}, or use the layer wss or ws",
-        reason: "A subprotocol is negotiated in the HTTP upgrade, and early data carries the upgrade request.",
+        reason: "Without WebSocket there are no upgrade and no messages, only bytes.",
+    },
+    Rule {
+        code: "size_with_message",
+        subject: Subject::Any(&[Given("size")]),
+        relation: Relation::Excludes(&[Given("message")]),
+        when: &[],
+        problem: "--size cannot be combined with --message, which has a size of its own",
+        cure: REMOVE_ONE,
+        reason: "The message is sent as it is.",
     },
     Rule {
         code: "request_without_websocket",
