@@ -168,6 +168,21 @@ fn the_connect_rate_of_few_connections_is_not_judged() {
 }
 
 #[test]
+fn errors_are_tolerated_up_to_the_requested_number_or_share() {
+    let of = |limit: &str, count| {
+        changed(echo_run(), |r| {
+            r.config.limits.max_errors = Some(limit.parse().unwrap());
+            r.errors = vec![error(ErrorPhase::Tls, ErrorKind::Timeout, count)];
+        })
+    };
+    let planned = echo_run().handshake.planned + echo_run().echo.unwrap().planned;
+    assert_eq!(judge(&of("5", 5)), Vec::<String>::new());
+    assert!(only_text(&of("5", 6)).starts_with("6 errors (limit 5)"));
+    assert_eq!(judge(&of("0.1%", planned / 1000)), Vec::<String>::new());
+    assert!(only_text(&of("0.1%", planned / 1000 + 1)).contains("errors (limit "));
+}
+
+#[test]
 fn one_error_is_enough_and_the_three_most_frequent_kinds_are_listed() {
     let result = changed(echo_run(), |r| r.errors = vec![error(ErrorPhase::Tls, ErrorKind::Timeout, 1)]);
     assert_eq!(only_text(&result), "1 error (limit 0): 1 × tls timeout");

@@ -242,6 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_repeated_options_counts() {
+        let matches =
+            command().try_get_matches_from(["wssbench", "--size", "1KiB", "--mtls", "--size", "2KiB", "--mtls"]);
+        let size = matches.unwrap().get_one::<wss_model::Size>("size").copied();
+        assert_eq!(size, Some(wss_model::Size(2048)));
+    }
+
+    #[test]
     fn suggests_verbs_and_leaves_urls_alone() {
         let error = reject_misspelled_verb("serv").unwrap_err().to_string();
         assert!(error.contains("did you mean `serve`?"), "{error}");
