@@ -243,9 +243,6 @@ impl AsyncWrite for EpollStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(stamping) = &self.stamping {
-            stamping.times.stop(&self.stream);
-        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

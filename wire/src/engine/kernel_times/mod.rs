@@ -5,6 +5,10 @@
 //! message of recvmsg(). The time of a send arrives on the socket's error queue, with the number of the call's last byte. A
 //! queue that is not empty raises POLLERR, so an engine empties it as long as a time is awaited ([`KernelTimes::awaits`]).
 //!
+//! The recording lasts as long as the socket. Ending it earlier would not take back the requests of what was written and
+//! not yet transmitted: their entries would arrive without SOF_TIMESTAMPING_OPT_TSONLY, that is with a copy of the packet,
+//! which counts against the receive buffer. Unread, they close the receive window for good.
+//!
 //! All times are of CLOCK_REALTIME; [`realtime`] converts them.
 
 #![allow(unsafe_code)]
@@ -40,8 +44,6 @@ pub struct KernelTimes {
     written: Cell<u64>,
     /// Bytes up to the end of the latest send call whose time is known.
     stamped: Cell<u64>,
-    /// Send times are requested.
-    active: Cell<bool>,
     /// The ends of send calls, as numbers of bytes, and when they passed to the packet scheduler.
     transmits: RefCell<VecDeque<(u64, Instant)>>,
     received: Cell<Option<Instant>>,
@@ -65,7 +67,6 @@ impl KernelTimes {
             connect,
             written: Cell::new(0),
             stamped: Cell::new(0),
-            active: Cell::new(true),
             transmits: RefCell::new(VecDeque::with_capacity(TRANSMITS)),
             received: Cell::new(None),
         }
@@ -104,15 +105,7 @@ impl KernelTimes {
 
     /// Whether a send time is still to come.
     pub(super) fn awaits(&self) -> bool {
-        self.active.get() && self.written.get() > self.stamped.get()
-    }
-
-    /// Ends the recording: whatever is sent from now on does not raise POLLERR.
-    pub(super) fn stop(&self, socket: impl AsFd) {
-        if self.active.replace(false) {
-            // If that fails, the queue fills up to the limit of the receive buffer, and the kernel drops the rest.
-            let _ = socket::disable(socket.as_fd());
-        }
+        self.written.get() > self.stamped.get()
     }
 
     /// What was read last came with this control message.

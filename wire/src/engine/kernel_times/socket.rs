@@ -29,11 +29,6 @@ pub(super) fn enable_receive(socket: BorrowedFd<'_>) -> io::Result<()> {
     set(socket, libc::SOF_TIMESTAMPING_SOFTWARE | libc::SOF_TIMESTAMPING_RX_SOFTWARE)
 }
 
-/// Ends the recording.
-pub(super) fn disable(socket: BorrowedFd<'_>) -> io::Result<()> {
-    set(socket, 0)
-}
-
 fn set(socket: BorrowedFd<'_>, flags: libc::c_uint) -> io::Result<()> {
     let (value, length) = ((&raw const flags).cast(), size_of_val(&flags) as libc::socklen_t);
     // SAFETY: the value is an integer of the length given.

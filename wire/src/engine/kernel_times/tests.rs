@@ -133,3 +133,52 @@ fn waiting_costs_nothing_with_either_engine() {
     waiting_costs_nothing::<Epoll>();
     waiting_costs_nothing::<Uring>();
 }
+
+/// The entries of the error queue count against the receive buffer: those that nobody reads would close the window.
+fn a_shutdown_with_unsent_data_leaves_the_window_open<E: Engine>(receive_buffer: usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let reply = 2 << 20;
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let mut data = Vec::new();
+        stream.read_to_end(&mut data).unwrap();
+        stream.write_all(&vec![1; reply]).unwrap();
+        data.len()
+    });
+    let written = E::run(|| async move {
+        let mut stream = E::connect(address).await.unwrap();
+        E::observe_kernel_times(&mut stream).unwrap();
+        // A buffer of a fixed size, which does not grow with what is received.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, receive_buffer).unwrap();
+        // More than the peer's window, and no more than the send buffer takes.
+        let data = vec![7; 64 << 10];
+        let mut written = 0;
+        while let Ok(count) = within::<E, _>(Duration::from_millis(5), stream.write(&data)).await {
+            written += count.unwrap();
+        }
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let reading = async {
+            let mut echo = Vec::new();
+            // Until the peer has read everything.
+            E::sleep_until(Instant::now() + Duration::from_millis(200)).await;
+            within::<E, _>(BOUND, reader.read_to_end(&mut echo)).await.expect("the window is open").unwrap();
+            echo.len()
+        };
+        let (shut_down, read) = tokio::join!(writer.shutdown(), reading);
+        shut_down.unwrap();
+        assert_eq!(read, reply);
+        written
+    })
+    .unwrap();
+    assert_eq!(peer.join().unwrap(), written);
+}
+
+#[test]
+fn a_shutdown_with_unsent_data_leaves_the_window_open_with_either_engine() {
+    for receive_buffer in [48 << 10, 73 << 10] {
+        a_shutdown_with_unsent_data_leaves_the_window_open::<Epoll>(receive_buffer);
+        a_shutdown_with_unsent_data_leaves_the_window_open::<Uring>(receive_buffer);
+    }
+}

@@ -53,7 +53,7 @@ impl UringStream {
                 if let Ok(count) = sent {
                     connection.sent_directly(count, pool);
                 }
-                ((), Interest::visit_if(connection.sendable().is_some()))
+                ((), Interest::visit_if(connection.sendable().is_some() || connection.needs_error()))
             });
         });
     }
@@ -148,15 +148,6 @@ impl AsyncWrite for UringStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What the end of the stream leaves unread on the error queue would only disturb the reader.
-        driver::with(|driver| {
-            driver.connection(self.key, |connection, _, _| {
-                if let Some(times) = connection.kernel_times() {
-                    times.stop(&self.socket);
-                }
-                ((), Interest::None)
-            });
-        });
         self.send_pending();
         let mut old = None;
         let polled = driver::with(|driver| {

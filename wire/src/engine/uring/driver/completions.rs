@@ -85,7 +85,8 @@ impl Driver {
         for key in inline_sends.drain(..) {
             let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { continue };
             self.wakes.extend(entry.connection.inline_send_done(&mut self.pool));
-            if entry.connection.sendable().is_some() || entry.connection.is_done() {
+            let connection = &entry.connection;
+            if connection.sendable().is_some() || connection.is_done() || connection.leaves_error() {
                 self.mark_ready(key);
             }
         }

@@ -17,11 +17,6 @@ impl Driver {
         if !matches!(self.entries.get_mut(key), Some(Entry::Connection(_))) {
             return [None, None];
         }
-        if let Some(Entry::Connection(entry)) = self.entries.get_mut(key)
-            && let Some(times) = entry.connection.kernel_times()
-        {
-            times.stop(&entry.socket);
-        }
         let (wakers, unsent) = self.connection(key, |connection, buffers, pool| {
             let wakers = connection.detach(buffers, pool);
             ((wakers, connection.has_unsent()), Interest::Visit)

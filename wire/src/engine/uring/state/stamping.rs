@@ -52,25 +52,33 @@ impl Connection {
         }
     }
 
-    /// Whether a send time is awaited and nothing waits for it.
+    /// Whether a send time is awaited and nothing waits for it. Of a detached connection too, while data is unsent: an
+    /// entry that nobody reads would wake its send in vain.
     pub(crate) fn needs_error(&self) -> bool {
-        self.has_handle
+        (self.has_handle || self.has_unsent())
             && self.stamping.as_ref().is_some_and(|stamping| {
                 stamping.error_state == ReceiveState::Idle && stamping.times.awaits() && !stamping.given_up
             })
     }
 
+    /// Whether a read of the error queue is in flight that a detached connection no longer needs.
+    pub(crate) fn leaves_error(&self) -> bool {
+        !self.has_handle
+            && !self.has_unsent()
+            && self.stamping.as_ref().is_some_and(|stamping| stamping.error_state == ReceiveState::Submitted)
+    }
+
     /// The operation on the error queue that is due, if any. The caller must submit it, after the sends that it submits.
     pub(crate) fn next_error(&mut self) -> Option<Operation> {
         let needs_error = self.needs_error();
-        let has_handle = self.has_handle;
+        let leaves_error = self.leaves_error();
         let stamping = self.stamping.as_mut()?;
         match stamping.error_state {
             ReceiveState::Idle if needs_error => {
                 stamping.error_state = ReceiveState::Submitted;
                 Some(Operation::ReceiveError)
             }
-            ReceiveState::Submitted if !has_handle => {
+            ReceiveState::Submitted if leaves_error => {
                 stamping.error_state = ReceiveState::Cancelling;
                 Some(Operation::CancelError)
             }

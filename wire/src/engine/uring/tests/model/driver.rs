@@ -50,7 +50,8 @@ impl Model {
         }
         self.send = None;
         wake(self.connection.inline_send_done(&mut self.pool));
-        self.ready |= self.connection.sendable().is_some() || self.connection.is_done();
+        let connection = &self.connection;
+        self.ready |= connection.sendable().is_some() || connection.is_done() || connection.leaves_error();
     }
 
     fn submit(&mut self, operation: Operation) {
@@ -73,7 +74,8 @@ impl Model {
                 self.headers[0] = headers[0];
             }
             Operation::ReceiveError => {
-                assert!(self.error.is_none() && self.has_handle && self.times.awaits(), "useless {operation:?}");
+                let disturbs = self.has_handle || self.sent < self.written;
+                assert!(self.error.is_none() && disturbs && self.times.awaits(), "useless {operation:?}");
                 self.connection.error_header();
                 self.headers[1] = self.connection.header_addresses().expect("kernel times")[1];
                 self.error = Some(Cancelled(false));

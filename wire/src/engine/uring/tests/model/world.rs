@@ -322,7 +322,7 @@ impl Model {
         assert!(&data[..count] == bytes(self.sent, count));
         self.sent += count;
         self.connection.sent_directly(count, &mut self.pool);
-        self.ready |= self.connection.sendable().is_some();
+        self.ready |= self.connection.sendable().is_some() || self.connection.needs_error();
     }
 
     /// Checks the invariants.
@@ -356,7 +356,7 @@ impl Model {
             assert!(!self.failed, "the writer was not woken");
             assert!(self.send.is_some() || self.ready, "no send for a waiting writer");
         }
-        if !self.has_handle && self.connection.is_done() {
+        if !self.has_handle && (self.connection.is_done() || self.connection.leaves_error()) {
             assert!(self.ready, "a finished connection is not visited");
         }
     }
