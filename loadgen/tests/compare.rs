@@ -7,6 +7,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use common::peer::{Authority, nobody};
@@ -19,6 +20,22 @@ use wss_model::{HumanDuration, ReasonCode, RunResult, store};
 
 /// Very short trials.
 const TINY: [&str; 4] = ["--trial=200ms", "--workloads=handshake,echo", "--json", "--blocks=2"];
+
+/// A place to measure in. Each comparison runs a server and a generator or two; with more than two at a time, trials as short
+/// as these would be empty.
+fn place() -> MutexGuard<'static, ()> {
+    static PLACES: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+    loop {
+        for place in &PLACES {
+            match place.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 fn ab(arguments: &[&str]) -> (Ended, Comparison) {
     let ended = start(&[&["ab"], &TINY[..], arguments].concat()).end_within(BOUND);
@@ -51,6 +68,7 @@ fn text(path: &Path) -> &str {
 
 #[test]
 fn a_block_has_four_trials_and_the_file_equals_the_output() {
+    let _place = place();
     let (ended, comparison) =
         ab(&["--interleave=off", "--a=--group X25519", "--b=--group secp256r1", "--", "--suite", "chacha20"]);
     assert_eq!(ended.code(), Some(if comparison.valid { 0 } else { 3 }), "{ended}");
@@ -77,21 +95,24 @@ fn a_block_has_four_trials_and_the_file_equals_the_output() {
 
 #[test]
 fn compares_a_program_with_its_copy_and_alternates_several() {
+    let _place = place();
     let program = env!("CARGO_BIN_EXE_wssbench");
-    let (_, comparison) = ab(&["--aa", "--a", program]);
+    let (_, comparison) = ab(&["--aa", "--a", program, "--blocks=1"]);
     assert_eq!(comparison.kind, Kind::Aa);
     assert!(comparison.b.label.ends_with("a copy") && comparison.a.label == "debug/wssbench", "{comparison:?}");
-    let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll"]);
+    let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll", "--blocks=1"]);
     let of_a = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.arm == ArmLabel::A);
-    assert_eq!(of_a.map(|trial| trial.program).collect::<Vec<_>>(), [0, 1, 0, 1]);
+    assert_eq!(of_a.map(|trial| trial.program).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
 fn finds_cpu_time_that_is_wasted_on_every_handshake() {
-    let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms"]);
+    let _place = place();
+    // All handshakes that are in flight at once take less than the trial.
+    let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 4ms", "--trial=600ms", "--blocks=1"]);
     let (a, b) = (handshake_us(&comparison, ArmLabel::A), handshake_us(&comparison, ArmLabel::B));
     let most = a.iter().copied().fold(0.0, f64::max);
-    assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
+    assert!(b.iter().all(|wasteful| wasteful - most > 2_000.0), "{a:?} {b:?}\n{ended}");
     assert!(
         wssbench(&["run", "--burn-cpu=1ms", "ws://127.0.0.1:1/"])
             .refusal()
@@ -111,7 +132,8 @@ fn an_interrupted_interleaved_comparison_keeps_its_blocks() {
 
 #[test]
 fn cpu_time_is_interleaved_by_default() {
-    let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1"]);
+    let _place = place();
+    let (ended, comparison) = ab(&["--a=--group X25519", "--b=--group secp256r1", "--blocks=1"]);
     let slice = comparison.interleave.expect("closed loops of the embedded server are interleaved");
     let expected = [(MetricSet::CpuTime, false), (MetricSet::CpuTime, false)];
     let rest = [(MetricSet::AllButCpuTime, true), (MetricSet::AllButCpuTime, true)];
@@ -126,6 +148,7 @@ fn cpu_time_is_interleaved_by_default() {
 }
 
 fn interrupt_in_the_second_block(more: &[&str]) {
+    let _place = place();
     let usual = ["ab", "--a=--group X25519", "--b=--group secp256r1", "--trial=200ms", "--blocks=50", "--json"];
     let mut running = start(&[&usual[..], more].concat());
     let deadline = Instant::now() + BOUND;
@@ -143,7 +166,9 @@ fn interrupt_in_the_second_block(more: &[&str]) {
 
 #[test]
 fn interleaved_trials_have_all_metrics_and_find_wasted_cpu_time() {
-    let (ended, comparison) = ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 20ms", "--interleave=40ms"]);
+    let _place = place();
+    let (ended, comparison) =
+        ab(&["--a=--burn-cpu 0s", "--b=--burn-cpu 4ms", "--interleave=40ms", "--trial=600ms", "--blocks=1"]);
     assert_eq!(comparison.interleave, Some(HumanDuration(Duration::from_millis(40))), "{ended}");
     for block in &comparison.blocks {
         assert_eq!((block.trials.len(), block.is_complete()), (4, true));
@@ -155,11 +180,12 @@ fn interleaved_trials_have_all_metrics_and_find_wasted_cpu_time() {
     }
     let (a, b) = (handshake_us(&comparison, ArmLabel::A), handshake_us(&comparison, ArmLabel::B));
     let most = a.iter().copied().fold(0.0, f64::max);
-    assert!(b.iter().all(|wasteful| wasteful - most > 5_000.0), "{a:?} {b:?}\n{ended}");
+    assert!(b.iter().all(|wasteful| wasteful - most > 2_000.0), "{a:?} {b:?}\n{ended}");
 }
 
 #[test]
 fn a_planned_rate_applies_to_the_slices_of_the_run() {
+    let _place = place();
     let arguments =
         ["ab", "--a=--group X25519", "--b=--group secp256r1", "--interleave", "--trial=300ms", "--blocks=1"];
     let rate = ["--workloads=paced", "--json", "--", "--rate=1000/s", "--connections=4"];
@@ -177,6 +203,7 @@ fn a_planned_rate_applies_to_the_slices_of_the_run() {
 
 #[test]
 fn a_run_that_fails_ends_the_runs_that_wait_for_it() {
+    let _place = place();
     let refusal = |arguments: &[&str]| wssbench(&[&["ab", "--trial=200ms"], arguments].concat()).refusal();
     // The reason is that of the run that failed, not of those that waited for it.
     let sentence = refusal(&["--interleave", "--a=--engine epoll", "--b=--server-cpus 999"]);
@@ -218,6 +245,7 @@ fn rejects_arms_and_options_that_cannot_be_compared() {
 
 #[test]
 fn compares_existing_results_of_the_same_configuration() {
+    let _place = place();
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, more: &[&str]| {
         let out = path(&folder, name);
@@ -302,6 +330,7 @@ fn python_server(authority: &Authority) -> Option<String> {
 
 #[test]
 fn compares_any_server_that_prints_where_it_listens() {
+    let _place = place();
     let authority = Authority::new("localhost");
     let Some(server) = python_server(&authority) else { return };
     let (ca, folder) = (authority.ca_argument(), tempfile::tempdir().unwrap());
@@ -327,6 +356,7 @@ fn compares_any_server_that_prints_where_it_listens() {
 
 #[test]
 fn reports_a_server_that_does_not_listen() {
+    let _place = place();
     let refusal = |arguments: &[&str]| wssbench(&[&["run"], arguments].concat()).refusal();
     assert!(refusal(&["--server", "/nowhere/server"]).contains("cannot start the server `/nowhere/server`"));
     let sentence = refusal(&["--server", "sh -c 'echo no certificate >&2; exit 3'"]);
@@ -339,6 +369,7 @@ fn reports_a_server_that_does_not_listen() {
 
 #[test]
 fn files_that_differ_only_in_the_load_are_two_configurations() {
+    let _place = place();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, size: &str| {
         let file = path(&folder, name);
@@ -369,6 +400,7 @@ fn files_that_differ_only_in_the_load_are_two_configurations() {
 
 #[test]
 fn the_exit_code_of_gate_is_its_verdict() {
+    let _place = place();
     let folder = tempfile::tempdir().unwrap();
     let (_, mut found) = ab(&["--a=--group X25519", "--b=--group secp256r1"]);
     // The blocks of a real comparison with figures of our own: what a gate says must not depend on this machine.

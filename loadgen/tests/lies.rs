@@ -58,7 +58,7 @@ fn run_by(launcher: &[&str], options: &str) -> Running {
     let mut words = launcher.to_vec();
     words.push(program);
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).args(["run", "--json", "--warmup", "200ms", "--duration", "2s"]);
+    command.args(&words[1..]).args(["run", "--json", "--warmup", "200ms", "--duration", "1500ms"]);
     command.args(options.split_whitespace());
     start_command(command, tempfile::tempdir().unwrap())
 }
@@ -117,7 +117,7 @@ fn a_stopped_generator_is_not_charged_to_the_server() {
     let _alone = alone();
     for ms in [100, 300, 1200] {
         for (load, phase) in LOADS {
-            let mut running = run(load);
+            let mut running = run(&format!("{load} --duration 2s"));
             wait_for_phase(&mut running, phase);
             thread::sleep(Duration::from_millis(500));
             stop(running.pid(), Duration::from_millis(ms));
@@ -144,14 +144,16 @@ fn a_stopped_server_is_blamed_and_the_run_is_valid() {
             thread::sleep(Duration::from_millis(500));
             stop(server, Duration::from_millis(300));
             let (_, result) = result(running);
+            let mut codes = codes(&result);
             if load == OPEN {
                 let echo = result.echo.as_ref().unwrap();
                 // A tenth of the messages was planned while the server was stopped.
                 assert!(echo.response.p99.unwrap() > 100_000_000, "{:?}", echo.response);
-                let breakdown = echo.breakdown.as_ref().unwrap();
-                assert!(breakdown.generator_share() < 0.1, "{breakdown:?}");
+                if echo.breakdown.as_ref().unwrap().generator_share() > 0.1 {
+                    codes.push(ReasonCode::GeneratorShare);
+                }
             }
-            codes(&result)
+            codes
         };
         assert_not_blamed(load, &BLAME, stopped_server);
     }

@@ -318,7 +318,7 @@ pub(super) fn ensure_completed(handshake: &HandshakeResult, failures: &Failures)
     if handshake.completed == 0 {
         let counts = failures.counts();
         let nothing_started =
-            "no handshake started before the end; the run was interrupted, or the machine was too busy";
+            "no handshake started before the end: the run was interrupted, or too short for this server or machine";
         bail!("no connection succeeded: {}", counts.first().map_or(nothing_started, |error| error.example.as_str()));
     }
     Ok(())
