@@ -18,14 +18,14 @@ mod wait;
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use io_uring::{cqueue, opcode, squeue, types};
+use io_uring::cqueue;
 use wss_model::config::IdlePolicy;
 use wss_model::ring_counters::RingCounters;
 
@@ -38,7 +38,7 @@ use super::pool::Pool;
 use super::ring::{Ring, Wait};
 use super::slab::{Key, Slab};
 use super::state::connect::ConnectState;
-use super::state::connection::{Connection, Operation, ReceiveMode, SendMode};
+use super::state::connection::{Connection, ReceiveMode, SendMode};
 use super::state::listener::ListenerState;
 use super::wakeup::Unparker;
 use crate::engine::idle;
@@ -48,9 +48,6 @@ use crate::engine::look::{self, Look};
 /// Deadlines further away than this are left to the tick: as a timeout of `io_uring_enter` they would arm a kernel timer
 /// in every iteration (2% of the CPU of a paced message). They belong to idle connections, not to messages.
 const FAR: Duration = Duration::from_secs(2);
-/// The duration of a tick. Half of [`FAR`], so that a deadline that was far when the tick began is still ahead when it
-/// ends, even if "far" was judged by the time of the previous iteration.
-static TICK: types::Timespec = types::Timespec::new().sec(FAR.as_secs() / 2);
 
 /// How often the shutdown checks whether the kernel has completed everything.
 const SHUTDOWN_POLL: Duration = Duration::from_millis(10);
@@ -288,89 +285,6 @@ impl Driver {
             }
         }
         self.filled = filled;
-    }
-
-    /// Submits the operations of the ready connections and removes those that are done. Returns whether the end of an
-    /// inline send is awaited: it has no completion, so this iteration must not wait.
-    fn submit_ready(&mut self) -> bool {
-        // Inline sends of an earlier iteration that the kernel has not taken yet.
-        let inline_sends = mem::take(&mut self.inline_sends);
-        let mut awaited = inline_sends.iter().any(|key| {
-            matches!(self.entries.get_mut(*key),
-                Some(Entry::Connection(entry)) if entry.connection.awaits_inline_send())
-        });
-        self.inline_sends = inline_sends;
-        let mut ready = mem::take(&mut self.ready);
-        for key in ready.drain(..) {
-            let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { continue };
-            entry.is_ready = false;
-            let receive = entry.connection.next_receive(&mut self.pool);
-            let send = entry.connection.next_send();
-            let error = entry.connection.next_error();
-            if entry.connection.is_done() {
-                self.entries.remove(key);
-                continue;
-            }
-            let fd = types::Fd(entry.socket.as_raw_fd());
-            // A receive begins to wait only when the error queue is empty: see `state::stamping`.
-            let is_stamped = entry.connection.kernel_times().is_some();
-            let operations = if is_stamped { [send, error, receive] } else { [receive, send, None] };
-            let submissions = operations.map(|operation| {
-                operation.map(|operation| submission::of_connection(operation, fd, key, &mut entry.connection))
-            });
-            if send == Some(Operation::SendInline) {
-                awaited |= entry.connection.awaits_inline_send();
-                self.inline_sends.push(key);
-            }
-            for submission in submissions.into_iter().flatten() {
-                // SAFETY: a cancellation and a multishot receive point to no memory. The others point to heap buffers of
-                // the connection, which do not move with it. The connection keeps them, and its socket open, until it
-                // is done:
-                // - a one-shot receive writes to `Connection::receive_buffer`, kept until the receive has completed;
-                // - a stamped receive and a read of the error queue also write to headers and control buffers that
-                //   `Stamping` keeps in boxes; they are prepared again only when the operation has completed;
-                // - a send that waits reads `Connection::send_data`, kept likewise;
-                // - an inline send reads it too, until `Connection::inline_send_done`. It ends within the
-                //   `io_uring_enter` that submits it (`probe.rs` verifies that), so its buffer can be reused then.
-                unsafe { self.push(submission) };
-            }
-        }
-        self.ready = ready;
-        awaited
-    }
-
-    /// Queues an operation.
-    ///
-    /// # Safety
-    /// The memory that `entry` points to does not move, is accessed by nothing else, and the socket stays open until the
-    /// operation has completed. The memory belongs to an entry of `self.entries` that is removed only then, or to
-    /// `self`, in either case behind a pointer that does not move with its owner.
-    unsafe fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: guaranteed by the caller.
-        if let Err(error) = unsafe { self.ring.push(&entry) } {
-            self.broken = true;
-            panic!("io_uring does not accept submissions: {error}");
-        }
-    }
-
-    /// Cancels the operation with this `user_data`.
-    fn cancel(&mut self, user_data: u64) {
-        // SAFETY: the entry points to no memory.
-        unsafe { self.push(submission::cancellation(user_data)) };
-    }
-
-    fn arm_unpark(&mut self) {
-        let fd = types::Fd(self.unparker.descriptor().as_raw_fd());
-        self.unpark_armed = true;
-        let read = opcode::Read::new(fd, self.unpark_count.as_mut_ptr(), 8).build().user_data(tag::UNPARK_BITS);
-        // SAFETY: the boxed count and the eventfd belong to the driver, which is not dropped while `unpark_armed`.
-        unsafe { self.push(read) };
-    }
-
-    fn arm_tick(&mut self) {
-        self.tick_armed = true;
-        // SAFETY: the entry points to an immutable static.
-        unsafe { self.push(opcode::Timeout::new(&raw const TICK).build().user_data(tag::TICK_BITS)) };
     }
 
     fn enter(&mut self, wait: Wait) {
