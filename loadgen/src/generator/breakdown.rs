@@ -19,19 +19,19 @@ use std::time::{Duration, Instant};
 
 use wss_wire::engine::look::{self, Look};
 
-/// The parts of a response time; their sum is the response time.
+/// The parts of a response time, in nanoseconds; their sum is the response time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Breakdown {
-    pub(crate) server: Duration,
-    pub(crate) connection: Duration,
-    pub(crate) generator: Duration,
-    pub(crate) unknown: Duration,
+    pub(crate) server: u64,
+    pub(crate) connection: u64,
+    pub(crate) generator: u64,
+    pub(crate) unknown: u64,
 }
 
 impl Breakdown {
     /// The part that the generator caused or may have caused.
     pub(crate) fn own(&self) -> Duration {
-        self.generator + self.unknown
+        Duration::from_nanos(self.generator + self.unknown)
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -42,30 +42,38 @@ impl Breakdown {
     }
 
     #[cfg(test)]
-    fn total(&self) -> Duration {
-        self.server + self.connection + self.own()
+    fn total(&self) -> u64 {
+        self.server + self.connection + self.generator + self.unknown
     }
 }
+
+/// Instead of the number of a look: the message was handed to the kernel at once.
+const AT_ONCE: u64 = u64::MAX;
 
 /// A message that was sent, with the parts of its response time so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SentMessage {
     pub(crate) planned: Instant,
     pub(crate) sent: Instant,
-    /// The number of the latest look of the engine before it was written; `None`: it was handed to the kernel at once.
-    look: Option<u64>,
+    /// The number of the latest look of the engine before it was written, or [`AT_ONCE`].
+    look: u64,
     before: Breakdown,
 }
 
 impl SentMessage {
+    /// Of a closed loop: its response time begins now.
+    pub(crate) fn now(sent: Instant, look: u64) -> Self {
+        Self { planned: sent, sent, look, before: Breakdown::default() }
+    }
+
     /// The write did not wait for the engine.
     pub(crate) fn submitted_at_once(&mut self) {
-        self.look = None;
+        self.look = AT_ONCE;
     }
 
     /// When it was handed to the kernel, if that was not at once and is known.
     pub(crate) fn submitted(&self) -> Option<Instant> {
-        look::submitted_after(self.look?)
+        if self.look == AT_ONCE { None } else { look::submitted_after(self.look) }
     }
 }
 
@@ -81,12 +89,10 @@ pub(crate) struct Arrival {
     pub(crate) read: Instant,
 }
 
-/// The messages of one connection in one phase.
+/// The messages of one connection in one phase of an open loop. A closed loop plans none, so nothing waits before it is sent.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     in_flight: usize,
-    /// Messages are planned; a closed loop plans none, so nothing waits before it is sent.
-    open_loop: bool,
     sent: usize,
     /// When the echoes were read that freed a place for a message to come, in the order of the messages.
     freed: VecDeque<Instant>,
@@ -98,8 +104,8 @@ pub(crate) struct Timeline {
 
 impl Timeline {
     /// Begins a phase with at most this many outstanding messages; none is outstanding now.
-    pub(crate) fn begin(&mut self, in_flight: usize, open_loop: bool) {
-        (self.in_flight, self.open_loop, self.sent) = (in_flight, open_loop, 0);
+    pub(crate) fn begin(&mut self, in_flight: usize) {
+        (self.in_flight, self.sent) = (in_flight, 0);
         self.freed.clear();
         self.held.0.clear();
         self.held_or_unknown.0.clear();
@@ -110,7 +116,7 @@ impl Timeline {
         if self.sent < self.in_flight { None } else { self.freed.front().copied() }
     }
 
-    /// An open loop sends a message that was planned for `planned` and could be sent from `possible` on.
+    /// Sends a message that was planned for `planned` and could be sent from `possible` on.
     pub(crate) fn send_planned(
         &mut self,
         planned: Instant,
@@ -124,67 +130,66 @@ impl Timeline {
         let waited = possible.saturating_duration_since(planned);
         let mut before = Breakdown::default();
         if !waited.is_zero() {
-            let held = self.held.overlap(planned, possible);
-            before.unknown = self.held_or_unknown.overlap(planned, possible) - held;
-            before.connection = waited - held - before.unknown;
+            let held = nanoseconds(self.held.overlap(planned, possible));
+            before.unknown = nanoseconds(self.held_or_unknown.overlap(planned, possible)) - held;
+            before.connection = nanoseconds(waited) - held - before.unknown;
             before.generator = held;
         }
-        before.generator += sent.saturating_duration_since(possible.max(planned));
+        before.generator += since(possible.max(planned), sent);
         self.hold(possible, sent);
-        self.take_place();
-        SentMessage { planned, sent, look: Some(look), before }
-    }
-
-    /// A closed loop sends a message: its response time begins now.
-    pub(crate) fn send_now(&mut self, sent: Instant, look: u64) -> SentMessage {
-        self.take_place();
-        SentMessage { planned: sent, sent, look: Some(look), before: Breakdown::default() }
-    }
-
-    fn take_place(&mut self) {
         if self.sent >= self.in_flight {
             self.freed.pop_front();
         }
         self.sent += 1;
-    }
-
-    /// The echo of the oldest outstanding message was read.
-    pub(crate) fn receive(&mut self, message: &SentMessage, arrival: &Arrival) -> Breakdown {
-        let Arrival { read, .. } = *arrival;
-        let SentMessage { sent, before, .. } = *message;
-        let read = read.max(sent);
-        let submitted = arrival.submitted.unwrap_or(sent).clamp(sent, read);
-        let (earliest, latest) = match (arrival.kernel, arrival.look) {
-            (Some(kernel), _) => {
-                let kernel = kernel.clamp(submitted, read);
-                (kernel, kernel)
-            }
-            (None, Some(look)) => {
-                let found = look.ended.clamp(submitted, read);
-                // Before the instant at which the look ended, whatever it found.
-                let earliest = found.checked_sub(look.unseen).map_or(submitted, |earliest| earliest.max(submitted));
-                (earliest, found)
-            }
-            (None, None) => (submitted, read),
-        };
-        self.freed.push_back(read);
-        if self.open_loop {
-            self.hold(sent, submitted);
-            self.hold(latest, read);
-            self.held_or_unknown.add(earliest, latest);
-        }
-        Breakdown {
-            server: before.server + (earliest - submitted),
-            connection: before.connection,
-            generator: before.generator + (submitted - sent) + (read - latest),
-            unknown: before.unknown + (latest - earliest),
-        }
+        SentMessage { planned, sent, look, before }
     }
 
     fn hold(&mut self, from: Instant, to: Instant) {
         self.held.add(from, to);
         self.held_or_unknown.add(from, to);
     }
+}
+
+/// The parts of the response time of the oldest outstanding message of a connection, whose echo was read; `timeline` is that
+/// of an open loop.
+pub(crate) fn of_reply(message: &SentMessage, arrival: &Arrival, timeline: Option<&mut Timeline>) -> Breakdown {
+    let (sent, before) = (message.sent, &message.before);
+    let read = arrival.read.max(sent);
+    let submitted = arrival.submitted.unwrap_or(sent).clamp(sent, read);
+    let (earliest, latest) = match (arrival.kernel, arrival.look) {
+        (Some(kernel), _) => {
+            let kernel = kernel.clamp(submitted, read);
+            (kernel, kernel)
+        }
+        (None, Some(look)) => {
+            let found = look.ended.clamp(submitted, read);
+            // Before the instant at which the look ended, whatever it found.
+            let earliest = found.checked_sub(look.unseen).map_or(submitted, |earliest| earliest.max(submitted));
+            (earliest, found)
+        }
+        (None, None) => (submitted, read),
+    };
+    if let Some(timeline) = timeline {
+        timeline.freed.push_back(read);
+        timeline.hold(sent, submitted);
+        timeline.hold(latest, read);
+        timeline.held_or_unknown.add(earliest, latest);
+    }
+    Breakdown {
+        server: before.server + since(submitted, earliest),
+        connection: before.connection,
+        generator: before.generator + since(sent, submitted) + since(latest, read),
+        unknown: before.unknown + since(earliest, latest),
+    }
+}
+
+/// Nanoseconds; longer than 500 years is not expected.
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_secs() * 1_000_000_000 + u64::from(time.subsec_nanos())
+}
+
+fn since(from: Instant, to: Instant) -> u64 {
+    nanoseconds(to.saturating_duration_since(from))
 }
 
 /// Disjoint intervals in the order of time.

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, KernelTimes, TimedOut, before, look};
 
-use super::breakdown::{Arrival, SentMessage, Timeline};
+use super::breakdown::{self, Arrival, SentMessage, Timeline};
 use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, closed_failure, stream_failure};
 use super::close;
 use super::context::Context;
@@ -37,19 +37,60 @@ struct OutstandingMessage {
     first_byte: u64,
 }
 
-/// What the two halves share.
+/// The messages whose echoes are still to come, in the order in which they were sent. The oldest is in place: with thousands
+/// of connections every message would otherwise cost a cache miss for the memory of the queue.
 #[derive(Default)]
+struct Outstanding {
+    oldest: Option<OutstandingMessage>,
+    later: VecDeque<OutstandingMessage>,
+}
+
+impl Outstanding {
+    fn push(&mut self, message: OutstandingMessage) {
+        match self.oldest {
+            None => self.oldest = Some(message),
+            Some(_) => self.later.push_back(message),
+        }
+    }
+
+    fn pop(&mut self) -> Option<OutstandingMessage> {
+        let oldest = self.oldest.take();
+        if !self.later.is_empty() {
+            self.oldest = self.later.pop_front();
+        }
+        oldest
+    }
+
+    fn latest(&mut self) -> Option<&mut OutstandingMessage> {
+        if self.later.is_empty() { self.oldest.as_mut() } else { self.later.back_mut() }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.oldest.is_some()) + self.later.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.oldest.is_none()
+    }
+}
+
+/// What the two halves share. In this order, so that what every message needs is in the same cache lines.
+#[derive(Default)]
+#[repr(C)]
 struct State {
-    outstanding: RefCell<VecDeque<OutstandingMessage>>,
-    timeline: RefCell<Timeline>,
+    outstanding: RefCell<Outstanding>,
     /// The number of the next message.
     number: Cell<u64>,
+    /// Messages are planned.
+    open_loop: Cell<bool>,
     /// The last ping that is not yet answered.
     ping: RefCell<Option<Payload<'static>>>,
     /// The deadline for closing, once the connection is ordered to close.
     close_deadline: Cell<Option<Instant>>,
     /// If the kernel's clock observes the connection.
     kernel: Option<Rc<KernelTimes>>,
+    /// Of an open loop.
+    timeline: RefCell<Timeline>,
 }
 
 /// Runs the connection until it is ordered to close or fails. A failure is recorded, and messages that are planned for
@@ -127,7 +168,7 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
         match receiver.receive(ErrorPhase::Echo).await? {
             ChannelEvent::Message(reply, kind) => {
                 let now = Instant::now();
-                let Some(outstanding) = state.outstanding.borrow_mut().pop_front() else {
+                let Some(outstanding) = state.outstanding.borrow_mut().pop() else {
                     let text = "the server sent an unsolicited message; check that it is an echo server, or skip its greeting \
                                 with --skip-messages";
                     return Err(Failure::new(ErrorPhase::Echo, ErrorKind::Unexpected, text));
@@ -137,8 +178,9 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
                 let kernel = kernel_time(state, context, first_byte, message.sent, now);
                 let look = look::of_latest_read(now);
                 let arrival = Arrival { submitted: message.submitted(), kernel, look, read: now };
-                let breakdown = state.timeline.borrow_mut().receive(&message, &arrival);
-                context.echo_received(now, &message, look.map(|_| breakdown));
+                let mut timeline = state.open_loop.get().then(|| state.timeline.borrow_mut());
+                let breakdown = breakdown::of_reply(&message, &arrival, timeline.as_deref_mut());
+                context.echo_received(now, &message, state.open_loop.get(), look.map(|_| breakdown));
             }
             ChannelEvent::Ping(payload) => *state.ping.borrow_mut() = Some(payload),
             ChannelEvent::Closed(_) if state.close_deadline.get().is_some() => return Ok(()),
@@ -279,7 +321,8 @@ async fn send_messages<E: Engine>(
     if state.kernel.is_some() {
         context.connection_observed();
     }
-    state.timeline.borrow_mut().begin(order.in_flight, order.schedule.is_some());
+    state.open_loop.set(order.schedule.is_some());
+    state.timeline.borrow_mut().begin(order.in_flight);
     let mut room = None;
     E::sleep_until(order.clock.start()).await;
     loop {
@@ -335,19 +378,19 @@ async fn send_messages<E: Engine>(
             }
             _ => {
                 context.message_started(now, None, false);
-                state.timeline.borrow_mut().send_now(now, look)
+                SentMessage::now(now, look)
             }
         };
         let number = state.number.replace(state.number.get() + 1);
         let first_byte = state.kernel.as_ref().map_or(0, |times| times.written());
-        state.outstanding.borrow_mut().push_back(OutstandingMessage { number, message, first_byte });
+        state.outstanding.borrow_mut().push(OutstandingMessage { number, message, first_byte });
         let mut scratch = context.take_scratch();
         let (sent, had_room) = write(sender.send(context.exchange.payloads.get(number), &mut scratch)).await;
         context.return_scratch(scratch);
         sent.map_err(|error| error.failure(ErrorPhase::Echo))?;
         room = had_room.or(room);
         if look::wrote_directly()
-            && let Some(last) = state.outstanding.borrow_mut().back_mut()
+            && let Some(last) = state.outstanding.borrow_mut().latest()
             && last.number == number
         {
             last.message.submitted_at_once();
@@ -384,7 +427,7 @@ fn fail_unsent(context: &Context, order: &mut EchoOrder) {
 async fn echo_timeout<E: Engine>(state: &State, context: &Context) -> Failure {
     let timeout = context.limits.echo_timeout;
     loop {
-        let oldest = state.outstanding.borrow().front().map(|oldest| oldest.message.sent);
+        let oldest = state.outstanding.borrow().oldest.as_ref().map(|oldest| oldest.message.sent);
         let now = Instant::now();
         match oldest {
             Some(sent) if now >= sent + timeout.0 => {

@@ -274,10 +274,17 @@ impl Context {
     }
 
     /// The echo of a message was read. `breakdown` is `None` if the engine does not say when it looks for echoes.
-    pub(crate) fn echo_received(&self, now: Instant, message: &SentMessage, breakdown: Option<Breakdown>) {
+    pub(crate) fn echo_received(
+        &self,
+        now: Instant,
+        message: &SentMessage,
+        open_loop: bool,
+        breakdown: Option<Breakdown>,
+    ) {
         let response = now.saturating_duration_since(message.planned);
+        let service = open_loop.then(|| now.saturating_duration_since(message.sent));
         let mut echo = self.echo.borrow_mut();
-        echo.receive(response, now.saturating_duration_since(message.sent), breakdown);
+        echo.receive(response, service, breakdown);
         echo.last.completed = Some(now);
         self.tick.borrow_mut().complete(response);
     }

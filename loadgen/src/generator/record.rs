@@ -207,7 +207,8 @@ pub(crate) struct EchoRecord {
     pub(crate) in_flight_waits: u64,
     pub(crate) last: LastEvents,
     pub(crate) response: LatencyHistogram,
-    pub(crate) service: LatencyHistogram,
+    /// Of an open loop; in a closed loop they are the response times.
+    service: LatencyHistogram,
     pub(crate) lateness: LatencyHistogram,
     /// The parts of all response times, with an engine that says when it looks for echoes.
     pub(crate) breakdown: Option<Breakdown>,
@@ -230,14 +231,22 @@ impl EchoRecord {
         Self { kernel_clock, ..Self::default() }
     }
 
-    pub(crate) fn receive(&mut self, response: Duration, service: Duration, breakdown: Option<Breakdown>) {
+    /// An echo was read. `service` is `None` in a closed loop.
+    pub(crate) fn receive(&mut self, response: Duration, service: Option<Duration>, breakdown: Option<Breakdown>) {
         self.received += 1;
         self.response.record(response);
-        self.service.record(service);
+        if let Some(service) = service {
+            self.service.record(service);
+        }
         if let Some(breakdown) = breakdown {
             self.without_generator.record(response.saturating_sub(breakdown.own()));
             self.breakdown.get_or_insert_default().add(&breakdown);
         }
+    }
+
+    /// Service times: from when a message was sent to when its echo was read.
+    pub(crate) fn service(&self) -> &LatencyHistogram {
+        if self.service.count() == 0 { &self.response } else { &self.service }
     }
 
     pub(crate) fn merge(&mut self, other: Self) {

@@ -253,7 +253,7 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
         failed: record.planned - received,
         rate_per_s: received as f64 / seconds,
         response: record.response.summary(),
-        service: record.service.summary(),
+        service: record.service().summary(),
         lateness: record.lateness.summary(),
         breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, record)),
         kernel_clock: record.kernel_clock.as_ref().map(|record| record.summary()),
@@ -274,7 +274,7 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
 
 #[allow(clippy::cast_precision_loss)] // sums stay far below 2^52
 fn response_breakdown(sums: &Breakdown, record: &EchoRecord) -> ResponseBreakdown {
-    let mean = |sum: Duration| sum.as_nanos() as f64 / record.received.max(1) as f64;
+    let mean = |sum: u64| sum as f64 / record.received.max(1) as f64;
     ResponseBreakdown {
         server_ns: mean(sums.server),
         connection_ns: mean(sums.connection),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const US: Duration = Duration::from_micros(1);
+const NS_PER_US: u64 = 1000;
 
 /// A connection, in microseconds. Both ends may stall; the server echoes one message after another.
 #[derive(Debug, Clone)]
@@ -116,7 +117,7 @@ fn breakdowns(scenario: &Scenario, fates: &[Fate], kernel_clock: bool) -> Vec<Br
     let origin = Instant::now();
     let at = |us: u64| origin + Duration::from_micros(us);
     let mut timeline = Timeline::default();
-    timeline.begin(scenario.in_flight, true);
+    timeline.begin(scenario.in_flight);
     let mut events: Vec<(u64, bool, usize)> = Vec::new();
     for (number, fate) in fates.iter().enumerate() {
         // At one instant the generator reads first.
@@ -140,7 +141,7 @@ fn breakdowns(scenario: &Scenario, fates: &[Fate], kernel_clock: bool) -> Vec<Br
                 look: Some(Look { number: 1, ended: at(fate.read), unseen: US * (fate.read - fate.looked) as u32 }),
                 read: at(fate.read),
             };
-            found[number] = timeline.receive(&sent[number].expect("sent before it is read"), &arrival);
+            found[number] = of_reply(&sent[number].expect("sent before it is read"), &arrival, Some(&mut timeline));
         }
     }
     found
@@ -166,10 +167,10 @@ proptest! {
         for (number, found) in breakdowns(&scenario, &fates, true).into_iter().enumerate() {
             let truth = true_parts(&fates, number);
             let expected = Breakdown {
-                server: US * truth.server as u32,
-                connection: US * truth.connection as u32,
-                generator: US * truth.generator as u32,
-                unknown: Duration::ZERO,
+                server: truth.server * NS_PER_US,
+                connection: truth.connection * NS_PER_US,
+                generator: truth.generator * NS_PER_US,
+                unknown: 0,
             };
             prop_assert_eq!(found, expected, "message {} of {:?}", number, fates[number]);
         }
@@ -180,11 +181,11 @@ proptest! {
         let fates = simulate(&scenario);
         for (number, found) in breakdowns(&scenario, &fates, false).into_iter().enumerate() {
             let (fate, truth) = (&fates[number], true_parts(&fates, number));
-            prop_assert_eq!(found.total(), US * (fate.read - fate.planned) as u32);
-            let generator = US * truth.generator as u32;
-            prop_assert!(found.generator <= generator && generator <= found.own(), "{:?} {:?}", found, truth);
-            prop_assert!(found.server <= US * truth.server as u32, "{:?} {:?}", found, truth);
-            prop_assert!(found.connection <= US * truth.connection as u32, "{:?} {:?}", found, truth);
+            prop_assert_eq!(found.total(), (fate.read - fate.planned) * NS_PER_US);
+            let generator = truth.generator * NS_PER_US;
+            prop_assert!(found.generator <= generator && generator <= found.generator + found.unknown, "{:?} {:?}", found, truth);
+            prop_assert!(found.server <= truth.server * NS_PER_US, "{:?} {:?}", found, truth);
+            prop_assert!(found.connection <= truth.connection * NS_PER_US, "{:?} {:?}", found, truth);
         }
     }
 
@@ -210,10 +211,10 @@ fn a_stall_of_the_generator_is_blamed_for_all_messages_that_it_delayed() {
     };
     let fates = simulate(&scenario);
     let found = breakdowns(&scenario, &fates, true);
-    let late: Vec<_> = found.iter().filter(|found| found.generator >= US * 10).collect();
+    let late: Vec<_> = found.iter().filter(|found| found.generator >= 10 * NS_PER_US).collect();
     assert_eq!(late.len(), 10);
     // The backlog that remains after the stall waits for its own connection, a microsecond per message.
-    assert!(found.iter().all(|found| found.connection <= US * 12), "{found:?}");
+    assert!(found.iter().all(|found| found.connection <= 12 * NS_PER_US), "{found:?}");
 }
 
 #[test]
