@@ -59,6 +59,7 @@ fn catalogue() -> String {
     section(&mut text, "Engines", &connections::engines());
     section(&mut text, "Targets", &[connections::targets(), options::routes()].concat());
     section(&mut text, "Upgrade request", &options::requests());
+    section(&mut text, "Proxies", &connections::tunnels());
     section(&mut text, "TLS", &connections::tls());
     section(&mut text, "Upgrade, client", &connections::client_upgrade());
     section(&mut text, "Upgrade, server", &connections::server_upgrade());
@@ -113,12 +114,13 @@ fn committed_catalogue_is_current() {
 
 #[test]
 fn every_entry_is_complete() {
-    let sections: [(&str, Vec<Entry>); 13] = [
+    let sections: [(&str, Vec<Entry>); 14] = [
         ("options", options::options()),
         ("units", options::units()),
         ("preflight", options::preflight()),
         ("engines", connections::engines()),
         ("targets", connections::targets()),
+        ("proxies", connections::tunnels()),
         ("tls", connections::tls()),
         ("client upgrade", connections::client_upgrade()),
         ("server upgrade", connections::server_upgrade()),

@@ -36,6 +36,8 @@ named_choice! {
         Reset = "reset",
         /// A timeout expired.
         Timeout = "timeout",
+        /// The proxy did not open a tunnel to the server.
+        ProxyRefused = "proxy_refused",
         /// Another error of the operating system.
         Failed = "failed",
         /// The server's certificate was not accepted.

@@ -11,5 +11,6 @@ pub mod reach;
 pub mod target;
 pub mod tls;
 pub mod transport;
+pub mod tunnel;
 pub mod upgrade;
 pub mod websocket;

@@ -97,8 +97,8 @@ pub(crate) struct TraceCommand {
 
 /// The address that the connection goes to.
 fn first_address(target: &Target, route: &RouteOptions) -> anyhow::Result<SocketAddr> {
-    let addresses = route::addresses(target, route)?;
-    addresses.first().copied().context("internal error: a target without an address")
+    let way = route::find(target, route)?;
+    way.addresses.first().copied().context("internal error: a target without an address")
 }
 
 /// Traces one connection and prints it; returns whether it ended without a failure.

@@ -7,6 +7,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use wss_model::TlsOptions;
 use wss_wire::target::Target;
+use wss_wire::tunnel::Tunnel;
 use wss_wire::upgrade::RunNonce;
 
 /// The server and how to reach it.
@@ -15,6 +16,8 @@ pub(crate) struct Destination {
     pub(crate) target: Target,
     /// Connections go to each of them in turn; at least one.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The way from there, if the addresses are those of a proxy.
+    pub(crate) tunnel: Option<Tunnel>,
     pub(crate) tls: Option<TlsDestination>,
     /// The value of the Host field.
     pub(crate) host: String,

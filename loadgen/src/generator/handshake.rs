@@ -17,6 +17,7 @@ use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::poll_time::{PollCost, PollTime};
 use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure};
 use wss_wire::transport::{CountedStream, Transport};
+use wss_wire::tunnel::TunnelError;
 use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
 
 use super::channel::{Channel, ChannelEvent, closed_failure, stream_failure};
@@ -69,10 +70,18 @@ async fn perform_phases<E: Engine>(
     let planned = attempt.planned.unwrap_or(start);
     let address = context.next_address();
     let mut stream = E::connect(address).await.map_err(|error| connect_failure(address, &error))?;
-    let connected = Instant::now();
+    let mut connected = Instant::now();
     let observed = context.kernel_clock.observe::<E>(&mut stream);
-    let connect = observed.times().map(|times| measure_connect(times, connected - start));
-    let mut clocks = HandshakeClocks { connect, ..HandshakeClocks::default() };
+    let mut clocks = HandshakeClocks::default();
+    match &destination.tunnel {
+        None => clocks.connect = observed.times().map(|times| measure_connect(times, connected - start)),
+        // The kernel has no time for what the proxy does, so the connect of this connection is not measured by its clock.
+        Some(tunnel) => {
+            tunnel.open(&mut stream, destination.max_head_size).await.map_err(tunnel_failure)?;
+            connected = Instant::now();
+        }
+    }
+    let first_byte = observed.next_byte();
 
     phase.set(ErrorPhase::Tls);
     let websocket = destination.target.layer.has_websocket();
@@ -95,7 +104,7 @@ async fn perform_phases<E: Engine>(
     let secured = Instant::now();
     let after_tls = (stream.flights(), stream.bytes());
     if destination.tls.is_some() {
-        clocks.tls = observed.measure(0, connected, secured);
+        clocks.tls = observed.measure(first_byte, connected, secured);
     }
     let first_byte = observed.next_byte();
 
@@ -240,6 +249,10 @@ async fn upgrade<E: Engine>(
         }
         Err(error) => Err(upgrade_failure(error)),
     }
+}
+
+fn tunnel_failure(error: TunnelError) -> Failure {
+    Failure::new(ErrorPhase::Connect, error.kind(), error.to_string())
 }
 
 fn upgrade_failure(error: UpgradeError) -> Failure {

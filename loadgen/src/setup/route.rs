@@ -1,11 +1,14 @@
-//! The addresses of a server: from the URL, `--connect-to`, `--resolve` and DNS.
+//! The way to a server: its addresses from the URL, `--connect-to`, `--resolve` and DNS, or a tunnel through a proxy.
 
-use std::net::SocketAddr;
+use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use wss_model::config::{AddressChoice, RouteOptions};
+use wss_model::config::{AddressChoice, ProxyAddress, RouteOptions};
 use wss_wire::reach::{first_reachable, in_order_of_attempts};
 use wss_wire::target::{Target, TargetError};
+use wss_wire::tunnel::{Credentials, Tunnel, TunnelEnd};
 
 /// Timeout of one attempt to find the address that is used.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -34,32 +37,102 @@ pub enum RouteError {
         /// Each address, with the reason.
         attempts: String,
     },
+    /// The name of the proxy has no address.
+    #[error("the name of the proxy {proxy} does not resolve ({reason}); check it, or give an address")]
+    Proxy {
+        /// The proxy.
+        proxy: ProxyAddress,
+        /// The error of the resolver.
+        reason: String,
+    },
+    /// The file with the credentials for the proxy cannot be used.
+    #[error("cannot use {path} ({reason}); give --proxy-auth-file a text file with USER:PASSWORD")]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where connections go, and the tunnel that they open there.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// Of the server or the proxy; at least one.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) tunnel: Option<Tunnel>,
+}
+
+/// The way to a server.
+///
+/// # Errors
+/// If a name has no address, or none accepts a connection.
+pub(crate) fn find(target: &Target, options: &RouteOptions) -> Result<Route, RouteError> {
+    let Some(proxy) = &options.proxy else {
+        return Ok(Route { addresses: addresses(target, options)?, tunnel: None });
+    };
+    let found = (proxy.host.as_str(), proxy.port).to_socket_addrs();
+    let found = found.map_err(|error| RouteError::Proxy { proxy: proxy.clone(), reason: error.to_string() })?;
+    let found: Vec<SocketAddr> = found.collect();
+    let address = reachable(&proxy.to_string(), &found)?;
+    let target = redirected(target, options);
+    let end = match proxy.kind.resolves_names() {
+        true => TunnelEnd::Name(target.host.clone(), target.port),
+        false => TunnelEnd::Address(resolved(&target, options)?[0]),
+    };
+    let credentials = options.proxy_auth_file.as_ref().map(credentials).transpose()?;
+    Ok(Route { addresses: vec![address], tunnel: Some(Tunnel { kind: proxy.kind, end, credentials }) })
+}
+
+fn credentials(path: &PathBuf) -> Result<Credentials, RouteError> {
+    let unusable = |reason: String| RouteError::Credentials { path: path.clone(), reason };
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let (user, password) =
+        text.trim_end_matches(['\r', '\n']).split_once(':').ok_or_else(|| unusable("it has no colon".to_owned()))?;
+    if text.trim_end_matches(['\r', '\n']).contains(['\r', '\n']) {
+        return Err(unusable("it has more than one line".to_owned()));
+    }
+    Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
 }
 
 /// The addresses that connections go to: one, or with `--addresses all` all of the name.
 ///
 /// # Errors
 /// If the name has none, or none accepts a connection.
-pub(crate) fn addresses(target: &Target, route: &RouteOptions) -> Result<Vec<SocketAddr>, RouteError> {
-    let redirected = route.connect_to.iter().find_map(|entry| entry.redirect(&target.host, target.port));
-    let target = match redirected {
-        Some((host, port)) => &Target { host, port, ..target.clone() },
-        None => target,
-    };
+fn addresses(target: &Target, route: &RouteOptions) -> Result<Vec<SocketAddr>, RouteError> {
+    let target = redirected(target, route);
+    let found = resolved(&target, route)?;
+    match route.addresses {
+        Some(AddressChoice::All) => Ok(found),
+        _ if found.len() == 1 => Ok(found),
+        _ => reachable(&target.host, &found).map(|address| vec![address]),
+    }
+}
+
+/// The target after `--connect-to`.
+fn redirected(target: &Target, route: &RouteOptions) -> Target {
+    match route.connect_to.iter().find_map(|entry| entry.redirect(&target.host, target.port)) {
+        Some((host, port)) => Target { host, port, ..target.clone() },
+        None => target.clone(),
+    }
+}
+
+/// The address that accepts the first connection.
+fn reachable(name: &str, found: &[SocketAddr]) -> Result<SocketAddr, RouteError> {
+    first_reachable(&in_order_of_attempts(found), CONNECT).map_err(|failures| {
+        let attempts: Vec<String> = failures.iter().map(|(address, error)| format!("{address}: {error}")).collect();
+        RouteError::Unreachable { host: name.to_owned(), attempts: attempts.join(", ") }
+    })
+}
+
+/// The addresses of a name in the requested family.
+fn resolved(target: &Target, route: &RouteOptions) -> Result<Vec<SocketAddr>, RouteError> {
     let entry = route.resolve.iter().find(|entry| entry.applies_to(&target.host, target.port));
     let found: Vec<SocketAddr> = match entry {
         Some(entry) => entry.addresses.iter().map(|address| SocketAddr::new(*address, target.port)).collect(),
         None => target.addresses()?,
     };
-    let found = of_family(found, route, &target.host)?;
-    match route.addresses {
-        Some(AddressChoice::All) => Ok(found),
-        _ if found.len() == 1 => Ok(found),
-        _ => first_reachable(&in_order_of_attempts(&found), CONNECT).map(|address| vec![address]).map_err(|failures| {
-            let attempts: Vec<String> = failures.iter().map(|(address, error)| format!("{address}: {error}")).collect();
-            RouteError::Unreachable { host: target.host.clone(), attempts: attempts.join(", ") }
-        }),
-    }
+    of_family(found, route, &target.host)
 }
 
 /// The addresses that `-4` and `-6` leave.

@@ -3,10 +3,13 @@
 use std::io;
 
 use rustls::AlertDescription;
+use tokio::io::AsyncWriteExt;
 use wss_model::EngineKind;
+use wss_model::config::ProxyKind;
 use wss_wire::engine::EngineError;
 use wss_wire::target::{Target, TargetError};
 use wss_wire::tls::{CertificateProblem, TlsFailure};
+use wss_wire::tunnel::{Tunnel, TunnelEnd, TunnelError};
 use wss_wire::upgrade::{ClientUpgrade, RefusalStatus, UpgradeError, UpgradeRefusal, read_response};
 use wss_wire::websocket::{Violation, WebSocketError};
 
@@ -237,6 +240,39 @@ pub(crate) fn client_upgrade() -> Vec<Entry> {
         )
     };
     errors.into_iter().map(entry).collect()
+}
+
+/// What a client says about proxies; the codes are those of the errors, and a number where several have the same.
+pub(crate) fn tunnels() -> Vec<Entry> {
+    let end = TunnelEnd::Name("example.org".to_owned(), 443);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let answered = |kind, answer: &'static [u8]| {
+        let tunnel = Tunnel { kind, end: end.clone(), credentials: None };
+        let (mut client, mut proxy) = tokio::io::duplex(1024);
+        runtime.block_on(async {
+            proxy.write_all(answer).await.unwrap();
+            drop(proxy.shutdown().await);
+            tunnel.open(&mut client, 1024).await.unwrap_err()
+        })
+    };
+    let errors = vec![
+        answered(ProxyKind::Http, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
+        answered(ProxyKind::Http, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
+        answered(ProxyKind::Http, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+        answered(ProxyKind::Socks5h, b"\x05\xff"),
+        answered(ProxyKind::Socks5h, b"\x05\0\x05\x02\0\x01\0\0\0\0\0\0"),
+        answered(ProxyKind::Socks5h, b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0"),
+        answered(ProxyKind::Http, b"SSH-2.0-x\r\n"),
+        answered(ProxyKind::Socks5h, b"HTTP/1.1"),
+        TunnelError::Closed(end.clone()),
+        TunnelError::Io(reset()),
+    ];
+    let entry = |(number, error): (usize, TunnelError)| {
+        let code = format!("{}:{}", error.kind().name(), number + 1);
+        let text = printed(error);
+        Entry::new(&code, text, "See the code under Kinds of errors.", "See the code under Kinds of errors.")
+    };
+    errors.into_iter().enumerate().map(entry).collect()
 }
 
 pub(crate) fn server_upgrade() -> Vec<Entry> {

@@ -39,6 +39,7 @@ fn meaning<T: JsonSchema>(value: &str) -> String {
 fn cure_of_error(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Refused => "Start the server, or correct the port of the URL.",
+        ErrorKind::ProxyRefused => "Allow the host and port of the URL in the proxy, or give --proxy-auth-file.",
         ErrorKind::NoPorts => "Widen `net.ipv4.ip_local_port_range`, or open fewer connections.",
         ErrorKind::Unreachable => "Correct the address, or the routes of this machine.",
         ErrorKind::Reset => "See the log of the server; it may be overloaded or limit connections.",

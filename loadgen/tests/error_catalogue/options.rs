@@ -181,6 +181,11 @@ pub(crate) fn routes() -> Vec<Entry> {
             attempts: "[::1]:443: Connection refused (os error 111), 127.0.0.1:443: Connection refused (os error 111)"
                 .to_owned(),
         },
+        RouteError::Proxy {
+            proxy: "http://proxy.example:3128".parse().unwrap(),
+            reason: "Name or service not known".to_owned(),
+        },
+        RouteError::Credentials { path: "proxy-auth".into(), reason: "it has no colon".to_owned() },
     ];
     let entry = |error: RouteError| {
         let (code, cause, cure) = match &error {
@@ -191,6 +196,14 @@ pub(crate) fn routes() -> Vec<Entry> {
                 "unreachable",
                 "None of the addresses of the name accepts a connection.",
                 "Start the server, or correct the URL.",
+            ),
+            RouteError::Proxy { .. } => {
+                ("proxy_unresolved", "The name in --proxy has no address.", "Correct --proxy, or give an address.")
+            }
+            RouteError::Credentials { .. } => (
+                "proxy_credentials",
+                "The file of --proxy-auth-file is not one line USER:PASSWORD.",
+                "Correct the file.",
             ),
             RouteError::Target(_) => ("target", "See the other errors of targets.", "See the other errors of targets."),
         };

@@ -10,4 +10,5 @@ mod addresses;
 mod certificates;
 mod messages;
 mod nginx;
+mod proxies;
 mod responses;

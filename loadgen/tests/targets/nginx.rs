@@ -1,6 +1,6 @@
 //! nginx, which ends TLS in front of a WebSocket server and tears both connections down as soon as one end is gone.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ impl Nginx {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("127.0.0.1");
         authority.write_files(&folder.path().join("server.pem"), &folder.path().join("server.key"));
-        let (wss, ws) = (free_port(), free_port());
+        let (wss, ws) = (peer::nobody(), peer::nobody());
         std::fs::create_dir(folder.path().join("logs")).unwrap();
         std::fs::write(folder.path().join("nginx.conf"), configuration(upstream, wss, ws)).unwrap();
         let mut command = Command::new("nginx");
@@ -50,11 +50,6 @@ impl Nginx {
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("logs/error.log")).unwrap_or_default()
     }
-}
-
-/// An address on which nothing listens now.
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn configuration(upstream: SocketAddr, wss: SocketAddr, ws: SocketAddr) -> String {

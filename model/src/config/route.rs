@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
 use super::choices::serde_as_text;
+use super::{ConfigError, ProxyAddress};
 use crate::named_choice;
 
 named_choice! {
@@ -47,6 +48,15 @@ pub struct RouteOptions {
     /// matches or keeps anything; repeatable
     #[arg(long, value_name = "ENTRY")]
     pub connect_to: Vec<ConnectTo>,
+
+    /// Connect through a proxy: http:// (CONNECT), socks5:// or socks5h:// (which resolves the name), then HOST:PORT; the
+    /// variables HTTPS_PROXY, ALL_PROXY and NO_PROXY are ignored
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<ProxyAddress>,
+
+    /// File with USER:PASSWORD for the proxy
+    #[arg(long, value_name = "FILE")]
+    pub proxy_auth_file: Option<PathBuf>,
 }
 
 /// `--resolve HOST:PORT:ADDRESS[,ADDRESS]`, as in curl(1).
@@ -150,14 +160,14 @@ serde_as_text!(ResolveEntry);
 serde_as_text!(ConnectTo);
 
 /// The host at the start of `text` without brackets, and what follows its colon.
-fn split_host(text: &str) -> Option<(&str, &str)> {
+pub(super) fn split_host(text: &str) -> Option<(&str, &str)> {
     match text.strip_prefix('[') {
         Some(text) => text.split_once("]:"),
         None => text.split_once(':'),
     }
 }
 
-fn bracketed(host: &str) -> String {
+pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 

@@ -8,14 +8,14 @@ use httparse::Header;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Maximum number of header fields in a head.
-pub(super) const FIELDS_MAX: usize = 100;
+pub(crate) const FIELDS_MAX: usize = 100;
 
 /// Bytes per read; the request of a browser fits.
 const READ_SIZE: usize = 1024;
 
 /// Why no head could be read.
 #[derive(Debug)]
-pub(super) enum HeadError {
+pub(crate) enum HeadError {
     /// The bytes are not HTTP/1.1, for this reason.
     Malformed(&'static str),
     /// The head exceeds the limit of bytes.
@@ -32,7 +32,7 @@ pub(super) enum HeadError {
 /// the head including that line. Bytes received after the head follow it in `buffer`, which never exceeds `limit` bytes.
 /// After an error `buffer` holds the bytes received. A head that does not start with `prefix` is rejected at once, because
 /// a peer that speaks another protocol may never send an empty line.
-pub(super) async fn read_head<S>(
+pub(crate) async fn read_head<S>(
     stream: &mut S,
     prefix: &[u8],
     limit: usize,

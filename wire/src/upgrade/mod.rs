@@ -6,7 +6,7 @@
 
 mod accept_key;
 mod client;
-mod head;
+pub(crate) mod head;
 mod prefixed;
 mod rejection;
 mod run_nonce;

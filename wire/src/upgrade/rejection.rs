@@ -39,7 +39,7 @@ enum BodyFraming {
 
 impl Rejection {
     /// From a parsed head and the bytes that came after it.
-    pub(super) fn new(status: u16, reason: &str, fields: &[Header<'_>], leftover: &[u8]) -> Self {
+    pub(crate) fn new(status: u16, reason: &str, fields: &[Header<'_>], leftover: &[u8]) -> Self {
         let value = |name| head::values(fields, name).next();
         let escaped = |name| value(name).map(|value| head::excerpt(value, EXCERPT_MAX));
         let length = value("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
@@ -91,6 +91,25 @@ impl Rejection {
         head::excerpt(&words.join(&b' '), EXCERPT_MAX)
     }
 
+    /// Status, reason and details, for an error text.
+    pub fn summary(&self) -> String {
+        self.status_line() + &self.details()
+    }
+
+    fn status_line(&self) -> String {
+        if self.reason.is_empty() { self.status.to_string() } else { format!("{} {}", self.status, self.reason) }
+    }
+
+    /// What the server says besides the status, in parentheses; empty if it says nothing.
+    fn details(&self) -> String {
+        let text = self.text();
+        let text = (!text.is_empty()).then(|| format!("\"{text}\""));
+        let location = self.location.as_ref().map(|location| format!("Location: {location}"));
+        let challenge = self.challenge.as_ref().map(|challenge| format!("it asks for {challenge}"));
+        let details: Vec<String> = [location, challenge, text].into_iter().flatten().collect();
+        if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) }
+    }
+
     /// What the user can do.
     fn cure(&self) -> &'static str {
         match self.status {
@@ -107,21 +126,8 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, reason, location, challenge, .. } = self;
-        write!(f, "the server responded with {status}")?;
-        if !reason.is_empty() {
-            write!(f, " {reason}")?;
-        }
-        f.write_str(" instead of 101 Switching Protocols")?;
-        let text = self.text();
-        let text = (!text.is_empty()).then(|| format!("\"{text}\""));
-        let location = location.as_ref().map(|location| format!("Location: {location}"));
-        let challenge = challenge.as_ref().map(|challenge| format!("it asks for {challenge}"));
-        let details: Vec<String> = [location, challenge, text].into_iter().flatten().collect();
-        if !details.is_empty() {
-            write!(f, " ({})", details.join("; "))?;
-        }
-        write!(f, "; {}", self.cure())
+        let (status, details) = (self.status_line(), self.details());
+        write!(f, "the server responded with {status} instead of 101 Switching Protocols{details}; {}", self.cure())
     }
 }
 

@@ -129,6 +129,11 @@ fn notes(config: &RunConfig, client: &BTreeSet<usize>, server: &BTreeSet<usize>)
     if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
         notes.push("a handshake over tcp:// without a first echo is only connect and close".to_owned());
     }
+    if let Some(proxy) = &config.route.proxy {
+        notes.push(format!(
+            "connect includes opening the tunnel, and every other time the way through {proxy} (--proxy)"
+        ));
+    }
     if let Some(time) = config.burn_cpu {
         notes.push(format!("the server burns {time} of CPU time per handshake (--burn-cpu)"));
     }

@@ -29,6 +29,7 @@ use crate::setup::admin::Admin;
 use crate::setup::client_tls::{self, server_name, trust};
 use crate::setup::environment;
 use crate::setup::preflight::{self, PreflightError};
+use crate::setup::route::Route;
 use crate::setup::{message, request, route};
 
 /// Everything that a run needs, running.
@@ -92,9 +93,9 @@ impl Setup {
         }
         let connections = preflight::peak_connections(&config);
         let sessions = sessions::client_sessions(&config, connections);
-        let addresses = target.as_ref().map(|target| route::addresses(target, &config.route)).transpose()?;
+        let way = target.as_ref().map(|target| route::find(target, &config.route)).transpose()?;
         let fields = request::fields(&config.request)?;
-        let loopback = addresses.iter().flatten().all(|address| address.ip().is_loopback());
+        let loopback = way.iter().flat_map(|way| &way.addresses).all(|address| address.ip().is_loopback());
         preflight::check_resources(&config, connections, loopback, target.is_none())?;
         let identity = if layer.has_tls() { client_tls::identity(&config)? } else { None };
         if layer.has_tls() {
@@ -114,7 +115,7 @@ impl Setup {
             (None, Some(server)) => Target::parse(server.url())?,
             (None, None) => unreachable!("the embedded server is started if there is no target"),
         };
-        let addresses = addresses.map_or_else(|| route::addresses(&target, &config.route), Ok)?;
+        let Route { addresses, tunnel } = way.map_or_else(|| route::find(&target, &config.route), Ok)?;
         let trust =
             layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
@@ -133,6 +134,7 @@ impl Setup {
             max_head_size: config.limits.max_head_size.bytes(),
             target: target.clone(),
             addresses,
+            tunnel,
             tls,
             run,
         };

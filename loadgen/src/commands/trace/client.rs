@@ -134,5 +134,9 @@ pub(super) fn check(command: &TraceCommand, layer: Layer) -> anyhow::Result<()> 
         "--subprotocol requires WebSocket, but the layer is {layer}; remove it"
     );
     as_run(command).check()?;
+    ensure!(
+        command.route.proxy.is_none(),
+        "trace shows a connection to the server itself and does not support --proxy; remove it"
+    );
     Ok(())
 }

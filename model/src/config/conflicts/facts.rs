@@ -9,7 +9,7 @@ use super::super::tls::{CertificateChoice, ResumeBy, TlsOptions, TlsVersion, Ver
 use super::super::{Layer, RunConfig, defaults, fields};
 use Fact::{
     AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
-    RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
+    ProxyResolves, RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
 };
 
 /// Something that holds of a configuration.
@@ -23,6 +23,8 @@ pub enum Fact {
     Url,
     /// wssbench does not start the server: there is a URL alone.
     RemoteServer,
+    /// `--proxy` with a proxy that resolves the name of the server.
+    ProxyResolves,
     /// `--alpn h2` on a layer with WebSocket.
     AlpnHttp2,
     /// `--cert FILE`.
@@ -79,6 +81,7 @@ impl Facts {
         facts.add(NamedServer, !config.is_embedded());
         facts.add(Url, config.target_url().is_some());
         facts.add(RemoteServer, !config.starts_server());
+        facts.add(ProxyResolves, config.route.proxy.as_ref().is_some_and(|proxy| proxy.kind.resolves_names()));
         facts.add(PartialVerification, facts.verify != Verify::Full);
         let websocket = config.layer().is_some_and(Layer::has_websocket);
         facts.add(AlpnHttp2, websocket && config.tls.alpn.iter().any(|name| name == "h2"));

@@ -2,7 +2,7 @@
 
 use super::Fact::{
     AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
-    RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
+    ProxyResolves, RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
 };
 use super::{Relation, Rule, Subject};
 
@@ -36,6 +36,42 @@ pub const RULES: &[Rule] = &[
         problem: "--layer cannot be combined with a URL, whose scheme names the layer",
         cure: "remove --layer",
         reason: "The scheme of the URL (wss, ws, tls or tcp) decides.",
+    },
+    Rule {
+        code: "proxy_of_embedded_server",
+        subject: Subject::Any(&[Given("proxy")]),
+        relation: Relation::Requires(&[NamedServer]),
+        when: &[],
+        problem: "--proxy requires a URL or --server COMMAND",
+        cure: "add one of them, or remove --proxy",
+        reason: "The embedded server listens on this machine only.",
+    },
+    Rule {
+        code: "resolved_by_proxy",
+        subject: Subject::Any(&[Given("resolve"), Given("ipv4"), Given("ipv6")]),
+        relation: Relation::Excludes(&[ProxyResolves]),
+        when: &[],
+        problem: "{option} has no effect with a proxy that resolves the name itself",
+        cure: "remove {option}, or change the scheme of --proxy to socks5",
+        reason: "HTTP CONNECT and socks5h:// pass the name to the proxy.",
+    },
+    Rule {
+        code: "one_address_through_proxy",
+        subject: Subject::Any(&[Given("addresses")]),
+        relation: Relation::Excludes(&[Given("proxy")]),
+        when: &[],
+        problem: "--addresses has no effect with --proxy",
+        cure: REMOVE_ONE,
+        reason: "All connections go to the proxy, which reaches one address.",
+    },
+    Rule {
+        code: "proxy_auth_without_proxy",
+        subject: Subject::Any(&[Given("proxy_auth_file")]),
+        relation: Relation::Requires(&[Given("proxy")]),
+        when: &[],
+        problem: "--proxy-auth-file requires --proxy",
+        cure: "add --proxy, or remove --proxy-auth-file",
+        reason: "The credentials are for the proxy.",
     },
     Rule {
         code: "cert_file_with_named_server",

@@ -1,0 +1,138 @@
+//! Proxies between the generator and the server: tinyproxy (HTTP CONNECT) and microsocks (SOCKS5).
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::peer::{self, Authority};
+use crate::common::{self, BOUND, run, wssbench};
+
+/// A running proxy. It ends with the test.
+struct Proxy(Child, SocketAddr);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Proxy {
+    fn start(mut command: Command, address: SocketAddr) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let proxy = Self(child, address);
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(start.elapsed() < BOUND, "the proxy does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        proxy
+    }
+
+    /// tinyproxy, which lets through only the ports in `allowed`.
+    fn http(folder: &Path, password: bool, allowed: &[u16]) -> Option<Self> {
+        let address = peer::nobody();
+        let mut configuration = format!("Port {}\nListen 127.0.0.1\nTimeout 600\nMaxClients 500\n", address.port());
+        if password {
+            configuration += "BasicAuth user secret\n";
+        }
+        for port in allowed {
+            configuration += &format!("ConnectPort {port}\n");
+        }
+        let file = folder.join(format!("tinyproxy-{}.conf", address.port()));
+        std::fs::write(&file, configuration).unwrap();
+        let mut command = Command::new("tinyproxy");
+        command.arg("-d").arg("-c").arg(file);
+        installed("tinyproxy").then(|| Self::start(command, address))
+    }
+
+    fn socks5(password: bool) -> Option<Self> {
+        let address = peer::nobody();
+        let mut command = Command::new("microsocks");
+        command.args(["-i", "127.0.0.1", "-p", &address.port().to_string()]);
+        if password {
+            command.args(["-u", "user", "-P", "secret"]);
+        }
+        installed("microsocks").then(|| Self::start(command, address))
+    }
+
+    fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}", self.1)
+    }
+}
+
+fn installed(program: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status().unwrap().success()
+}
+
+#[test]
+fn connections_through_proxies_of_each_kind_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("localhost");
+    let server = authority.serve(peer::wss_echo);
+    let plain = peer::websocket(|mut socket| peer::echo(&mut socket));
+    let secret = folder.path().join("proxy-auth");
+    std::fs::write(&secret, "user:secret\n").unwrap();
+    let secret = secret.to_str().unwrap();
+    let ports = [server.port(), plain.port()];
+    let proxies = [
+        (Proxy::http(folder.path(), false, &ports), "http", None),
+        (Proxy::http(folder.path(), true, &ports), "http", Some(secret)),
+        (Proxy::socks5(false), "socks5", None),
+        (Proxy::socks5(true), "socks5h", Some(secret)),
+    ];
+    if proxies.iter().any(|(proxy, ..)| proxy.is_none()) {
+        return common::left_out("tinyproxy or microsocks is not installed");
+    }
+    let ca = authority.ca_argument();
+    let (wss, ws) = (format!("wss://localhost:{}/", server.port()), format!("ws://127.0.0.1:{}/", plain.port()));
+    for (proxy, scheme, secret) in &proxies {
+        let url = proxy.as_ref().unwrap().url(scheme);
+        let through: Vec<&str> = ["--proxy", &url]
+            .into_iter()
+            .chain(secret.iter().flat_map(|secret| ["--proxy-auth-file", secret]))
+            .collect();
+        let handshakes = ["--mode", "handshake", "--connect-rate", "50/s", "--kernel-clock", "all"];
+        let echoes = ["--connections", "20", "--connect-rate", "max", "--rate", "200/s"];
+        for (target, load) in [(&[wss.as_str(), "--ca", &ca][..], &handshakes[..]), (&[&ws], &echoes)] {
+            let short = ["--duration", "300ms", "--warmup", "0s"];
+            let result = run(&[target, &through, load, &short].concat()).result();
+            common::assert_no_errors(&result);
+            assert!(result.handshake.completed > 0, "{url}");
+            assert_eq!(result.config.route.proxy.as_ref().unwrap().to_string(), url);
+            let note = result.notes.iter().any(|note| note.contains("connect includes opening the tunnel"));
+            assert!(note, "{:?}", result.notes);
+        }
+    }
+}
+
+#[test]
+fn proxies_that_refuse_are_named_with_their_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = peer::websocket(|mut socket| peer::echo(&mut socket));
+    let (Some(asking), Some(closed), Some(socks)) = (
+        Proxy::http(folder.path(), true, &[server.port()]),
+        Proxy::http(folder.path(), false, &[1]),
+        Proxy::socks5(true),
+    ) else {
+        return common::left_out("tinyproxy or microsocks is not installed");
+    };
+    let wrong = folder.path().join("wrong");
+    std::fs::write(&wrong, "user:wrong").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    let url = format!("ws://{server}/");
+    for (proxy, more, part) in [
+        (asking.url("http"), &[][..], "with --proxy-auth-file"),
+        (closed.url("http"), &[], "403"),
+        (socks.url("socks5h"), &[], "--proxy-auth-file"),
+        (socks.url("socks5h"), &["--proxy-auth-file", wrong], "rejected the user name or the password"),
+        (socks.url("http"), &[], "check the scheme and port of --proxy"),
+        (format!("http://{}", peer::nobody()), &[], "refused"),
+    ] {
+        let arguments =
+            [&["run", "--mode", "handshake", "--duration", "200ms", &url, "--proxy", &proxy], more].concat();
+        let refusal = wssbench(&arguments).refusal();
+        assert!(refusal.contains(part), "{proxy}: {refusal}");
+    }
+}
