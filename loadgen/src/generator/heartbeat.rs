@@ -61,7 +61,7 @@ pub(super) struct Heartbeat {
 impl Heartbeat {
     /// A heartbeat that begins with the phase, at `start`.
     pub(super) fn new(idle: IdlePolicy, start: Instant) -> Self {
-        let latest = (start, Duration::ZERO);
+        let latest = (Instant::now(), machine::thread_cpu());
         Self { period: period(idle), latest, next: start, begun: None, found: ThreadDisturbance::default() }
     }
 
@@ -70,13 +70,13 @@ impl Heartbeat {
         self.next
     }
 
-    /// The beat that was due at [`next`](Self::next) happens at `now`.
+    /// The beat that was due at [`next`](Self::next) happens at `now`. The first one is due when the phase begins, so that a
+    /// thread that comes late to its phase has a delay, too.
     pub(super) fn beat(&mut self, now: Instant) {
         let cpu = machine::thread_cpu();
+        self.note_delay(now, cpu);
         if self.begun.is_none() {
-            self.begun = Some((now, ThreadUsage::now()));
-        } else {
-            self.note_delay(now, cpu);
+            self.begun = Some((self.next, ThreadUsage::now()));
         }
         self.latest = (now, cpu);
         self.next = now + self.period;
@@ -125,7 +125,7 @@ mod tests {
         let mut heartbeat = Heartbeat::new(IdlePolicy::Spin, start);
         heartbeat.beat(start);
         let mut now = start;
-        // Delays of 0, 4, 7 and 30 ms.
+        // More delays: 0, 4, 7 and 30 ms.
         for delay in [0, 4, 7, 30] {
             now = heartbeat.next() + MS * delay;
             heartbeat.beat(now);
