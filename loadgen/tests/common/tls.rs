@@ -6,7 +6,7 @@ use wss_model::run_result::{Negotiated, NegotiatedCount};
 use super::{Ended, assert_no_errors, run};
 
 /// A very short closed loop of handshakes: their kind matters, not their number.
-const BRIEF: [&str; 8] = ["--mode", "handshake", "--warmup", "0s", "--duration", "200ms", "--connect-rate", "max"];
+const BRIEF: [&str; 8] = ["--mode", "handshake", "--warmup", "0s", "--duration", "300ms", "--connect-rate", "max"];
 
 /// Handshakes in a closed loop with this concurrency.
 pub(crate) fn attempt_at(concurrency: &str, arguments: &[&str]) -> Ended {

@@ -362,7 +362,7 @@ fn rejects_certificates_that_the_client_would_reject() {
         ("--cert rsa.pem --key rsa.key --ca ca.pem --suite rsa-aes128", "rsa-2048"),
         ("--cert p521.pem --key p521.key --insecure", "ecdsa-p521"),
     ] {
-        let brief = "--json --mode handshake --warmup 0s --duration 100ms --connect-rate max --connect-concurrency 4";
+        let brief = "--json --warmup 0s --duration 100ms --connect-rate max --connections 4";
         let (after, ended) = files.run(&format!("run {brief} {arguments}"));
         let result = common::tls::sound(&ended);
         assert_eq!(common::tls::label(&result).certificate, kind, "{arguments}");
