@@ -111,22 +111,27 @@ impl Target {
     /// # Errors
     /// If it has none.
     pub fn addresses(&self) -> Result<Vec<SocketAddr>, TargetError> {
+        let Some(zone) = &self.zone else { return resolve(&self.host, self.port) };
         let unresolved = |reason: String| TargetError::Unresolved { host: self.host.clone(), reason };
-        if let Some(zone) = &self.zone {
-            let address: Ipv6Addr =
-                self.host.parse().map_err(|_| unresolved("it is not an IPv6 address".to_owned()))?;
-            let scope = interface_index(zone).ok_or_else(|| unresolved(format!("no network interface {zone}")))?;
-            return Ok(vec![SocketAddrV6::new(address, self.port, 0, scope).into()]);
-        }
-        let found = (self.host.as_str(), self.port).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
-        let mut addresses: Vec<SocketAddr> = Vec::new();
-        for address in found {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        if addresses.is_empty() { Err(unresolved("no address found".to_owned())) } else { Ok(addresses) }
+        let address: Ipv6Addr = self.host.parse().map_err(|_| unresolved("it is not an IPv6 address".to_owned()))?;
+        let scope = interface_index(zone).ok_or_else(|| unresolved(format!("no network interface {zone}")))?;
+        Ok(vec![SocketAddrV6::new(address, self.port, 0, scope).into()])
     }
+}
+
+/// The addresses of a name or an address, each once, in the order of the resolver (RFC 6724).
+///
+/// # Errors
+/// If it has none.
+pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, TargetError> {
+    let unresolved = |reason: String| TargetError::Unresolved { host: host.to_owned(), reason };
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in (host, port).to_socket_addrs().map_err(|error| unresolved(error.to_string()))? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(unresolved("no address found".to_owned())) } else { Ok(addresses) }
 }
 
 /// A URL without the zone of its IPv6 address, for which the URL standard has no syntax, and the zone: `eth0` of

@@ -96,9 +96,9 @@ pub(crate) struct TraceCommand {
 }
 
 /// The address that the connection goes to.
-fn first_address(target: &Target, route: &RouteOptions) -> anyhow::Result<SocketAddr> {
-    let way = route::find(target, route)?;
-    way.addresses.first().copied().context("internal error: a target without an address")
+fn first_address(target: &Target, options: &RouteOptions) -> anyhow::Result<SocketAddr> {
+    let route = route::find(target, options)?;
+    route.addresses.first().copied().context("internal error: a target without an address")
 }
 
 /// Traces one connection and prints it; returns whether it ended without a failure.

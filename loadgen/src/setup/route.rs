@@ -1,13 +1,13 @@
 //! The way to a server: its addresses from the URL, `--connect-to`, `--resolve` and DNS, or a tunnel through a proxy.
 
 use std::fs;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use wss_model::config::{AddressChoice, ProxyAddress, RouteOptions};
+use wss_model::config::{AddressChoice, RouteOptions};
 use wss_wire::reach::{first_reachable, in_order_of_attempts};
-use wss_wire::target::{Target, TargetError};
+use wss_wire::target::{Target, TargetError, resolve};
 use wss_wire::tunnel::{Credentials, Tunnel, TunnelEnd};
 
 /// Timeout of one attempt to find the address that is used.
@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Why there is no address.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
-    /// The URL or the name.
+    /// The URL, the name in it, or that of the proxy.
     #[error(transparent)]
     Target(#[from] TargetError),
     /// None of the addresses belongs to the requested family.
@@ -36,14 +36,6 @@ pub enum RouteError {
         host: String,
         /// Each address, with the reason.
         attempts: String,
-    },
-    /// The name of the proxy has no address.
-    #[error("the name of the proxy {proxy} does not resolve ({reason}); check it, or give an address")]
-    Proxy {
-        /// The proxy.
-        proxy: ProxyAddress,
-        /// The error of the resolver.
-        reason: String,
     },
     /// The file with the credentials for the proxy cannot be used.
     #[error("cannot use {path} ({reason}); give --proxy-auth-file a text file with USER:PASSWORD")]
@@ -71,10 +63,7 @@ pub(crate) fn find(target: &Target, options: &RouteOptions) -> Result<Route, Rou
     let Some(proxy) = &options.proxy else {
         return Ok(Route { addresses: addresses(target, options)?, tunnel: None });
     };
-    let found = (proxy.host.as_str(), proxy.port).to_socket_addrs();
-    let found = found.map_err(|error| RouteError::Proxy { proxy: proxy.clone(), reason: error.to_string() })?;
-    let found: Vec<SocketAddr> = found.collect();
-    let address = reachable(&proxy.to_string(), &found)?;
+    let address = reachable(&proxy.to_string(), &resolve(&proxy.host, proxy.port)?)?;
     let target = redirected(target, options);
     let end = match proxy.kind.resolves_names() {
         true => TunnelEnd::Name(target.host.clone(), target.port),
@@ -87,9 +76,9 @@ pub(crate) fn find(target: &Target, options: &RouteOptions) -> Result<Route, Rou
 fn credentials(path: &PathBuf) -> Result<Credentials, RouteError> {
     let unusable = |reason: String| RouteError::Credentials { path: path.clone(), reason };
     let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
-    let (user, password) =
-        text.trim_end_matches(['\r', '\n']).split_once(':').ok_or_else(|| unusable("it has no colon".to_owned()))?;
-    if text.trim_end_matches(['\r', '\n']).contains(['\r', '\n']) {
+    let line = text.trim_end_matches(['\r', '\n']);
+    let (user, password) = line.split_once(':').ok_or_else(|| unusable("it has no colon".to_owned()))?;
+    if line.contains(['\r', '\n']) {
         return Err(unusable("it has more than one line".to_owned()));
     }
     Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
@@ -104,7 +93,6 @@ fn addresses(target: &Target, route: &RouteOptions) -> Result<Vec<SocketAddr>, R
     let found = resolved(&target, route)?;
     match route.addresses {
         Some(AddressChoice::All) => Ok(found),
-        _ if found.len() == 1 => Ok(found),
         _ => reachable(&target.host, &found).map(|address| vec![address]),
     }
 }
@@ -117,8 +105,11 @@ fn redirected(target: &Target, route: &RouteOptions) -> Target {
     }
 }
 
-/// The address that accepts the first connection.
+/// The address that accepts the first connection; a single one is used as it is.
 fn reachable(name: &str, found: &[SocketAddr]) -> Result<SocketAddr, RouteError> {
+    if let [only] = found {
+        return Ok(*only);
+    }
     first_reachable(&in_order_of_attempts(found), CONNECT).map_err(|failures| {
         let attempts: Vec<String> = failures.iter().map(|(address, error)| format!("{address}: {error}")).collect();
         RouteError::Unreachable { host: name.to_owned(), attempts: attempts.join(", ") }

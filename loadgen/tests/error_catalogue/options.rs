@@ -181,10 +181,6 @@ pub(crate) fn routes() -> Vec<Entry> {
             attempts: "[::1]:443: Connection refused (os error 111), 127.0.0.1:443: Connection refused (os error 111)"
                 .to_owned(),
         },
-        RouteError::Proxy {
-            proxy: "http://proxy.example:3128".parse().unwrap(),
-            reason: "Name or service not known".to_owned(),
-        },
         RouteError::Credentials { path: "proxy-auth".into(), reason: "it has no colon".to_owned() },
     ];
     let entry = |error: RouteError| {
@@ -197,9 +193,6 @@ pub(crate) fn routes() -> Vec<Entry> {
                 "None of the addresses of the name accepts a connection.",
                 "Start the server, or correct the URL.",
             ),
-            RouteError::Proxy { .. } => {
-                ("proxy_unresolved", "The name in --proxy has no address.", "Correct --proxy, or give an address.")
-            }
             RouteError::Credentials { .. } => (
                 "proxy_credentials",
                 "The file of --proxy-auth-file is not one line USER:PASSWORD.",

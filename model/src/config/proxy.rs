@@ -48,6 +48,11 @@ impl FromStr for ProxyAddress {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
+        if text.contains('@') {
+            // Not quoted: it has a password.
+            let expected = "a URL without a user name and password; give them with --proxy-auth-file";
+            return Err(ConfigError::invalid("--proxy", "…@…", expected));
+        }
         let parsed = || {
             let (kind, rest) = ProxyKind::ALL
                 .iter()
@@ -56,11 +61,6 @@ impl FromStr for ProxyAddress {
             let port = port.parse().ok().filter(|port| *port > 0)?;
             (!host.is_empty()).then(|| Self { kind, host: host.to_owned(), port })
         };
-        if text.contains('@') {
-            // Not quoted: it has a password.
-            let expected = "a URL without a user name and password; give them with --proxy-auth-file";
-            return Err(ConfigError::invalid("--proxy", "…@…", expected));
-        }
         let expected = "http://HOST:PORT, socks5://HOST:PORT or socks5h://HOST:PORT";
         parsed().ok_or_else(|| ConfigError::invalid("--proxy", text, expected))
     }

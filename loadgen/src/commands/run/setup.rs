@@ -93,9 +93,9 @@ impl Setup {
         }
         let connections = preflight::peak_connections(&config);
         let sessions = sessions::client_sessions(&config, connections);
-        let way = target.as_ref().map(|target| route::find(target, &config.route)).transpose()?;
+        let route = target.as_ref().map(|target| route::find(target, &config.route)).transpose()?;
         let fields = request::fields(&config.request)?;
-        let loopback = way.iter().flat_map(|way| &way.addresses).all(|address| address.ip().is_loopback());
+        let loopback = route.iter().flat_map(|route| &route.addresses).all(|address| address.ip().is_loopback());
         preflight::check_resources(&config, connections, loopback, target.is_none())?;
         let identity = if layer.has_tls() { client_tls::identity(&config)? } else { None };
         if layer.has_tls() {
@@ -115,7 +115,7 @@ impl Setup {
             (None, Some(server)) => Target::parse(server.url())?,
             (None, None) => unreachable!("the embedded server is started if there is no target"),
         };
-        let Route { addresses, tunnel } = way.map_or_else(|| route::find(&target, &config.route), Ok)?;
+        let Route { addresses, tunnel } = route.map_or_else(|| route::find(&target, &config.route), Ok)?;
         let trust =
             layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
