@@ -86,7 +86,7 @@ impl Driver {
             let Some(Entry::Connection(entry)) = self.entries.get_mut(key) else { continue };
             self.wakes.extend(entry.connection.inline_send_done(&mut self.pool));
             let connection = &entry.connection;
-            if connection.sendable().is_some() || connection.is_done() || connection.leaves_error() {
+            if connection.sendable().is_some() || connection.is_done() || connection.must_cancel_error() {
                 self.mark_ready(key);
             }
         }

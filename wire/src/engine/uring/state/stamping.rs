@@ -61,8 +61,8 @@ impl Connection {
             })
     }
 
-    /// Whether a read of the error queue is in flight that a detached connection no longer needs.
-    pub(crate) fn leaves_error(&self) -> bool {
+    /// Whether the read of the error queue is to be cancelled: the connection is detached and has sent everything.
+    pub(crate) fn must_cancel_error(&self) -> bool {
         !self.has_handle
             && !self.has_unsent()
             && self.stamping.as_ref().is_some_and(|stamping| stamping.error_state == ReceiveState::Submitted)
@@ -71,14 +71,14 @@ impl Connection {
     /// The operation on the error queue that is due, if any. The caller must submit it, after the sends that it submits.
     pub(crate) fn next_error(&mut self) -> Option<Operation> {
         let needs_error = self.needs_error();
-        let leaves_error = self.leaves_error();
+        let must_cancel_error = self.must_cancel_error();
         let stamping = self.stamping.as_mut()?;
         match stamping.error_state {
             ReceiveState::Idle if needs_error => {
                 stamping.error_state = ReceiveState::Submitted;
                 Some(Operation::ReceiveError)
             }
-            ReceiveState::Submitted if leaves_error => {
+            ReceiveState::Submitted if must_cancel_error => {
                 stamping.error_state = ReceiveState::Cancelling;
                 Some(Operation::CancelError)
             }

@@ -51,7 +51,7 @@ impl Model {
         self.send = None;
         wake(self.connection.inline_send_done(&mut self.pool));
         let connection = &self.connection;
-        self.ready |= connection.sendable().is_some() || connection.is_done() || connection.leaves_error();
+        self.ready |= connection.sendable().is_some() || connection.is_done() || connection.must_cancel_error();
     }
 
     fn submit(&mut self, operation: Operation) {

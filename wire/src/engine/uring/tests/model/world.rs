@@ -356,7 +356,7 @@ impl Model {
             assert!(!self.failed, "the writer was not woken");
             assert!(self.send.is_some() || self.ready, "no send for a waiting writer");
         }
-        if !self.has_handle && (self.connection.is_done() || self.connection.leaves_error()) {
+        if !self.has_handle && (self.connection.is_done() || self.connection.must_cancel_error()) {
             assert!(self.ready, "a finished connection is not visited");
         }
     }
