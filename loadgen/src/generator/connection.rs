@@ -54,11 +54,7 @@ impl Outstanding {
     }
 
     fn pop(&mut self) -> Option<OutstandingMessage> {
-        let oldest = self.oldest.take();
-        if !self.later.is_empty() {
-            self.oldest = self.later.pop_front();
-        }
-        oldest
+        std::mem::replace(&mut self.oldest, self.later.pop_front())
     }
 
     fn latest(&mut self) -> Option<&mut OutstandingMessage> {

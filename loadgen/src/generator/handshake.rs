@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 use rustls::HandshakeKind;
+use tokio::io::AsyncRead;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wss_model::config::SkipMessages;
@@ -17,8 +18,8 @@ use wss_wire::engine::{Engine, TimedOut, before};
 use wss_wire::poll_time::{PollCost, PollTime};
 use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure};
 use wss_wire::transport::{CountedStream, Transport};
-use wss_wire::tunnel::TunnelError;
-use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
+use wss_wire::tunnel::{Tunnel, TunnelError};
+use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, Rejection, UpgradeError};
 
 use super::channel::{Channel, ChannelEvent, closed_failure, stream_failure};
 use super::context::Context;
@@ -28,7 +29,7 @@ use super::failure::Failure;
 use super::kernel_clock::{HandshakeClocks, measure_connect};
 use super::record::{FlightCounts, HandshakeSample};
 
-/// Time to wait for the body of a response that refuses the upgrade.
+/// Time to wait for the body of a response that refuses the upgrade or the tunnel.
 const BODY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One handshake to perform.
@@ -77,7 +78,7 @@ async fn perform_phases<E: Engine>(
         None => clocks.connect = observed.times().map(|times| measure_connect(times, connected - start)),
         // The kernel has no time for what the proxy does, so the connect of this connection is not measured by its clock.
         Some(tunnel) => {
-            tunnel.open(&mut stream, destination.max_head_size).await.map_err(tunnel_failure)?;
+            open_tunnel::<E>(tunnel, &mut stream, destination.max_head_size).await?;
             connected = Instant::now();
         }
     }
@@ -244,15 +245,26 @@ async fn upgrade<E: Engine>(
     match upgraded {
         Ok(upgraded) => Ok(upgraded.leftover),
         Err(UpgradeError::Status(mut rejection)) => {
-            let _ = before::<E, _>(Instant::now() + BODY_TIMEOUT, pin!(rejection.read_body(stream))).await;
+            read_body::<E>(&mut rejection, stream).await;
             Err(upgrade_failure(UpgradeError::Status(rejection)))
         }
         Err(error) => Err(upgrade_failure(error)),
     }
 }
 
-fn tunnel_failure(error: TunnelError) -> Failure {
-    Failure::new(ErrorPhase::Connect, error.kind(), error.to_string())
+/// Reads the start of a body that a peer may never end.
+async fn read_body<E: Engine>(rejection: &mut Rejection, stream: &mut (impl AsyncRead + Unpin)) {
+    let _ = before::<E, _>(Instant::now() + BODY_TIMEOUT, pin!(rejection.read_body(stream))).await;
+}
+
+/// Opens a tunnel on a connection to the proxy.
+async fn open_tunnel<E: Engine>(tunnel: &Tunnel, stream: &mut E::Stream, max_head_size: usize) -> Result<(), Failure> {
+    let opened = tunnel.open(stream, max_head_size).await;
+    let Err(mut error) = opened else { return Ok(()) };
+    if let TunnelError::Status { rejection, .. } = &mut error {
+        read_body::<E>(rejection, stream).await;
+    }
+    Err(Failure::new(ErrorPhase::Connect, error.kind(), error.to_string()))
 }
 
 fn upgrade_failure(error: UpgradeError) -> Failure {

@@ -242,7 +242,7 @@ pub(crate) fn client_upgrade() -> Vec<Entry> {
     errors.into_iter().map(entry).collect()
 }
 
-/// What a client says about proxies; the codes are those of the errors, and a number where several have the same.
+/// What a client says about proxies.
 pub(crate) fn tunnels() -> Vec<Entry> {
     let end = TunnelEnd::Name("example.org".to_owned(), 443);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -251,28 +251,29 @@ pub(crate) fn tunnels() -> Vec<Entry> {
         let (mut client, mut proxy) = tokio::io::duplex(1024);
         runtime.block_on(async {
             proxy.write_all(answer).await.unwrap();
-            drop(proxy.shutdown().await);
+            proxy.shutdown().await.unwrap();
             tunnel.open(&mut client, 1024).await.unwrap_err()
         })
     };
-    let errors = vec![
-        answered(ProxyKind::Http, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
-        answered(ProxyKind::Http, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
-        answered(ProxyKind::Http, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
-        answered(ProxyKind::Socks5h, b"\x05\xff"),
-        answered(ProxyKind::Socks5h, b"\x05\0\x05\x02\0\x01\0\0\0\0\0\0"),
-        answered(ProxyKind::Socks5h, b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0"),
-        answered(ProxyKind::Http, b"SSH-2.0-x\r\n"),
-        answered(ProxyKind::Socks5h, b"HTTP/1.1"),
-        TunnelError::Closed(end.clone()),
-        TunnelError::Io(reset()),
-    ];
-    let entry = |(number, error): (usize, TunnelError)| {
-        let code = format!("{}:{}", error.kind().name(), number + 1);
-        let text = printed(error);
-        Entry::new(&code, text, "See the code under Kinds of errors.", "See the code under Kinds of errors.")
-    };
-    errors.into_iter().enumerate().map(entry).collect()
+    let (http, socks5) = (ProxyKind::Http, ProxyKind::Socks5h);
+    let asks = "The proxy asks for credentials, or does not accept those given.";
+    let (credentials, allow) =
+        ("Give --proxy-auth-file, or correct the file.", "Allow the host and port in the proxy.");
+    let (reach, speaks) = ("Check that the proxy reaches the server.", "Correct the scheme or the port of --proxy.");
+    [
+        ("status:407", answered(http, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), asks, credentials),
+        ("status:403", answered(http, b"HTTP/1.1 403 Forbidden\r\n\r\n"), "The proxy does not allow it.", allow),
+        ("status:502", answered(http, b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), "The proxy has no connection.", reach),
+        ("socks5:credentials", answered(socks5, b"\x05\xff"), asks, credentials),
+        ("socks5:2", answered(socks5, b"\x05\0\x05\x02\0\x01\0\0\0\0\0\0"), "The proxy does not allow it.", allow),
+        ("socks5:5", answered(socks5, b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0"), "The proxy has no connection.", reach),
+        ("not_http", answered(http, b"SSH-2.0-x\r\n"), "What listens there is not an HTTP proxy.", speaks),
+        ("not_socks5", answered(socks5, b"HTTP/1.1"), "What listens there is not a SOCKS5 proxy.", speaks),
+        ("closed", TunnelError::Closed(end.clone()), "The proxy ended the connection.", "See the log of the proxy."),
+        ("io", TunnelError::Io(reset()), "The connection to the proxy failed.", "See the log of the proxy."),
+    ]
+    .map(|(code, error, cause, cure)| Entry::new(code, printed(error), cause, cure))
+    .into()
 }
 
 pub(crate) fn server_upgrade() -> Vec<Entry> {

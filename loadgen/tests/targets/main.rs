@@ -8,6 +8,7 @@ mod common;
 
 mod addresses;
 mod certificates;
+mod daemon;
 mod messages;
 mod nginx;
 mod proxies;

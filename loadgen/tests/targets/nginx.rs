@@ -1,29 +1,22 @@
 //! nginx, which ends TLS in front of a WebSocket server and tears both connections down as soon as one end is gone.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use wss_model::run_result::{Ending, EndingCount};
 
 use crate::common::peer::{self, Authority};
-use crate::common::{self, BOUND, run};
+use crate::common::{self, run};
+use crate::daemon::Daemon;
 
 /// A running nginx in a folder of its own. It ends with the test.
 struct Nginx {
-    child: Child,
+    _daemon: Daemon,
     folder: tempfile::TempDir,
     authority: Authority,
     wss: SocketAddr,
     ws: SocketAddr,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Nginx {
@@ -36,15 +29,8 @@ impl Nginx {
         std::fs::create_dir(folder.path().join("logs")).unwrap();
         std::fs::write(folder.path().join("nginx.conf"), configuration(upstream, wss, ws)).unwrap();
         let mut command = Command::new("nginx");
-        command.args(["-c", "nginx.conf", "-p"]).arg(folder.path()).stdin(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
-        let nginx = Self { child, folder, authority, wss, ws };
-        let start = Instant::now();
-        while [wss, ws].iter().any(|address| TcpStream::connect(address).is_err()) {
-            assert!(start.elapsed() < BOUND, "nginx does not listen: {}", nginx.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        nginx
+        command.args(["-c", "nginx.conf", "-p"]).arg(folder.path());
+        Self { _daemon: Daemon::start(command, &[wss, ws]), folder, authority, wss, ws }
     }
 
     fn log(&self) -> String {

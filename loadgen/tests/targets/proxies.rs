@@ -1,35 +1,21 @@
 //! Proxies between the generator and the server: tinyproxy (HTTP CONNECT) and microsocks (SOCKS5).
 
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use crate::common::peer::{self, Authority};
-use crate::common::{self, BOUND, run, wssbench};
+use crate::common::{self, run, wssbench};
+use crate::daemon::Daemon;
 
-/// A running proxy. It ends with the test.
-struct Proxy(Child, SocketAddr);
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A running proxy.
+struct Proxy {
+    _daemon: Daemon,
+    address: SocketAddr,
 }
 
 impl Proxy {
-    fn start(mut command: Command, address: SocketAddr) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let proxy = Self(child, address);
-        let start = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < BOUND, "the proxy does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        proxy
-    }
-
     /// tinyproxy, which lets through only the ports in `allowed`.
     fn http(folder: &Path, password: bool, allowed: &[u16]) -> Option<Self> {
         let address = peer::nobody();
@@ -44,7 +30,7 @@ impl Proxy {
         std::fs::write(&file, configuration).unwrap();
         let mut command = Command::new("tinyproxy");
         command.arg("-d").arg("-c").arg(file);
-        installed("tinyproxy").then(|| Self::start(command, address))
+        installed("tinyproxy").then(|| Self { _daemon: Daemon::start(command, &[address]), address })
     }
 
     fn socks5(password: bool) -> Option<Self> {
@@ -54,11 +40,11 @@ impl Proxy {
         if password {
             command.args(["-u", "user", "-P", "secret"]);
         }
-        installed("microsocks").then(|| Self::start(command, address))
+        installed("microsocks").then(|| Self { _daemon: Daemon::start(command, &[address]), address })
     }
 
     fn url(&self, scheme: &str) -> String {
-        format!("{scheme}://{}", self.1)
+        format!("{scheme}://{}", self.address)
     }
 }
 
@@ -135,4 +121,17 @@ fn proxies_that_refuse_are_named_with_their_reason() {
         let refusal = wssbench(&arguments).refusal();
         assert!(refusal.contains(part), "{proxy}: {refusal}");
     }
+}
+
+#[test]
+fn a_refusal_without_end_is_named_with_its_status() {
+    let proxy = peer::tcp(|mut stream| {
+        peer::read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\nNot on the list.").unwrap();
+        peer::stay_silent(stream);
+    });
+    let proxy = format!("http://{proxy}");
+    let url = format!("ws://{}/", peer::nobody());
+    let refusal = wssbench(&["run", "--mode", "handshake", "--duration", "200ms", &url, "--proxy", &proxy]).refusal();
+    assert!(refusal.contains("403 Forbidden (\"Not on the list.\"); allow the host"), "{refusal}");
 }

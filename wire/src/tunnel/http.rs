@@ -1,12 +1,12 @@
 //! HTTP CONNECT.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use httparse::{EMPTY_HEADER, Response, Status};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{Tunnel, TunnelError};
 use crate::upgrade::Rejection;
+use crate::upgrade::accept_key::BASE64;
 use crate::upgrade::head::{self, FIELDS_MAX, HeadError};
 
 pub(super) async fn open<S>(tunnel: &Tunnel, stream: &mut S, max_head_size: usize) -> Result<(), TunnelError>
@@ -16,7 +16,7 @@ where
     let end = &tunnel.end;
     let mut request = format!("CONNECT {end} HTTP/1.1\r\nHost: {end}\r\n");
     if let Some(credentials) = &tunnel.credentials {
-        let token = STANDARD.encode(format!("{}:{}", credentials.user, credentials.password));
+        let token = BASE64.encode(format!("{}:{}", credentials.user, credentials.password));
         request += &format!("Proxy-Authorization: Basic {token}\r\n");
     }
     request += "\r\n";
@@ -42,8 +42,7 @@ where
     let status = response.code.unwrap_or_default();
     if !(200..300).contains(&status) {
         let reason = response.reason.unwrap_or_default();
-        let mut rejection = Box::new(Rejection::new(status, reason, response.headers, leftover));
-        rejection.read_body(stream).await;
+        let rejection = Box::new(Rejection::new(status, reason, response.headers, leftover));
         return Err(TunnelError::Status { end: end.clone(), rejection });
     }
     if leftover.is_empty() { Ok(()) } else { Err(malformed("it sent data before the tunnel was used")) }

@@ -64,7 +64,7 @@ pub struct Tunnel {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TunnelError {
-    /// The proxy answered with another status than 2xx.
+    /// The proxy answered with another status than 2xx. The rest of the body is not read yet.
     #[error("the proxy refused a tunnel to {end}: {}; {}", .rejection.summary(), http::cure(.rejection.status))]
     Status {
         /// Where the tunnel was to end.

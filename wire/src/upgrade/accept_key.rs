@@ -1,7 +1,7 @@
 //! The proof of the server that it read the request: Sec-WebSocket-Accept (RFC 6455 section 1.3).
 
 use base64::Engine as _;
-pub(super) use base64::engine::general_purpose::STANDARD as BASE64;
+pub(crate) use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::{Digest, Sha1};
 
 /// The GUID that is appended to the key (RFC 6455 section 1.3).

@@ -4,7 +4,7 @@
 //! In the data path this layer is between TLS and `websocket`. It has no deadline (the caller has one for the whole
 //! handshake), negotiates no extension, and reads no more of a head than the limit.
 
-mod accept_key;
+pub(crate) mod accept_key;
 mod client;
 pub(crate) mod head;
 mod prefixed;
