@@ -100,9 +100,9 @@ fn compares_a_program_with_its_copy_and_alternates_several() {
     let (_, comparison) = ab(&["--aa", "--a", program, "--blocks=1"]);
     assert_eq!(comparison.kind, Kind::Aa);
     assert!(comparison.b.label.ends_with("a copy") && comparison.a.label == "debug/wssbench", "{comparison:?}");
-    let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll", "--blocks=1"]);
+    let (_, comparison) = ab(&["--a", &format!("{program},{program}"), "--b=--engine epoll"]);
     let of_a = comparison.blocks.iter().flat_map(|block| &block.trials).filter(|trial| trial.arm == ArmLabel::A);
-    assert_eq!(of_a.map(|trial| trial.program).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(of_a.map(|trial| trial.program).collect::<Vec<_>>(), [0, 1, 0, 1]);
 }
 
 #[test]

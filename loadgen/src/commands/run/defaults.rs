@@ -131,7 +131,7 @@ fn notes(config: &RunConfig, client: &BTreeSet<usize>, server: &BTreeSet<usize>)
     }
     if let Some(proxy) = &config.route.proxy {
         notes.push(format!(
-            "connect includes opening the tunnel, and every other time the way through {proxy} (--proxy)"
+            "connect includes opening the tunnel, and all other times include the way through {proxy} (--proxy)"
         ));
     }
     if let Some(time) = config.burn_cpu {
