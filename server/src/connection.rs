@@ -22,6 +22,9 @@ use crate::owners::RunCounts;
 
 /// Bytes per read over `tls://` and `tcp://`: one TLS record.
 const ECHO_BUFFER: usize = 16 * 1024;
+/// Reads of an echo over `tls://` and `tcp://` after which the task yields, so that a peer that never pauses does not stop
+/// the other connections of the thread.
+const READS_PER_TURN: usize = 16;
 /// Limit on the bytes discarded from a peer that keeps sending while its connection is closed.
 const DISCARD_MAX: usize = 1 << 20;
 /// Limit on the wait for the Close frame to be sent to an idle peer.
@@ -322,7 +325,12 @@ async fn echo_bytes<E: Engine>(mut stream: SharedStream<Stream<E>>, context: &Rc
     let mut idle = IdleTimer::<E>::new(context.settings.limits.idle_timeout.0);
     let mut draining = pin!(context.draining());
     let mut buffer = vec![0; ECHO_BUFFER];
+    let mut reads = 0;
     let outcome = loop {
+        reads += 1;
+        if reads % READS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
         if context.is_draining() {
             break PhaseOutcome::Drained; // Checked after each read, as in `exchange`.
         }

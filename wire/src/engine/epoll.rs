@@ -44,6 +44,8 @@ impl Engine for Epoll {
     {
         let setup = |cause| EngineError::Setup { engine: Self::KIND, cause };
         let mut builder = Builder::new_current_thread();
+        // Half of tokio's default: a task that yields because its peer never pauses delays the others by as many turns.
+        builder.event_interval(31);
         if look::is_observed() {
             builder.on_thread_park(|| look::park(timer::next_deadline())).on_thread_unpark(look::unpark);
         }

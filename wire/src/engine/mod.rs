@@ -39,6 +39,7 @@ pub use self::kernel_times::{KernelRecording, KernelTimes};
 pub use self::timer::Sleep;
 pub use self::tokio_uring::TokioUring;
 pub use self::uring::Uring;
+pub(crate) use self::uring::count_yield;
 
 /// Drives the sockets of one thread.
 ///

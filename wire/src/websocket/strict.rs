@@ -7,8 +7,9 @@
 //!
 //! It works in place, in the caller's buffer. It does not unmask or collect payloads, and does not write.
 
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use fastwebsockets::{OpCode, Role};
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::header::{self, Header, Mask};
 pub use super::violation::{Violation, parse_close};
+use crate::engine::count_yield;
 
 /// A data frame with a longer payload is passed on as fragments: 16 KiB, the size of a TLS record. This also limits the
 /// memory that fastwebsockets allocates for a header alone.
@@ -31,6 +33,13 @@ const ROOM_MIN: usize = 32;
 /// Reads of ignored bytes (after a Close frame) per poll, before the task yields.
 const IGNORED_READS_MAX: usize = 16;
 
+/// Frames and bytes after which the task yields, so that a peer that never pauses does not stop the other connections of the
+/// thread: some 50 µs of echoes.
+const FRAMES_PER_POLL: usize = 32;
+const BYTES_PER_POLL: usize = 256 * 1024;
+/// Bytes per read from a peer whose latest read brought more than [`FRAMES_PER_POLL`] frames.
+const READ_OF_SMALL_FRAMES: usize = 256;
+
 /// An [`AsyncRead`] that returns the bytes of `R` as long as they are well-formed WebSocket frames of the other role.
 ///
 /// Frames before a malformed frame are returned first; every later read fails with [`io::ErrorKind::InvalidData`] and a
@@ -45,13 +54,19 @@ pub struct StrictReader<R> {
     rules: Rules,
     /// Checked bytes that did not fit into the buffer of the caller.
     staged: StagedBytes,
+    /// Frames and bytes since the stream had none, or since the task yielded.
+    frames: usize,
+    bytes: usize,
+    /// The latest read brought too many frames.
+    small_frames: bool,
 }
 
 impl<R: AsyncRead + Unpin> StrictReader<R> {
     /// Filters `inner`, from which the end with the role `role` reads messages of at most `max_message_size` bytes (over all
     /// fragments of a message).
     pub fn new(inner: R, role: Role, max_message_size: usize) -> Self {
-        Self { inner, rules: Rules::new(role, max_message_size), staged: StagedBytes::default() }
+        let rules = Rules::new(role, max_message_size);
+        Self { inner, rules, staged: StagedBytes::default(), frames: 0, bytes: 0, small_frames: false }
     }
 
     /// Whether only complete messages were returned, so that a parser that has returned them holds no data.
@@ -69,15 +84,25 @@ impl<R: AsyncRead + Unpin> StrictReader<R> {
                 State::Failed(violation) => return Poll::Ready(Err(violation.into())),
                 State::Closed => return self.poll_ignored(cx, buf),
             }
+            if self.frames >= FRAMES_PER_POLL || self.bytes >= BYTES_PER_POLL {
+                (self.frames, self.bytes) = (0, 0);
+                return yield_turn(cx);
+            }
             buf.put_slice(self.rules.carried());
             let carried = buf.filled().len();
             let read = Pin::new(&mut self.inner).poll_read(cx, buf);
             if !matches!(read, Poll::Ready(Ok(()))) || buf.filled().len() == carried {
                 // Nothing was read. The carried bytes are still stored in `rules`, and must not be passed on.
                 buf.set_filled(start);
+                (self.frames, self.bytes) = (0, 0);
                 return read;
             }
+            self.bytes += buf.filled().len() - carried;
+            let before = self.rules.frames;
             let passed = self.rules.filter(&mut buf.filled_mut()[start..]);
+            let frames = self.rules.frames.wrapping_sub(before);
+            self.frames += frames;
+            self.small_frames = frames > FRAMES_PER_POLL;
             buf.set_filled(start + passed);
             if passed > 0 {
                 return Poll::Ready(Ok(()));
@@ -116,10 +141,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for StrictReader<R> {
             this.staged.take_into(buf);
             return Poll::Ready(Ok(()));
         }
-        if room > READ_MAX {
+        let limit = if this.small_frames { READ_OF_SMALL_FRAMES } else { READ_MAX };
+        if room > limit {
             // The limit costs zeroing the window, as there is no unsafe code here. This affects only a buffer that large
-            // messages have made grow past the limit.
-            let mut window = ReadBuf::new(buf.initialize_unfilled_to(READ_MAX));
+            // messages have made grow past the limit, and a peer that floods.
+            let mut window = ReadBuf::new(buf.initialize_unfilled_to(limit));
             std::task::ready!(this.poll_frames(cx, &mut window))?;
             let passed = window.filled().len();
             buf.advance(passed);
@@ -127,6 +153,14 @@ impl<R: AsyncRead + Unpin> AsyncRead for StrictReader<R> {
         }
         this.poll_frames(cx, buf)
     }
+}
+
+/// Lets other tasks run. With tokio's driver, the task continues only when new events have been looked for.
+fn yield_turn<T>(cx: &mut Context<'_>) -> Poll<T> {
+    count_yield();
+    // The first poll arranges the wake-up and is pending.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
 }
 
 /// A few bytes that wait for the next buffer of the caller.
@@ -169,6 +203,8 @@ struct Rules {
     /// Bytes to put before the next read: the received part of a header, or room for one.
     carried: [u8; header::MAX_SIZE],
     carried_size: usize,
+    /// Headers so far, modulo 2^64.
+    frames: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,6 +254,7 @@ impl Rules {
             message: None,
             carried: [0; header::MAX_SIZE],
             carried_size: 0,
+            frames: 0,
         }
     }
 
@@ -270,6 +307,7 @@ impl Rules {
         if let Err(violation) = self.admit(&header) {
             return self.fail(violation, 0);
         }
+        self.frames = self.frames.wrapping_add(1);
         let Header { fin, opcode, length, mask, size } = header;
         let frame = Frame { fin, opcode, mask, length, done: 0, fragmented: length > WHOLE_FRAME_MAX };
         if !frame.fragmented {

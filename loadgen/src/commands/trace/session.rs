@@ -4,7 +4,8 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wss_model::trace_result::TracePhase;
@@ -89,10 +90,25 @@ pub(super) fn run(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Res
             Ok(())
         }
     };
-    // Every wait is a blocking call, so one poll runs it to its end.
-    match pin!(conversation).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(Failure::Server("the session stopped without a reason".to_owned())),
+    let yielded = Arc::new(Yielded(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&yielded));
+    let mut conversation = pin!(conversation);
+    // Every wait is a blocking call, so that the session is pending only when it yields to tasks that do not exist here.
+    loop {
+        match conversation.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending if yielded.0.swap(false, Ordering::Relaxed) => {}
+            Poll::Pending => return Err(Failure::Server("the session stopped without a reason".to_owned())),
+        }
+    }
+}
+
+/// Whether the session is to be polled again.
+struct Yielded(AtomicBool);
+
+impl Wake for Yielded {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

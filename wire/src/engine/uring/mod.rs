@@ -50,6 +50,7 @@ use wss_model::ring_counters::RingCounters;
 
 pub(super) use self::accept::UringListener;
 use self::connect::Connect;
+pub(crate) use self::executor::count_yield;
 use self::features::Features;
 pub(super) use self::probe::{best_features, kernel_features, refused};
 pub(super) use self::stream::UringStream;

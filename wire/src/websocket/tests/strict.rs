@@ -1,8 +1,10 @@
 //! The strict reader alone: which bytes it passes on, and when.
 
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::task::Waker;
 
+use super::super::after_handshake;
 use super::super::header::{Header, rotate};
 use super::super::strict::StrictReader;
 use super::*;
@@ -153,4 +155,32 @@ async fn ignores_a_destination_without_room() {
     let mut reader = StrictReader::new(Script::pieces(&bytes, usize::MAX), Role::Server, 10);
     assert!(read_once(&mut reader, 0).await.unwrap().is_empty());
     assert_eq!(read_once(&mut reader, 100).await.unwrap(), bytes);
+}
+
+/// A peer that never pauses gets one turn after another, and others get theirs in between.
+#[test]
+fn a_flood_of_small_frames_yields() {
+    let pong = [0x8a, 0x80, 0, 0, 0, 0];
+    let fragment = [0x00, 0x81, 0, 0, 0, 0, b'a'];
+    let fragmented = [&[0x02, 0x80, 0, 0, 0, 0][..], &fragment.repeat(20_000), &[0x80, 0x80, 0, 0, 0, 0]].concat();
+    for (flood, messages) in [(pong.repeat(20_000), 20_000), (fragmented, 1)] {
+        let size = flood.len();
+        let stream = Script::new([ReadAction::Give(flood)]);
+        let (mut reader, _) = after_handshake(stream, tokio::io::sink(), Role::Server, 1 << 20);
+        let received = std::cell::Cell::new(0);
+        let mut reading = pin!(async {
+            while let Ok(message) = reader.next().await {
+                received.set(received.get() + 1);
+                drop(message);
+            }
+        });
+        let mut context = Context::from_waker(Waker::noop());
+        let mut turns = 0;
+        while reading.as_mut().poll(&mut context).is_pending() {
+            turns += 1;
+        }
+        // The first turn takes a whole read, the others at most 200 frames each.
+        assert!(turns >= 20_000 / 200, "{turns} turns for {size} bytes");
+        assert_eq!(received.get(), messages);
+    }
 }
