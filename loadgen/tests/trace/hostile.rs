@@ -93,7 +93,11 @@ type FrameCase = (fn(WebSocket<TcpStream>), &'static str);
 #[test]
 fn a_peer_that_breaks_websocket() {
     let cases: [FrameCase; 5] = [
-        (|_| {}, "closed the connection"),
+        (
+            // What is left unread at the end would be a reset.
+            |mut socket| drop(socket.read()),
+            "closed the connection",
+        ),
         (
             |mut socket| {
                 let _ = socket.get_mut().write_all(&peer::frame(1, b"x", true));
