@@ -58,8 +58,9 @@ enum Verb {
     Trace(Box<trace::TraceCommand>),
     /// Compare many configurations in randomized blocks
     ///
-    /// Every option of run takes a list of values here, or `all` for every value that its help lists; the sweep runs every
-    /// combination. Without run options and without --preset it runs the preset `tour` for five minutes: what does TLS cost?
+    /// The options of run below take a list of values, or `all` for every value that their help lists; the sweep runs every
+    /// combination. What run has besides (--mode, --duration, --warmup) is part of --workloads and --trial. Without any such
+    /// option and without --preset, the sweep runs the preset `tour` for five minutes: what does TLS cost?
     Sweep(Box<sweep::SweepCommand>),
     /// Compare two builds or configurations in paired blocks
     ///

@@ -52,7 +52,7 @@ named_choice! {
         Protocol = "protocol",
         /// The connection ended without close_notify, or in the middle of a frame.
         Truncated = "truncated",
-        /// Version, suite, group, certificate or ALPN protocol differ from what was requested.
+        /// The TLS version, suite, group, certificate or ALPN protocol differs from the requested one.
         NotAsRequested = "not_as_requested",
         /// A handshake that should have resumed a session did not.
         NotResumed = "not_resumed",

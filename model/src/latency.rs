@@ -168,7 +168,7 @@ pub enum HistogramError {
     #[error("the histogram cannot be decoded: {0}")]
     Undecodable(String),
     /// The histogram is not a later state of the other.
-    #[error("the histogram has fewer samples than before, as after a restart of the server")]
+    #[error("the histogram has fewer samples than an earlier one; the server may have been restarted")]
     NotEarlier,
 }
 

@@ -44,7 +44,7 @@ named_choice! {
         GeneratorCpu = "generator_cpu",
         /// The generator sent later than planned.
         GeneratorLate = "generator_late",
-        /// The generator caused too much of the response times, or may have.
+        /// The generator caused, or may have caused, too much of the response times.
         GeneratorShare = "generator_share",
         /// An open loop did not achieve the requested rate.
         RateNotAchieved = "rate_not_achieved",

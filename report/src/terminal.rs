@@ -229,7 +229,7 @@ fn response_parts(breakdown: &ResponseBreakdown, rate: Rate) -> String {
         parts.push(format!("{} behind earlier messages", time(breakdown.connection_ns)));
     }
     parts.push(format!("{} at the generator", time(breakdown.generator_ns)));
-    parts.push(format!("{} at one of the two", time(breakdown.unknown_ns)));
+    parts.push(format!("{} that cannot be attributed to either", time(breakdown.unknown_ns)));
     format!("Mean {name} {}: {}.", time(breakdown.response_ns()), parts.join(", "))
 }
 

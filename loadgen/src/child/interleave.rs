@@ -26,12 +26,12 @@ const MAX_CONCURRENT: usize = 64;
 /// `--interleave`.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct InterleaveOption {
-    /// Run the trials of a block concurrently in short time slices, so that machine noise affects all of them equally:
-    /// auto, off, or the length of a slice
+    /// Interleave the trials of a block in short time slices, so that noise of the machine affects all of them equally: auto,
+    /// off, or the length of a slice (50ms without a value) [default: auto]
     ///
-    /// With auto each closed-loop workload runs twice, each time for half of its duration: in slices for CPU time, and one
-    /// trial after the other for latencies and rates, which slices would change. Open loops, and servers that are not
-    /// embedded, run one trial after the other.
+    /// With auto, each closed-loop workload runs twice, for half of its duration each: interleaved to measure CPU time, then
+    /// one trial after the other to measure latencies and rates, which slices would distort. Open loops, and servers that are
+    /// not embedded, are never interleaved.
     #[arg(
         long,
         value_name = "auto|off|TIME",

@@ -50,7 +50,7 @@ pub const EXIT_CODES: &[(&str, &[(u8, &str)])] = &[
             (4, "not comparable"),
         ],
     ),
-    ("engines", &[(0, "always, even if an engine cannot run"), (1, "could not print")]),
+    ("engines", &[(0, "printed, even if an engine cannot run"), (1, "could not print")]),
     ("export", &[(0, "written, even if the result is not valid"), (1, "nothing could be written")]),
     ("history", &[(0, "done"), (1, "a file could not be read or written")]),
     (
@@ -138,6 +138,28 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("man", &["wssbench man | man -l -", "wssbench man ~/.local/share/man/man1"]),
 ];
 
+/// Options of `run` whose effect in another verb differs: the verb, the option and its help there.
+const OTHER_HELP: [(&str, &str, &str); 4] = [
+    (
+        "serve",
+        "resume",
+        "Let clients resume sessions: any share but 0% enables tickets or stored sessions [default: 0%, no tickets]",
+    ),
+    (
+        "serve",
+        "early_data",
+        "Accept early data (0-RTT), up to the upgrade request; the response is sent only once the handshake completes, so a \
+         replayed request never gets one",
+    ),
+    (
+        "trace",
+        "resume",
+        "100% traces a connection that resumes the session of an earlier one, which is not shown [default: 0%, a full \
+         handshake]",
+    ),
+    ("trace", "early_data", "Send the upgrade request as early data (0-RTT) in the resumed handshake"),
+];
+
 /// The whole command line.
 pub fn command() -> clap::Command {
     let run = RunConfig::augment_args(clap::Command::new("run"));
@@ -160,7 +182,12 @@ pub fn command() -> clap::Command {
         .after_long_help(long_help(""))
         .mut_subcommands(|verb| {
             let name = verb.get_name().to_owned();
-            verb.mut_args(shorten).after_help(examples(&name)).after_long_help(long_help(&name))
+            let describe = |argument: Arg| {
+                let id = argument.get_id().as_str();
+                let other = OTHER_HELP.iter().find(|(verb, option, _)| *verb == name && *option == id);
+                other.map_or(argument.clone(), |(_, _, help)| argument.help(*help))
+            };
+            verb.mut_args(shorten).mut_args(describe).after_help(examples(&name)).after_long_help(long_help(&name))
         })
 }
 

@@ -21,9 +21,16 @@ pub(crate) struct GateCommand {
 
     /// TOML file with the accepted change in each metric
     ///
-    /// threshold = "2%" and a table [metrics.NAME] per metric, with threshold, direction (what is better: "lower" or
-    /// "higher"; with "either", any change is worse), statistic ("interval" or "center"), severity ("gate", "warn" or
-    /// "info") and waiver = { until = "2026-12-31", reason = "…" }; scenarios = ["…"] names the required results.
+    /// At the top level:
+    ///   threshold = "2%"                 the accepted change
+    ///   scenarios = ["NAME", …]          results that must be given
+    /// In a table [metrics.NAME] per metric:
+    ///   threshold = "5%"                 overrides the one above
+    ///   direction = "lower"              which value is better: lower, higher, or
+    ///                                    either: every change is a regression
+    ///   statistic = "interval"           what is judged: interval or center
+    ///   severity = "gate"                on regression: gate (fail), warn or info
+    ///   waiver = { until = "2026-12-31", reason = "…" }
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     policy: PathBuf,
 

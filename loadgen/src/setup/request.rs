@@ -40,7 +40,9 @@ pub enum RequestError {
         cure: &'static str,
     },
     /// The value was removed from a result.
-    #[error("the value of {name} is not in the result file that the options are from; give it again with {option}")]
+    #[error(
+        "the options come from a result file, which does not contain the value of {name}; give it again with {option}"
+    )]
     Redacted {
         /// The field or cookie.
         name: String,

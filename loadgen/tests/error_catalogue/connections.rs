@@ -168,12 +168,12 @@ fn certificate_problem(problem: &CertificateProblem) -> (String, &'static str, &
         CertificateProblem::CaAsServer => (
             "certificate_is_ca",
             "The server uses a CA certificate as its own.",
-            "Issue a leaf certificate, or trust this one itself with --ca FILE.",
+            "Issue a leaf certificate, or trust this certificate directly with --ca FILE.",
         ),
         CertificateProblem::Version1 => (
             "certificate_version_1",
             "`openssl x509 -req` without extensions makes such certificates.",
-            "Issue it with a subjectAltName, or trust it itself with --ca FILE.",
+            "Issue it with a subjectAltName, or trust it directly with --ca FILE.",
         ),
         CertificateProblem::SelfSigned => {
             ("certificate_self_signed", "No CA signed it.", "Trust the certificate itself with --ca FILE.")

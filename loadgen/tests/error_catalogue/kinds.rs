@@ -95,18 +95,18 @@ fn cure_of_reason(code: ReasonCode) -> &'static str {
         ReasonCode::ServerShared => "Measure a server that nobody else uses.",
         ReasonCode::GeneratorStalled => "Repeat the run while nothing stops its processes.",
         ReasonCode::GeneratorDescheduled | ReasonCode::ServerDescheduled => {
-            "End other load, or give each end CPUs of its own (--client-cpus, --server-cpus)."
+            "Stop other load on the machine, or give each end CPUs of its own (--client-cpus, --server-cpus)."
         }
         ReasonCode::Suspended => "Repeat the run while the machine stays awake.",
         ReasonCode::CgroupThrottled => "Raise the CPU quota of the control group (cpu.max).",
         ReasonCode::CgroupFrozen => "Repeat the run while nothing freezes the control group.",
-        ReasonCode::Steal => "Use a machine with CPUs of its own, or repeat the run.",
+        ReasonCode::Steal => "Use a machine with dedicated CPUs, or repeat the run.",
         ReasonCode::NoResult => "See the error of the trial.",
         ReasonCode::TrialsFailed | ReasonCode::TrialsInvalid => "See the reasons of the trials.",
         ReasonCode::Incomplete => "Repeat the comparison or sweep; a sweep can be continued with sweep --resume-from.",
         ReasonCode::BlocksDropped => "Use a quieter machine, or more blocks.",
         ReasonCode::ArmsDisagree => {
-            "Fix the parameters in both arms (--tls, --suite, --group), so that both negotiate the same."
+            "Set --tls, --suite and --group explicitly in both arms, so that both negotiate the same values."
         }
     }
 }

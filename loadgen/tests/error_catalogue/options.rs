@@ -3,6 +3,7 @@
 use wss_model::config::conflicts::RULES;
 use wss_model::config::tls::{CertificateKind, ProviderKind, Suite, TlsVersion};
 use wss_model::config::{ConfigError, CpuList};
+use wss_model::text::phrases::alternatives;
 use wss_model::{HumanDuration, Percent, Rate, Size};
 use wssbench::{PreflightError, RequestError, RouteError};
 
@@ -22,7 +23,7 @@ pub(crate) fn options() -> Vec<Entry> {
         ConfigError::SuiteAndCertificate {
             suite: Suite::RsaAes128Gcm,
             kind: CertificateKind::EcdsaP256,
-            usable: "rsa-2048, rsa-3072, rsa-4096".to_owned(),
+            usable: alternatives(&["rsa-2048", "rsa-3072", "rsa-4096"]),
         },
         ConfigError::ProviderUnavailable {
             provider: ProviderKind::Ring,
@@ -111,11 +112,12 @@ fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
             "Connections from one address to one server need different ports.",
             "Widen the range, or open fewer connections.",
         ),
-        PreflightError::TimeWait { .. } => {
-            ("A closed port is reserved for 60 s.", "Lower the rate, or let the server close.")
-        }
+        PreflightError::TimeWait { .. } => (
+            "A port stays reserved for 60 s after its connection is closed.",
+            "Lower the rate, or let the server close.",
+        ),
         PreflightError::Memory { .. } => (
-            "The estimate of connections and messages exceeds MemAvailable.",
+            "The memory that the connections and messages are estimated to need exceeds MemAvailable.",
             "Open fewer connections, or send smaller messages.",
         ),
         PreflightError::TooLong { .. } => ("The clock could overflow.", "Give at most a year."),

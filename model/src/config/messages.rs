@@ -32,7 +32,8 @@ pub struct MessageOptions {
     #[arg(long, value_name = "REPLY")]
     pub expect: Option<Expect>,
 
-    /// Messages of the server to discard after the upgrade: a number, or until:TEXT for all up to the first that contains it
+    /// Messages from the server to discard after the upgrade: their number, or until:TEXT for all messages up to and including
+    /// the first that contains TEXT
     #[arg(long, value_name = "N|until:TEXT")]
     pub skip_messages: Option<SkipMessages>,
 }

@@ -139,7 +139,7 @@ pub struct RunConfig {
     #[arg(long, help_heading = CONNECTIONS)]
     pub no_first_echo: bool,
 
-    /// Let the server end TCP first, so that it holds the TIME_WAIT state; with WebSocket it always does (--mode handshake)
+    /// Let the server close TCP first, so that TIME_WAIT stays at its end (--mode handshake); over WebSocket it always does
     #[arg(long, help_heading = CONNECTIONS)]
     pub server_closes: bool,
 
@@ -206,16 +206,17 @@ pub struct RunConfig {
     #[arg(long, value_enum, value_name = "END", help_heading = ENGINES)]
     pub keep_awake: Option<KeepAwake>,
 
-    /// Connections whose times the kernel records as well, to show how much of each latency is the generator's [default:
-    /// 1/16; off if the engine cannot, and for CPU time in time slices]
+    /// Connections on which the kernel timestamps sends and receives too, to show how much of each latency the generator adds
+    /// [default: 1/16; off where the engine cannot do it, and while --interleave measures CPU time]
     #[arg(long, value_enum, value_name = "SHARE", help_heading = ENGINES)]
     pub kernel_clock: Option<KernelClockSample>,
 
-    /// Admin endpoint of a `wssbench serve` that runs elsewhere, for its CPU time and counters: http://127.0.0.1:9090
+    /// Admin endpoint of a `wssbench serve` that you started, such as http://127.0.0.1:9090, to report the server's CPU time
+    /// and counters
     #[arg(long, value_name = "URL", help_heading = TARGET)]
     pub server_stats: Option<String>,
 
-    /// Process ID of a server on this machine, for its CPU time and memory and those of its children
+    /// Process ID of a server on this machine, to report the CPU time and memory of the process and its children
     #[arg(long, value_name = "PID", help_heading = TARGET)]
     pub server_pid: Option<u32>,
 

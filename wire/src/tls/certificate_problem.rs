@@ -27,13 +27,13 @@ pub enum CertificateProblem {
     /// It is a CA certificate.
     #[error(
         "the server's certificate is a CA certificate; issue a server certificate with basicConstraints=CA:FALSE, or \
-         trust this very certificate with --ca FILE"
+         trust this certificate directly with --ca FILE"
     )]
     CaAsServer,
     /// It has no extensions.
     #[error(
         "the server's certificate has X.509 version 1, which cannot contain a host name; issue one of version 3, or \
-         trust this very certificate with --ca FILE"
+         trust this certificate directly with --ca FILE"
     )]
     Version1,
     /// It is signed by itself.

@@ -25,7 +25,8 @@ pub(crate) struct AbCommand {
     /// The baseline: options of run, e.g. "--suite aes128", "" for the defaults, or "--server 'CMD'" for any server; a
     /// URL; a TOML file as for run --config; or builds of wssbench
     ///
-    /// Several builds separated by commas alternate: link order alone can change CPU time by a tenth.
+    /// Of several comma-separated builds, each block uses the next one. Build with different link orders to average out their
+    /// effect, which can be a tenth of the CPU time.
     #[arg(long, value_name = "OPTIONS|URL|FILE|BUILD", allow_hyphen_values = true)]
     pub(super) a: String,
 
@@ -37,8 +38,8 @@ pub(crate) struct AbCommand {
     #[arg(long, conflicts_with = "b")]
     pub(super) aa: bool,
 
-    /// Number of blocks of four trials each, ABBA or BAAB; intervals need at least 6 [default: 12; with --until-width at
-    /// most 60]
+    /// Number of blocks of four trials each, ABBA or BAAB; intervals need at least 6 [default: 12; with
+    /// --until-width, up to 60]
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
@@ -50,8 +51,15 @@ pub(crate) struct AbCommand {
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub(super) trial: HumanDuration,
 
-    /// Workloads of a trial
-    #[arg(long, value_enum, value_name = "WORKLOAD", value_delimiter = ',', default_values_t = WORKLOADS)]
+    /// Workloads of a trial [default: handshake,echo]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WORKLOAD",
+        value_delimiter = ',',
+        default_values_t = WORKLOADS,
+        hide_default_value = true
+    )]
     pub(super) workloads: Vec<Workload>,
 
     #[command(flatten)]

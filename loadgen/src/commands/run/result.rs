@@ -115,7 +115,7 @@ fn kernel_clock_note<'a>(clocks: impl Iterator<Item = &'a KernelClock> + Clone) 
         lacking += clock.unrecorded + clock.contradictory;
         complete += clock.phases().map(|(_, clocks)| clocks.tool.count).sum::<u64>();
     }
-    (lacking > 0).then(|| format!("the kernel clock lacks {lacking} of {} measurements", lacking + complete))
+    (lacking > 0).then(|| format!("the kernel did not record {lacking} of {} measurements", lacking + complete))
 }
 
 /// What servers did that deviates from the specifications, once the last echo had arrived.

@@ -26,7 +26,7 @@ pub(crate) struct SweepCommand {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Sweep")]
 pub(super) struct SweepOptions {
-    /// A predefined sweep; options of run that it does not set can be added [default without options of run: tour]
+    /// A predefined sweep; add options of run that it does not set [default without options of run: tour]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) preset: Option<Preset>,
 
