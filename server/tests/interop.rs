@@ -198,6 +198,16 @@ fn rejects_a_disabled_version_of_openssl(engine: &str) {
     server.await_count("tls", "protocol", 1);
 }
 
+fn openssl_is_refused_a_renegotiation_at_once(engine: &str) {
+    for layer in ["tls", "wss"] {
+        let (server, folder) = with_ca_file(engine, &["--layer", layer]);
+        // `R` renegotiates; `-msg` prints the alert that answers it.
+        let (_, stdout, errors) =
+            s_client(&server, &folder.path().join("ca.pem"), &["-tls1_2", "-msg"], "R\n", "no_renegotiation");
+        assert!(stdout.contains("warning no_renegotiation"), "{layer}: {stdout}\n{errors}");
+    }
+}
+
 fn openssl_opens_a_websocket(engine: &str) {
     let (server, folder) = with_ca_file(engine, &[]);
     let request = common::request("");
@@ -274,6 +284,7 @@ on_every_engine! {
     openssl_verifies_the_server_and_gets_an_echo,
     openssl_rejects_the_server_with_another_ca,
     rejects_a_disabled_version_of_openssl,
+    openssl_is_refused_a_renegotiation_at_once,
     openssl_opens_a_websocket,
     python_verifies_the_server_and_gets_an_echo,
     echoes_the_bytes_of_a_plain_socket,

@@ -175,6 +175,13 @@ impl<S> Transport<S> {
     }
 }
 
+fn wants_write<S>(stream: &TlsStream<S>) -> bool {
+    match stream {
+        TlsStream::Client(stream) => stream.get_ref().1.wants_write(),
+        TlsStream::Server(stream) => stream.get_ref().1.wants_write(),
+    }
+}
+
 /// Calls a method of `AsyncRead` or `AsyncWrite` on either stream.
 macro_rules! either {
     ($transport:expr, $stream:ident => $call:expr) => {
@@ -193,7 +200,18 @@ macro_rules! either {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read(cx, out))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, out),
+            Self::Tls(stream) => {
+                let read = Pin::new(stream.as_mut()).poll_read(cx, out);
+                // What was read may require an answer, such as the alert no_renegotiation. It must not wait for the next
+                // write, which may never come. An error is found by the next read or write, too.
+                if wants_write(stream) {
+                    let _ = Pin::new(stream.as_mut()).poll_flush(cx);
+                }
+                read
+            }
+        }
     }
 }
 
