@@ -222,7 +222,9 @@ async fn exchange<E: Engine>(
             Ok(Message::Binary(payload)) => (OpCode::Binary, payload),
             Ok(Message::Ping(payload)) => (OpCode::Pong, payload),
             Ok(Message::Pong(_)) => {
-                idle.reset();
+                if !reader.is_within_message() {
+                    idle.reset();
+                }
                 continue;
             }
             Ok(Message::Close(close)) => {
@@ -244,7 +246,10 @@ async fn exchange<E: Engine>(
                 }
             }
         }
-        idle.reset();
+        // A peer cannot keep an unfinished message by sending control frames.
+        if !(opcode == OpCode::Pong && reader.is_within_message()) {
+            idle.reset();
+        }
     }
     send_going_away::<E>(writer, idle.deadline()).await;
     let _ = within::<E, _>(context.settings.limits.drain_timeout.0, Box::pin(until_close(reader))).await;

@@ -116,6 +116,28 @@ fn endless_empty_fragments_count_as_idle(engine: &str) {
     server.assert_echoes();
 }
 
+fn control_frames_do_not_keep_an_unfinished_message(engine: &str) {
+    let server = Server::start(engine, &["--idle-timeout", "2s"]);
+    let mut peer = server.websocket();
+    peer.send(&frame(0x01, b"a beginning"));
+    let start = Instant::now();
+    while server.count("echo", "idle_timeout") == 0 {
+        assert!(start.elapsed() < PATIENCE, "control frames keep an unfinished message");
+        // The write fails once the server has closed the connection.
+        let _ = peer.stream.write_all(&[frame(PONG, b""), frame(PING, b"")].concat());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    server.await_count("echo", "idle_timeout", 1);
+    drop(peer);
+    // Without a message they do keep the connection.
+    let mut peer = server.websocket();
+    for _ in 0..30 {
+        peer.send(&frame(PONG, b""));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    peer.assert_echo(BINARY, b"still open");
+}
+
 fn closes_an_idle_websocket_with_1001(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "1s"]);
     let mut peer = server.websocket();
@@ -219,6 +241,7 @@ on_every_engine! {
     ends_a_peer_that_never_reads_without_growing,
     answers_a_ping_flood_in_order_without_growing,
     endless_empty_fragments_count_as_idle,
+    control_frames_do_not_keep_an_unfinished_message,
     closes_an_idle_websocket_with_1001,
     cuts_off_a_peer_that_does_not_end_after_the_close,
     closes_a_connection_over_the_limit_at_once,

@@ -43,6 +43,11 @@ impl<R: AsyncRead + Unpin + 'static> Frames<R> {
         Self { stream: Rc::new(RefCell::new(stream)), role, reader: None }
     }
 
+    /// Whether a message has begun of which fragments are missing.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.stream.borrow().is_within_message()
+    }
+
     /// The next control frame, or the next message with its fragments joined. Not cancel-safe once a frame has started.
     pub(super) async fn next(&mut self) -> Result<Frame<'static>, WebSocketError> {
         loop {

@@ -69,6 +69,11 @@ impl<R: AsyncRead + Unpin + 'static> Reader<R> {
         })
     }
 
+    /// Whether a message has begun of which fragments are missing.
+    pub fn is_within_message(&self) -> bool {
+        self.frames.is_within_message()
+    }
+
     /// Waits for the end of the stream and ignores all messages before it (RFC 6455 sections 5.5.1 and 7.1.1). Like
     /// [`Reader::next`], it has no deadline and is not cancel-safe.
     ///

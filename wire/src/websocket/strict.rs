@@ -74,6 +74,11 @@ impl<R: AsyncRead + Unpin> StrictReader<R> {
         self.rules.frame.is_none() && self.rules.message.is_none() && self.staged.is_empty()
     }
 
+    /// Whether the first fragment of a message was read, but not yet the last one.
+    pub(super) fn is_within_message(&self) -> bool {
+        self.rules.message.is_some()
+    }
+
     /// Reads once into `buf`, which has room for [`ROOM_MIN`] to [`READ_MAX`] bytes, and checks the bytes. It reads again
     /// only if no byte can be passed on, because zero bytes would mean the end of the stream.
     fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
