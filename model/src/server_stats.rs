@@ -211,6 +211,8 @@ named_choice! {
         Truncated = "truncated",
         /// The connection was reset.
         Reset = "reset",
+        /// The request was a health check, which was answered with 200 OK.
+        HealthCheck = "health_check",
         /// The upgrade request was answered with 400 Bad Request.
         BadRequest = "400",
         /// The upgrade request was answered with 404 Not Found.

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use serde::Serialize;
@@ -55,6 +56,10 @@ pub struct ServeOptions {
     #[arg(long, value_name = "PATH", default_value = "/", help_heading = LISTEN)]
     pub path: String,
 
+    /// Path at which a GET or HEAD request is answered with status 200, for the health checks of load balancers; off for none
+    #[arg(long, value_name = "PATH|off", default_value = "/healthz", help_heading = LISTEN)]
+    pub health_path: HealthPath,
+
     /// Subprotocol to accept; repeatable
     #[arg(long = "subprotocol", value_name = "NAME", help_heading = LISTEN)]
     pub subprotocols: Vec<String>,
@@ -86,6 +91,23 @@ pub struct ServeOptions {
     /// Limits for each peer and for the server.
     #[command(flatten)]
     pub limits: ServeLimits,
+}
+
+/// `--health-path`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct HealthPath(pub Option<String>);
+
+impl FromStr for HealthPath {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text {
+            "off" => Ok(Self(None)),
+            path if path.starts_with('/') && !path.contains('?') => Ok(Self(Some(path.to_owned()))),
+            _ => Err(ConfigError::invalid("--health-path", text, "off, or a path that starts with / and has no query")),
+        }
+    }
 }
 
 /// Limits on connections, time and bytes. A timeout covers the whole wait from its start, so that a peer cannot extend it
@@ -154,6 +176,9 @@ impl ServeOptions {
         }
         if !self.path.starts_with('/') {
             return Err(ConfigError::invalid("--path", &self.path, "a path that starts with /"));
+        }
+        if self.health_path.0.as_ref() == Some(&self.path) {
+            return Err(ConfigError::invalid("--health-path", &self.path, "off, or another path than --path"));
         }
         Ok(())
     }

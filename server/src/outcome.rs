@@ -41,6 +41,7 @@ pub(crate) fn of_upgrade(refusal: UpgradeRefusal) -> PhaseOutcome {
             RefusalStatus::UpgradeRequired => PhaseOutcome::UpgradeRequired,
             RefusalStatus::HeadTooLarge => PhaseOutcome::HeadTooLarge,
         },
+        UpgradeRefusal::HealthCheck => PhaseOutcome::HealthCheck,
         UpgradeRefusal::Eof => PhaseOutcome::Eof,
         UpgradeRefusal::Io(error) => of_io(error),
     }

@@ -123,6 +123,7 @@ fn start_workers(
         tls,
         upgrade: options.layer.has_websocket().then(|| ServerUpgrade {
             path: options.path.clone(),
+            health_path: options.health_path.0.clone(),
             subprotocols: options.subprotocols.clone(),
             max_head_size: options.limits.max_head_size.bytes(),
         }),

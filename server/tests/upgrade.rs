@@ -89,6 +89,40 @@ fn answers_another_path_with_404(engine: &str) {
     right.close();
 }
 
+/// Sends a request that ends the connection, and returns the response.
+fn ask(server: &Server, request: &str) -> Response {
+    let mut stream = server.tls();
+    stream.write_all(request.as_bytes()).expect("sending");
+    let (bytes, ended) = read_to_end(&mut stream);
+    ended.expect("the stream ends with close_notify");
+    Response::parse(&bytes)
+}
+
+fn answers_health_checks_with_200(engine: &str) {
+    let server = Server::start(engine, &["--path", "/echo"]);
+    // HAProxy sends HTTP/1.0 without a Host.
+    let checks = [
+        ("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "ok\n"),
+        ("GET /healthz?verbose HTTP/1.1\r\nHost: localhost\r\n\r\n", "ok\n"),
+        ("GET /healthz HTTP/1.0\r\n\r\n", "ok\n"),
+        ("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", ""),
+    ];
+    for (check, body) in checks {
+        let answer = ask(&server, check);
+        assert_eq!((answer.status, answer.body.as_str(), answer.field("Connection")), (200, body, Some("close")));
+        assert_eq!(answer.field("Content-Length"), Some("3"));
+    }
+    assert_eq!(ask(&server, "POST /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").status, 405);
+    server.await_count("upgrade", "health_check", checks.len() as u64);
+    let server = Server::start(engine, &["--health-path", "off"]);
+    assert_eq!(ask(&server, checks[0].0).status, 404);
+    let server = Server::start(engine, &["--health-path", "/up"]);
+    assert_eq!(ask(&server, "GET /up HTTP/1.0\r\n\r\n").status, 200);
+    assert_eq!(ask(&server, checks[0].0).status, 404);
+    common::refused(engine, &["--path", "/up", "--health-path", "/up"])
+        .assert_failure(wss_server::event::FailureCode::InvalidOptions, &["--health-path", "another path than --path"]);
+}
+
 fn answers_another_method_with_405_and_allow(engine: &str) {
     let server = Server::start(engine, &[]);
     for method in ["POST", "HEAD", "CONNECT", "get"] {
@@ -211,6 +245,7 @@ fn counts_an_end_inside_the_request(engine: &str) {
 on_every_engine! {
     answers_an_invalid_request_with_400,
     answers_another_path_with_404,
+    answers_health_checks_with_200,
     answers_another_method_with_405_and_allow,
     answers_a_request_without_upgrade_with_426,
     answers_another_version_with_426_and_version_13,

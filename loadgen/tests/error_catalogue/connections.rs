@@ -184,7 +184,7 @@ fn certificate_problem(problem: &CertificateProblem) -> (String, &'static str, &
         CertificateProblem::OtherIssuer(_) => (
             "certificate_other_issuer",
             "Two CAs have the same name, and --ca has the wrong one.",
-            "Give the CA that signed it with --ca FILE.",
+            "Use --ca FILE to give the CA that signed it.",
         ),
         CertificateProblem::IssuerMissing(_) => (
             "certificate_issuer_missing",
@@ -263,10 +263,20 @@ pub(crate) fn tunnels() -> Vec<Entry> {
     [
         ("status:407", answered(http, b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), asks, credentials),
         ("status:403", answered(http, b"HTTP/1.1 403 Forbidden\r\n\r\n"), "The proxy does not allow it.", allow),
-        ("status:502", answered(http, b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), "The proxy has no connection.", reach),
+        (
+            "status:502",
+            answered(http, b"HTTP/1.1 502 Bad Gateway\r\n\r\n"),
+            "The proxy could not connect to the server.",
+            reach,
+        ),
         ("socks5:credentials", answered(socks5, b"\x05\xff"), asks, credentials),
         ("socks5:2", answered(socks5, b"\x05\0\x05\x02\0\x01\0\0\0\0\0\0"), "The proxy does not allow it.", allow),
-        ("socks5:5", answered(socks5, b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0"), "The proxy has no connection.", reach),
+        (
+            "socks5:5",
+            answered(socks5, b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0"),
+            "The proxy could not connect to the server.",
+            reach,
+        ),
         ("not_http", answered(http, b"SSH-2.0-x\r\n"), "What listens there is not an HTTP proxy.", speaks),
         ("not_socks5", answered(socks5, b"HTTP/1.1"), "What listens there is not a SOCKS5 proxy.", speaks),
         ("closed", TunnelError::Closed(end.clone()), "The proxy ended the connection.", "See the log of the proxy."),
@@ -284,6 +294,7 @@ pub(crate) fn server_upgrade() -> Vec<Entry> {
         answered(RefusalStatus::UpgradeRequired, "The request does not ask for an upgrade to WebSocket version 13."),
         answered(RefusalStatus::HeadTooLarge, "The request head is larger than 16384 bytes."),
         answered(RefusalStatus::BadRequest, "The request is not valid HTTP/1.1."),
+        UpgradeRefusal::HealthCheck,
         UpgradeRefusal::Eof,
         UpgradeRefusal::Io(reset()),
     ];
@@ -307,6 +318,11 @@ fn refusal(error: UpgradeRefusal) -> Entry {
             };
             (format!("answered:{}", status.code()), cause, cure)
         }
+        UpgradeRefusal::HealthCheck => (
+            "health_check".to_owned(),
+            "A load balancer asked for the path of --health-path.",
+            "This is not an error; it is counted by itself.",
+        ),
         UpgradeRefusal::Eof => {
             ("eof".to_owned(), "The client closed the connection early.", "See the errors of the client.")
         }

@@ -18,6 +18,8 @@ use super::run_nonce::{self, RunNonce};
 pub struct ServerUpgrade {
     /// The path of the WebSocket, with its leading slash. The query of a request is not compared.
     pub path: String,
+    /// The path at which a health check is answered with 200, if there is one.
+    pub health_path: Option<String>,
     /// The supported subprotocols, each a token. The client's order of preference decides.
     pub subprotocols: Vec<String>,
     /// The largest request head, in bytes.
@@ -26,7 +28,7 @@ pub struct ServerUpgrade {
 
 impl Default for ServerUpgrade {
     fn default() -> Self {
-        Self { path: "/".into(), subprotocols: Vec::new(), max_head_size: 16 * 1024 }
+        Self { path: "/".into(), health_path: None, subprotocols: Vec::new(), max_head_size: 16 * 1024 }
     }
 }
 
@@ -54,6 +56,9 @@ pub enum UpgradeRefusal {
         /// The body of the response: one sentence.
         reason: String,
     },
+    /// The request was a health check, which was answered with 200; the connection has to be closed.
+    #[error("the request was a health check")]
+    HealthCheck,
     /// The client ended the stream before its request was complete.
     #[error("the client closed the connection before its request was complete")]
     Eof,
@@ -105,8 +110,16 @@ impl RefusalStatus {
     }
 }
 
-/// Reads a request from `stream` and responds: with 101 if it opens a WebSocket at the right path, else with an HTTP
-/// error and a sentence that gives the reason. The response is flushed in either case.
+/// The head of the response to a health check.
+macro_rules! health_head {
+    () => {
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: 3\r\n\r\n"
+    };
+}
+
+/// Reads a request from `stream` and responds: with 101 if it opens a WebSocket at the right path, with 200 if it is a health
+/// check, else with an HTTP error and a sentence that gives the reason. The response is flushed in every case.
 ///
 /// The call has no deadline of its own. After a refusal the client may still be sending (a head over the limit is not
 /// read to its end), and closing a socket with unread bytes resets it, which can destroy the response in flight: shut
@@ -122,7 +135,7 @@ where
 {
     let mut buffer = Vec::new();
     let checked = match head::read_head(stream, b"", options.max_head_size, &mut buffer).await {
-        Ok(end) => check(&buffer[..end], options).map(|grant| (end, grant)),
+        Ok(end) => check(&buffer[..end], options).map(|accepted| (end, accepted)),
         Err(HeadError::Malformed(why)) => Err(Refusal::bad(format!("The request is not valid HTTP/1.1: {why}."))),
         Err(HeadError::TooLarge) => Err(Refusal::new(
             RefusalStatus::HeadTooLarge,
@@ -133,7 +146,11 @@ where
         Err(HeadError::Io(error)) => return Err(error.into()),
     };
     match checked {
-        Ok((end, grant)) => {
+        Ok((_, Accepted::HealthCheck { response })) => {
+            send(stream, response).await?;
+            Err(UpgradeRefusal::HealthCheck)
+        }
+        Ok((end, Accepted::WebSocket(grant))) => {
             send(stream, &grant.response).await?;
             let leftover = buffer.split_off(end);
             Ok(ServerHandshake { path: grant.path, subprotocol: grant.subprotocol, run: grant.run, leftover })
@@ -151,6 +168,12 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, response: &str) -> io::Resu
 }
 
 /// The outcome of a valid request.
+enum Accepted {
+    WebSocket(Grant),
+    HealthCheck { response: &'static str },
+}
+
+/// A WebSocket to open.
 struct Grant {
     path: String,
     subprotocol: Option<String>,
@@ -190,7 +213,7 @@ fn too_many_fields() -> Refusal {
 }
 
 /// Checks a complete request head.
-fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Grant, Refusal> {
+fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Accepted, Refusal> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
     let mut request = Request::new(&mut fields);
     match request.parse(bytes) {
@@ -202,6 +225,9 @@ fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Grant, Refusal> {
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err(Refusal::bad("The request has no request line."));
     };
+    if options.health_path.is_some() && path(target).ok().map(without_query) == options.health_path.as_deref() {
+        return health_check(method);
+    }
     if version != 1 {
         return Err(Refusal::bad("A WebSocket requires HTTP/1.1; the request is HTTP/1.0."));
     }
@@ -210,12 +236,22 @@ fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Grant, Refusal> {
         return Err(Refusal::new(RefusalStatus::MethodNotAllowed, "A WebSocket is opened with GET."));
     }
     check_host(fields)?;
-    let path = check_target(target, options)?;
+    let path = check_path(target, options)?;
     check_upgrade(fields)?;
     let key = check_key(fields)?;
     // For statistics only: anything else in this field is ignored.
     let run = head::only(fields, run_nonce::FIELD).ok().and_then(RunNonce::parse);
-    Ok(Grant { run, ..grant(path, key, select(fields, &options.subprotocols)) })
+    Ok(Accepted::WebSocket(Grant { run, ..grant(path, key, select(fields, &options.subprotocols)) }))
+}
+
+/// The response to a health check. Load balancers send HTTP/1.0 without a Host too, and HEAD.
+fn health_check(method: &str) -> Result<Accepted, Refusal> {
+    let response = match method {
+        "GET" => concat!(health_head!(), "ok\n"),
+        "HEAD" => health_head!(),
+        _ => return Err(Refusal::new(RefusalStatus::MethodNotAllowed, "A health check is made with GET or HEAD.")),
+    };
+    Ok(Accepted::HealthCheck { response })
 }
 
 /// Requires exactly one Host (RFC 9112 section 3.2), and no body, whose bytes would be read as frames.
@@ -233,7 +269,7 @@ fn check_host(fields: &[Header<'_>]) -> Result<(), Refusal> {
 }
 
 /// The path and query of a request target, in origin form or absolute form (RFC 9112 section 3.2).
-fn check_target<'t>(target: &'t str, options: &ServerUpgrade) -> Result<&'t str, Refusal> {
+fn path(target: &str) -> Result<&str, Refusal> {
     let path = match target.split_once("://") {
         // The text before "://" is a scheme only if it contains no slash; "://" may also occur in a query.
         Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |slash| &rest[slash..]),
@@ -242,8 +278,17 @@ fn check_target<'t>(target: &'t str, options: &ServerUpgrade) -> Result<&'t str,
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return Err(Refusal::bad("The request target is not a path."));
     }
-    let without_query = path.split_once('?').map_or(path, |(path, _)| path);
-    if without_query != options.path {
+    Ok(path)
+}
+
+fn without_query(path: &str) -> &str {
+    path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+/// Requires the path of the WebSocket.
+fn check_path<'t>(target: &'t str, options: &ServerUpgrade) -> Result<&'t str, Refusal> {
+    let path = path(target)?;
+    if without_query(path) != options.path {
         return Err(Refusal::new(RefusalStatus::NotFound, format!("The WebSocket is at the path {}.", options.path)));
     }
     Ok(path)

@@ -4,7 +4,12 @@ use super::super::{RefusalStatus, ServerHandshake, ServerUpgrade, UpgradeRefusal
 use super::*;
 
 fn options() -> ServerUpgrade {
-    ServerUpgrade { path: "/echo".into(), subprotocols: vec!["b".into(), "a".into()], max_head_size: 16 * 1024 }
+    ServerUpgrade {
+        path: "/echo".into(),
+        subprotocols: vec!["b".into(), "a".into()],
+        max_head_size: 16 * 1024,
+        ..ServerUpgrade::default()
+    }
 }
 
 /// The lines of a valid request; tests omit or change one.
