@@ -1,0 +1,109 @@
+//! Programs that end TLS in front of a WebSocket server: nginx, HAProxy and Caddy. They tear both connections down as soon as
+//! one end is gone.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::left_out;
+use crate::common::peer::{self, Authority};
+use crate::daemon::{Daemon, assert_measurable, program};
+
+/// A running program in a folder of its own. It ends with the test.
+struct FrontEnd {
+    _daemon: Daemon,
+    folder: tempfile::TempDir,
+    authority: Authority,
+    wss: SocketAddr,
+    ws: SocketAddr,
+}
+
+impl FrontEnd {
+    /// In front of an echo server. `configure` writes the files and returns the command; it gets the folder and the addresses
+    /// of the echo server, of `wss://` and of `ws://`.
+    fn start(configure: impl Fn(&Path, [SocketAddr; 3]) -> Command) -> Self {
+        let upstream = peer::websocket(|mut socket| peer::echo(&mut socket));
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new("127.0.0.1");
+        authority.write_files(&folder.path().join("server.pem"), &folder.path().join("server.key"));
+        let (wss, ws) = (peer::nobody(), peer::nobody());
+        let mut command = configure(folder.path(), [upstream, wss, ws]);
+        command.current_dir(folder.path());
+        Self { _daemon: Daemon::start(command, &[wss, ws]), folder, authority, wss, ws }
+    }
+
+    /// Measures it over `wss://` and `ws://`. Every connection must end cleanly.
+    fn assert_measurable(&self) {
+        let ca = self.authority.ca_argument();
+        let (wss, ws) = (format!("wss://{}/", self.wss), format!("ws://{}/", self.ws));
+        for target in [&[wss.as_str(), "--ca", &ca][..], &[&ws]] {
+            assert_measurable(target);
+        }
+    }
+}
+
+#[test]
+fn nginx() {
+    let Some(program) = program("nginx") else { return left_out("nginx is not installed") };
+    let nginx = FrontEnd::start(|folder, [upstream, wss, ws]| {
+        let location = format!("location / {{ proxy_pass http://{upstream}; }}");
+        let temporary =
+            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {name};"));
+        let configuration = format!(
+            "daemon off; master_process off; pid nginx.pid; error_log logs/error.log info;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{\n  access_log off; {}\n  proxy_http_version 1.1;\n  \
+             proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;\n  \
+             server {{ listen {wss} ssl; ssl_certificate server.pem; ssl_certificate_key server.key; {location} }}\n  \
+             server {{ listen {ws}; {location} }}\n}}\n",
+            temporary.join(" ")
+        );
+        std::fs::create_dir(folder.join("logs")).unwrap();
+        std::fs::write(folder.join("nginx.conf"), configuration).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["-c", "nginx.conf", "-p"]).arg(folder);
+        command
+    });
+    nginx.assert_measurable();
+    let log = std::fs::read_to_string(nginx.folder.path().join("logs/error.log")).unwrap();
+    assert!(!log.contains("prematurely") && !log.contains("[error]"), "{log}");
+}
+
+#[test]
+fn haproxy() {
+    let Some(program) = program("haproxy") else { return left_out("HAProxy is not installed") };
+    let haproxy = FrontEnd::start(|folder, [upstream, wss, ws]| {
+        let both = ["server.pem", "server.key"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+        std::fs::write(folder.join("both.pem"), both.concat()).unwrap();
+        let configuration = format!(
+            "global\n  maxconn 4000\n\
+             defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout tunnel 30s\n\
+             frontend wss\n  bind {wss} ssl crt both.pem\n  default_backend echo\n\
+             frontend ws\n  bind {ws}\n  default_backend echo\n\
+             backend echo\n  server one {upstream}\n"
+        );
+        std::fs::write(folder.join("haproxy.cfg"), configuration).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["-db", "-f", "haproxy.cfg"]);
+        command
+    });
+    haproxy.assert_measurable();
+}
+
+#[test]
+fn caddy() {
+    let Some(program) = program("caddy") else { return left_out("Caddy is not installed") };
+    let caddy = FrontEnd::start(|folder, [upstream, wss, ws]| {
+        let configuration = format!(
+            "{{\n  admin off\n  auto_https off\n}}\n\
+             https://{wss} {{\n  bind 127.0.0.1\n  tls server.pem server.key\n  reverse_proxy {upstream}\n}}\n\
+             http://{ws} {{\n  bind 127.0.0.1\n  reverse_proxy {upstream}\n}}\n"
+        );
+        std::fs::write(folder.join("Caddyfile"), configuration).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]);
+        command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
+        command
+    });
+    caddy.assert_measurable();
+}
