@@ -59,8 +59,8 @@ enum Verb {
     /// Compare many configurations in randomized blocks
     ///
     /// The options of run below take a list of values, or `all` for every value that their help lists; the sweep runs every
-    /// combination. What run has besides (--mode, --duration, --warmup) is part of --workloads and --trial. Without any such
-    /// option and without --preset, the sweep runs the preset `tour` for five minutes: what does TLS cost?
+    /// combination. --workloads and --trial replace --mode, --duration and --warmup. Without any such option and without
+    /// --preset, the sweep runs the preset `tour` for five minutes: what does TLS cost?
     Sweep(Box<sweep::SweepCommand>),
     /// Compare two builds or configurations in paired blocks
     ///
@@ -84,7 +84,7 @@ enum Verb {
     Show(show::ShowCommand),
     /// Record comparisons over time, and show trends
     ///
-    /// Results from another machine, reference or configuration form a series of their own.
+    /// Comparisons from a different machine, with a different baseline (A) or configuration, form a separate series.
     History(history::HistoryCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsCommand),

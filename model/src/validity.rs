@@ -56,7 +56,7 @@ named_choice! {
         ServerUnproven = "server_unproven",
         /// The server also served others.
         ServerShared = "server_shared",
-        /// A generator thread was stopped for too long at once.
+        /// A generator thread was stopped for too long at a stretch.
         GeneratorStalled = "generator_stalled",
         /// A generator thread was kept from running for too large a share of the time.
         GeneratorDescheduled = "generator_descheduled",

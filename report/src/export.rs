@@ -120,7 +120,7 @@ pub enum ExportError {
         has: String,
     },
     /// The result does not have the requested latency.
-    #[error("the result has no latency {name}; use one of {has}")]
+    #[error("the result has no latency named {name}; it has {has}")]
     NoSuchLatency {
         /// The requested name.
         name: String,

@@ -139,7 +139,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
 ];
 
 /// Options of `run` whose effect in another verb differs: the verb, the option and its help there.
-const OTHER_HELP: [(&str, &str, &str); 4] = [
+const OTHER_HELP: [(&str, &str, &str); 5] = [
     (
         "serve",
         "resume",
@@ -150,6 +150,12 @@ const OTHER_HELP: [(&str, &str, &str); 4] = [
         "early_data",
         "Accept early data (0-RTT), up to the upgrade request; the response is sent only once the handshake completes, so a \
          replayed request never gets one",
+    ),
+    (
+        "serve",
+        "force_retry",
+        "Force a HelloRetryRequest: do not accept the group for which the client sends a key share first; the client must \
+         be wssbench with the same option",
     ),
     (
         "trace",

@@ -22,14 +22,15 @@ pub(crate) struct GateCommand {
     /// TOML file with the accepted change in each metric
     ///
     /// At the top level:
-    ///   threshold = "2%"                 the accepted change
-    ///   scenarios = ["NAME", …]          results that must be given
-    /// In a table [metrics.NAME] per metric:
-    ///   threshold = "5%"                 overrides the one above
-    ///   direction = "lower"              which value is better: lower, higher, or
-    ///                                    either: every change is a regression
-    ///   statistic = "interval"           what is judged: interval or center
-    ///   severity = "gate"                on regression: gate (fail), warn or info
+    ///   threshold = "2%"         accepted change of every metric
+    ///   scenarios = ["NAME", …]  results that must be given
+    /// In a table [metrics.NAME] for each metric to check:
+    ///   threshold = "5%"         accepted change of this metric
+    ///   direction = "lower"      the better direction: lower, higher, or
+    ///                            either (a change in any direction is a
+    ///                            regression)
+    ///   statistic = "interval"   what is judged: interval or center
+    ///   severity = "gate"        effect: gate, warn or info
     ///   waiver = { until = "2026-12-31", reason = "…" }
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     policy: PathBuf,

@@ -20,6 +20,10 @@ fn not_found() -> io::Error {
 }
 
 /// Of a file that ends too early.
+fn undecodable() -> HistogramError {
+    HistogramError::Undecodable("it ends early".to_owned())
+}
+
 fn truncated() -> serde_json::Error {
     serde_json::from_str::<Vec<u8>>("[1,").unwrap_err()
 }
@@ -42,7 +46,7 @@ pub(crate) fn results() -> Vec<Entry> {
         StoreError::Invalid { path: path(), schema: "wssbench.run/2", source: unexpected() },
         StoreError::UnexpectedSchema { path: path(), found: "wssbench.run/1".to_owned(), schema: "wssbench.run/2" },
         StoreError::Edited { path: path() },
-        StoreError::Histogram { path: path(), latency: "handshake.tls".to_owned(), source: HistogramError::NotEarlier },
+        StoreError::Histogram { path: path(), latency: "handshake.tls".to_owned(), source: undecodable() },
     ];
     errors.into_iter().map(result).collect()
 }
@@ -80,7 +84,7 @@ pub(crate) fn exports() -> Vec<Entry> {
         ExportError::NoSuchLatency { name: "handshake.dns".to_owned(), has: "handshake.tls".to_owned() },
         ExportError::UnusedOption { option: "latency", format: "csv", of: "hgrm" },
         ExportError::Nothing { what: "histogram", format: "hgrm" },
-        ExportError::Histogram { latency: "handshake.tls".to_owned(), source: HistogramError::NotEarlier },
+        ExportError::Histogram { latency: "handshake.tls".to_owned(), source: undecodable() },
         ExportError::Unwritable { format: "csv", reason: "a record has a different number of fields".to_owned() },
     ];
     errors.into_iter().map(export).collect()

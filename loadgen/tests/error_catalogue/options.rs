@@ -75,7 +75,12 @@ pub(crate) fn units() -> Vec<Entry> {
         Entry::new("size", "big".parse::<Size>().unwrap_err(), cause, cure),
         Entry::new("rate", "often".parse::<Rate>().unwrap_err(), cause, cure),
         Entry::new("rate_zero", "0".parse::<Rate>().unwrap_err(), never, "Give a rate above 0, or max."),
-        Entry::new("percent", "101%".parse::<Percent>().unwrap_err(), "It is not a percentage, or beyond 100%.", cure),
+        Entry::new(
+            "percent",
+            "101%".parse::<Percent>().unwrap_err(),
+            "It is not a percentage, or it is above 100%.",
+            cure,
+        ),
     ]
 }
 
@@ -90,7 +95,7 @@ pub(crate) fn preflight() -> Vec<Entry> {
         PreflightError::RateTooHigh { option: "rate", rate: 20e6 },
         PreflightError::RateTooLow { option: "rate", stream: "connection", verb: "send" },
         PreflightError::Cpu { cpu: 7, allowed: "0-1".to_owned() },
-        PreflightError::Spin { threads: 2, cpus: "1".to_owned() },
+        PreflightError::Spin { threads: 3, cpus: "4-5".to_owned() },
         PreflightError::ServerPid { pid: 4321, cause: "process 4321 has ended".to_owned() },
         PreflightError::OutputIsDirectory { path: path() },
         PreflightError::OutputIsSpecial { path: path() },
@@ -126,15 +131,18 @@ fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
         PreflightError::Cpu { .. } => {
             ("The CPU does not exist, or is excluded by taskset or cgroup.", "Choose from the allowed CPUs.")
         }
-        PreflightError::Spin { .. } => {
-            ("A thread that spins uses its whole CPU.", "Give the generator CPUs of its own, or let it sleep.")
-        }
+        PreflightError::Spin { .. } => (
+            "A thread that spins uses its whole CPU.",
+            "Reserve CPUs for the generator (--client-cpus), or let it sleep.",
+        ),
         PreflightError::ServerPid { .. } => (
             "The process has ended, belongs to another user, or is the generator itself.",
             "Give the ID of the server's process.",
         ),
         PreflightError::OutputIsDirectory { .. } => ("A result is a file.", "Name a file."),
-        PreflightError::OutputIsSpecial { .. } => ("A result would replace the device.", "Name another file."),
+        PreflightError::OutputIsSpecial { .. } => {
+            ("The path is a device, pipe or socket, which the result would replace.", "Name another file.")
+        }
         PreflightError::OutputIsInput { .. } => ("The input would be lost.", "Name another file."),
     }
 }
@@ -145,7 +153,7 @@ pub(crate) fn requests() -> Vec<Entry> {
         RequestError::Own { name: "Upgrade".to_owned(), cure: "remove it" },
         RequestError::Redacted { name: "Authorization".to_owned(), option: "--header" },
         RequestError::File {
-            path: "token".into(),
+            path: "secrets/token.txt".into(),
             cause: std::io::Error::from_raw_os_error(2),
             option: "--bearer-file",
         },
@@ -183,7 +191,7 @@ pub(crate) fn routes() -> Vec<Entry> {
             attempts: "[::1]:443: Connection refused (os error 111), 127.0.0.1:443: Connection refused (os error 111)"
                 .to_owned(),
         },
-        RouteError::Credentials { path: "proxy-auth".into(), reason: "it has no colon".to_owned() },
+        RouteError::Credentials { path: "secrets/proxy.txt".into(), reason: "it has no colon".to_owned() },
     ];
     let entry = |error: RouteError| {
         let (code, cause, cure) = match &error {

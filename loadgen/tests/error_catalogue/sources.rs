@@ -14,7 +14,8 @@ const MARKERS: [&str; 7] =
 pub(crate) fn section(text: &mut String) {
     text.push_str("\n## Further errors, by source file\n\n");
     text.push_str(
-        "Each either states its cause and cure, or is context printed before the underlying cause. `{…}` is a value.\n",
+        "Most state their cause and cure. The others are parts of a longer message: context before the underlying cause, or a \
+         detail within another text. `{…}` is a value.\n",
     );
     for (file, texts) in texts() {
         write!(text, "\n`{file}`:\n\n").unwrap();

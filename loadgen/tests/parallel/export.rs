@@ -183,7 +183,7 @@ fn a_comparison_is_refused_with_its_formats() {
 #[test]
 fn an_unknown_latency_is_refused_with_the_known_ones() {
     let ended = export_in(folder(|_| ()), &["--format", "hgrm", "--latency", "tls"]);
-    assert!(ended.refusal().contains("no latency tls; use one of handshake.connect, handshake.tls"), "{ended}");
+    assert!(ended.refusal().contains("no latency named tls; it has handshake.connect, handshake.tls"), "{ended}");
     let ended = export_in(folder(|_| ()), &["--format", "csv", "--latency", "handshake.tls"]);
     assert!(ended.refusal().contains("--latency has no effect with --format csv"), "{ended}");
 }

@@ -103,7 +103,8 @@ pub struct RunConfig {
     #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1000, help_heading = CONNECTIONS)]
     pub connections: usize,
 
-    /// Connections to open per second; max opens the next when one is done (closed loop)
+    /// Connections to open per second; with max, a new attempt starts as soon as one of --connect-concurrency attempts
+    /// completes (closed loop)
     #[arg(long, value_name = "RATE", default_value = "250/s", help_heading = CONNECTIONS)]
     pub connect_rate: Rate,
 
@@ -206,8 +207,9 @@ pub struct RunConfig {
     #[arg(long, value_enum, value_name = "END", help_heading = ENGINES)]
     pub keep_awake: Option<KeepAwake>,
 
-    /// Connections on which the kernel timestamps sends and receives too, to show how much of each latency the generator adds
-    /// [default: 1/16; off where the engine cannot do it, and while --interleave measures CPU time]
+    /// Share of connections on which the kernel records the times of sends and receives as well, to show how much of each
+    /// latency the generator adds [default: 1/16; off if the engine does not support it, and while ab or sweep measures CPU
+    /// time in time slices]
     #[arg(long, value_enum, value_name = "SHARE", help_heading = ENGINES)]
     pub kernel_clock: Option<KernelClockSample>,
 

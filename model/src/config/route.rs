@@ -16,9 +16,9 @@ use crate::named_choice;
 named_choice! {
     /// The addresses of a name that connections go to.
     AddressChoice {
-        /// The one that accepts the first connection, by the rules of RFC 8305 (Happy Eyeballs).
+        /// The first that accepts a connection, by the rules of RFC 8305 (Happy Eyeballs); all connections use it.
         First = "first",
-        /// All of them in turn.
+        /// Each connection uses the next one in turn.
         All = "all",
     }
 }
@@ -44,8 +44,8 @@ pub struct RouteOptions {
     #[arg(long, value_name = "ENTRY")]
     pub resolve: Vec<ResolveEntry>,
 
-    /// Connect to another host and port, but keep the names in the request and in TLS: HOST:PORT:HOST:PORT; an empty part
-    /// matches or keeps anything; repeatable
+    /// HOST1:PORT1:HOST2:PORT2: connect to the second host and port instead of the first, but keep the names in the request and
+    /// in TLS; an empty HOST1 or PORT1 matches any, an empty HOST2 or PORT2 changes nothing; repeatable
     #[arg(long, value_name = "ENTRY")]
     pub connect_to: Vec<ConnectTo>,
 

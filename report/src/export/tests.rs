@@ -311,7 +311,7 @@ fn unsupported_combinations_are_refused_with_the_supported_ones() {
     let refusal = |options: Options<'_>| export(&run, &options).unwrap_err().to_string();
     let sentence = refusal(Options { latency: Some("tls"), ..options(Format::Hgrm) });
     assert!(
-        sentence.starts_with("the result has no latency tls; use one of handshake.connect, handshake.tls,"),
+        sentence.starts_with("the result has no latency named tls; it has handshake.connect, handshake.tls,"),
         "{sentence}"
     );
     let sentence = refusal(Options { latency: Some("handshake.tls"), ..options(Format::Hlog) });

@@ -46,8 +46,8 @@ pub enum CertificateProblem {
     UntrustedCa(String),
     /// A trusted CA has the name of the issuer, but another key.
     #[error(
-        "the server's certificate is signed by a CA of the same name as a trusted one ({0}), but with another key; give \
-         the CA that signed it with --ca FILE, or use --insecure"
+        "the server's certificate is signed by a CA of the same name as a trusted one ({0}), but with another key; use \
+         --ca FILE to give the CA that signed it, or --insecure"
     )]
     OtherIssuer(String),
     /// The chain ends before a trusted CA.

@@ -33,7 +33,7 @@ fn failure(tunnel: &Tunnel, error: Error) -> TunnelError {
         Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => TunnelError::Closed(end),
         Error::Io(error) => TunnelError::Io(error),
         Error::NoAcceptableAuthMethods => {
-            let cure = "give the credentials that it asks for with --proxy-auth-file";
+            let cure = "use --proxy-auth-file to give the credentials that it asks for";
             refused("it accepts none of the methods of authentication that were offered".to_owned(), cure)
         }
         Error::PasswordAuthFailure(_) => {

@@ -23,10 +23,10 @@ const WORKLOADS: [Workload; 2] = [Workload::Handshake, Workload::Echo];
 #[derive(Debug, Args)]
 pub(crate) struct AbCommand {
     /// The baseline: options of run, e.g. "--suite aes128", "" for the defaults, or "--server 'CMD'" for any server; a
-    /// URL; a TOML file as for run --config; or builds of wssbench
+    /// URL; a TOML file as for run --config; or the paths of one or more wssbench executables, separated by commas
     ///
-    /// Of several comma-separated builds, each block uses the next one. Build with different link orders to average out their
-    /// effect, which can be a tenth of the CPU time.
+    /// Several executables take turns, one per trial: if each is linked in a different order, the effect of the link order,
+    /// which can be a tenth of the CPU time, averages out.
     #[arg(long, value_name = "OPTIONS|URL|FILE|BUILD", allow_hyphen_values = true)]
     pub(super) a: String,
 

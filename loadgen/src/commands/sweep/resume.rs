@@ -57,7 +57,7 @@ fn ensure_same_options(sweep: &SweepResult, command: &SweepCommand, path: &Path)
     let sets_workloads = !options.workloads.is_empty() || options.trial.is_some() || options.trial_handshakes.is_some();
     ensure!(
         configured || !sets_workloads && options.reference.is_none(),
-        "--workloads, --trial, --trial-handshakes and --reference are those of {}; remove them",
+        "a resumed sweep takes --workloads, --trial, --trial-handshakes and --reference from {}; remove them",
         path.display()
     );
     if configured {

@@ -141,7 +141,7 @@ pub const RULES: &[Rule] = &[
         when: &[],
         problem: "{option} requires WebSocket, but the layer is {layer}",
         cure: "remove {option}, or use the layer wss or ws",
-        reason: "Without WebSocket there are no upgrade and no messages, only bytes.",
+        reason: "Without WebSocket there is no upgrade, and there are only bytes, not messages.",
     },
     Rule {
         code: "size_with_message",
