@@ -3,6 +3,7 @@
 //! A process that is killed while it writes leaves at most a partial last line. That line is reported with its number and
 //! kept; the next entry starts on a new line.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -82,17 +83,23 @@ pub fn default_path() -> PathBuf {
     Path::new("results/history").join("history.jsonl")
 }
 
-/// Reads a history. Unreadable lines are listed in [`History::bad_lines`] and do not affect the others.
+/// Reads a history. Unreadable lines are listed in [`History::bad_lines`] and do not affect the others. So is a comparison
+/// that an earlier line has, as after a merge that kept both sides.
 ///
 /// # Errors
 /// If the file itself cannot be read.
 pub fn read(path: &Path) -> Result<History, HistoryError> {
     let bytes = fs::read(path).map_err(|source| HistoryError::Io { path: path.to_owned(), action: "read", source })?;
     let mut history = History::default();
-    for (line, entry) in lines(&bytes) {
+    let mut seen = BTreeMap::new();
+    for (number, entry) in lines(&bytes) {
+        let entry = entry.and_then(|entry| match seen.insert(entry.comparison_id.clone(), number) {
+            None => Ok(*entry),
+            Some(first) => Err(format!("the comparison {} is in line {first} already", entry.comparison_id)),
+        });
         match entry {
-            Ok(entry) => history.entries.push(*entry),
-            Err(reason) => history.bad_lines.push(BadLine { number: line, reason }),
+            Ok(entry) => history.entries.push(entry),
+            Err(reason) => history.bad_lines.push(BadLine { number, reason }),
         }
     }
     Ok(history)

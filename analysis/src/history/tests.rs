@@ -114,6 +114,20 @@ fn an_unreadable_line_does_not_affect_the_others() {
 }
 
 #[test]
+fn a_merge_that_kept_both_sides_counts_a_comparison_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.jsonl");
+    let [base, ours, theirs] = [0, 1, 2].map(|day| serde_json::to_string(&entry(day, 1.0, 1.0)).unwrap());
+    let merged = format!("{base}\n<<<<<<< ours\n{base}\n{ours}\n=======\n{ours}\n{theirs}\n>>>>>>> theirs\n");
+    fs::write(&path, merged).unwrap();
+    let found = read(&path).unwrap();
+    let ids: Vec<&str> = found.entries.iter().map(|entry| entry.comparison_id.as_str()).collect();
+    assert_eq!(ids, ["comparison-0", "comparison-1", "comparison-2"]);
+    assert_eq!(found.bad_lines.iter().map(|line| line.number).collect::<Vec<_>>(), [2, 3, 5, 6, 8]);
+    assert_eq!(found.bad_lines[1].reason, "the comparison comparison-0 is in line 1 already");
+}
+
+#[test]
 fn an_unknown_field_of_a_later_version_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.jsonl");
