@@ -106,6 +106,18 @@ pub enum PolicyError {
     /// Neither the metric nor the policy has a threshold.
     #[error("metrics.{0} has no threshold; add e.g. threshold = \"2%\" to it or at the top of the policy")]
     NoThreshold(&'static str),
+    /// A gain would be judged as a loss.
+    #[error(
+        "metrics.{metric} has direction = \"{given}\", but {better} is better; remove direction, or use \"either\""
+    )]
+    Direction {
+        /// The metric.
+        metric: &'static str,
+        /// The direction in the policy.
+        given: &'static str,
+        /// The direction in which the metric is better.
+        better: &'static str,
+    },
     /// There is no metric to judge.
     #[error("the policy has no metrics; add a table [metrics.NAME] for each metric to judge")]
     Empty,
@@ -168,10 +180,17 @@ fn named_rule(name: String, rule: FileRule, threshold: Option<Threshold>) -> Res
             .max_by(|one, other| one.0.total_cmp(&other.0));
         return Err(PolicyError::UnknownMetric { name, nearest: nearest.map(|(_, name)| name) });
     };
-    let default_direction = if metric.more_is_better() { Direction::Higher } else { Direction::Lower };
+    let (better, contrary) = match metric.more_is_better() {
+        true => (Direction::Higher, Direction::Lower),
+        false => (Direction::Lower, Direction::Higher),
+    };
+    if rule.direction == Some(contrary) {
+        let (given, better) = if metric.more_is_better() { ("lower", "higher") } else { ("higher", "lower") };
+        return Err(PolicyError::Direction { metric: metric.name(), given, better });
+    }
     let rule = Rule {
         threshold_percent: rule.threshold.or(threshold).ok_or(PolicyError::NoThreshold(metric.name()))?.0,
-        direction: rule.direction.unwrap_or(default_direction),
+        direction: rule.direction.unwrap_or(better),
         statistic: rule.statistic,
         severity: rule.severity,
         waiver: rule.waiver,

@@ -57,6 +57,18 @@ fn with_direction_either_a_gain_is_a_regression_too() {
 }
 
 #[test]
+fn a_direction_that_would_make_a_gain_a_regression_is_rejected() {
+    for (metric, given, better) in [("echo_p50_us", "higher", "lower"), ("echoes_per_s", "lower", "higher")] {
+        let with = |direction: &str| {
+            format!("[metrics.{metric}]\nthreshold = \"2%\"\ndirection = \"{direction}\"").parse::<Policy>()
+        };
+        let sentence = with(given).unwrap_err().to_string();
+        assert!(sentence.contains(&format!("direction = \"{given}\", but {better} is better")), "{sentence}");
+        assert!(with(better).is_ok() && with("either").is_ok());
+    }
+}
+
+#[test]
 fn the_center_is_inconclusive_only_if_it_was_not_measured() {
     let policy = "[metrics.echo_p50_us]\nthreshold = \"2%\"\nstatistic = \"center\"";
     assert_eq!(verdicts(policy, &comparison(12, 1.019)).outcome, Outcome::Pass);

@@ -129,6 +129,9 @@ fn policy(error: PolicyError) -> Entry {
         PolicyError::NoThreshold(_) => {
             ("no_threshold", "Nothing says by how much the metric may get worse.", "Write a threshold.")
         }
+        PolicyError::Direction { .. } => {
+            ("direction", "A gain would be judged as a regression.", "Remove direction, or use \"either\".")
+        }
         PolicyError::Empty => ("empty", "The policy judges nothing.", "Add a table [metrics.NAME]."),
     };
     Entry::new(code, printed(error), cause, cure)
