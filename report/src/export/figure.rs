@@ -6,7 +6,7 @@
 use wss_analysis::comparison::Comparison;
 use wss_model::config::Mode;
 use wss_model::named_latency;
-use wss_model::run_result::{End, RunResult};
+use wss_model::run_result::RunResult;
 use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
 use wss_model::units::Rate;
 
@@ -85,12 +85,17 @@ pub(super) fn of_run(run: &RunResult) -> Vec<Figure> {
     figures
 }
 
-/// What was measured: load, engines and handshake. It keeps figures of the same name but of another load in separate
-/// series. Machine and build are left to the tracker's testbeds and branches.
+/// What was measured: load, engines or server, and handshake. It keeps figures of the same name but of another load or server
+/// in separate series. Machine and build are left to the tracker's testbeds and branches.
 pub(super) fn scenario(run: &RunResult) -> String {
     let config = &run.config;
     let layer = run.target.url.split(':').next().unwrap_or_default();
-    let server = run.server.as_ref().map_or("unknown", End::engine_name);
+    // A server that --server starts may choose another port each time; its command identifies it.
+    let server = match (&run.target.command, &run.server) {
+        (None, Some(end)) if run.target.embedded => end.engine_name(),
+        (Some(command), _) => command,
+        (None, _) => &run.target.url,
+    };
     let load = match config.mode {
         Mode::Handshake => format!("handshakes at {}", config.connect_rate),
         Mode::Echo => format!(

@@ -1,4 +1,5 @@
-//! github-action-benchmark: an array of `{name, unit, value, range, extra}`.
+//! github-action-benchmark: an array of `{name, unit, value, range, extra}`. The action follows each name over time, so that it
+//! includes what was measured.
 //!
 //! The action reads a file as either `customSmallerIsBetter` or `customBiggerIsBetter`, so a file has one kind of
 //! figures, and the figures of the other kind are named in a note.
@@ -18,10 +19,11 @@ pub(super) fn run(run: &RunResult, better: Better, notes: &mut Vec<String>) -> R
     let (kept, others) =
         of_kind(figure::of_run(run), better, |figure| figure.unit.more_is_better(), |figure| figure.name.clone());
     notes.extend(others);
-    let extra = format!("{}\n{}, {}", figure::scenario(run), program(&run.tool), run.started_at);
+    let scenario = figure::scenario(run);
+    let extra = format!("{}, {}", program(&run.tool), run.started_at);
     let entries = kept
         .iter()
-        .map(|one| json!({ "name": one.name, "unit": one.unit.symbol(), "value": one.value, "extra": extra }))
+        .map(|one| json!({ "name": format!("{} ({scenario})", one.name), "unit": one.unit.symbol(), "value": one.value, "extra": extra }))
         .collect();
     array(entries, better)
 }
@@ -40,9 +42,11 @@ pub(super) fn comparison(
         |(figure, _)| figure.metric.name().to_owned(),
     );
     notes.extend(others);
-    let extra = format!("{}\n{}, {}", figure::compared(comparison), program(&comparison.tool), comparison.started_at);
+    let compared = figure::compared(comparison);
+    let extra = format!("{}, {}", program(&comparison.tool), comparison.started_at);
     let entry = |(figure, ratio): &(&ComparedMetric, &Ratio)| {
-        let mut entry = json!({ "name": figure.metric.name(), "unit": "ratio", "value": ratio.center, "extra": extra });
+        let name = format!("{} ({compared})", figure.metric.name());
+        let mut entry = json!({ "name": name, "unit": "ratio", "value": ratio.center, "extra": extra });
         if let Some(interval) = &ratio.interval {
             entry["range"] = format!("{:.4} to {:.4}", interval.low, interval.high).into();
         }
