@@ -81,7 +81,7 @@ pub(crate) fn history(command: &HistoryCommand) -> anyhow::Result<()> {
     let shown = place.branch.as_deref().map_or_else(|| path.display().to_string(), branch::shown);
     match &command.action {
         Action::Add { comparisons, .. } => {
-            branch.as_ref().map_or(Ok(()), Branch::check_free)?;
+            branch.as_ref().map_or(Ok(()), Branch::check_writable)?;
             let added = add(comparisons, &path, &shown)?;
             branch.map_or(Ok(()), |branch| branch.commit(&format!("history: {}", added.join(", "))))
         }

@@ -161,6 +161,12 @@ fn a_history_on_a_branch_leaves_the_working_copy_alone() {
         let inside = tempfile::tempdir_in(folder.path()).unwrap();
         start_in(inside, &[&["history"], arguments].concat()).end_within(BOUND)
     };
+    git(&["config", "user.name", ""]);
+    let one = write(&comparison(result(), 9, 1.0), folder.path());
+    let nameless = history(&["add", "--branch=perf", &one]);
+    assert!(nameless.refusal().contains("git config user.name NAME"), "{nameless}");
+    std::fs::remove_file(folder.path().join(one)).unwrap();
+    git(&["config", "user.name", "somebody"]);
     let missing = history(&["show", "--branch=perf"]);
     assert!(missing.refusal().contains("perf:history.jsonl: the branch has no history"), "{missing}");
     for number in 0..3 {

@@ -55,8 +55,14 @@ impl<'a> Branch<'a> {
     }
 
     /// # Errors
-    /// If the branch is checked out somewhere: its working copy would be outdated.
-    pub(super) fn check_free(&self) -> anyhow::Result<()> {
+    /// If the branch is checked out somewhere, so that its working copy would be outdated, or if git does not know who commits.
+    pub(super) fn check_writable(&self) -> anyhow::Result<()> {
+        for identity in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
+            git(&["var", identity], None).context(
+                "git does not know whom to name as the author of the commit; run git config user.name NAME and git config \
+                 user.email ADDRESS",
+            )?;
+        }
         let reference = self.reference();
         let worktrees = git(&["worktree", "list", "--porcelain"], None)?;
         ensure!(
@@ -70,7 +76,7 @@ impl<'a> Branch<'a> {
     /// Commits the copy to the branch, whose other files stay.
     ///
     /// # Errors
-    /// If the branch has moved meanwhile, or git does not know the author.
+    /// If the branch has moved meanwhile.
     pub(super) fn commit(&self, message: &str) -> anyhow::Result<()> {
         let blob = git(&["hash-object", "-w", "--no-filters", &self.path().to_string_lossy()], None)?;
         let others = match &self.commit {
