@@ -76,6 +76,8 @@ named_choice! {
         NoSubprotocol = "no_subprotocol",
         /// An HTTP head exceeds the limit.
         HeadTooLarge = "head_too_large",
+        /// The server responded to the upgrade request with TLS.
+        SpeaksTls = "speaks_tls",
         /// An HTTP head is malformed.
         Malformed = "malformed",
         /// The connection ended inside an HTTP head.

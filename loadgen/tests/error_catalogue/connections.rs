@@ -226,6 +226,7 @@ pub(crate) fn client_upgrade() -> Vec<Entry> {
         UpgradeError::UnexpectedSubprotocol { got: "chat".to_owned() },
         UpgradeError::NoSubprotocol { offered: "chat".to_owned() },
         UpgradeError::HeadTooLarge { limit: 16384 },
+        UpgradeError::Tls,
         UpgradeError::Malformed { why: "invalid token".to_owned(), start: "SSH-2.0-".to_owned() },
         UpgradeError::Eof,
         UpgradeError::Io(reset()),

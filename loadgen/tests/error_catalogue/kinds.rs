@@ -64,6 +64,7 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::UnexpectedSubprotocol => "Offer it with --subprotocol, or disable it on the server.",
         ErrorKind::NoSubprotocol => "Offer a subprotocol that the server supports, or remove --subprotocol.",
         ErrorKind::HeadTooLarge => "Check the port of the URL, or raise --max-head-size.",
+        ErrorKind::SpeaksTls => "Use wss://, or the port of the server without TLS.",
         ErrorKind::Malformed => "Check that the URL names a WebSocket endpoint.",
         ErrorKind::Eof => "See the log of the server.",
         ErrorKind::Io => "The operating system's message gives the reason; check the network and the log of the peer.",

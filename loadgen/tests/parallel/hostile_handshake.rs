@@ -123,12 +123,16 @@ fn garbage_or_http_instead_of_tls() {
 
 #[test]
 fn garbage_instead_of_http() {
-    let garbage = peer::tcp(|mut stream| {
-        peer::read_head(&mut stream);
-        let _ = stream.write_all(&[0x16, 0x03, 0x01, 0xff, b'\r', b'\n', b'\r', b'\n']);
-        peer::stay_silent(stream);
-    });
-    assert_fails(&url("ws", garbage), &[], &["is not HTTP/1.1", "check the scheme and port"]);
+    let answering = |garbage: &'static [u8]| {
+        peer::tcp(move |mut stream| {
+            peer::read_head(&mut stream);
+            let _ = stream.write_all(garbage);
+            peer::stay_silent(stream);
+        })
+    };
+    let says = &["is not HTTP/1.1", "check the scheme and port"];
+    assert_fails(&url("ws", answering(b"\x06\x03\x01\xff\r\n\r\n")), &[], says);
+    assert_fails(&url("ws", answering(b"\x15\x03\x01\0\x02\x02\x0a")), &[], &["speaks TLS", "use wss://"]);
 }
 
 #[test]

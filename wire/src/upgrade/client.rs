@@ -109,6 +109,9 @@ pub enum UpgradeError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The response is a TLS record, such as an alert.
+    #[error("the server speaks TLS on this port; use wss://")]
+    Tls,
     /// The response is not HTTP/1.1.
     #[error(
         "the server's response is not HTTP/1.1 ({why}); it starts with \"{start}\"; check the scheme and port of the URL"
@@ -140,6 +143,7 @@ impl UpgradeError {
             Self::UnexpectedSubprotocol { .. } => ErrorKind::UnexpectedSubprotocol,
             Self::NoSubprotocol { .. } => ErrorKind::NoSubprotocol,
             Self::HeadTooLarge { .. } => ErrorKind::HeadTooLarge,
+            Self::Tls => ErrorKind::SpeaksTls,
             Self::Malformed { .. } => ErrorKind::Malformed,
             Self::Eof => ErrorKind::Eof,
             Self::Io(_) => ErrorKind::Io,
@@ -242,6 +246,10 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 fn malformed(why: impl Into<String>, bytes: &[u8]) -> UpgradeError {
+    // An alert, a handshake message; then the major version of every TLS (RFC 8446 section 5.1).
+    if matches!(bytes, [0x15 | 0x16, 3, ..]) {
+        return UpgradeError::Tls;
+    }
     UpgradeError::Malformed { why: why.into(), start: head::excerpt(bytes, EXCERPT_MAX) }
 }
 

@@ -21,6 +21,8 @@ pub struct Rejection {
     pub reason: String,
     /// The value of Location, escaped.
     pub location: Option<String>,
+    /// The value of Retry-After, escaped.
+    pub retry_after: Option<String>,
     /// The value of WWW-Authenticate or Proxy-Authenticate, escaped.
     pub challenge: Option<String>,
     is_html: bool,
@@ -52,6 +54,7 @@ impl Rejection {
             status,
             reason: head::excerpt(reason.as_bytes(), EXCERPT_MAX),
             location: escaped("location"),
+            retry_after: escaped("retry-after"),
             challenge: escaped("www-authenticate").or_else(|| escaped("proxy-authenticate")),
             is_html: value("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with(b"text/html")),
             framing,
@@ -105,14 +108,17 @@ impl Rejection {
         let text = self.text();
         let text = (!text.is_empty()).then(|| format!("\"{text}\""));
         let location = self.location.as_ref().map(|location| format!("Location: {location}"));
+        let retry_after = self.retry_after.as_ref().map(|time| format!("Retry-After: {time}"));
         let challenge = self.challenge.as_ref().map(|challenge| format!("it asks for {challenge}"));
-        let details: Vec<String> = [location, challenge, text].into_iter().flatten().collect();
+        let details: Vec<String> = [location, retry_after, challenge, text].into_iter().flatten().collect();
         if details.is_empty() { String::new() } else { format!(" ({})", details.join("; ")) }
     }
 
     /// What the user can do.
     fn cure(&self) -> &'static str {
         match self.status {
+            // As nginx and Go respond to plain text on a port for TLS.
+            400 if self.text().contains("HTTPS") => "use wss://",
             300..=399 if self.location.is_some() => "give that URL",
             401 | 407 => "give credentials with --bearer-file, --header or --cookie",
             403 => "check what the server requires, such as --origin, --header or --cookie",
@@ -200,6 +206,11 @@ mod tests {
             ),
             (rejection(403, &[("Content-Length", "4")], b"no\x1b!!! more"), ["(\"no\\x1b!\")", "--origin"]),
             (rejection(503, &[], b""), ["503 Reason instead of 101", "--connect-rate"]),
+            (rejection(429, &[("Retry-After", "30")], b""), ["(Retry-After: 30)", "--connect-rate"]),
+            (
+                rejection(400, &[], b"Client sent an HTTP request to an HTTPS server.\n"),
+                ["an HTTPS server", "use wss://"],
+            ),
         ] {
             let text = rejection.to_string();
             assert!(parts.iter().all(|part| text.contains(part)), "{text}");

@@ -4,6 +4,7 @@ use super::super::{BASE64, ClientUpgrade, UpgradeError, connect};
 use super::*;
 
 use base64::Engine as _;
+use wss_model::failure::ErrorKind;
 
 fn request() -> ClientUpgrade {
     ClientUpgrade {
@@ -106,7 +107,7 @@ async fn reports_each_invalid_101_by_its_kind() {
         ("malformed", "\r\n\r\n".into()),
         ("malformed", "SSH-2.0-OpenSSH_9.6\r\n\r\n".into()),
         ("malformed", "SSH-2.0-OpenSSH_9.6\r\n".into()),
-        ("malformed", "\x15\x03\x03\0\x02\x02\x28".into()),
+        ("speaks_tls", "\x15\x03\x03\0\x02\x02\x28".into()),
         ("eof", String::new()),
         ("eof", good[..5].into()),
         ("eof", good[..good.len() - 1].into()),
@@ -121,10 +122,20 @@ async fn reports_each_invalid_101_by_its_kind() {
 
 #[tokio::test]
 async fn escapes_a_response_that_is_not_http() {
-    let error = failed("\x15\x03\x03\0\x02\x02\x28").await.to_string();
-    assert!(error.contains(r#"it starts with "\x15\x03\x03\x00\x02\x02(""#), "{error}");
+    let error = failed("\x05\x03\x03\0\x02\x02\x28").await.to_string();
+    assert!(error.contains(r#"it starts with "\x05\x03\x03\x00\x02\x02(""#), "{error}");
     let error = failed([b"x".repeat(500), b"\n".to_vec()].concat()).await.to_string();
     assert!(error.contains("x…\"") && error.len() < 300, "{error}");
+}
+
+#[tokio::test]
+async fn names_a_port_that_speaks_tls() {
+    // The alert unexpected_message, and the start of a ServerHello.
+    for record in [b"\x15\x03\x03\0\x02\x02\x0a".to_vec(), b"\x16\x03\x03\0\x7a\x02\0\0\x76".to_vec()] {
+        let error = failed(record).await;
+        assert_eq!(error.kind(), ErrorKind::SpeaksTls, "{error}");
+        assert!(error.to_string().contains("use wss://"), "{error}");
+    }
 }
 
 #[tokio::test]
