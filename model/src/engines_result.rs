@@ -15,7 +15,7 @@ pub struct EnginesResult {
     pub schema: String,
     /// Kernel release.
     pub kernel: String,
-    /// The default engine.
+    /// The engine that --engine auto, the default, stands for on this machine.
     pub default: EngineKind,
     /// One entry per engine, in the order of `--engine`.
     pub engines: Vec<EngineOnMachine>,

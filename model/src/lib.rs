@@ -23,7 +23,9 @@ pub mod trace_result;
 pub mod units;
 pub mod validity;
 
-pub use config::{Arrivals, EngineKind, Layer, Mode, ProviderKind, RunConfig, TlsOptions, TlsVersion, TrustOptions};
+pub use config::{
+    Arrivals, EngineChoice, EngineKind, Layer, Mode, ProviderKind, RunConfig, TlsOptions, TlsVersion, TrustOptions,
+};
 pub use failure::{ErrorKind, ErrorPhase};
 pub use latency::{Latency, LatencyHistogram};
 pub use run_result::RunResult;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use wss_model::config::conflicts::{self, Facts};
 use wss_model::config::{ConfigError, CpuList};
 use wss_model::units::count;
-use wss_model::{EngineKind, HumanDuration, Layer, Size, TlsOptions};
+use wss_model::{EngineChoice, HumanDuration, Layer, Size, TlsOptions};
 
 const LISTEN: &str = "Listen";
 const ENGINE: &str = "Engine and CPUs";
@@ -37,8 +37,8 @@ pub struct ServeOptions {
     pub layer: Layer,
 
     /// I/O engine
-    #[arg(long, value_enum, default_value_t = EngineKind::Uring, help_heading = ENGINE)]
-    pub engine: EngineKind,
+    #[arg(long, value_enum, default_value_t = EngineChoice::Auto, help_heading = ENGINE)]
+    pub engine: EngineChoice,
 
     /// Worker threads [default: one per CPU]
     #[arg(short, long, value_name = "N", help_heading = ENGINE)]

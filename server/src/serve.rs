@@ -65,10 +65,15 @@ fn run(options: &ServeOptions, program: &'static str) -> Result<(), Failure> {
     let tls = tls.or_failure(FailureCode::Certificate)?;
     let (stop, stopped) = mpsc::channel();
     watch_signals(stop.clone()).or_failure(FailureCode::System)?;
-    let (workers, address) = start_workers(options, tls, &stop)?;
+    let (engine, no_uring) = engine::choose(options.engine);
+    if let Some(error) = no_uring {
+        let note = format!("{program}: note: the engine is epoll, because io_uring cannot be used: {error}\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
+    }
+    let (workers, address) = start_workers(options, engine, tls, &stop)?;
     let state = AdminState {
-        engine: options.engine,
-        engine_features: engine::engine_features(options.engine),
+        engine,
+        engine_features: engine::engine_features(engine),
         layer: options.layer,
         workers: workers.commands.clone(),
         start: Instant::now(),
@@ -82,7 +87,7 @@ fn run(options: &ServeOptions, program: &'static str) -> Result<(), Failure> {
         url: event::url(options, address),
         admin: format!("http://{admin}"),
         pid: std::process::id(),
-        engine: options.engine,
+        engine,
         layer: options.layer,
         workers: workers.commands.len(),
         file_limit,
@@ -105,6 +110,7 @@ fn run(options: &ServeOptions, program: &'static str) -> Result<(), Failure> {
 
 fn start_workers(
     options: &ServeOptions,
+    engine: EngineKind,
     tls: Option<ServerTls>,
     stop: &mpsc::Sender<Stop>,
 ) -> Result<(Workers, SocketAddr), Failure> {
@@ -143,7 +149,7 @@ fn start_workers(
             commands,
             started: started.clone(),
         };
-        let thread = start_worker(options.engine, number, setup, stop.clone());
+        let thread = start_worker(engine, number, setup, stop.clone());
         workers.threads.push(thread.or_failure(FailureCode::System)?);
     }
     for _ in 0..count {

@@ -7,7 +7,7 @@ use wss_model::RunConfig;
 use wss_model::engines_result::{EngineOnMachine, EnginesResult};
 use wss_model::store::Stored as _;
 use wss_report as report;
-use wss_wire::engine::{Capabilities, capabilities};
+use wss_wire::engine::{Capabilities, capabilities, choose};
 
 use crate::output;
 
@@ -27,7 +27,7 @@ pub(crate) fn engines(command: &EnginesCommand) -> anyhow::Result<()> {
     let result = EnginesResult {
         schema: EnginesResult::SCHEMA.to_owned(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-        default: RunConfig::default().engine,
+        default: choose(RunConfig::default().engine).0,
         engines: capabilities().into_iter().map(on_machine).collect(),
     };
     if command.json {

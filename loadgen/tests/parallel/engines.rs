@@ -8,9 +8,9 @@ use crate::common;
 use std::process::{Command, Stdio};
 
 use common::{ENGINES, left_out, wssbench};
-use wss_model::EngineKind;
 use wss_model::engines_result::EnginesResult;
 use wss_model::store::Stored as _;
+use wss_model::{EngineChoice, EngineKind, RunResult};
 
 fn as_json() -> EnginesResult {
     let ended = wssbench(&["engines", "--json"]);
@@ -89,7 +89,7 @@ fn an_unknown_option_is_refused() {
 }
 
 #[test]
-fn a_kernel_without_io_uring_is_one_sentence_and_exit_code_1() {
+fn without_io_uring_auto_is_epoll_and_uring_is_one_sentence() {
     // strace injects the answers that a container's filter, a sysctl or a limit cause.
     let traced = |error: &str, arguments: &[&str]| {
         let inject = format!("inject=io_uring_setup:error={error}");
@@ -106,7 +106,9 @@ fn a_kernel_without_io_uring_is_one_sentence_and_exit_code_1() {
     }
     for (error, says) in [("EPERM", "kernel.io_uring_disabled"), ("ENOMEM", "RLIMIT_MEMLOCK"), ("ENOSYS", "older than")]
     {
-        for arguments in [&["run", "--duration=1s"][..], &["serve", "--listen=127.0.0.1:0"]] {
+        for arguments in
+            [&["run", "--duration=1s", "--engine=uring"][..], &["serve", "--listen=127.0.0.1:0", "--engine=uring"]]
+        {
             let output = traced(error, arguments).unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             let sentences: Vec<&str> = said.lines().filter(|line| line.starts_with("wss")).collect();
@@ -114,5 +116,17 @@ fn a_kernel_without_io_uring_is_one_sentence_and_exit_code_1() {
             assert!(sentences.len() == 1 && sentences[0].contains(says), "{error} {arguments:?}: {said}");
             assert!(sentences[0].contains("--engine epoll") && !said.contains("panicked"), "{said}");
         }
+        // Without a requested engine, the run uses epoll and says so.
+        let run = ["run", "--json", "--duration=200ms", "--warmup=0s", "--connections=2", "--rate=100/s"];
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("result.json");
+        let output = traced(error, &[&run[..], &["--out", out.to_str().unwrap()]].concat()).unwrap();
+        let result: RunResult = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+        assert_eq!(result.config.engine, EngineChoice::Auto);
+        for end in [&result.client, result.server.as_ref().unwrap()] {
+            assert_eq!(end.engine, Some(EngineKind::Epoll), "{error}");
+        }
+        assert!(result.notes.iter().any(|note| note.starts_with("the engine is epoll, because")), "{:?}", result.notes);
     }
 }

@@ -88,6 +88,32 @@ named_choice! {
 }
 
 named_choice! {
+    /// The I/O engine as it is requested.
+    EngineChoice {
+        /// uring if the kernel allows it here, else epoll.
+        Auto = "auto",
+        /// io_uring, with wssbench's own implementation.
+        Uring = "uring",
+        /// io_uring through tokio-uring.
+        TokioUring = "tokio-uring",
+        /// epoll through tokio.
+        Epoll = "epoll",
+    }
+}
+
+impl EngineChoice {
+    /// The engine, if one is named.
+    pub const fn named(self) -> Option<EngineKind> {
+        match self {
+            Self::Auto => None,
+            Self::Uring => Some(EngineKind::Uring),
+            Self::TokioUring => Some(EngineKind::TokioUring),
+            Self::Epoll => Some(EngineKind::Epoll),
+        }
+    }
+}
+
+named_choice! {
     /// Distribution of the planned send times of an open loop.
     Arrivals {
         /// At equal intervals, each connection at its own offset.

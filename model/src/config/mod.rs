@@ -19,7 +19,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::arguments::{arguments, arguments_of_fields, fields};
-pub use self::choices::{Arrivals, CpuList, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode};
+pub use self::choices::{
+    Arrivals, CpuList, EngineChoice, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode,
+};
 pub use self::error::ConfigError;
 pub use self::messages::{Expect, MessageOptions, SkipMessages};
 pub use self::proxy::{ProxyAddress, ProxyKind};
@@ -163,8 +165,8 @@ pub struct RunConfig {
     pub seed: u64,
 
     /// I/O engine of both ends
-    #[arg(long, value_enum, default_value_t = EngineKind::Uring, help_heading = ENGINES)]
-    pub engine: EngineKind,
+    #[arg(long, value_enum, default_value_t = EngineChoice::Auto, help_heading = ENGINES)]
+    pub engine: EngineChoice,
 
     /// I/O engine of the embedded server [default: --engine]
     #[arg(long, value_enum, value_name = "ENGINE", help_heading = ENGINES)]

@@ -1,7 +1,7 @@
 //! Writing, reading back, and every way in which a file is rejected.
 
 use super::*;
-use crate::config::EngineKind;
+use crate::config::EngineChoice;
 use crate::fixtures::{echo_run, handshake_run};
 use crate::ring_counters::PhaseRings;
 use std::error::Error;
@@ -148,7 +148,7 @@ fn an_older_result_without_ring_counters_is_read() {
     let read: RunResult = read(&path).unwrap();
     assert_eq!(read.handshake.rings, PhaseRings::default());
     assert_eq!(read.echo.unwrap().rings, PhaseRings::default());
-    assert_eq!(read.config.engine, EngineKind::TokioUring);
+    assert_eq!(read.config.engine, EngineChoice::TokioUring);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What this kernel supports and what each engine uses of it: the input of `wssbench engines`.
 
-use wss_model::EngineKind;
 use wss_model::engines_result::KernelFeature;
+use wss_model::{EngineChoice, EngineKind};
 
 use super::{EngineError, tokio_uring, uring};
 
@@ -19,6 +19,17 @@ pub struct Capabilities {
 /// Probes the kernel for every engine, on rings that are closed again.
 pub fn capabilities() -> Vec<Capabilities> {
     EngineKind::ALL.iter().map(|&engine| probe(engine)).collect()
+}
+
+/// The engine that a choice stands for on this machine, and why it is not io_uring if it could have been.
+pub fn choose(choice: EngineChoice) -> (EngineKind, Option<EngineError>) {
+    if let Some(engine) = choice.named() {
+        return (engine, None);
+    }
+    match uring::best_features() {
+        Ok(_) => (EngineKind::Uring, None),
+        Err(error) => (EngineKind::Epoll, Some(error)),
+    }
 }
 
 /// The features that an engine uses on this machine, as text; `None` if it cannot run.

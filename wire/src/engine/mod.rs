@@ -31,7 +31,7 @@ use wss_model::ring_counters::RingCounters;
 
 pub use wss_model::EngineKind;
 
-pub use self::capabilities::{Capabilities, capabilities, engine_features};
+pub use self::capabilities::{Capabilities, capabilities, choose, engine_features};
 pub use self::deadline::{Timeout, before, within};
 pub use self::epoll::Epoll;
 pub use self::keep_awake::KeepAwake;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context, bail};
 use clap::ValueEnum as _;
 use wss_model::config::{CpuList, IdlePolicy, KeepAwake, KernelClockSample};
-use wss_model::{Layer, Mode, RunConfig};
-use wss_wire::engine::Engine;
+use wss_model::{EngineKind, Layer, Mode, RunConfig};
+use wss_wire::engine::{Engine, choose};
 use wss_wire::{machine, with_engine};
 
 use crate::setup::preflight::PreflightError;
@@ -20,12 +20,13 @@ const DEFAULT_IDLE: &str = "WSSBENCH_IDLE";
 /// If a CPU is not available to this process.
 pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let allowed = machine::allowed_cpus().context("cannot read the CPUs that are available to this process")?;
-    config.client_engine.get_or_insert(config.engine);
+    let (engine, no_uring) = choose(config.engine);
+    config.client_engine.get_or_insert(engine);
     // A client certificate is given to be requested.
     config.tls.mtls |= config.trust.client_cert.is_some();
     if config.is_embedded() {
         config.layer.get_or_insert(Layer::Wss);
-        config.server_engine.get_or_insert(config.engine);
+        config.server_engine.get_or_insert(engine);
     }
     if config.starts_server() {
         divide_cpus(config, &allowed);
@@ -45,6 +46,10 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let clock = choose_kernel_clock(config);
     let mut notes = notes(config, &client, &server);
     notes.extend(clock);
+    notes.extend(no_uring.map(|_| {
+        "the engine is epoll, because this system does not allow io_uring (wssbench engines gives the reason)"
+            .to_owned()
+    }));
     Ok(notes)
 }
 
@@ -88,7 +93,7 @@ fn choose_idle(
 
 /// Turns the kernel's clock off if the engine does not have one. Returns a note if the user requested it.
 fn choose_kernel_clock(config: &mut RunConfig) -> Option<String> {
-    let engine = config.client_engine.unwrap_or(config.engine);
+    let engine = config.client_engine.unwrap_or(EngineKind::Epoll);
     let is_supported = with_engine!(engine, E => <E as Engine>::HAS_KERNEL_TIMES);
     if is_supported {
         // Runs in time slices are for CPU time, which the kernel's clock would increase.

@@ -198,7 +198,7 @@ fn start_embedded(
     let options = EmbeddedOptions {
         config,
         layer: config.layer.unwrap_or(Layer::Wss),
-        engine: config.server_engine.unwrap_or(config.engine),
+        engine: config.server_engine.context("internal error: the engine is not determined")?,
         threads: config.server_threads.unwrap_or(1),
         cpus,
         // Connections that are closing count as well.
@@ -273,7 +273,7 @@ fn generator_options(
     message: Option<Arc<[u8]>>,
 ) -> GeneratorOptions {
     GeneratorOptions {
-        engine: config.client_engine.unwrap_or(config.engine),
+        engine: config.client_engine.unwrap_or(EngineKind::Epoll),
         threads: config.threads.unwrap_or(1),
         cpus: cpus.0.iter().copied().collect(),
         idle: config.idle.unwrap_or(IdlePolicy::Sleep),

@@ -15,7 +15,7 @@ use wss_model::Layer;
 
 use crate::child::run_options::{Shape, describe, for_run, name, parse, run_command, shape};
 
-/// Stands for every value that an option lists.
+/// Stands for every value that an option lists, but for `auto`, which is one of the others.
 const ALL: &str = "all";
 
 /// Options of `run` that the sweep itself sets, by their ID.
@@ -111,7 +111,8 @@ pub(super) fn given(matches: &ArgMatches) -> Vec<Axis> {
 fn axis(argument: &Arg, matches: &ArgMatches) -> Axis {
     let given = matches.get_many::<String>(argument.get_id().as_str()).into_iter().flatten();
     let possible = argument.get_possible_values();
-    let every = || possible.iter().filter(|value| !value.is_hide_set()).map(|value| value.get_name().to_owned());
+    let is_value = |value: &&PossibleValue| !value.is_hide_set() && value.get_name() != "auto";
+    let every = || possible.iter().filter(is_value).map(|value| value.get_name().to_owned());
     let shape = shape(argument);
     let mut values: Vec<String> = Vec::new();
     for value in given {

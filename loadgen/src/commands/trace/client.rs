@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 use wss_model::config::CpuList;
 use wss_model::config::tls::{CostSplit, Verify};
 use wss_model::{Layer, RunConfig, TlsOptions};
+use wss_wire::engine::choose;
 use wss_wire::machine;
 use wss_wire::target::Target;
 use wss_wire::tls::{ClientConfigs, Identity, Trust, client_config};
@@ -58,7 +59,7 @@ pub(super) fn embedded(config: &RunConfig, identity: Option<&Identity>) -> anyho
     let options = EmbeddedOptions {
         config,
         layer: config.layer.unwrap_or(Layer::Wss),
-        engine: config.server_engine.unwrap_or(config.engine),
+        engine: config.server_engine.unwrap_or_else(|| choose(config.engine).0),
         threads: 1,
         cpus: &cpus,
         connections: 16,
