@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use clap::{Arg, Args, CommandFactory};
+use wss_analysis::metric::Metric;
 use wss_model::RunConfig;
 use wss_model::config::most_similar;
 
@@ -166,6 +167,9 @@ const OTHER_HELP: [(&str, &str, &str); 5] = [
     ("trace", "early_data", "Send the upgrade request as early data (0-RTT) in the resumed handshake"),
 ];
 
+/// Verbs whose options name metrics.
+const METRICS_IN: [&str; 3] = ["sweep", "gate", "history"];
+
 /// The whole command line.
 pub fn command() -> clap::Command {
     let run = RunConfig::augment_args(clap::Command::new("run"));
@@ -178,7 +182,8 @@ pub fn command() -> clap::Command {
     };
     let long_help = |verb: &str| {
         let name = if verb.is_empty() { "run" } else { verb };
-        format!("{}\n\n{}", exit_codes(name), examples(verb))
+        let metrics = if METRICS_IN.contains(&name) { metrics() + "\n\n" } else { String::new() };
+        format!("{metrics}{}\n\n{}", exit_codes(name), examples(verb))
     };
     super::Command::command()
         .mut_args(shorten)
@@ -195,6 +200,13 @@ pub fn command() -> clap::Command {
             };
             verb.mut_args(shorten).mut_args(describe).after_help(examples(&name)).after_long_help(long_help(&name))
         })
+}
+
+/// The names of all metrics, in lines of at most 80 columns.
+fn metrics() -> String {
+    let names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+    let lines = textwrap::Options::new(80).initial_indent("  ").subsequent_indent("  ");
+    format!("Metrics:\n{}", textwrap::fill(&names.join(" "), lines))
 }
 
 fn examples(verb: &str) -> String {
@@ -235,6 +247,16 @@ mod tests {
             assert!(examples.is_some_and(|count| count >= 2), "{verb}: {examples:?}");
             assert!(EXIT_CODES.iter().any(|(name, codes)| *name == verb && codes.len() >= 2), "{verb}");
         }
+    }
+
+    #[test]
+    fn metrics_are_listed_where_options_name_them() {
+        for verb in METRICS_IN {
+            let mut command = command();
+            let help = command.find_subcommand_mut(verb).unwrap().render_long_help().to_string();
+            assert!(Metric::ALL.iter().all(|metric| help.contains(metric.name())), "{help}");
+        }
+        assert!(metrics().lines().all(|line| line.len() <= 80), "{}", metrics());
     }
 
     #[test]
