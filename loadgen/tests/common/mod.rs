@@ -153,11 +153,8 @@ pub(crate) fn wssbench(arguments: &[&str]) -> Ended {
 }
 
 /// `wssbench run --json` with these arguments within [`BOUND`].
-///
-/// Its threads sleep while idle, unless `arguments` say otherwise: those of several tests would spin on the same CPU, and keep
-/// one another from running for longer than a short phase takes.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
-    wssbench(&[&["run", "--json", "--idle", "sleep"], arguments].concat())
+    wssbench(&[&["run", "--json"], arguments].concat())
 }
 
 impl Ended {
