@@ -213,6 +213,8 @@ named_choice! {
         Reset = "reset",
         /// The request was a health check, which was answered with 200 OK.
         HealthCheck = "health_check",
+        /// The connection did not start with a PROXY protocol header of version 2.
+        ProxyHeader = "proxy_header",
         /// The upgrade request was answered with 400 Bad Request.
         BadRequest = "400",
         /// The upgrade request was answered with 404 Not Found.
@@ -223,7 +225,7 @@ named_choice! {
         UpgradeRequired = "426",
         /// The upgrade request was answered with 431 Request Header Fields Too Large.
         HeadTooLarge = "431",
-        /// The connection ended inside the upgrade request.
+        /// The connection ended inside the upgrade request or the PROXY protocol header.
         Eof = "eof",
         /// The peer broke RFC 6455; the connection was closed with code 1002.
         ProtocolError = "violation_1002",
@@ -231,6 +233,8 @@ named_choice! {
         InvalidPayload = "violation_1007",
         /// The peer sent a message over `--max-message-size`; the connection was closed with code 1009.
         MessageTooBig = "violation_1009",
+        /// The unfinished messages of all connections exceeded `--max-buffered`; the connection was closed with code 1013.
+        OverBudget = "over_budget",
         /// The stream ended without a Close frame.
         Closed = "closed",
         /// This end had sent its Close frame before.

@@ -19,6 +19,7 @@ use wss_wire::websocket::{self, Message, SharedStream, WebSocketError};
 use crate::context::WorkerContext;
 use crate::outcome;
 use crate::owners::RunCounts;
+use crate::proxy_header;
 
 /// Bytes per read over `tls://` and `tcp://`: one TLS record.
 const ECHO_BUFFER: usize = 16 * 1024;
@@ -87,13 +88,19 @@ async fn handshake_in_time<E: Engine>(
     None
 }
 
-/// TLS and upgrade, as far as the layer has them. Sets `phase` when the upgrade begins.
+/// PROXY protocol header, TLS and upgrade, as far as there are any. Sets `phase` when the upgrade begins.
 async fn handshake<E: Engine>(
-    stream: E::Stream,
+    mut stream: E::Stream,
     context: &Rc<WorkerContext>,
     phase: &Cell<ServerPhase>,
 ) -> Result<(Stream<E>, Option<RunNonce>), HandshakeFailure<E>> {
     let counters = &context.counters;
+    if context.settings.proxy_protocol {
+        proxy_header::read(&mut stream).await.map_err(|error| {
+            let outcome = outcome::of_proxy_header(error);
+            HandshakeFailure { phase: phase.get(), outcome, stream: None }
+        })?;
+    }
     let mut early_data = Vec::new();
     let stream = match &context.settings.tls {
         None => Transport::Plain(CountedStream::new(stream)),
@@ -194,6 +201,7 @@ async fn echo_messages<E: Engine>(
 ) -> PhaseOutcome {
     let limit = context.settings.limits.max_message_size.bytes();
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Server, limit);
+    reader.share(&context.settings.buffers);
     let outcome = exchange::<E>(&stream, &mut reader, &mut writer, context, run.as_deref()).await;
     drop((reader, writer));
     close::<E>(stream, context).await;

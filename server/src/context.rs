@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use wss_wire::upgrade::ServerUpgrade;
+use wss_wire::websocket::BufferBudget;
 
 use crate::counters::Counters;
 use crate::options::ServeLimits;
@@ -34,6 +35,10 @@ pub(crate) struct ConnectionSettings {
     /// `None`: the layer has no WebSocket.
     pub(crate) upgrade: Option<ServerUpgrade>,
     pub(crate) limits: ServeLimits,
+    /// Whether connections start with a PROXY protocol header.
+    pub(crate) proxy_protocol: bool,
+    /// The limit on unfinished messages over all workers.
+    pub(crate) buffers: Arc<BufferBudget>,
     /// CPU time to burn per handshake.
     pub(crate) burn_cpu: Duration,
     /// Open connections over all workers: the only state they share, touched once per connection.

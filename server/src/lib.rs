@@ -14,6 +14,7 @@ mod listener;
 pub mod options;
 mod outcome;
 mod owners;
+mod proxy_header;
 pub mod serve;
 mod worker;
 

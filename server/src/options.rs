@@ -52,6 +52,10 @@ pub struct ServeOptions {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", help_heading = LISTEN)]
     pub admin: SocketAddr,
 
+    /// Require a PROXY protocol header (version 2) at the start of each connection, as HAProxy sends it with send-proxy-v2
+    #[arg(long, help_heading = LISTEN)]
+    pub proxy_protocol: bool,
+
     /// Path of the WebSocket endpoint; other paths get status 404
     #[arg(long, value_name = "PATH", default_value = "/", help_heading = LISTEN)]
     pub path: String,
@@ -131,6 +135,11 @@ pub struct ServeLimits {
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     pub max_message_size: Size,
 
+    /// Maximum total size of the unfinished messages of all connections; a message over 64KiB that exceeds it is refused (close
+    /// code 1013)
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub max_buffered: Size,
+
     /// Maximum number of sessions stored for --resume-by stateful and session-id; the oldest is dropped first
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub max_sessions: usize,
@@ -156,6 +165,7 @@ impl ServeOptions {
         ConfigError::at_least_1("max-sessions", limits.max_sessions)?;
         for (option, value, range) in [
             ("max-message-size", limits.max_message_size, "a size such as 16MiB"),
+            ("max-buffered", limits.max_buffered, "a size such as 1GiB"),
             ("max-head-size", limits.max_head_size, "a size such as 16KiB"),
         ] {
             if value.0 == 0 {

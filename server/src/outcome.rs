@@ -8,6 +8,8 @@ use wss_wire::tls::TlsFailure;
 use wss_wire::upgrade::{RefusalStatus, UpgradeRefusal};
 use wss_wire::websocket::WebSocketError;
 
+use crate::proxy_header::HeaderError;
+
 /// A failed accept(2).
 pub(crate) fn of_accept(error: &io::Error) -> PhaseOutcome {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -28,6 +30,15 @@ pub(crate) fn of_io(error: io::Error) -> PhaseOutcome {
         TlsFailure::Protocol(_) => PhaseOutcome::Protocol,
         TlsFailure::Truncated => PhaseOutcome::Truncated,
         TlsFailure::Io(_) => PhaseOutcome::Reset,
+    }
+}
+
+/// A connection without a valid PROXY protocol header.
+pub(crate) fn of_proxy_header(error: HeaderError) -> PhaseOutcome {
+    match error {
+        HeaderError::Invalid => PhaseOutcome::ProxyHeader,
+        HeaderError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => PhaseOutcome::Eof,
+        HeaderError::Io(error) => of_io(error),
     }
 }
 
@@ -53,6 +64,7 @@ pub(crate) fn of_websocket(error: WebSocketError) -> PhaseOutcome {
         WebSocketError::Violation(violation) => match violation.close_code() {
             1007 => PhaseOutcome::InvalidPayload,
             1009 => PhaseOutcome::MessageTooBig,
+            1013 => PhaseOutcome::OverBudget,
             _ => PhaseOutcome::ProtocolError,
         },
         WebSocketError::Eof => PhaseOutcome::Closed,

@@ -16,6 +16,7 @@ use wss_model::EngineKind;
 use wss_wire::engine::{self, EngineError};
 use wss_wire::machine;
 use wss_wire::upgrade::ServerUpgrade;
+use wss_wire::websocket::BufferBudget;
 use wss_wire::with_engine;
 
 use crate::admin::{self, AdminState};
@@ -134,6 +135,8 @@ fn start_workers(
             max_head_size: options.limits.max_head_size.bytes(),
         }),
         limits: options.limits.clone(),
+        proxy_protocol: options.proxy_protocol,
+        buffers: BufferBudget::new(options.limits.max_buffered.bytes()),
         burn_cpu: options.burn_cpu.0,
         open: Arc::new(AtomicUsize::new(0)),
     };

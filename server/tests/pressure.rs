@@ -138,6 +138,40 @@ fn control_frames_do_not_keep_an_unfinished_message(engine: &str) {
     peer.assert_echo(BINARY, b"still open");
 }
 
+/// Sends the first fragment of a message, and waits until the server has read it.
+fn begin_message(peer: &mut WebSocket<Tls>, size: usize) {
+    peer.send(&frame(0x02, &vec![b'm'; size]));
+    peer.assert_pong(b"read");
+}
+
+fn limits_all_unfinished_messages_together(engine: &str) {
+    let server = Server::start(engine, &["--max-buffered", "1MiB"]);
+    let mut holders = [server.websocket(), server.websocket()];
+    for holder in &mut holders {
+        begin_message(holder, 400 << 10);
+    }
+    // 1,024 KiB minus twice 400 KiB is less than this one needs.
+    let mut refused = server.websocket();
+    refused.send(&frame(0x02, &vec![b'm'; 400 << 10]));
+    let (code, reason) = refused.read().close();
+    assert!(code == 1013 && reason.contains("1048576 bytes"), "{code} {reason}");
+    server.await_count("echo", "over_budget", 1);
+    drop(refused);
+    // Small messages pass, and so does what was begun in time.
+    let mut small = server.websocket();
+    begin_message(&mut small, 60 << 10);
+    small.send(&frame(0x80, b""));
+    assert_eq!(small.read().payload.len(), 60 << 10);
+    let [mut one, _two] = holders;
+    one.send(&frame(0x80, b"."));
+    assert_eq!(one.read().payload.len(), (400 << 10) + 1);
+    // Its room is free again.
+    let mut next = server.websocket();
+    begin_message(&mut next, 400 << 10);
+    next.send(&frame(0x80, b""));
+    assert_eq!(next.read().payload.len(), 400 << 10);
+}
+
 fn closes_an_idle_websocket_with_1001(engine: &str) {
     let server = Server::start(engine, &["--idle-timeout", "1s"]);
     let mut peer = server.websocket();
@@ -242,6 +276,7 @@ on_every_engine! {
     answers_a_ping_flood_in_order_without_growing,
     endless_empty_fragments_count_as_idle,
     control_frames_do_not_keep_an_unfinished_message,
+    limits_all_unfinished_messages_together,
     closes_an_idle_websocket_with_1001,
     cuts_off_a_peer_that_does_not_end_after_the_close,
     closes_a_connection_over_the_limit_at_once,

@@ -156,6 +156,7 @@ fn rejects_invalid_options(engine: &str) {
     for (options, code, word) in [
         (["--max-connections", "0"], invalid, "--max-connections"),
         (["--max-message-size", "0B"], invalid, "--max-message-size"),
+        (["--max-buffered", "0B"], invalid, "--max-buffered"),
         (["--max-head-size", "0B"], invalid, "--max-head-size"),
         (["--handshake-timeout", "0s"], invalid, "--handshake-timeout"),
         (["--path", "echo"], invalid, "--path"),
@@ -210,7 +211,7 @@ fn the_ready_event_has_the_options(engine: &str) {
     assert_eq!(ready.limits["max_connections"], 7);
     assert_eq!(
         ready.limits.as_object().map(serde_json::Map::len),
-        Some(7),
+        Some(8),
         "the event has every limit: {}",
         ready.limits
     );

@@ -123,6 +123,28 @@ fn answers_health_checks_with_200(engine: &str) {
         .assert_failure(wss_server::event::FailureCode::InvalidOptions, &["--health-path", "another path than --path"]);
 }
 
+fn requires_a_proxy_protocol_header_if_requested(engine: &str) {
+    let server = Server::start(engine, &["--proxy-protocol"]);
+    let addresses = ppp::v2::IPv4::new([192, 0, 2, 1], [127, 0, 0, 1], 4000, 443);
+    let first = ppp::v2::Version::Two | ppp::v2::Command::Proxy;
+    let header =
+        ppp::v2::Builder::with_addresses(first, ppp::v2::Protocol::Stream, addresses).build().expect("a header");
+    let mut tcp = server.tcp();
+    tcp.write_all(&header).expect("sending");
+    let mut behind_a_proxy = WebSocket::open(common::tls_over(tcp, server.ca_pem()));
+    behind_a_proxy.assert_echo(TEXT, b"behind a proxy");
+    behind_a_proxy.close();
+    let mut direct = server.tcp();
+    direct.write_all(request("").as_bytes()).expect("sending");
+    server.await_count("tls", "proxy_header", 1);
+    let (bytes, _) = read_to_end(&mut direct);
+    assert!(bytes.is_empty(), "{bytes:?}");
+    let mut short = server.tcp();
+    short.write_all(&header[..10]).expect("sending");
+    drop(short);
+    server.await_count("tls", "eof", 1);
+}
+
 fn answers_another_method_with_405_and_allow(engine: &str) {
     let server = Server::start(engine, &[]);
     for method in ["POST", "HEAD", "CONNECT", "get"] {
@@ -246,6 +268,7 @@ on_every_engine! {
     answers_an_invalid_request_with_400,
     answers_another_path_with_404,
     answers_health_checks_with_200,
+    requires_a_proxy_protocol_header_if_requested,
     answers_another_method_with_405_and_allow,
     answers_a_request_without_upgrade_with_426,
     answers_another_version_with_426_and_version_13,

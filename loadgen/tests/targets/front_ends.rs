@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::left_out;
 use crate::common::peer::{self, Authority};
+use crate::common::{left_out, wssbench};
 use crate::daemon::{Daemon, assert_measurable, program};
 
 /// A running program in a folder of its own. It ends with the test.
@@ -88,6 +88,38 @@ fn haproxy() {
         command
     });
     haproxy.assert_measurable();
+}
+
+/// HAProxy in front of `wssbench serve`: it names the client to the server, and sends only to a server that passes its checks.
+#[test]
+fn haproxy_with_the_proxy_protocol_and_health_checks() {
+    let Some(program) = program("haproxy") else { return left_out("HAProxy is not installed") };
+    let (server, ws, unchecked) = (peer::nobody(), peer::nobody(), peer::nobody());
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_wssbench"));
+    serve.args(["serve", "--layer=ws", "--proxy-protocol", "--listen", &server.to_string()]);
+    let _server = Daemon::start(serve, &[server]);
+    let folder = tempfile::tempdir().unwrap();
+    let checks = |path: &str| {
+        format!("  option httpchk GET {path}\n  server one {server} send-proxy-v2 check inter 50ms fall 1\n")
+    };
+    let configuration = format!(
+        "global\n  maxconn 4000\n\
+         defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout tunnel 30s\n\
+         frontend up\n  bind {ws}\n  default_backend up\n\
+         frontend down\n  bind {unchecked}\n  default_backend down\n\
+         backend up\n{}backend down\n{}",
+        checks("/healthz"),
+        checks("/elsewhere")
+    );
+    std::fs::write(folder.path().join("haproxy.cfg"), configuration).unwrap();
+    let mut command = Command::new(program);
+    command.args(["-db", "-f", "haproxy.cfg"]).current_dir(folder.path());
+    let _haproxy = Daemon::start(command, &[ws, unchecked]);
+    // Several checks of both.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_measurable(&[&format!("ws://{ws}/")]);
+    let refusal = wssbench(&["run", "--connections=1", "--duration=100ms", &format!("ws://{unchecked}/")]).refusal();
+    assert!(refusal.contains("503 Service Unavailable"), "{refusal}");
 }
 
 #[test]

@@ -14,11 +14,13 @@ use std::future::{poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fastwebsockets::{FragmentCollectorRead, Frame, Role};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::budget::BufferBudget;
 use super::error::WebSocketError;
 use super::strict::StrictReader;
 
@@ -41,6 +43,11 @@ pub(super) struct Frames<R> {
 impl<R: AsyncRead + Unpin + 'static> Frames<R> {
     pub(super) fn new(stream: StrictReader<R>, role: Role) -> Self {
         Self { stream: Rc::new(RefCell::new(stream)), role, reader: None }
+    }
+
+    /// See [`super::Reader::share`].
+    pub(super) fn share(&mut self, budget: &Arc<BufferBudget>) {
+        self.stream.borrow_mut().share(budget);
     }
 
     /// Whether a message has begun of which fragments are missing.

@@ -4,6 +4,7 @@
 //! In the data path this layer is between `upgrade` and the echo. It sends nothing on its own (no automatic pong or
 //! Close), has no deadline, and rejects messages over the limit.
 
+mod budget;
 mod error;
 mod frames;
 mod header;
@@ -14,9 +15,12 @@ mod tests;
 mod violation;
 mod writer;
 
+use std::sync::Arc;
+
 pub use fastwebsockets::{OpCode, Payload, Role};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use budget::BufferBudget;
 pub use error::WebSocketError;
 use frames::Frames;
 pub use shared::SharedStream;
@@ -67,6 +71,11 @@ impl<R: AsyncRead + Unpin + 'static> Reader<R> {
             // The collector joins continuation frames and never returns one.
             OpCode::Continuation => return Err(Violation::NothingToContinue.into()),
         })
+    }
+
+    /// Limits the bytes of its unfinished message together with those of all other readers that share the budget.
+    pub fn share(&mut self, budget: &Arc<BufferBudget>) {
+        self.frames.share(budget);
     }
 
     /// Whether a message has begun of which fragments are missing.

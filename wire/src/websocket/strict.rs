@@ -10,11 +10,13 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fastwebsockets::{OpCode, Role};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::budget::{BudgetShare, BufferBudget};
 use super::header::{self, Header, Mask};
 pub use super::violation::{Violation, parse_close};
 use crate::engine::count_yield;
@@ -54,6 +56,8 @@ pub struct StrictReader<R> {
     rules: Rules,
     /// Checked bytes that did not fit into the buffer of the caller.
     staged: StagedBytes,
+    /// Its part of a limit that other connections share.
+    share: Option<BudgetShare>,
     /// Frames and bytes since the stream had none, or since the task yielded.
     frames: usize,
     bytes: usize,
@@ -66,7 +70,12 @@ impl<R: AsyncRead + Unpin> StrictReader<R> {
     /// fragments of a message).
     pub fn new(inner: R, role: Role, max_message_size: usize) -> Self {
         let rules = Rules::new(role, max_message_size);
-        Self { inner, rules, staged: StagedBytes::default(), frames: 0, bytes: 0, small_frames: false }
+        Self { inner, rules, staged: StagedBytes::default(), share: None, frames: 0, bytes: 0, small_frames: false }
+    }
+
+    /// Limits the bytes of an unfinished message together with those of all others that share the budget.
+    pub fn share(&mut self, budget: &Arc<BufferBudget>) {
+        self.share = Some(BudgetShare::new(budget));
     }
 
     /// Whether only complete messages were returned, so that a parser that has returned them holds no data.
@@ -109,6 +118,11 @@ impl<R: AsyncRead + Unpin> StrictReader<R> {
             self.frames += frames;
             self.small_frames = frames > FRAMES_PER_POLL;
             buf.set_filled(start + passed);
+            if let Some(share) = &mut self.share
+                && let Err(limit) = share.hold(self.rules.unfinished_bytes())
+            {
+                self.rules.state = State::Failed(Violation::OverBudget { limit });
+            }
             if passed > 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -237,6 +251,8 @@ struct Message {
     text: bool,
     /// Sum of the payload lengths of its frames so far.
     length: u64,
+    /// Bytes of its payload so far.
+    received: usize,
     /// Its last three bytes, unmasked; initially zero.
     tail: [u8; 3],
 }
@@ -261,6 +277,11 @@ impl Rules {
             carried_size: 0,
             frames: 0,
         }
+    }
+
+    /// The received payload of a message of which the last byte is missing.
+    fn unfinished_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.received)
     }
 
     /// The bytes to put before the next read.
@@ -336,7 +357,9 @@ impl Rules {
             (OpCode::Continuation, None) => return Err(Violation::NothingToContinue),
             (OpCode::Continuation, Some(message)) => message,
             (_, Some(_)) => return Err(Violation::MessageInterrupted),
-            (opcode, none) => none.insert(Message { text: opcode == OpCode::Text, length: 0, tail: [0; 3] }),
+            (opcode, none) => {
+                none.insert(Message { text: opcode == OpCode::Text, length: 0, received: 0, tail: [0; 3] })
+            }
         };
         message.length = message.length.saturating_add(header.length);
         if message.length > self.max_message_size as u64 {
@@ -368,6 +391,7 @@ impl Rules {
         let left = usize::try_from(frame.length - frame.done).unwrap_or(usize::MAX);
         let payload = &payload[..payload.len().min(left)];
         if let Some(message) = self.message.as_mut().filter(|_| !header::is_control(frame.opcode)) {
+            message.received += payload.len();
             let from = payload.len().saturating_sub(message.tail.len());
             let mask = header::rotate(frame.mask.unwrap_or_default(), frame.done + from as u64);
             for (byte, key) in payload[from..].iter().zip(mask) {

@@ -42,6 +42,13 @@ pub enum Violation {
         /// The limit in bytes, over all fragments of a message.
         limit: usize,
     },
+    /// A message whose received part exceeds what all unfinished messages together may hold (close code 1013 of the IANA
+    /// registry). It is not the fault of the peer.
+    #[error("the unfinished messages of all connections exceed the limit of {limit} bytes")]
+    OverBudget {
+        /// The limit in bytes, over all connections.
+        limit: usize,
+    },
     /// A text, or the reason of a Close frame, that is not UTF-8 (section 8.1).
     #[error("a text is not valid UTF-8")]
     InvalidUtf8,
@@ -54,11 +61,12 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The code for the Close frame that fails the connection: 1002, 1007 or 1009 (RFC 6455 section 7.4.1).
+    /// The code for the Close frame that fails the connection: 1002, 1007 or 1009 (RFC 6455 section 7.4.1), or 1013.
     pub const fn close_code(&self) -> u16 {
         match self {
             Self::InvalidUtf8 => 1007,
             Self::MessageTooLarge { .. } => 1009,
+            Self::OverBudget { .. } => 1013,
             _ => 1002,
         }
     }
