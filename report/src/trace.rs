@@ -16,18 +16,29 @@ use wss_model::text::phrases::{describe_handshake, pluralize};
 use wss_model::text::quantity::{count, time};
 use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, Record, TracePhase, TraceResult};
 
+/// What the records of a connection have in common.
+#[derive(Clone, Copy)]
+struct Session<'a> {
+    is_1_3: bool,
+    /// `None` if the handshake failed.
+    suite: Option<&'a str>,
+}
+
 /// The whole connection as text in the given style, ending with a newline.
 pub fn timeline(trace: &TraceResult, style: Style) -> String {
     let mut timeline = Timeline::new(style);
-    let is_1_3 = messages::is_1_3(&trace.events);
-    heading(trace, is_1_3, &mut timeline);
+    let session = Session {
+        is_1_3: messages::is_1_3(&trace.events),
+        suite: trace.negotiated.as_ref().map(|negotiated| negotiated.suite.as_str()),
+    };
+    heading(trace, session.is_1_3, &mut timeline);
     let mut phase = None;
     for event in &trace.events {
         if phase != Some(event.phase) {
             phase = Some(event.phase);
             timeline.section(section(event.phase));
         }
-        self::event(event, is_1_3, &mut timeline);
+        self::event(event, session, &mut timeline);
     }
     if let Some(failure) = &trace.failure {
         if phase != Some(failure.phase) {
@@ -70,8 +81,20 @@ fn heading(trace: &TraceResult, is_1_3: bool, timeline: &mut Timeline) {
             "A record is described by its header. \"Inside\" describes the content after decryption with the session's \
              own secret."
         });
+        // A resumed TLS 1.2 session has no key exchange.
+        let exchanges = is_1_3 || trace.negotiated.as_ref().is_some_and(|negotiated| negotiated.kind != "resumed");
+        timeline.layout.text(if !exchanges {
+            "The keys of the records come from the master secret of the resumed session."
+        } else {
+            "Nothing is encrypted with the key of the certificate, unlike in the RSA key transport that older texts \
+             describe (RFC 5246 section 7.4.7.1): that key only signs. Both ends compute the keys of the records from \
+             the two shares of the key exchange."
+        });
     }
 }
+
+/// Bytes of the authentication tag, which is the same in all suites.
+const TAG: u64 = 16;
 
 /// The title of a phase with its purpose.
 const fn section(phase: TracePhase) -> &'static str {
@@ -85,7 +108,7 @@ const fn section(phase: TracePhase) -> &'static str {
     }
 }
 
-fn event(event: &Event, is_1_3: bool, timeline: &mut Timeline) {
+fn event(event: &Event, session: Session<'_>, timeline: &mut Timeline) {
     let arrow = match event.direction {
         Direction::Sent => '→',
         Direction::Received => '←',
@@ -100,7 +123,7 @@ fn event(event: &Event, is_1_3: bool, timeline: &mut Timeline) {
         EventDetails::SynAck { local } => head(&format!("SYN/ACK to {local}: connected after one round trip")),
         EventDetails::Record(record) => {
             head(&record_head(record));
-            record_contents(record, event.direction, is_1_3, timeline);
+            record_contents(record, event.direction, session, timeline);
         }
         EventDetails::Segment { bytes, contents } => {
             head(&format!("{} on TCP, readable by anyone on the path", pluralize(*bytes, "byte")));
@@ -140,18 +163,50 @@ fn record_head(record: &Record) -> String {
     }
 }
 
-fn record_contents(record: &Record, direction: Direction, is_1_3: bool, timeline: &mut Timeline) {
+/// The five bytes of the header (RFC 8446 section 5.1).
+fn header_bytes(record: &Record) -> Option<String> {
+    let content_type = match record.content_type.as_str() {
+        "change_cipher_spec" => 0x14,
+        "alert" => 0x15,
+        "handshake" => 0x16,
+        "application_data" => 0x17,
+        _ => return None,
+    };
+    let version = u16::from_str_radix(record.version.strip_prefix("0x")?, 16).ok()?;
+    let ([major, minor], [high, low]) = (version.to_be_bytes(), u16::try_from(record.length).ok()?.to_be_bytes());
+    Some(format!("{content_type:02x} {major:02x} {minor:02x} {high:02x} {low:02x}"))
+}
+
+/// How the length of an encrypted body comes about: `13 + 1 (type) + 16 (tag) = 30 bytes`.
+fn sum_of_bytes(record: &Record, content: u64, padding: u64, is_1_3: bool) -> Option<String> {
+    let added = record.length.checked_sub(content + padding + TAG)?;
+    let parts: Vec<String> = [(padding, "padding"), (added, if is_1_3 { "type" } else { "nonce" }), (TAG, "tag")]
+        .into_iter()
+        .filter(|(bytes, _)| *bytes > 0)
+        .map(|(bytes, name)| format!(" + {bytes} ({name})"))
+        .collect();
+    Some(format!("{content}{} = {}", parts.concat(), pluralize(record.length, "byte")))
+}
+
+fn record_contents(record: &Record, direction: Direction, session: Session<'_>, timeline: &mut Timeline) {
+    if let Some(header) = header_bytes(record) {
+        timeline.detail(0, &format!("header {header}"));
+    }
     match &record.protection {
-        Protection::Decrypted { secret, sequence, .. } => {
+        Protection::Decrypted { secret, sequence, content_bytes, padding_bytes, .. } => {
             let secret = if secret == "CLIENT_RANDOM" { "the master secret" } else { secret };
-            timeline.detail(0, &format!("decrypted with {secret}, sequence number {sequence}"));
+            let suite = session.suite.unwrap_or("the suite");
+            timeline.detail(0, &format!("protected by {suite} with {secret}, sequence number {sequence}"));
+            if let Some(sum) = sum_of_bytes(record, *content_bytes, *padding_bytes, session.is_1_3) {
+                timeline.detail(0, &sum);
+            }
         }
         Protection::Opaque { because } => timeline.detail(0, &format!("content unknown: {because}")),
         Protection::Plaintext => {}
     }
     for content in &record.contents {
         match content {
-            Content::Handshake(message) => messages::message(message, direction, is_1_3, timeline),
+            Content::Handshake(message) => messages::message(message, direction, session.is_1_3, timeline),
             Content::HandshakeFragment { available_bytes, total_bytes } => {
                 let all = total_bytes.map_or_else(String::new, |all| format!(" of {}", count(all)));
                 timeline.detail(

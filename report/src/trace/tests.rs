@@ -220,6 +220,9 @@ fn a_handshake_is_a_list_of_steps() {
     A record is described by its header: in TLS 1.3 the version there is constant, and everything
     encrypted is called application_data. "Inside" describes the content after decryption with the
     session's own secrets, named as in SSLKEYLOGFILE.
+    Nothing is encrypted with the key of the certificate, unlike in the RSA key transport that older
+    texts describe (RFC 5246 section 7.4.7.1): that key only signs. Both ends compute the keys of the
+    records from the two shares of the key exchange.
 
     ── TCP connect: a reliable, ordered stream of bytes ────────────────────────────────────────────────
       0.000 ms            →  SYN to 192.0.2.1:443
@@ -227,6 +230,7 @@ fn a_handshake_is_a_list_of_steps() {
 
     ── TLS: proof of who the server is, and keys that only both ends know ──────────────────────────────
      20.100 ms   61.0 µs  →  handshake record, 0x0303, 200 bytes, not encrypted
+                             header 16 03 03 00 c8
                              ClientHello, 196 bytes: what it offers, with its share of the key exchange
                                versions      TLSv1.3
                                suites        TLS_AES_128_GCM_SHA256
@@ -241,6 +245,7 @@ fn a_handshake_is_a_list_of_steps() {
                                random        00ff
                                extensions    key_share
      41.000 ms   90.0 µs  ←  handshake record, 0x0303, 122 bytes, not encrypted
+                             header 16 03 03 00 7a
                              ServerHello, 118 bytes: what it chose, with its share of the key exchange;
                                  everything after it is encrypted
                                version       TLSv1.3
@@ -248,12 +253,17 @@ fn a_handshake_is_a_list_of_steps() {
                                key share     X25519, 32 bytes
                                session ID    none
      41.100 ms            →  change_cipher_spec record, 0x0303, 1 byte, not encrypted
+                             header 14 03 03 00 01
                              ChangeCipherSpec: has no meaning in TLS 1.3: sent so that middleboxes see a
                                  resumed TLS 1.2 session
      41.110 ms    500 ns  ←  change_cipher_spec record, 0x0303, 1 byte, not encrypted
+                             header 14 03 03 00 01
                              ChangeCipherSpec
      41.200 ms    200 µs  ←  application_data record, 0x0303, 400 bytes; inside: handshake, 383 bytes
-                             decrypted with SERVER_HANDSHAKE_TRAFFIC_SECRET, sequence number 0
+                             header 17 03 03 01 90
+                             protected by TLS13_AES_128_GCM_SHA256 with SERVER_HANDSHAKE_TRAFFIC_SECRET,
+                                 sequence number 0
+                             383 + 1 (type) + 16 (tag) = 400 bytes
                              Certificate, 310 bytes: who the server is, leaf first
                                1. CN=example.org, 300 bytes of DER
                                  issued by     CN=A CA
