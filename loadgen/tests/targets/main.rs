@@ -14,3 +14,4 @@ mod messages;
 mod proxies;
 mod responses;
 mod servers;
+mod tutorial;
