@@ -264,7 +264,7 @@ fn cost(layout: &mut Layout, result: &RunResult) {
         layout.text(&format!("Per handshake: {} sent, {} received.", bytes(sent), bytes(received)));
     }
     if result.server.is_none() {
-        layout.text("The server's cost is not known: name its admin endpoint with --server-stats.");
+        layout.text("The server's cost is not known: name its admin endpoint with --server-stats, or its process with --server-pid.");
     }
 }
 

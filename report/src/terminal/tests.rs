@@ -186,7 +186,8 @@ fn the_summary_of_an_invalid_run_with_errors() {
     memory per connection            26.2 KiB
     memory, peak                     68.0 MiB
     Per handshake: 1,823 bytes sent, 2,207 bytes received.
-    The server's cost is not known: name its admin endpoint with --server-stats.
+    The server's cost is not known: name its admin endpoint with --server-stats, or
+    its process with --server-pid.
 
     Error in  kind      count  first example
     ────────────────────────────────────────────────────────────────────────────────
