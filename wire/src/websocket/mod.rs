@@ -8,6 +8,7 @@ mod budget;
 mod error;
 mod frames;
 mod header;
+mod rules;
 mod shared;
 pub mod strict;
 #[cfg(test)]
