@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// An unfinished message up to this size is never refused, so that peers with large messages cannot shut out all others.
 const ALWAYS_ALLOWED: usize = 64 * 1024;
 
-/// The bytes of unfinished messages that all connections may hold together, but for [`ALWAYS_ALLOWED`] bytes of each.
+/// The bytes of unfinished messages that all connections may hold together, but for 64 KiB of each.
 #[derive(Debug)]
 pub struct BufferBudget {
     limit: usize,
