@@ -95,13 +95,14 @@ fn statistics_of_another_server_make_the_run_invalid() {
 fn load_of_others_on_the_same_server_makes_the_run_invalid() {
     let folder = tempfile::tempdir().unwrap();
     let server = Serve::start(folder.path(), "ws");
-    let others = [&["run", "--json"][..], &load(&server, &server.admin, ""), &["--duration", "3s"]].concat();
+    let others = [&["run", "--json"][..], &load(&server, &server.admin, ""), &["--duration", "20s"]].concat();
     let mut other = start(&others);
     common::process::wait_for_phase(&mut other, "echo");
     let result = run(&[&load(&server, &server.admin, "")[..], &["--duration", "500ms"]].concat()).result();
     let messages = result.echo.as_ref().unwrap().server_activity.unwrap();
     assert!(messages.proven && messages.own > 0 && messages.others > 10, "{messages:?}");
     assert!(codes(&result).contains(&ReasonCode::ServerShared), "{:?}", result.invalid_because);
+    other.signal("-INT");
     let other = other.end_within(common::BOUND).result();
     assert!(codes(&other).contains(&ReasonCode::ServerShared), "{:?}", other.invalid_because);
 }
