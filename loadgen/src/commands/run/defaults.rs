@@ -20,6 +20,7 @@ const DEFAULT_IDLE: &str = "WSSBENCH_IDLE";
 /// If a CPU is not available to this process.
 pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let allowed = machine::allowed_cpus().context("cannot read the CPUs that are available to this process")?;
+    let names_all = config.client_engine.is_some() && (config.server_engine.is_some() || !config.is_embedded());
     let (engine, no_uring) = choose(config.engine);
     config.client_engine.get_or_insert(engine);
     // A client certificate is given to be requested.
@@ -46,7 +47,7 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let clock = choose_kernel_clock(config);
     let mut notes = notes(config, &client, &server);
     notes.extend(clock);
-    notes.extend(no_uring.map(|_| {
+    notes.extend(no_uring.filter(|_| !names_all).map(|_| {
         "the engine is epoll, because this system does not allow io_uring (wssbench engines gives the reason)"
             .to_owned()
     }));
