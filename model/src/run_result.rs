@@ -1,5 +1,6 @@
 //! The result of a run: [`RunResult`], schema `wssbench.run/2`. Fields may be added; existing ones keep their meaning.
 
+mod end;
 mod ending;
 mod handshake_cost;
 mod kernel_clock;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EngineKind, RunConfig};
+use crate::config::RunConfig;
 use crate::disturbance::PhaseDisturbance;
 use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::Latency;
@@ -19,6 +20,7 @@ use crate::named_choice;
 use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
 
+pub use self::end::End;
 pub use self::ending::{Ending, EndingCount};
 pub use self::handshake_cost::{Flights, HandshakeCost};
 pub use self::kernel_clock::{KernelClock, KernelClockProblem, PhaseClocks};
@@ -349,45 +351,6 @@ pub struct Warmup {
     pub echo: Option<EchoResult>,
     /// Errors of the warm-up by phase and kind.
     pub errors: Vec<ErrorCount>,
-}
-
-/// One end: engine, CPU, memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct End {
-    /// Engine; null for a server that is not wss-server.
-    #[serde(default)]
-    pub engine: Option<EngineKind>,
-    /// What the engine used of the kernel, as `wssbench engines` prints it; null in older results.
-    #[serde(default)]
-    pub engine_features: Option<String>,
-    /// Worker threads.
-    pub threads: usize,
-    /// CPUs that it was pinned to; null if it was not.
-    pub cpus: Option<String>,
-    /// CPU time of the worker threads ÷ (elapsed time × threads), 0 to 1, in the phase that the mode measures: echo, or the
-    /// handshakes of `--mode handshake`.
-    pub cpu_utilization: f64,
-    /// The same while the connections of `--mode echo` were opened; null in `--mode handshake`.
-    pub cpu_utilization_handshake: Option<f64>,
-    /// Resident memory with all connections open and nothing sent yet, bytes; null in `--mode handshake`.
-    pub rss_bytes_idle: Option<u64>,
-    /// Peak resident memory, bytes.
-    pub rss_bytes_peak: u64,
-    /// Anonymous resident memory (RssAnon of proc(5): without the pages of files, which processes share) with all connections
-    /// open and nothing sent yet, bytes; null in `--mode handshake` and in older results.
-    #[serde(default)]
-    pub anon_bytes_idle: Option<u64>,
-    /// Growth of the anonymous memory per connection, bytes: from half of the connections to all of them, when the warm-up
-    /// opens them. Null without a warm-up, with fewer than 100 connections, and in older results.
-    #[serde(default)]
-    pub anon_bytes_per_connection: Option<f64>,
-}
-
-impl End {
-    /// The name of the engine, or `unknown engine`.
-    pub fn engine_name(&self) -> &'static str {
-        self.engine.map_or("unknown engine", EngineKind::name)
-    }
 }
 
 named_choice! {

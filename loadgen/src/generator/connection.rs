@@ -5,7 +5,6 @@
 //! half is polled first; the sending half sees in the same poll what it has freed, so neither has to wake the other.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -24,51 +23,11 @@ use super::close;
 use super::context::Context;
 use super::failure::Failure;
 use super::kernel_clock::{self, Measured};
+use super::outstanding::{Outstanding, OutstandingMessage};
 use super::plan::{EchoOrder, Order};
 
 /// How often a connection that waits for its next message checks whether the run was interrupted.
 const STOP_POLL_INTERVAL: Duration = Duration::from_millis(500);
-
-/// A message whose echo is still to come.
-struct OutstandingMessage {
-    number: u64,
-    message: SentMessage,
-    /// The number of its first byte, if the kernel's clock observes the connection.
-    first_byte: u64,
-}
-
-/// The messages whose echoes are still to come, in the order in which they were sent. The oldest is in place: with thousands
-/// of connections every message would otherwise cost a cache miss for the memory of the queue.
-#[derive(Default)]
-struct Outstanding {
-    oldest: Option<OutstandingMessage>,
-    later: VecDeque<OutstandingMessage>,
-}
-
-impl Outstanding {
-    fn push(&mut self, message: OutstandingMessage) {
-        match self.oldest {
-            None => self.oldest = Some(message),
-            Some(_) => self.later.push_back(message),
-        }
-    }
-
-    fn pop(&mut self) -> Option<OutstandingMessage> {
-        std::mem::replace(&mut self.oldest, self.later.pop_front())
-    }
-
-    fn latest(&mut self) -> Option<&mut OutstandingMessage> {
-        if self.later.is_empty() { self.oldest.as_mut() } else { self.later.back_mut() }
-    }
-
-    fn len(&self) -> usize {
-        usize::from(self.oldest.is_some()) + self.later.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.oldest.is_none()
-    }
-}
 
 /// What the two halves share. In this order, so that what every message needs is in the same cache lines.
 #[derive(Default)]
@@ -423,7 +382,7 @@ fn fail_unsent(context: &Context, order: &mut EchoOrder) {
 async fn echo_timeout<E: Engine>(state: &State, context: &Context) -> Failure {
     let timeout = context.limits.echo_timeout;
     loop {
-        let oldest = state.outstanding.borrow().oldest.as_ref().map(|oldest| oldest.message.sent);
+        let oldest = state.outstanding.borrow().oldest().map(|oldest| oldest.message.sent);
         let now = Instant::now();
         match oldest {
             Some(sent) if now >= sent + timeout.0 => {

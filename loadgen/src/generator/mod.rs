@@ -18,6 +18,7 @@ mod handshake;
 mod handshake_phase;
 mod heartbeat;
 pub(crate) mod kernel_clock;
+mod outstanding;
 mod payload;
 pub(crate) mod phase_clock;
 pub(crate) mod plan;

@@ -19,6 +19,7 @@ mod server_pid;
 mod server_stats;
 mod show;
 mod tls;
+mod tls_bad_files;
 mod tls_bad_input;
 mod tls_peers;
 mod tls_resumption;
