@@ -20,6 +20,7 @@ use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpe
 use crate::generator::record::{EchoRecord, HandshakeRecord, LastEvents};
 use crate::generator::seconds::PhaseObserver as _;
 use crate::progress::Progress;
+use crate::setup::preflight;
 
 /// Connections from which the growth of memory per connection is reported: the kernel counts whole pages.
 const MIN_FOR_GROWTH: usize = 100;
@@ -135,9 +136,12 @@ impl<'a> Run<'a> {
         if count == 0 {
             return Ok(());
         }
+        // --max-connecting may allow fewer, and the embedded server is prepared for no more.
+        let config = &self.setup.config;
+        let concurrency = config.connect_concurrency.min(preflight::peak_connections(config));
         let (made, _) = self.handshake_phase(PhaseSpec {
             phase: RunPhase::Sessions,
-            pace: Pace::Closed { concurrency: self.setup.config.connect_concurrency },
+            pace: Pace::Closed { concurrency },
             until: Until::Count(count),
             afterwards: Afterwards::Close { server_closes: false },
             may_resume: false,
