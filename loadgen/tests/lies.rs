@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::process::{embedded_server, wait_for_phase};
 use common::{BOUND, Ended, Running, left_out, start_command};
@@ -173,20 +173,43 @@ fn an_undisturbed_run_is_valid() {
     }
 }
 
-/// Asserts that none of the codes `blame` is found. The machine may be disturbed by others, so two of sixteen attempts have to
-/// succeed.
+/// Asserts that none of the codes `blame` is found. The machine may be disturbed by others, so two of eight attempts have to
+/// succeed. While its CPUs do not even run a thread that spins, a generator is late, and blaming it for that is right.
 fn assert_not_blamed(load: &str, blame: &[ReasonCode], attempt: impl Fn() -> Vec<ReasonCode>) {
     let mut blamed = Vec::new();
-    for attempts in 1..=16 {
+    for attempts in 1..=8 {
+        let missing = missing_share();
         let codes = attempt();
-        if codes.iter().any(|code| blame.contains(code)) {
-            blamed.push(codes);
+        let is_wrong = |code: &ReasonCode| blame.contains(code) && (missing < MISSING || !WAKE_UP.contains(code));
+        if codes.iter().any(is_wrong) {
+            blamed.push((missing, codes));
         }
         if attempts - blamed.len() == 2 {
             return;
         }
     }
     panic!("{load}: {blamed:?}");
+}
+
+/// With a larger share, 1% of the messages can be late by 100 µs, which is the limit.
+const MISSING: f64 = 0.002;
+
+/// The share of the time in which a thread that spins on a CPU of its own, the generator's, does not run for over 50 µs at a
+/// time: what a hypervisor takes from it.
+fn missing_share() -> f64 {
+    let spinning = thread::spawn(|| {
+        wss_wire::machine::pin_thread(&[cpus() - 1].into()).unwrap();
+        let (start, mut last, mut missing) = (Instant::now(), Instant::now(), Duration::ZERO);
+        while start.elapsed() < Duration::from_millis(300) {
+            let now = Instant::now();
+            if now - last > Duration::from_micros(50) {
+                missing += now - last;
+            }
+            last = now;
+        }
+        missing.as_secs_f64() / start.elapsed().as_secs_f64()
+    });
+    spinning.join().unwrap()
 }
 
 #[test]
