@@ -282,7 +282,8 @@ pub(super) fn sleepers_wake_in_order_and_never_early<E: Engine>() {
             .into_iter()
             .map(|milliseconds| {
                 let order = std::rc::Rc::clone(&order);
-                let deadline = start + Duration::from_millis(milliseconds);
+                // Late enough that every task waits before the first deadline.
+                let deadline = start + Duration::from_millis(50 + milliseconds);
                 E::spawn(async move {
                     E::sleep_until(deadline).await;
                     assert!(Instant::now() >= deadline, "woken early");
