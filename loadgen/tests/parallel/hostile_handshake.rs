@@ -140,7 +140,11 @@ fn insecure_accepts_an_unknown_authority() {
     let (server, other) = (Authority::new("127.0.0.1"), Authority::new("127.0.0.1"));
     let address = server.serve(peer::wss_echo);
     let url = url("wss", address);
-    assert_fails(&url, &["--ca", &other.ca_argument()], &["a CA of the same name", "or --insecure"]);
+    assert_fails(
+        &url,
+        &["--ca", &other.ca_argument()],
+        &["a CA of the same name", "--ca FILE to give the CA that signed it, or --insecure"],
+    );
     for engine in ENGINES {
         let result = attempt(engine, &url, &["--insecure"]).result();
         assert_no_errors(&result);
