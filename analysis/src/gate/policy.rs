@@ -180,13 +180,13 @@ fn named_rule(name: String, rule: FileRule, threshold: Option<Threshold>) -> Res
             .max_by(|one, other| one.0.total_cmp(&other.0));
         return Err(PolicyError::UnknownMetric { name, nearest: nearest.map(|(_, name)| name) });
     };
-    let (better, contrary) = match metric.more_is_better() {
-        true => (Direction::Higher, Direction::Lower),
-        false => (Direction::Lower, Direction::Higher),
-    };
+    let mut directions = [(Direction::Higher, "higher"), (Direction::Lower, "lower")];
+    if !metric.more_is_better() {
+        directions.reverse();
+    }
+    let [(better, better_name), (contrary, given)] = directions;
     if rule.direction == Some(contrary) {
-        let (given, better) = if metric.more_is_better() { ("lower", "higher") } else { ("higher", "lower") };
-        return Err(PolicyError::Direction { metric: metric.name(), given, better });
+        return Err(PolicyError::Direction { metric: metric.name(), given, better: better_name });
     }
     let rule = Rule {
         threshold_percent: rule.threshold.or(threshold).ok_or(PolicyError::NoThreshold(metric.name()))?.0,

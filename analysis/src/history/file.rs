@@ -83,8 +83,8 @@ pub fn default_path() -> PathBuf {
     Path::new("results/history").join("history.jsonl")
 }
 
-/// Reads a history. Unreadable lines are listed in [`History::bad_lines`] and do not affect the others. So is a comparison
-/// that an earlier line has, as after a merge that kept both sides.
+/// Reads a history. Unreadable lines are listed in [`History::bad_lines`] and do not affect the others. A
+/// comparison that an earlier line contains is listed there, too: a merge may have kept both sides.
 ///
 /// # Errors
 /// If the file itself cannot be read.

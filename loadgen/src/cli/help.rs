@@ -196,7 +196,10 @@ pub fn command() -> clap::Command {
             let describe = |argument: Arg| {
                 let id = argument.get_id().as_str();
                 let other = OTHER_HELP.iter().find(|(verb, option, _)| *verb == name && *option == id);
-                other.map_or(argument.clone(), |(_, _, help)| argument.help(*help))
+                match other {
+                    Some((_, _, help)) => argument.help(*help),
+                    None => argument,
+                }
             };
             verb.mut_args(shorten).mut_args(describe).after_help(examples(&name)).after_long_help(long_help(&name))
         })
