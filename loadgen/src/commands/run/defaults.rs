@@ -20,14 +20,11 @@ const DEFAULT_IDLE: &str = "WSSBENCH_IDLE";
 /// If a CPU is not available to this process.
 pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let allowed = machine::allowed_cpus().context("cannot read the CPUs that are available to this process")?;
-    let names_all = config.client_engine.is_some() && (config.server_engine.is_some() || !config.is_embedded());
-    let (engine, no_uring) = choose(config.engine);
-    config.client_engine.get_or_insert(engine);
+    let no_uring = choose_engines(config);
     // A client certificate is given to be requested.
     config.tls.mtls |= config.trust.client_cert.is_some();
     if config.is_embedded() {
         config.layer.get_or_insert(Layer::Wss);
-        config.server_engine.get_or_insert(engine);
     }
     if config.starts_server() {
         divide_cpus(config, &allowed);
@@ -47,10 +44,7 @@ pub(super) fn fill_in(config: &mut RunConfig) -> anyhow::Result<Vec<String>> {
     let clock = choose_kernel_clock(config);
     let mut notes = notes(config, &client, &server);
     notes.extend(clock);
-    notes.extend(no_uring.filter(|_| !names_all).map(|_| {
-        "the engine is epoll, because this system does not allow io_uring (wssbench engines gives the reason)"
-            .to_owned()
-    }));
+    notes.extend(no_uring);
     Ok(notes)
 }
 
@@ -90,6 +84,22 @@ fn choose_idle(
         bail!(PreflightError::Spin { threads, cpus: CpuList(client.clone()).to_string() });
     }
     Ok(())
+}
+
+/// Chooses the engines that are not named. Returns a note if they could not be io_uring.
+fn choose_engines(config: &mut RunConfig) -> Option<String> {
+    if config.client_engine.is_some() && (config.server_engine.is_some() || !config.is_embedded()) {
+        return None;
+    }
+    let (engine, no_uring) = choose(config.engine);
+    config.client_engine.get_or_insert(engine);
+    if config.is_embedded() {
+        config.server_engine.get_or_insert(engine);
+    }
+    no_uring.map(|_| {
+        "the engine is epoll, because this system does not allow io_uring (wssbench engines gives the reason)"
+            .to_owned()
+    })
 }
 
 /// Turns the kernel's clock off if the engine does not have one. Returns a note if the user requested it.
