@@ -78,7 +78,7 @@ pub enum PreflightError {
     },
     /// A spinning thread of the generator would take a CPU from the server or from another thread.
     #[error(
-        "--idle spin requires {threads} CPUs that the server does not use, one per generator thread; available are {cpus}; \
+        "--idle spin requires {threads} CPUs that the server does not use, one per generator thread; available: {cpus}; \
          set --client-cpus and --threads, or use --idle sleep"
     )]
     Spin {

@@ -94,7 +94,7 @@ type FrameCase = (fn(WebSocket<TcpStream>), &'static str);
 fn a_peer_that_breaks_websocket() {
     let cases: [FrameCase; 5] = [
         (
-            // What is left unread at the end would be a reset.
+            // Closing with unread data would reset the connection.
             |mut socket| drop(socket.read()),
             "closed the connection",
         ),

@@ -55,11 +55,11 @@ impl<'a> Branch<'a> {
     }
 
     /// # Errors
-    /// If the branch is checked out somewhere, so that its working copy would be outdated, or if git does not know who commits.
+    /// If the branch is checked out somewhere, so that its working copy would be outdated, or if git has no author for the commit.
     pub(super) fn check_writable(&self) -> anyhow::Result<()> {
         for identity in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
             git(&["var", identity], None).context(
-                "git does not know whom to name as the author of the commit; run git config user.name NAME and git config \
+                "git has no author for the commit; run git config user.name NAME and git config \
                  user.email ADDRESS",
             )?;
         }
