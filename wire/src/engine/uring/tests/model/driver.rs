@@ -1,7 +1,8 @@
 //! The driver and the kernel of the model: they run the operations of the connection.
 
+use super::parts::{BUFFERS, Cancelled, Range, Sending, bytes};
 use super::step::Outcome;
-use super::world::{BUFFERS, Cancelled, Model, Range, Sending, bytes, wake};
+use super::world::{Model, wake};
 use crate::engine::kernel_times::fake;
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, EPIPE};
 use crate::engine::uring::state::connection::{MAX_UNREAD, Operation, ReceiveMode};

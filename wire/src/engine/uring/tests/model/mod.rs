@@ -2,6 +2,7 @@
 //! part (`driver.rs`) is modelled too: a connection that the driver does not visit again hangs.
 
 mod driver;
+mod parts;
 mod step;
 mod world;
 

@@ -1,96 +1,18 @@
 //! The connection, the model's state, and its invariants.
 
-use std::collections::HashSet;
 use std::io::IoSlice;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 
 use tokio::io::ReadBuf;
 
+use super::parts::{BUFFERS, Cancelled, ModelBuffers, Range, Sending, Waiter, bytes};
 use super::step::{Outcome, Step};
 use crate::engine::kernel_times::{KernelTimes, fake};
-use crate::engine::uring::buffers::{Buffers, LENGTH, Piece};
+use crate::engine::uring::buffers::LENGTH;
 use crate::engine::uring::errno::{EAGAIN, ECANCELED, EINTR, ENOBUFS};
 use crate::engine::uring::pool::Pool;
 use crate::engine::uring::state::connection::{Connection, MAX_PENDING, ReceiveMode, Received, SendMode};
-
-/// The number of buffers: few, so that they run out.
-pub(super) const BUFFERS: u16 = 5;
-/// Both directions carry data with this period.
-const PERIOD: usize = 66_013;
-
-/// The `length` bytes of a direction from a position on.
-pub(super) fn bytes(from: usize, length: usize) -> &'static [u8] {
-    static ALL: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    let all = ALL.get_or_init(|| (0..PERIOD + 200_000).map(|at| (((at % PERIOD) * 40_503) >> 7) as u8).collect());
-    &all[from % PERIOD..][..length]
-}
-
-/// Buffers with an owner.
-pub(super) struct ModelBuffers {
-    data: Vec<Vec<u8>>,
-    pub(super) with_kernel: HashSet<u16>,
-}
-
-impl Buffers for ModelBuffers {
-    fn bytes(&self, piece: Piece) -> &[u8] {
-        assert!(!self.with_kernel.contains(&piece.buffer), "read while the kernel may write to it");
-        &self.data[usize::from(piece.buffer)][piece.start as usize..piece.end as usize]
-    }
-
-    fn give_back(&mut self, buffer: u16) {
-        assert!(self.with_kernel.insert(buffer), "given back twice");
-        self.data[usize::from(buffer)].fill(0xee);
-    }
-}
-
-#[derive(Default)]
-pub(super) struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A reader or writer, polled with a new waker every time.
-#[derive(Default)]
-pub(super) struct Waiter(Option<Arc<Flag>>);
-
-impl Waiter {
-    fn waker(&mut self) -> Waker {
-        let flag = Arc::<Flag>::default();
-        self.0 = Some(Arc::clone(&flag));
-        Waker::from(flag)
-    }
-
-    /// Whether the latest poll was pending and its waker was not called since.
-    fn waits(&self) -> bool {
-        self.0.as_ref().is_some_and(|flag| !flag.0.load(Ordering::Relaxed))
-    }
-}
-
-/// Memory that the kernel owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range(pub(super) *const u8, pub(super) usize);
-
-impl Range {
-    pub(super) fn of(data: &[u8]) -> Self {
-        Self(data.as_ptr(), data.len())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sending {
-    Inline(Range),
-    Wait(Range),
-}
-
-/// Whether an operation in flight is cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cancelled(pub(super) bool);
 
 /// The connection, the kernel and the driver around it, and the expected state.
 pub(super) struct Model {
@@ -136,10 +58,7 @@ impl Model {
         Self {
             connection,
             receive_mode,
-            buffers: ModelBuffers {
-                data: vec![vec![0; LENGTH]; usize::from(BUFFERS)],
-                with_kernel: (0..BUFFERS).collect(),
-            },
+            buffers: ModelBuffers::new(),
             pool: Pool::default(),
             ready: false,
             receive: None,
