@@ -173,10 +173,10 @@ impl KernelClockRecord {
             Observed::Times(_) => self.connections += 1,
         }
         for (name, measured) in [
-            (Phase::Connect, clocks.connect),
-            (Phase::Tls, clocks.tls),
-            (Phase::Upgrade, clocks.upgrade),
-            (Phase::FirstEcho, clocks.first_echo),
+            (ClockedPhase::Connect, clocks.connect),
+            (ClockedPhase::Tls, clocks.tls),
+            (ClockedPhase::Upgrade, clocks.upgrade),
+            (ClockedPhase::FirstEcho, clocks.first_echo),
         ] {
             if let Some(measured) = measured {
                 self.add(name, measured);
@@ -191,16 +191,16 @@ impl KernelClockRecord {
 
     /// An echo was received.
     pub(crate) fn add_service(&mut self, measured: Measured) {
-        self.add(Phase::Service, measured);
+        self.add(ClockedPhase::Service, measured);
     }
 
-    fn add(&mut self, phase: Phase, measured: Measured) {
+    fn add(&mut self, phase: ClockedPhase, measured: Measured) {
         let histograms = match phase {
-            Phase::Connect => &mut self.connect,
-            Phase::Tls => &mut self.tls,
-            Phase::Upgrade => &mut self.upgrade,
-            Phase::FirstEcho => &mut self.first_echo,
-            Phase::Service => &mut self.service,
+            ClockedPhase::Connect => &mut self.connect,
+            ClockedPhase::Tls => &mut self.tls,
+            ClockedPhase::Upgrade => &mut self.upgrade,
+            ClockedPhase::FirstEcho => &mut self.first_echo,
+            ClockedPhase::Service => &mut self.service,
         };
         match measured {
             Measured::Both { tool, wire } => {
@@ -250,8 +250,9 @@ impl KernelClockRecord {
     }
 }
 
+/// What is measured by both clocks.
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum ClockedPhase {
     Connect,
     Tls,
     Upgrade,
