@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use wss_analysis::sweep::{Block, Configuration, SweepResult};
-use wss_analysis::workload::{self, schedule};
+use wss_analysis::workload::{Schedule, schedule};
 use wss_model::store;
 
 use super::options::SweepCommand;
 use super::plan::Plan;
-use crate::child::interleave::Interleave;
+use crate::child::interleave::{self, Interleave};
 use crate::setup::environment;
 
 /// The sweep of a file, ready to continue: without its last block if that one is incomplete.
@@ -42,16 +42,7 @@ fn ensure_same_options(sweep: &SweepResult, command: &SweepCommand, path: &Path)
             path.display()
         )
     };
-    ensure!(
-        match options.slices.interleave {
-            None | Some(Interleave::Auto) => true,
-            Some(Interleave::Off) => sweep.interleave.is_none(),
-            Some(Interleave::Slices(length)) => {
-                schedule(&sweep.workloads, sweep.interleave) == workload::Schedule::Interleaved(length)
-            }
-        },
-        differs("time slices (--interleave)")
-    );
+    ensure!(has_time_slices_of(sweep, options.slices.interleave)?, differs("time slices (--interleave)"));
     ensure!(options.seed.is_none_or(|seed| seed == sweep.seed), differs("seeds (--seed)"));
     let configured = options.preset.is_some() || !axes.is_empty();
     let sets_workloads = !options.workloads.is_empty() || options.trial.is_some() || options.trial_handshakes.is_some();
@@ -69,6 +60,21 @@ fn ensure_same_options(sweep: &SweepResult, command: &SweepCommand, path: &Path)
         ensure!(!sets_workloads || plan.workloads == sweep.workloads, differs("workloads (--workloads, --trial)"));
     }
     Ok(())
+}
+
+/// Whether the trials of the sweep follow each other as `requested`; without a request, any order will do.
+fn has_time_slices_of(sweep: &SweepResult, requested: Option<Interleave>) -> anyhow::Result<bool> {
+    let schedule = schedule(&sweep.workloads, sweep.interleave);
+    Ok(match (requested, schedule) {
+        (None, _) | (Some(Interleave::Off), Schedule::Sequential) | (Some(Interleave::Auto), Schedule::Both(_)) => true,
+        (Some(Interleave::Slices(length)), Schedule::Interleaved(slice)) => length == slice,
+        // The same if no workload can be interleaved.
+        (Some(Interleave::Auto), Schedule::Sequential) => {
+            let trials: Vec<&[String]> = sweep.configurations.iter().map(|one| one.options.as_slice()).collect();
+            interleave::arrange(requested, sweep.workloads.clone(), &trials)?.slice.is_none()
+        }
+        _ => false,
+    })
 }
 
 fn ensure_same_setting(sweep: &SweepResult, path: &Path) -> anyhow::Result<()> {
