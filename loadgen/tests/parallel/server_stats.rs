@@ -104,5 +104,9 @@ fn load_of_others_on_the_same_server_makes_the_run_invalid() {
     assert!(codes(&result).contains(&ReasonCode::ServerShared), "{:?}", result.invalid_because);
     other.signal("-INT");
     let other = other.end_within(common::BOUND).result();
-    assert!(codes(&other).contains(&ReasonCode::ServerShared), "{:?}", other.invalid_because);
+    let messages = other.echo.as_ref().unwrap().server_activity.unwrap();
+    assert!(messages.proven && messages.others > 10, "{messages:?}");
+    // How long this one ran alone depends on the machine.
+    let over_limit = messages.others * 100 > messages.own;
+    assert_eq!(codes(&other).contains(&ReasonCode::ServerShared), over_limit, "{:?}", other.invalid_because);
 }
