@@ -21,7 +21,7 @@ pub(super) fn bytes(from: usize, length: usize) -> &'static [u8] {
 
 /// Buffers with an owner.
 pub(super) struct ModelBuffers {
-    data: Vec<Vec<u8>>,
+    pub(super) data: Vec<Vec<u8>>,
     pub(super) with_kernel: HashSet<u16>,
 }
 
