@@ -148,14 +148,19 @@ impl AsyncWrite for Duplex {
     }
 }
 
-/// The output of a future that is ready when it is first polled.
+/// The output of a future that waits for nothing. It may yield once: a reader of frames does, after some of them.
 ///
 /// # Panics
-/// If it is not.
+/// If it waits.
 pub fn now<T>(work: impl Future<Output = T>) -> T {
-    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+    let mut work = pin!(work);
+    let mut cx = Context::from_waker(Waker::noop());
+    match work.as_mut().poll(&mut cx) {
         Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("the future waits for input that was not written"),
+        Poll::Pending => match work.poll(&mut cx) {
+            Poll::Ready(output) => output,
+            Poll::Pending => unreachable!("the future waits for input that was not written"),
+        },
     }
 }
 
@@ -206,6 +211,17 @@ mod tests {
     async fn reply(mut end: Duplex) -> io::Result<()> {
         let byte = end.read_u8().await?;
         end.write_u8(byte + 1).await
+    }
+
+    #[test]
+    fn a_future_that_yields_is_polled_again() {
+        assert_eq!(
+            now(async {
+                tokio::task::yield_now().await;
+                7
+            }),
+            7
+        );
     }
 
     #[test]
