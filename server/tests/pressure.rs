@@ -70,6 +70,33 @@ fn ends_a_peer_that_never_reads_without_growing(engine: &str) {
     server.assert_echoes();
 }
 
+/// Peers that send small messages and read no echo: per connection, the data that the server has received and not handled,
+/// what its TLS and WebSocket layers hold, and a message on its way out.
+fn a_peer_that_does_not_read_costs_at_most_256_kib(engine: &str) {
+    const PEERS: u64 = 5;
+    let server = Server::start(engine, &["--threads", "1"]);
+    server.assert_echoes();
+    let message = frame(BINARY, &[1; 4096]);
+    let mut peers = Vec::new();
+    // A slope: buffers that the thread keeps for all connections are not a part of it.
+    let [first, second] = [1, 2].map(|times| {
+        while peers.len() < (times * PEERS) as usize {
+            let mut peer = server.websocket();
+            // Until the server has taken nothing for 300 ms.
+            flood(&mut peer, &message, 100 << 20, || true);
+            peers.push(peer);
+        }
+        let stats = server.stats();
+        assert_eq!(stats.connections_open, times * PEERS);
+        stats.rss_anon_bytes
+    });
+    let each = second.saturating_sub(first) / PEERS;
+    assert!(each <= 256 << 10, "{each} bytes per connection");
+    drop(peers);
+    server.await_all_closed();
+    server.assert_echoes();
+}
+
 fn answers_a_ping_flood_in_order_without_growing(engine: &str) {
     let server = Server::start(engine, &[]);
     server.assert_echoes();
@@ -273,6 +300,7 @@ fn a_thousand_connections_leak_no_memory(engine: &str) {
 
 on_every_engine! {
     ends_a_peer_that_never_reads_without_growing,
+    a_peer_that_does_not_read_costs_at_most_256_kib,
     answers_a_ping_flood_in_order_without_growing,
     endless_empty_fragments_count_as_idle,
     control_frames_do_not_keep_an_unfinished_message,

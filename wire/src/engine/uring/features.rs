@@ -15,8 +15,9 @@ pub(super) const WITHOUT: &str = "WSSBENCH_URING_WITHOUT";
 const SINGLE_ISSUER: &str = "single-issuer";
 const DEFER_TASKRUN: &str = "defer-taskrun";
 const MULTISHOT_RECEIVE: &str = "multishot-receive";
+const RECEIVE_CAP: &str = "receive-cap";
 const INLINE_SEND: &str = "inline-send";
-const NAMES: [&str; 4] = [SINGLE_ISSUER, DEFER_TASKRUN, MULTISHOT_RECEIVE, INLINE_SEND];
+const NAMES: [&str; 5] = [SINGLE_ISSUER, DEFER_TASKRUN, MULTISHOT_RECEIVE, RECEIVE_CAP, INLINE_SEND];
 
 /// The features in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,17 +25,29 @@ pub(crate) struct Features {
     pub(super) single_issuer: bool,
     pub(super) defer_taskrun: bool,
     pub(super) multishot_receive: bool,
+    /// Of multishot receives.
+    pub(super) receive_cap: bool,
     pub(super) inline_send: bool,
 }
 
 impl Features {
     /// What Linux 5.19 supports, the oldest kernel that the engine runs on.
-    pub(crate) const MINIMAL: Self =
-        Self { single_issuer: false, defer_taskrun: false, multishot_receive: false, inline_send: false };
+    pub(crate) const MINIMAL: Self = Self {
+        single_issuer: false,
+        defer_taskrun: false,
+        multishot_receive: false,
+        receive_cap: false,
+        inline_send: false,
+    };
 
     #[cfg(test)]
-    pub(crate) const ALL: Self =
-        Self { single_issuer: true, defer_taskrun: true, multishot_receive: true, inline_send: true };
+    pub(crate) const ALL: Self = Self {
+        single_issuer: true,
+        defer_taskrun: true,
+        multishot_receive: true,
+        receive_cap: true,
+        inline_send: true,
+    };
 
     /// The features that are in both sets.
     pub(super) fn intersection(self, other: Self) -> Self {
@@ -42,6 +55,7 @@ impl Features {
             single_issuer: self.single_issuer && other.single_issuer,
             defer_taskrun: self.defer_taskrun && other.defer_taskrun,
             multishot_receive: self.multishot_receive && other.multishot_receive,
+            receive_cap: self.receive_cap && other.receive_cap,
             inline_send: self.inline_send && other.inline_send,
         }
     }
@@ -56,7 +70,8 @@ impl Features {
                 // DEFER_TASKRUN requires SINGLE_ISSUER.
                 SINGLE_ISSUER => (self.single_issuer, self.defer_taskrun) = (false, false),
                 DEFER_TASKRUN => self.defer_taskrun = false,
-                MULTISHOT_RECEIVE => self.multishot_receive = false,
+                MULTISHOT_RECEIVE => (self.multishot_receive, self.receive_cap) = (false, false),
+                RECEIVE_CAP => self.receive_cap = false,
                 INLINE_SEND => self.inline_send = false,
                 _ => {
                     let cause = io::Error::new(
@@ -79,7 +94,11 @@ impl fmt::Display for Features {
             (false, true) => "COOP_TASKRUN, SINGLE_ISSUER",
             (false, false) => "COOP_TASKRUN",
         };
-        let receive = if self.multishot_receive { "multishot receive" } else { "one-shot receive" };
+        let receive = match (self.multishot_receive, self.receive_cap) {
+            (true, true) => "capped multishot receive",
+            (true, false) => "multishot receive",
+            (false, _) => "one-shot receive",
+        };
         let send = if self.inline_send { "sends without completion" } else { "sends with completion" };
         write!(f, "{ring}, multishot accept, {receive}, {send}")
     }

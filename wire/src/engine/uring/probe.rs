@@ -15,7 +15,7 @@ use wss_model::engines_result::KernelFeature;
 use super::buffers::{BufferRing, Buffers, GROUP};
 use super::errno::{EAGAIN, EINVAL, ENOMEM, ENOSYS, EOPNOTSUPP, EPERM};
 use super::features::{Features, WITHOUT};
-use super::ring::{INLINE_SEND_FLAGS, Ring, Wait};
+use super::ring::{INLINE_SEND_FLAGS, Ring, Wait, capped};
 use crate::engine::EngineError;
 
 thread_local! {
@@ -70,6 +70,13 @@ pub(crate) fn kernel_features(used: Features) -> Vec<KernelFeature> {
             "one submission per connection, into shared buffers",
         ),
         row(
+            "cap of a multishot receive",
+            "6.17",
+            supported.receive_cap,
+            used.receive_cap,
+            "a peer that sends and does not read fills less memory",
+        ),
+        row(
             "CQE_SKIP, MSG_DONTWAIT",
             "5.17",
             supported.inline_send,
@@ -117,8 +124,9 @@ fn probe() -> io::Result<Features> {
     let skips_completions = ring.parameters().is_feature_skip_cqe_on_success();
     // A ring for each probe: what one leaves behind must not affect the other.
     let multishot_receive = unless_unsupported(probe_receive(Ring::with_capacity(setup, 8, 64)?))?;
+    let receive_cap = multishot_receive && unless_unsupported(probe_cap(Ring::with_capacity(setup, 8, 64)?))?;
     let inline_send = skips_completions && unless_unsupported(probe_send(Ring::with_capacity(setup, 8, 64)?))?;
-    Ok(Features { multishot_receive, inline_send, ..setup })
+    Ok(Features { multishot_receive, receive_cap, inline_send, ..setup })
 }
 
 /// Turns an error that means "not supported" into false; other errors say nothing about the feature.
@@ -182,6 +190,33 @@ fn probe_receive(mut ring: Ring) -> io::Result<bool> {
     buffers.unregister(&ring)?;
     drop(ManuallyDrop::into_inner(buffers));
     Ok(pieces == 2)
+}
+
+/// Whether a multishot receive ends when it has received as much as its cap. Older kernels refuse a cap.
+fn probe_cap(mut ring: Ring) -> io::Result<bool> {
+    // Leaked if anything fails below, because the kernel may then still own the receive.
+    let mut buffers = ManuallyDrop::new(BufferRing::register(&ring)?);
+    let (here, there) = UnixStream::pair()?;
+    let receive = capped(opcode::RecvMulti::new(types::Fd(here.as_raw_fd()), GROUP).build().user_data(1), 5);
+    // SAFETY: as in `probe_receive`.
+    unsafe { ring.push(&receive)? };
+    io::Write::write_all(&mut &there, b"piece and more")?;
+    let completions = submit(&mut ring)?;
+    let [completion] = &completions[..] else { return Ok(false) };
+    if completion.result() < 0 {
+        return Err(io::Error::from_raw_os_error(-completion.result()));
+    }
+    if cqueue::more(completion.flags()) {
+        return Ok(false);
+    }
+    if let Some(buffer) = cqueue::buffer_select(completion.flags()) {
+        buffers.filled();
+        buffers.give_back(buffer);
+    }
+    buffers.unregister(&ring)?;
+    drop(ManuallyDrop::into_inner(buffers));
+    // The receive that reaches the cap is not cut.
+    Ok(completion.result() >= 5)
 }
 
 /// Whether a send with MSG_DONTWAIT and CQE_SKIP_SUCCESS has no completion if all of it went out, the count if a part

@@ -30,6 +30,21 @@ pub(super) const INLINE_SEND_FLAGS: i32 = MSG_DONTWAIT | SEND_FLAGS;
 /// MSG_DONTWAIT of socket.h.
 const MSG_DONTWAIT: i32 = 0x40;
 
+/// The size of a submission, and the offset of `optlen` in it (struct io_uring_sqe of io_uring.h).
+const SUBMISSION_SIZE: usize = 64;
+const OPTLEN_OFFSET: usize = 44;
+const _: () = assert!(size_of::<squeue::Entry>() == SUBMISSION_SIZE);
+
+/// Has a multishot receive end with the buffer that brings it to this many bytes in all (Linux 6.17). The crate io-uring 0.7.15 has no
+/// setter for it.
+pub(super) fn capped(receive: squeue::Entry, bytes: u32) -> squeue::Entry {
+    // SAFETY: an entry is a plain C struct of this size without padding, and every value of its bytes is valid.
+    let mut entry: [u8; SUBMISSION_SIZE] = unsafe { std::mem::transmute(receive) };
+    entry[OPTLEN_OFFSET..][..size_of::<u32>()].copy_from_slice(&bytes.to_ne_bytes());
+    // SAFETY: as above. Which operation it is, and the memory that it points to, are unchanged.
+    unsafe { std::mem::transmute(entry) }
+}
+
 #[cfg(not(test))]
 fn capacity() -> (u32, u32) {
     (SUBMISSIONS, COMPLETIONS)

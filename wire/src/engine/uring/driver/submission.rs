@@ -8,9 +8,13 @@ use io_uring::{opcode, squeue, types};
 use super::{Driver, Entry, FAR, tag};
 use crate::engine::kernel_times::ERROR_FLAGS;
 use crate::engine::uring::buffers::GROUP;
-use crate::engine::uring::ring::{INLINE_SEND_FLAGS, Ring, SEND_FLAGS};
+use crate::engine::uring::ring::{INLINE_SEND_FLAGS, Ring, SEND_FLAGS, capped};
 use crate::engine::uring::slab::Key;
 use crate::engine::uring::state::connection::{Connection, Operation};
+
+/// Bytes after which a multishot receive has to be submitted again. Without a cap, one ring iteration can fill every buffer
+/// of the ring from a single connection, long before the connection can cancel.
+const RECEIVE_CAP: u32 = 32 * 1024;
 
 /// The duration of a tick. Half of [`FAR`], so that a deadline that was far when the tick began is still ahead when it
 /// ends, even if "far" was judged by the time of the previous iteration.
@@ -47,7 +51,7 @@ impl Driver {
             let is_stamped = entry.connection.kernel_times().is_some();
             let operations = if is_stamped { [send, error, receive] } else { [receive, send, None] };
             for operation in operations.into_iter().flatten() {
-                let submission = of_connection(operation, fd, key, &mut entry.connection);
+                let submission = of_connection(operation, fd, key, &mut entry.connection, self.features.receive_cap);
                 // SAFETY: a cancellation and a multishot receive point to no memory. The others point to heap buffers of
                 // the connection, which do not move with it. The connection keeps them, and its socket open, until it
                 // is done:
@@ -109,13 +113,22 @@ unsafe fn push(ring: &mut Ring, broken: &mut bool, entry: &squeue::Entry) {
 }
 
 /// The submission for an operation of a connection.
-fn of_connection(operation: Operation, fd: types::Fd, key: Key, connection: &mut Connection) -> squeue::Entry {
+fn of_connection(
+    operation: Operation,
+    fd: types::Fd,
+    key: Key,
+    connection: &mut Connection,
+    has_cap: bool,
+) -> squeue::Entry {
     let send = |data: &[u8], flags| {
         let length = u32::try_from(data.len()).expect("at most MAX_PENDING");
         opcode::Send::new(fd, data.as_ptr(), length).flags(flags).build()
     };
     match operation {
-        Operation::ReceiveMultishot => opcode::RecvMulti::new(fd, GROUP).build().user_data(key.with_tag(tag::RECEIVE)),
+        Operation::ReceiveMultishot => {
+            let receive = opcode::RecvMulti::new(fd, GROUP).build().user_data(key.with_tag(tag::RECEIVE));
+            if has_cap { capped(receive, RECEIVE_CAP) } else { receive }
+        }
         Operation::ReceiveOnce => {
             let buffer = connection.receive_buffer();
             let length = u32::try_from(buffer.len()).expect("a small constant");

@@ -332,6 +332,8 @@ impl Connection {
             self.unread.drain(..self.unread_from);
             self.unread_from = 0;
         }
+        // Growing by doubling could take twice as much memory, for as long as nothing is read.
+        self.unread.reserve_exact(self.inbox.iter().map(|piece| (piece.end - piece.start) as usize).sum());
         for piece in self.inbox.drain(..) {
             self.unread.extend_from_slice(buffers.bytes(piece));
             buffers.give_back(piece.buffer);

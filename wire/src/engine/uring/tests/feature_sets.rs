@@ -19,7 +19,9 @@ macro_rules! with_every_feature_set {
         // DEFER_TASKRUN requires SINGLE_ISSUER.
         with_every_feature_set! { without_single_issuer: Features { single_issuer: false, defer_taskrun: false, ..Features::ALL }; $($name)* }
         with_every_feature_set! { without_defer_taskrun: Features { defer_taskrun: false, ..Features::ALL }; $($name)* }
-        with_every_feature_set! { without_multishot_receive: Features { multishot_receive: false, ..Features::ALL }; $($name)* }
+        // A cap requires a multishot receive.
+        with_every_feature_set! { without_multishot_receive: Features { multishot_receive: false, receive_cap: false, ..Features::ALL }; $($name)* }
+        with_every_feature_set! { without_receive_cap: Features { receive_cap: false, ..Features::ALL }; $($name)* }
         with_every_feature_set! { without_inline_send: Features { inline_send: false, ..Features::ALL }; $($name)* }
     };
     ($name_of_set:ident: $value:expr; $($name:ident)*) => {
