@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fastwebsockets::{OpCode, Role};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wss_model::server_stats::{PhaseOutcome, ServerPhase};
-use wss_wire::engine::{Engine, Sleep, TimedOut, before, within};
+use wss_wire::engine::{Engine, TimedOut, before, within};
 use wss_wire::flights::FlightStats;
 use wss_wire::poll_time::PollTime;
 use wss_wire::tls::HandshakeLabel;
@@ -17,6 +17,7 @@ use wss_wire::upgrade::{self, PrefixedStream, RunNonce};
 use wss_wire::websocket::{self, Message, SharedStream, WebSocketError};
 
 use crate::context::WorkerContext;
+use crate::idle_timer::IdleTimer;
 use crate::outcome;
 use crate::owners::RunCounts;
 use crate::proxy_header;
@@ -154,42 +155,6 @@ fn ticket_bytes(flights: FlightStats, connection: &rustls::ServerConnection) -> 
     match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => flights.sent_since_received,
         _ => flights.plain_ticket_bytes,
-    }
-}
-
-/// The deadline for the next whole message. Each message only stores the time; the timer is re-armed when it fires, so
-/// that it costs nothing per message.
-struct IdleTimer<E> {
-    timeout: Duration,
-    last: Instant,
-    sleep: Sleep,
-    engine: std::marker::PhantomData<E>,
-}
-
-impl<E: Engine> IdleTimer<E> {
-    fn new(timeout: Duration) -> Self {
-        let last = Instant::now();
-        Self { timeout, last, sleep: E::sleep_until(last + timeout), engine: std::marker::PhantomData }
-    }
-
-    /// Restarts the timeout after a whole message.
-    fn reset(&mut self) {
-        self.last = E::now();
-    }
-
-    fn deadline(&self) -> Instant {
-        self.last + self.timeout
-    }
-
-    /// Waits until no message has passed for the timeout.
-    async fn expired(&mut self) {
-        loop {
-            (&mut self.sleep).await;
-            if Instant::now() >= self.deadline() {
-                return;
-            }
-            self.sleep = E::sleep_until(self.deadline());
-        }
     }
 }
 

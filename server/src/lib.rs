@@ -10,6 +10,7 @@ mod context;
 mod counters;
 pub mod event;
 mod identity;
+mod idle_timer;
 mod listener;
 pub mod options;
 mod outcome;
