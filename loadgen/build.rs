@@ -4,8 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates whose version affects the figures.
-const CRATES: &[&str] =
-    &["aws-lc-rs", "fastwebsockets", "hdrhistogram", "io-uring", "rustls", "tokio", "tokio-rustls", "tokio-uring"];
+const CRATES: &[&str] = &[
+    "aws-lc-rs",
+    "fastwebsockets",
+    "flate2",
+    "hdrhistogram",
+    "io-uring",
+    "rustls",
+    "tokio",
+    "tokio-rustls",
+    "tokio-uring",
+    "zlib-rs",
+];
 
 fn main() {
     // Read at run time, not with `env!`: checkouts may share a target folder.

@@ -24,6 +24,7 @@ pub fn request() -> ClientUpgrade {
         host: "127.0.0.1:8443".to_owned(),
         path: "/".to_owned(),
         subprotocol: None,
+        deflate: None,
         fields: "".into(),
         run: None,
         key: [7; 16],

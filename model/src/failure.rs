@@ -70,6 +70,10 @@ named_choice! {
         BadAccept = "bad_accept",
         /// The server selected an extension that was not offered.
         UnexpectedExtension = "unexpected_extension",
+        /// The server selected the offered extension with parameters that the offer excludes.
+        ExtensionParameters = "extension_parameters",
+        /// The server did not select the extension that was offered.
+        NoExtension = "no_extension",
         /// The server selected a subprotocol that was not offered.
         UnexpectedSubprotocol = "unexpected_subprotocol",
         /// The server selected none of the offered subprotocols.

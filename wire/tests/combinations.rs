@@ -45,6 +45,7 @@ fn request() -> ClientUpgrade {
         host: LOCALHOST.into(),
         path: "/".into(),
         subprotocol: None,
+        deflate: None,
         fields: "".into(),
         run: None,
         key: [7; 16],

@@ -1,6 +1,6 @@
 //! The client's end of the opening handshake (RFC 6455 section 4.1): sends the request and checks the response.
 //!
-//! It offers no extension and follows no redirection. Informational responses before the final one are skipped (RFC 9110
+//! It offers no extension but permessage-deflate, and follows no redirection. Informational responses before the final one are skipped (RFC 9110
 //! section 15.2). The caller generates the key, so that it can use a seeded random
 //! number generator.
 
@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use wss_model::ErrorKind;
 
 use super::accept_key::{BASE64, accept_key};
+use super::deflate::{DeflateParameters, DeflatePolicy};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
 use super::rejection::Rejection;
 use super::run_nonce::RunNonce;
@@ -32,6 +33,8 @@ pub struct ClientUpgrade {
     pub path: String,
     /// The subprotocol to offer; if set, the server has to select it.
     pub subprotocol: Option<String>,
+    /// The compression to offer; if set, the server has to select it.
+    pub deflate: Option<DeflatePolicy>,
     /// Further header fields, each with its CRLF. They are sent as they are.
     pub fields: Arc<str>,
     /// The run, for a server whose statistics are read.
@@ -47,6 +50,8 @@ pub struct ClientUpgrade {
 pub struct ClientHandshake {
     /// The selected subprotocol: the one offered.
     pub subprotocol: Option<String>,
+    /// The compression that both ends agreed on: `Some` if it was offered.
+    pub deflate: Option<DeflateParameters>,
     /// Bytes received after the response: the start of the WebSocket stream, for [`super::PrefixedStream`].
     pub leftover: Vec<u8>,
 }
@@ -87,6 +92,20 @@ pub enum UpgradeError {
     UnexpectedExtension {
         /// The value of the response, escaped.
         got: String,
+    },
+    /// The server did not select the offered compression.
+    #[error("the server does not support permessage-deflate; remove --deflate")]
+    NoDeflate,
+    /// The server's answer to the offer of compression is not acceptable.
+    #[error(
+        "the server answered the offer of permessage-deflate with {got:?}, but {problem}; change --deflate-window-bits, or \
+         remove --deflate-no-context-takeover"
+    )]
+    DeflateParameters {
+        /// The value of the response, escaped.
+        got: String,
+        /// Why not.
+        problem: &'static str,
     },
     /// The server selected a subprotocol that was not offered.
     #[error("the server selected the subprotocol {got:?}, which was not offered; offer it with --subprotocol")]
@@ -140,6 +159,8 @@ impl UpgradeError {
             Self::NoConnectionUpgrade => ErrorKind::NoConnectionUpgrade,
             Self::BadAccept { .. } => ErrorKind::BadAccept,
             Self::UnexpectedExtension { .. } => ErrorKind::UnexpectedExtension,
+            Self::DeflateParameters { .. } => ErrorKind::ExtensionParameters,
+            Self::NoDeflate => ErrorKind::NoExtension,
             Self::UnexpectedSubprotocol { .. } => ErrorKind::UnexpectedSubprotocol,
             Self::NoSubprotocol { .. } => ErrorKind::NoSubprotocol,
             Self::HeadTooLarge { .. } => ErrorKind::HeadTooLarge,
@@ -183,8 +204,8 @@ where
         let (bytes, leftover) = buffer.split_at(end);
         match check(bytes, leftover, request, &BASE64.encode(request.key))? {
             Checked::Informational => drop(buffer.drain(..end)),
-            Checked::Upgraded(subprotocol) => {
-                return Ok(ClientHandshake { subprotocol, leftover: buffer.split_off(end) });
+            Checked::Upgraded { subprotocol, deflate } => {
+                return Ok(ClientHandshake { subprotocol, deflate, leftover: buffer.split_off(end) });
             }
         }
     }
@@ -217,7 +238,7 @@ where
 ///
 /// Only [`UpgradeError::InvalidRequest`].
 pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
-    let ClientUpgrade { host, path, subprotocol, fields, run, .. } = request;
+    let ClientUpgrade { host, path, subprotocol, deflate, fields, run, .. } = request;
     let key = BASE64.encode(request.key);
     let invalid = |what, value: &str, rule| Err(UpgradeError::InvalidRequest { what, value: value.into(), rule });
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
@@ -233,10 +254,12 @@ pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
         }
         subprotocol_field = format!("Sec-WebSocket-Protocol: {name}\r\n");
     }
+    let deflate_field =
+        deflate.map_or_else(String::new, |policy| format!("Sec-WebSocket-Extensions: {}\r\n", policy.offer()));
     let run_field = run.map_or_else(String::new, |run| format!("X-Wssbench-Run: {run}\r\n"));
     Ok(format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}{fields}{run_field}\r\n"
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}{deflate_field}{fields}{run_field}\r\n"
     ))
 }
 
@@ -257,8 +280,8 @@ fn malformed(why: impl Into<String>, bytes: &[u8]) -> UpgradeError {
 enum Checked {
     /// A response with another one to follow (RFC 9110 section 15.2).
     Informational,
-    /// A valid 101, with the subprotocol.
-    Upgraded(Option<String>),
+    /// A valid 101.
+    Upgraded { subprotocol: Option<String>, deflate: Option<DeflateParameters> },
 }
 
 /// Checks a complete response head (RFC 6455 section 4.1).
@@ -297,10 +320,26 @@ fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> R
         return Err(UpgradeError::NoConnectionUpgrade);
     }
     check_accept(fields, key)?;
-    if let Some(got) = head::values(fields, "sec-websocket-extensions").next() {
-        return Err(UpgradeError::UnexpectedExtension { got: head::excerpt(got, EXCERPT_MAX) });
+    let deflate = check_extensions(fields, request.deflate)?;
+    let subprotocol = check_subprotocol(fields, request.subprotocol.as_deref())?;
+    Ok(Checked::Upgraded { subprotocol, deflate })
+}
+
+/// Requires the offered extension, or none if none was offered.
+fn check_extensions(
+    fields: &[Header<'_>],
+    offered: Option<DeflatePolicy>,
+) -> Result<Option<DeflateParameters>, UpgradeError> {
+    let mut selected = head::values(fields, "sec-websocket-extensions");
+    match (selected.next(), offered) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(UpgradeError::NoDeflate),
+        (Some(got), Some(policy)) if selected.next().is_none() && got.starts_with(b"permessage-deflate") => {
+            let checked = policy.check_response(got).map(Some);
+            checked.map_err(|problem| UpgradeError::DeflateParameters { got: head::excerpt(got, EXCERPT_MAX), problem })
+        }
+        (Some(got), _) => Err(UpgradeError::UnexpectedExtension { got: head::excerpt(got, EXCERPT_MAX) }),
     }
-    check_subprotocol(fields, request.subprotocol.as_deref()).map(Checked::Upgraded)
 }
 
 /// Requires one Sec-WebSocket-Accept that matches the key.

@@ -2,10 +2,11 @@
 //! requires hyper and `Send` streams, which the streams of a ring are not, and checks too little.
 //!
 //! In the data path this layer is between TLS and `websocket`. It has no deadline (the caller has one for the whole
-//! handshake), negotiates no extension, and reads no more of a head than the limit.
+//! handshake), negotiates no extension but permessage-deflate, and reads no more of a head than the limit.
 
 pub(crate) mod accept_key;
 mod client;
+mod deflate;
 pub(crate) mod head;
 mod prefixed;
 mod rejection;
@@ -18,6 +19,7 @@ mod tests;
 use accept_key::BASE64;
 pub use accept_key::accept_key;
 pub use client::{ClientHandshake, ClientUpgrade, UpgradeError, compose, connect, read_response};
+pub use deflate::{DeflateParameters, DeflatePolicy};
 pub use prefixed::PrefixedStream;
 pub use rejection::Rejection;
 pub use run_nonce::RunNonce;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::accept_key::{BASE64, accept_key};
+use super::deflate::{DeflateParameters, DeflatePolicy};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
 use super::run_nonce::{self, RunNonce};
 
@@ -22,13 +23,15 @@ pub struct ServerUpgrade {
     pub health_path: Option<String>,
     /// The supported subprotocols, each a token. The client's order of preference decides.
     pub subprotocols: Vec<String>,
+    /// The compression to accept; `None` declines every offer.
+    pub deflate: Option<DeflatePolicy>,
     /// The largest request head, in bytes.
     pub max_head_size: usize,
 }
 
 impl Default for ServerUpgrade {
     fn default() -> Self {
-        Self { path: "/".into(), health_path: None, subprotocols: Vec::new(), max_head_size: 16 * 1024 }
+        Self { path: "/".into(), health_path: None, subprotocols: Vec::new(), deflate: None, max_head_size: 16 * 1024 }
     }
 }
 
@@ -39,6 +42,8 @@ pub struct ServerHandshake {
     pub path: String,
     /// The selected subprotocol, if the client offered one that the server supports.
     pub subprotocol: Option<String>,
+    /// The compression that both ends agreed on.
+    pub deflate: Option<DeflateParameters>,
     /// The run of the load generator, if the request names one.
     pub run: Option<RunNonce>,
     /// Bytes received after the request: the start of the WebSocket stream, for [`super::PrefixedStream`].
@@ -150,10 +155,9 @@ where
             send(stream, response).await?;
             Err(UpgradeRefusal::HealthCheck)
         }
-        Ok((end, Accepted::WebSocket(grant))) => {
-            send(stream, &grant.response).await?;
-            let leftover = buffer.split_off(end);
-            Ok(ServerHandshake { path: grant.path, subprotocol: grant.subprotocol, run: grant.run, leftover })
+        Ok((end, Accepted::WebSocket(Grant { path, subprotocol, deflate, run, response }))) => {
+            send(stream, &response).await?;
+            Ok(ServerHandshake { path, subprotocol, deflate, run, leftover: buffer.split_off(end) })
         }
         Err(refusal) => {
             let _ = send(stream, &refusal.response()).await;
@@ -177,6 +181,7 @@ enum Accepted {
 struct Grant {
     path: String,
     subprotocol: Option<String>,
+    deflate: Option<DeflateParameters>,
     run: Option<RunNonce>,
     response: String,
 }
@@ -241,7 +246,8 @@ fn check(bytes: &[u8], options: &ServerUpgrade) -> Result<Accepted, Refusal> {
     let key = check_key(fields)?;
     // For statistics only: anything else in this field is ignored.
     let run = head::only(fields, run_nonce::FIELD).ok().and_then(RunNonce::parse);
-    Ok(Accepted::WebSocket(Grant { run, ..grant(path, key, select(fields, &options.subprotocols)) }))
+    let deflate = options.deflate.and_then(|policy| policy.accept(head::elements(fields, "sec-websocket-extensions")));
+    Ok(Accepted::WebSocket(Grant { run, ..grant(path, key, select(fields, &options.subprotocols), deflate) }))
 }
 
 /// The response to a health check. Load balancers send HTTP/1.0 without a Host too, and HEAD.
@@ -332,12 +338,14 @@ fn select<'o>(fields: &[Header<'_>], supported: &'o [String]) -> Option<&'o str>
         .map(String::as_str)
 }
 
-fn grant(path: &str, key: &str, subprotocol: Option<&str>) -> Grant {
+fn grant(path: &str, key: &str, subprotocol: Option<&str>, deflate: Option<(DeflateParameters, String)>) -> Grant {
     let selected = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+    let (deflate, extension) = deflate.unzip();
+    let extension = extension.map(|value| format!("Sec-WebSocket-Extensions: {value}\r\n")).unwrap_or_default();
     let accept = accept_key(key);
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{selected}\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{selected}{extension}\r\n"
     );
-    Grant { path: path.into(), subprotocol: subprotocol.map(Into::into), run: None, response }
+    Grant { path: path.into(), subprotocol: subprotocol.map(Into::into), deflate, run: None, response }
 }

@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::budget::BufferBudget;
 use super::error::WebSocketError;
+use super::rules::MessageForm;
 use super::strict::StrictReader;
 
 /// Maximum number of readers in the pool of a thread, per role. Beyond it, readers are created and dropped.
@@ -48,6 +49,16 @@ impl<R: AsyncRead + Unpin + 'static> Frames<R> {
     /// See [`super::Reader::share`].
     pub(super) fn share(&mut self, budget: &Arc<BufferBudget>) {
         self.stream.borrow_mut().share(budget);
+    }
+
+    /// See [`StrictReader::accept_compressed`].
+    pub(super) fn accept_compressed(&mut self) {
+        self.stream.borrow_mut().accept_compressed();
+    }
+
+    /// See [`StrictReader::next_form`].
+    pub(super) fn next_form(&mut self) -> Option<MessageForm> {
+        self.stream.borrow_mut().next_form()
     }
 
     /// Whether a message has begun of which fragments are missing.

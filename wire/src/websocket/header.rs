@@ -9,6 +9,9 @@ use super::violation::Violation;
 /// Size of the longest header: two bytes, a 64-bit length and a masking key.
 pub(super) const MAX_SIZE: usize = 14;
 
+/// The bit that says that a message is compressed (RFC 7692 section 6).
+pub(super) const RSV1: u8 = 0x40;
+
 /// A masking key.
 pub(super) type Mask = [u8; 4];
 
@@ -17,6 +20,8 @@ pub(super) type Mask = [u8; 4];
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) opcode: OpCode,
+    /// RSV1: the message is compressed (RFC 7692 section 6).
+    pub(super) compressed: bool,
     pub(super) length: u64,
     pub(super) mask: Option<Mask>,
     /// Size of the header itself in bytes.
@@ -25,15 +30,21 @@ pub(super) struct Header {
 
 impl Header {
     /// Parses the header at the start of `bytes`, received by the end with the role `role`; `None` if more bytes are needed.
+    /// `deflate`: messages may be compressed.
     ///
     /// A violation in the first bytes is reported before the rest has arrived.
-    pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Self>, Violation> {
+    pub(super) fn parse(bytes: &[u8], role: Role, deflate: bool) -> Result<Option<Self>, Violation> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        if first & 0x70 != 0 {
+        let compressed = first & RSV1 != 0;
+        if first & 0x30 != 0 || compressed && !deflate {
             return Err(Violation::ReservedBits);
         }
         let code = first & 0x0f;
         let opcode = OpCode::try_from(code).map_err(|_| Violation::ReservedOpcode(code))?;
+        // Only the first frame of a message says that it is compressed.
+        if compressed && !matches!(opcode, OpCode::Text | OpCode::Binary) {
+            return Err(Violation::ReservedBits);
+        }
         let fin = first & 0x80 != 0;
         if is_control(opcode) && !fin {
             return Err(Violation::ControlFragmented);
@@ -60,7 +71,7 @@ impl Header {
             mask = Some(*key);
             size += key.len();
         }
-        Ok(Some(Self { fin, opcode, length, mask, size }))
+        Ok(Some(Self { fin, opcode, compressed, length, mask, size }))
     }
 }
 

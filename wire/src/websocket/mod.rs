@@ -5,6 +5,8 @@
 //! Close), has no deadline, and rejects messages over the limit.
 
 mod budget;
+mod compressed_writer;
+mod deflate;
 mod error;
 mod frames;
 mod header;
@@ -22,6 +24,8 @@ pub use fastwebsockets::{OpCode, Payload, Role};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use budget::BufferBudget;
+use deflate::Inflater;
+pub use deflate::{Deflate, DeflateCounts, MessageBytes};
 pub use error::WebSocketError;
 use frames::Frames;
 pub use shared::SharedStream;
@@ -40,7 +44,7 @@ where
     let vectored = write.is_write_vectored();
     let (_, write) = fastwebsockets::after_handshake_split(tokio::io::empty(), writer::WriteZeroGuard(write), role);
     (
-        Reader { frames: Frames::new(StrictReader::new(read, role, max_message_size), role) },
+        Reader { frames: Frames::new(StrictReader::new(read, role, max_message_size), role), inflater: None },
         Writer::new(write, vectored),
     )
 }
@@ -48,6 +52,8 @@ where
 /// The reader of a connection. It holds a buffer only while it receives a message.
 pub struct Reader<R> {
     frames: Frames<R>,
+    /// If messages may be compressed, with the limit of a message in bytes.
+    inflater: Option<Box<(Inflater, usize)>>,
 }
 
 impl<R: AsyncRead + Unpin + 'static> Reader<R> {
@@ -64,6 +70,7 @@ impl<R: AsyncRead + Unpin + 'static> Reader<R> {
     pub async fn next(&mut self) -> Result<Message, WebSocketError> {
         let frame = self.frames.next().await?;
         Ok(match frame.opcode {
+            OpCode::Text | OpCode::Binary if self.inflater.is_some() => self.inflate(frame.opcode, frame.payload)?,
             OpCode::Text => Message::Text(frame.payload),
             OpCode::Binary => Message::Binary(frame.payload),
             OpCode::Ping => Message::Ping(frame.payload),
@@ -72,6 +79,31 @@ impl<R: AsyncRead + Unpin + 'static> Reader<R> {
             // The collector joins continuation frames and never returns one.
             OpCode::Continuation => return Err(Violation::NothingToContinue.into()),
         })
+    }
+
+    /// Accepts compressed messages from now on, which it decompresses to at most `max_message_size` bytes each. `role` is the
+    /// role of this end.
+    pub fn decompress(&mut self, role: Role, deflate: &Deflate, max_message_size: usize) {
+        self.frames.accept_compressed();
+        self.inflater = Some(Box::new((Inflater::new(deflate, role == Role::Server), max_message_size)));
+    }
+
+    /// The message as the peer sent it, from what fastwebsockets returned.
+    #[inline(never)] // not on the path of messages that cannot be compressed
+    fn inflate(&mut self, opcode: OpCode, payload: Payload<'static>) -> Result<Message, WebSocketError> {
+        let (Some(inflater), Some(form)) = (&mut self.inflater, self.frames.next_form()) else {
+            return Err(WebSocketError::Io(std::io::Error::other("a message was received that was not recorded")));
+        };
+        if !form.compressed {
+            return Ok(if opcode == OpCode::Text { Message::Text(payload) } else { Message::Binary(payload) });
+        }
+        let (inflater, limit) = &mut **inflater;
+        let message = inflater.inflate(&payload, *limit)?;
+        if form.text && std::str::from_utf8(&message).is_err() {
+            return Err(Violation::InvalidUtf8.into());
+        }
+        let message = Payload::Owned(message);
+        Ok(if form.text { Message::Text(message) } else { Message::Binary(message) })
     }
 
     /// Limits the bytes of its unfinished message together with those of all other readers that share the budget.

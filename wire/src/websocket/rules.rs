@@ -1,5 +1,7 @@
 //! [`Rules`]: which bytes of a stream of frames may follow, and what of a large frame is passed on.
 
+use std::collections::VecDeque;
+
 use fastwebsockets::{OpCode, Role};
 
 use super::header::{self, Header, Mask};
@@ -24,6 +26,15 @@ pub(super) struct Rules {
     carried_size: usize,
     /// Headers so far, modulo 2^64.
     pub(super) frames: usize,
+    /// The messages that were passed on and not yet taken, if messages may be compressed.
+    pub(super) forms: Option<VecDeque<MessageForm>>,
+}
+
+/// What fastwebsockets is not told of a message: it takes compressed ones for binary ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MessageForm {
+    pub(super) text: bool,
+    pub(super) compressed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +59,7 @@ pub(super) struct Frame {
 /// A message that is not complete.
 #[derive(Debug)]
 pub(super) struct Message {
+    /// Its bytes are UTF-8 as they are.
     text: bool,
     /// Sum of the payload lengths of its frames so far.
     length: u64,
@@ -76,6 +88,7 @@ impl Rules {
             carried: [0; header::MAX_SIZE],
             carried_size: 0,
             frames: 0,
+            forms: None,
         }
     }
 
@@ -120,7 +133,7 @@ impl Rules {
     /// Checks the header at the start of `bytes`.
     fn header(&mut self, bytes: &mut [u8]) -> Step {
         let role = if self.server { Role::Server } else { Role::Client };
-        let header = match Header::parse(bytes, role) {
+        let header = match Header::parse(bytes, role, self.forms.is_some()) {
             Ok(Some(header)) => header,
             Ok(None) => {
                 // A part of a header is held back, because the header may have to be replaced once it is complete.
@@ -134,7 +147,11 @@ impl Rules {
             return self.fail(violation, 0);
         }
         self.frames = self.frames.wrapping_add(1);
-        let Header { fin, opcode, length, mask, size } = header;
+        let Header { fin, mut opcode, compressed, length, mask, size } = header;
+        if compressed {
+            opcode = OpCode::Binary;
+            bytes[0] = u8::from(fin) << 7 | opcode as u8;
+        }
         let frame = Frame { fin, opcode, mask, length, done: 0, fragmented: length > WHOLE_FRAME_MAX };
         if !frame.fragmented {
             // An empty frame ends here, so its header must not be passed on before the end of its message is checked.
@@ -158,7 +175,11 @@ impl Rules {
             (OpCode::Continuation, Some(message)) => message,
             (_, Some(_)) => return Err(Violation::MessageInterrupted),
             (opcode, none) => {
-                none.insert(Message { text: opcode == OpCode::Text, length: 0, received: 0, tail: [0; 3] })
+                let (text, compressed) = (opcode == OpCode::Text, header.compressed);
+                if let Some(forms) = &mut self.forms {
+                    forms.push_back(MessageForm { text, compressed });
+                }
+                none.insert(Message { text: text && !compressed, length: 0, received: 0, tail: [0; 3] })
             }
         };
         message.length = message.length.saturating_add(header.length);

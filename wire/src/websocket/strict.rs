@@ -7,6 +7,7 @@
 //!
 //! It works in place, in the caller's buffer. It does not unmask or collect payloads, and does not write.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -17,7 +18,7 @@ use fastwebsockets::Role;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::budget::{BudgetShare, BufferBudget};
-use super::rules::{Rules, State};
+use super::rules::{MessageForm, Rules, State};
 pub use super::violation::{Violation, parse_close};
 use crate::engine::count_yield;
 
@@ -72,6 +73,16 @@ impl<R: AsyncRead + Unpin> StrictReader<R> {
     /// Limits the bytes of an unfinished message together with those of all others that share the budget.
     pub fn share(&mut self, budget: &Arc<BufferBudget>) {
         self.share = Some(BudgetShare::new(budget));
+    }
+
+    /// Accepts compressed messages from now on, and returns them as binary ones.
+    pub(super) fn accept_compressed(&mut self) {
+        self.rules.forms = Some(VecDeque::new());
+    }
+
+    /// The form of the next message, in the order in which they were read; `None` if messages cannot be compressed.
+    pub(super) fn next_form(&mut self) -> Option<MessageForm> {
+        self.rules.forms.as_mut()?.pop_front()
     }
 
     /// Whether only complete messages were returned, so that a parser that has returned them holds no data.

@@ -1,5 +1,6 @@
 //! Helpers of the tests: hand-made frames, and a stream that follows a script.
 
+mod deflate;
 mod ends;
 mod malformed;
 mod property;

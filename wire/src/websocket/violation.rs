@@ -12,8 +12,8 @@ pub enum Violation {
     /// A server sent a frame with a mask (section 5.1).
     #[error("the server sent a masked frame")]
     Masked,
-    /// RSV1, RSV2 or RSV3 is set, although no extension was negotiated (section 5.2).
-    #[error("a reserved bit of a frame is set, although no extension was negotiated")]
+    /// RSV1, RSV2 or RSV3 is set, although no extension was negotiated that gives it a meaning in this frame (section 5.2).
+    #[error("a reserved bit of a frame is set, although no extension was negotiated that uses it there")]
     ReservedBits,
     /// An opcode from 3 to 7 or from 11 to 15 (section 5.2).
     #[error("a frame has the reserved opcode {0}")]
@@ -52,6 +52,9 @@ pub enum Violation {
     /// A text, or the reason of a Close frame, that is not UTF-8 (section 8.1).
     #[error("a text is not valid UTF-8")]
     InvalidUtf8,
+    /// A compressed message that cannot be decompressed (RFC 7692 section 7.2.2).
+    #[error("a message is not valid DEFLATE data")]
+    InvalidDeflate,
     /// A Close frame with a payload of one byte, which is too short for a code (section 5.5.1).
     #[error("a Close frame has a payload of one byte")]
     CloseTooShort,
@@ -61,10 +64,18 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// What it violates.
+    pub const fn rfc(&self) -> &'static str {
+        match self {
+            Self::InvalidDeflate => "RFC 7692",
+            _ => "RFC 6455",
+        }
+    }
+
     /// The code for the Close frame that fails the connection: 1002, 1007 or 1009 (RFC 6455 section 7.4.1), or 1013.
     pub const fn close_code(&self) -> u16 {
         match self {
-            Self::InvalidUtf8 => 1007,
+            Self::InvalidUtf8 | Self::InvalidDeflate => 1007,
             Self::MessageTooLarge { .. } => 1009,
             Self::OverBudget { .. } => 1013,
             _ => 1002,

@@ -1,14 +1,17 @@
 //! [`Writer`]: writes frames. Each call writes one complete frame and flushes it.
 //!
-//! It does not fragment or queue messages: a call waits until the peer reads, so the caller needs a deadline.
+//! It does not fragment or queue messages: a call waits until the peer reads, so the caller needs a deadline. With
+//! permessage-deflate, [`CompressedWriter`] writes the messages and this module the control frames.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use fastwebsockets::{Frame, OpCode, Payload, WebSocketWrite};
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocketWrite};
 use tokio::io::AsyncWrite;
 
+use super::compressed_writer::CompressedWriter;
+use super::deflate::Deflate;
 use super::error::WebSocketError;
 
 /// Limit on the reason of a Close frame in bytes: a control frame has 125, of which the code takes two (RFC 6455 section 5.5).
@@ -19,13 +22,20 @@ const REASON_MAX: usize = 123;
 /// No call is cancel-safe: a call that is dropped early may leave a part of a frame in the stream.
 pub struct Writer<W> {
     frames: WebSocketWrite<WriteZeroGuard<W>>,
+    /// Writes the messages, if they are to be compressed.
+    compressed: Option<Box<CompressedWriter<W>>>,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
     pub(super) fn new(mut frames: WebSocketWrite<WriteZeroGuard<W>>, vectored: bool) -> Self {
         // Without vectored writes the header of a large frame would be a separate write and TLS record.
         frames.set_writev(vectored);
-        Self { frames }
+        Self { frames, compressed: None }
+    }
+
+    /// Compresses the messages from now on. `stream` is another handle of the same stream, `role` the role of this end.
+    pub fn compress(&mut self, stream: W, role: Role, deflate: &Deflate) {
+        self.compressed = Some(Box::new(CompressedWriter::new(stream, role, deflate)));
     }
 
     /// Sends one unfragmented frame and flushes it. `opcode` is `Text` (`payload` must be UTF-8), `Binary`, or `Ping` or
@@ -41,6 +51,9 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         if self.is_closed() {
             // fastwebsockets rejects data after a Close frame, but would send a second Close frame.
             return Err(WebSocketError::Closed);
+        }
+        if let Some(compressed) = self.compressed.as_mut().filter(|_| matches!(opcode, OpCode::Text | OpCode::Binary)) {
+            return compressed.send(opcode, &payload).await.map_err(WebSocketError::Io);
         }
         // A new frame, even for a received payload: a received frame may have the mask bit set.
         self.frames.write_frame(Frame::new(true, opcode, None, payload)).await?;

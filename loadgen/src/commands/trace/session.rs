@@ -138,6 +138,7 @@ async fn websocket(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Re
         host: plan.host.clone(),
         path: plan.target.path.clone(),
         subprotocol: plan.subprotocol.map(str::to_owned),
+        deflate: None,
         fields: Arc::clone(&plan.fields),
         run: None,
         key: plan.key,

@@ -11,6 +11,7 @@ fn request() -> ClientUpgrade {
         host: "localhost:9001".into(),
         path: "/echo?x=1".into(),
         subprotocol: None,
+        deflate: None,
         fields: "".into(),
         run: None,
         key: BASE64.decode(KEY).unwrap().try_into().unwrap(),

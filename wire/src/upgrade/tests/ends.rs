@@ -4,7 +4,7 @@ use std::io::IoSlice;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::super::{ClientUpgrade, PrefixedStream, ServerUpgrade, accept, accept_key, connect};
+use super::super::{ClientUpgrade, DeflatePolicy, PrefixedStream, ServerUpgrade, accept, accept_key, connect};
 use super::*;
 
 #[test]
@@ -22,6 +22,7 @@ async fn client_and_server_agree_on_path_and_subprotocol() {
         host: "localhost".into(),
         path: "/?id=1".into(),
         subprotocol: Some("echo".into()),
+        deflate: None,
         key: [7; 16],
         max_head_size: 1024,
     };
@@ -30,6 +31,37 @@ async fn client_and_server_agree_on_path_and_subprotocol() {
     assert_eq!(accepted.path, "/?id=1");
     assert_eq!(accepted.subprotocol, upgraded.subprotocol);
     assert_eq!(upgraded.subprotocol.as_deref(), Some("echo"));
+}
+
+#[tokio::test]
+async fn client_and_server_agree_on_compression_or_the_client_refuses() {
+    let policy = |window_bits, no_context_takeover| DeflatePolicy { window_bits, no_context_takeover };
+    for (accepted, problem) in [
+        (Some(policy(15, false)), None),
+        (Some(policy(10, true)), None),
+        (None, Some("the server does not support permessage-deflate; remove --deflate")),
+    ] {
+        let (mut near, mut far) = duplex(4096);
+        let options = ServerUpgrade { deflate: accepted, ..ServerUpgrade::default() };
+        let request = ClientUpgrade {
+            fields: "".into(),
+            run: None,
+            host: "localhost".into(),
+            path: "/".into(),
+            subprotocol: None,
+            deflate: Some(policy(12, false)),
+            key: [7; 16],
+            max_head_size: 1024,
+        };
+        let (accepted, upgraded) = tokio::join!(accept(&mut far, &options), connect(&mut near, &request));
+        match problem {
+            None => {
+                let deflate = upgraded.unwrap().deflate;
+                assert!(deflate.is_some() && deflate == accepted.unwrap().deflate, "{deflate:?}");
+            }
+            Some(problem) => assert_eq!(upgraded.unwrap_err().to_string(), problem),
+        }
+    }
 }
 
 #[tokio::test]
@@ -42,6 +74,7 @@ async fn client_reports_why_the_server_refused() {
         host: "localhost".into(),
         path: "/".into(),
         subprotocol: None,
+        deflate: None,
         key: [7; 16],
         max_head_size: 1024,
     };

@@ -76,7 +76,10 @@ async fn refused(name: &str, request: &[u8], status: u16) -> String {
 #[tokio::test]
 async fn accepts_the_example_of_rfc_6455() {
     let (accepted, answer) = accepted(&head(&good())).await;
-    assert_eq!(accepted, ServerHandshake { path: "/echo".into(), subprotocol: None, run: None, leftover: Vec::new() });
+    assert_eq!(
+        accepted,
+        ServerHandshake { path: "/echo".into(), subprotocol: None, deflate: None, run: None, leftover: Vec::new() }
+    );
     assert_eq!(
         answer,
         format!(

@@ -96,9 +96,9 @@ fn parses_a_header_only_when_it_is_complete() {
     for length in [0, 125, 126, 65_535, 65_536, i64::MAX as u64] {
         let bytes = head(0x82, length, Some(KEY));
         for end in 0..bytes.len() {
-            assert_eq!(Header::parse(&bytes[..end], Role::Server), Ok(None), "{length}");
+            assert_eq!(Header::parse(&bytes[..end], Role::Server, false), Ok(None), "{length}");
         }
-        let header = Header::parse(&bytes, Role::Server).unwrap().unwrap();
+        let header = Header::parse(&bytes, Role::Server, false).unwrap().unwrap();
         assert_eq!((header.length, header.size, header.mask), (length, bytes.len(), Some(KEY)));
     }
 }
