@@ -179,6 +179,7 @@ pub fn echo_run() -> RunResult {
             point(MeasuredPhase::Echo, 2.0),
         ],
         errors: vec![],
+        compression: None,
         endings: Vec::new(),
         valid: true,
         invalid_because: vec![],

@@ -1,5 +1,6 @@
 //! The result of a run: [`RunResult`], schema `wssbench.run/2`. Fields may be added; existing ones keep their meaning.
 
+mod compression;
 mod end;
 mod ending;
 mod handshake_cost;
@@ -20,6 +21,7 @@ use crate::named_choice;
 use crate::ring_counters::PhaseRings;
 use crate::validity::Reason;
 
+pub use self::compression::{CompressedMessages, Compression, CompressionCount};
 pub use self::end::End;
 pub use self::ending::{Ending, EndingCount};
 pub use self::handshake_cost::{Flights, HandshakeCost};
@@ -70,6 +72,9 @@ pub struct RunResult {
     pub series: Vec<SeriesPoint>,
     /// Errors by phase and kind.
     pub errors: Vec<ErrorCount>,
+    /// Compression of the messages; null without --deflate.
+    #[serde(default)]
+    pub compression: Option<Compression>,
     /// How the server ended the connections that the generator closed, warm-up included. Empty in older results.
     #[serde(default)]
     pub endings: Vec<EndingCount>,

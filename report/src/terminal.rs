@@ -4,6 +4,7 @@
 //! was run comes first, then latencies, then their cost, and the verdict last. A missing figure is printed as missing,
 //! never as 0.
 
+mod compression;
 mod kernel_clock;
 
 use crate::disturbances;
@@ -30,6 +31,9 @@ pub fn terminal(result: &RunResult, style: Style) -> String {
     heads_up(&mut layout, is_valid);
     what_was_run(&mut layout, result);
     negotiated(&mut layout, result);
+    if let Some(compression) = &result.compression {
+        compression::facts(&mut layout, compression);
+    }
     layout.gap();
     handshake(&mut layout, result);
     if let Some(echo) = &result.echo {

@@ -13,8 +13,8 @@ use wss_wire::flights::FlightStats;
 use wss_wire::poll_time::PollTime;
 use wss_wire::tls::HandshakeLabel;
 use wss_wire::transport::{CountedStream, Transport};
-use wss_wire::upgrade::{self, PrefixedStream, RunNonce};
-use wss_wire::websocket::{self, Message, SharedStream, WebSocketError};
+use wss_wire::upgrade::{self, DeflateParameters, PrefixedStream, RunNonce};
+use wss_wire::websocket::{self, Deflate, Message, SharedStream, WebSocketError};
 
 use crate::context::WorkerContext;
 use crate::idle_timer::IdleTimer;
@@ -36,6 +36,14 @@ type Stream<E> = PrefixedStream<Transport<<E as Engine>::Stream>>;
 type WebSocketReader<E> = websocket::Reader<SharedStream<Stream<E>>>;
 type WebSocketWriter<E> = websocket::Writer<SharedStream<Stream<E>>>;
 
+/// What the upgrade request of a connection says.
+struct Opened<R> {
+    /// The run of the load generator: its number, and later its counts.
+    run: Option<R>,
+    /// The compression that both ends agreed on.
+    deflate: Option<DeflateParameters>,
+}
+
 /// A connection that failed before the echo phase.
 struct HandshakeFailure<E: Engine> {
     phase: ServerPhase,
@@ -50,9 +58,9 @@ struct HandshakeFailure<E: Engine> {
 /// it never reaches. Rare waits are therefore boxed, and consecutive steps are separate functions: the locals of one
 /// function that live across an await would add to the size of all its other waits.
 pub(crate) async fn serve<E: Engine>(stream: E::Stream, context: &Rc<WorkerContext>) {
-    let Some((stream, run)) = handshake_in_time::<E>(stream, context).await else { return };
+    let Some((stream, opened)) = handshake_in_time::<E>(stream, context).await else { return };
     let outcome = if context.settings.upgrade.is_some() {
-        echo_messages::<E>(stream, context, run).await
+        echo_messages::<E>(stream, context, opened).await
     } else {
         Box::pin(echo_bytes::<E>(stream, context)).await
     };
@@ -63,7 +71,7 @@ pub(crate) async fn serve<E: Engine>(stream: E::Stream, context: &Rc<WorkerConte
 async fn handshake_in_time<E: Engine>(
     stream: E::Stream,
     context: &Rc<WorkerContext>,
-) -> Option<(SharedStream<Stream<E>>, Option<Rc<RunCounts>>)> {
+) -> Option<(SharedStream<Stream<E>>, Opened<Rc<RunCounts>>)> {
     let settings = &context.settings;
     let deadline = Instant::now() + settings.limits.handshake_timeout.0;
     let phase = Cell::new(if settings.tls.is_some() { ServerPhase::Tls } else { ServerPhase::Upgrade });
@@ -77,13 +85,13 @@ async fn handshake_in_time<E: Engine>(
                 close::<E>(stream, context).await;
             }
         }
-        Ok((Ok((mut stream, run)), cost)) => {
+        Ok((Ok((mut stream, Opened { run, deflate })), cost)) => {
             stream.get_mut().stop_observing();
             if settings.tls.is_some() || settings.upgrade.is_some() {
                 context.counters.handshake(cost);
             }
             let run = run.map(|run| context.counters.owners.handshake(run));
-            return Some((SharedStream::new(stream), run));
+            return Some((SharedStream::new(stream), Opened { run, deflate }));
         }
     }
     None
@@ -94,7 +102,7 @@ async fn handshake<E: Engine>(
     mut stream: E::Stream,
     context: &Rc<WorkerContext>,
     phase: &Cell<ServerPhase>,
-) -> Result<(Stream<E>, Option<RunNonce>), HandshakeFailure<E>> {
+) -> Result<(Stream<E>, Opened<RunNonce>), HandshakeFailure<E>> {
     let counters = &context.counters;
     if context.settings.proxy_protocol {
         proxy_header::read(&mut stream).await.map_err(|error| {
@@ -127,14 +135,14 @@ async fn handshake<E: Engine>(
     // The handshake is complete, so the early data is not a replay and is processed like any other data.
     let mut stream = PrefixedStream::new(stream, early_data);
     let Some(upgrade) = &context.settings.upgrade else {
-        return Ok((stream, None));
+        return Ok((stream, Opened { run: None, deflate: None }));
     };
     phase.set(ServerPhase::Upgrade);
     match upgrade::accept(&mut stream, upgrade).await {
         Ok(accepted) => {
             counters.count(ServerPhase::Upgrade, PhaseOutcome::Completed);
             stream.unread(accepted.leftover);
-            Ok((stream, accepted.run))
+            Ok((stream, Opened { run: accepted.run, deflate: accepted.deflate }))
         }
         Err(refusal) => {
             let outcome = outcome::of_upgrade(refusal);
@@ -162,12 +170,17 @@ fn ticket_bytes(flights: FlightStats, connection: &rustls::ServerConnection) -> 
 async fn echo_messages<E: Engine>(
     stream: SharedStream<Stream<E>>,
     context: &Rc<WorkerContext>,
-    run: Option<Rc<RunCounts>>,
+    opened: Opened<Rc<RunCounts>>,
 ) -> PhaseOutcome {
     let limit = context.settings.limits.max_message_size.bytes();
     let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Server, limit);
     reader.share(&context.settings.buffers);
-    let outcome = exchange::<E>(&stream, &mut reader, &mut writer, context, run.as_deref()).await;
+    if let Some(parameters) = opened.deflate {
+        let deflate = Deflate { parameters, level: context.settings.deflate_level, counts: None };
+        reader.decompress(Role::Server, &deflate, limit);
+        writer.compress(stream.clone(), Role::Server, &deflate);
+    }
+    let outcome = exchange::<E>(&stream, &mut reader, &mut writer, context, opened.run.as_deref()).await;
     drop((reader, writer));
     close::<E>(stream, context).await;
     outcome

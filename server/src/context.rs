@@ -34,6 +34,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) tls: Option<ServerTls>,
     /// `None`: the layer has no WebSocket.
     pub(crate) upgrade: Option<ServerUpgrade>,
+    /// Of compressed messages.
+    pub(crate) deflate_level: u8,
     pub(crate) limits: ServeLimits,
     /// Whether connections start with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,

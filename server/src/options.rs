@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 use serde::Serialize;
 use wss_model::config::conflicts::{self, Facts};
-use wss_model::config::{ConfigError, CpuList};
+use wss_model::config::{ConfigError, CpuList, DeflateOptions};
 use wss_model::units::count;
 use wss_model::{EngineChoice, HumanDuration, Layer, Size, TlsOptions};
 
@@ -87,6 +87,10 @@ pub struct ServeOptions {
     /// CPU time to burn per handshake: a regression of known size, to test whether a comparison detects it
     #[arg(long, value_name = "TIME", default_value = "0s", hide = true)]
     pub burn_cpu: HumanDuration,
+
+    /// Compression of the messages.
+    #[command(flatten)]
+    pub compression: DeflateOptions,
 
     /// TLS options.
     #[command(flatten)]
@@ -178,6 +182,7 @@ impl ServeOptions {
                 return Err(ConfigError::out_of_range(option, value, "a duration such as 10s"));
             }
         }
+        self.compression.check()?;
         conflicts::check(&Facts::of_server(self, &self.tls, self.layer))?;
         self.tls.check()?;
         // The admin endpoint has no authentication.

@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use wss_model::EngineKind;
 use wss_wire::engine::{self, EngineError};
 use wss_wire::machine;
-use wss_wire::upgrade::ServerUpgrade;
+use wss_wire::upgrade::{DeflatePolicy, ServerUpgrade};
 use wss_wire::websocket::BufferBudget;
 use wss_wire::with_engine;
 
@@ -132,8 +132,13 @@ fn start_workers(
             path: options.path.clone(),
             health_path: options.health_path.0.clone(),
             subprotocols: options.subprotocols.clone(),
+            deflate: options.compression.deflate.then(|| DeflatePolicy {
+                window_bits: options.compression.window_bits(),
+                no_context_takeover: options.compression.deflate_no_context_takeover,
+            }),
             max_head_size: options.limits.max_head_size.bytes(),
         }),
+        deflate_level: options.compression.level(),
         limits: options.limits.clone(),
         proxy_protocol: options.proxy_protocol,
         buffers: BufferBudget::new(options.limits.max_buffered.bytes()),

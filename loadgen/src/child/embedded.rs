@@ -71,6 +71,9 @@ impl EmbeddedOptions<'_> {
             }
             arguments.push(format!("--max-sessions={sessions}"));
         }
+        if layer.has_websocket() {
+            arguments.extend(wss_model::config::arguments(&config.compression));
+        }
         arguments.extend(config.burn_cpu.map(|time| format!("--burn-cpu={time}")));
         arguments.extend(config.subprotocol.as_ref().map(|name| format!("--subprotocol={name}")));
         arguments

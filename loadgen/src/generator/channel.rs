@@ -12,7 +12,7 @@ use wss_wire::engine::KernelTimes;
 use wss_wire::tls::TlsFailure;
 use wss_wire::transport::Transport;
 use wss_wire::upgrade::PrefixedStream;
-use wss_wire::websocket::{self, Message, SharedStream, Violation, WebSocketError};
+use wss_wire::websocket::{self, Deflate, Message, SharedStream, Violation, WebSocketError};
 
 use super::exchange::Exchange;
 use super::failure::Failure;
@@ -39,11 +39,12 @@ pub(crate) struct Channel<S> {
 }
 
 impl<S: Socket> Channel<S> {
-    /// `stream` after its handshake.
+    /// `stream` after its handshake; `deflate`: how its messages are compressed.
     pub(crate) fn new(
         stream: PrefixedStream<Transport<S>>,
         websocket: bool,
         exchange: &Exchange,
+        deflate: Option<&Deflate>,
         kernel: Option<Rc<KernelTimes>>,
     ) -> Self {
         let stream = SharedStream::new(stream);
@@ -57,8 +58,12 @@ impl<S: Socket> Channel<S> {
             let receiver = Receiver::Bytes { stream: stream.clone(), length, until, buffer: Vec::new() };
             return Self { sender: Sender::Bytes(stream.clone()), receiver, stream, kernel };
         }
-        let (reader, writer) =
-            websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, size.max(MAX_REPLY));
+        let limit = size.max(MAX_REPLY);
+        let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, limit);
+        if let Some(deflate) = deflate {
+            reader.decompress(Role::Client, deflate, limit);
+            writer.compress(stream.clone(), Role::Client, deflate);
+        }
         let opcode = if exchange.text { OpCode::Text } else { OpCode::Binary };
         Self { sender: Sender::WebSocket(writer, opcode), receiver: Receiver::WebSocket(reader), stream, kernel }
     }
@@ -244,7 +249,7 @@ pub(crate) fn websocket_failure(phase: ErrorPhase, error: WebSocketError) -> Fai
             format!("the server sent a message larger than {limit} bytes; check that it is an echo server"),
         ),
         WebSocketError::Violation(violation) => {
-            Failure::new(phase, ErrorKind::Violation, format!("the server violated RFC 6455: {violation}"))
+            Failure::new(phase, ErrorKind::Violation, format!("the server violated {}: {violation}", violation.rfc()))
         }
         other => Failure::new(phase, other.kind(), other.to_string()),
     }

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wss_model::run_result::{Ending, EndingCount};
+use wss_model::run_result::{Compression, Ending, EndingCount};
 use wss_model::{ErrorKind, ErrorPhase};
 use wss_wire::engine::{Engine, TimedOut, before};
 
@@ -26,6 +26,8 @@ const LAST_WRITE: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct ClosingRecord {
     pub(crate) failures: Failures,
+    /// What compression did since connections were closed before.
+    pub(crate) compression: Option<Compression>,
     endings: BTreeMap<Ending, u64>,
 }
 
@@ -36,6 +38,9 @@ impl ClosingRecord {
 
     pub(crate) fn merge(&mut self, other: Self) {
         self.failures.merge(other.failures);
+        if let Some(compression) = other.compression {
+            self.compression.get_or_insert_default().merge(compression);
+        }
         for (ending, count) in other.endings {
             *self.endings.entry(ending).or_default() += count;
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc as thread_mpsc};
 
 use tokio::sync::mpsc;
 use wss_model::EngineKind;
-use wss_model::config::{IdlePolicy, KernelClockSample, LimitOptions, MessageOptions};
+use wss_model::config::{DeflateOptions, IdlePolicy, KernelClockSample, LimitOptions, MessageOptions};
 
 use super::close::ClosingRecord;
 use super::destination::Destination;
@@ -59,6 +59,7 @@ pub(crate) struct GeneratorOptions {
     pub(crate) messages: MessageOptions,
     /// The content of `--message`.
     pub(crate) message: Option<Arc<[u8]>>,
+    pub(crate) compression: DeflateOptions,
     pub(crate) destination: Destination,
     pub(crate) limits: LimitOptions,
 }

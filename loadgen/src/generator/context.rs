@@ -15,6 +15,7 @@ use wss_wire::tls::{CertificateKinds, ClientConfigs, RequestedTls};
 use super::breakdown::{Breakdown, SentMessage};
 use super::close::ClosingRecord;
 use super::command::GeneratorOptions;
+use super::compression::ThreadCompression;
 use super::destination::Destination;
 use super::exchange::Exchange;
 use super::failure::Failure;
@@ -38,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) destination: Destination,
     pub(crate) limits: LimitOptions,
     pub(crate) exchange: Exchange,
+    pub(crate) compression: ThreadCompression,
     pub(crate) certificate_kinds: RefCell<CertificateKinds>,
     pub(crate) tls: Option<ClientConfigs>,
     /// What a handshake has to negotiate to count as a sample.
@@ -75,7 +77,17 @@ impl Context {
         empty_ticks: thread_mpsc::Receiver<TickRecord>,
     ) -> Self {
         let GeneratorOptions {
-            threads, seed, size, idle, kernel_clock, destination, limits, messages, message, ..
+            threads,
+            seed,
+            size,
+            idle,
+            kernel_clock,
+            destination,
+            limits,
+            messages,
+            message,
+            compression,
+            ..
         } = options;
         let kernel_clock = Sampling::new(kernel_clock);
         let handshakes: Vec<_> = (0..PHASES).map(|_| HandshakeRecord::new(kernel_clock.record())).collect();
@@ -104,6 +116,7 @@ impl Context {
             destination,
             limits,
             exchange,
+            compression: ThreadCompression::new(&compression),
             certificate_kinds: RefCell::default(),
             handshakes: RefCell::new(HandshakeRecord::new(kernel_clock.record())),
             echo: RefCell::new(EchoRecord::new(kernel_clock.record())),
@@ -337,6 +350,7 @@ impl Context {
     pub(crate) fn take_closing(&self) -> ClosingRecord {
         let mut record = self.closing.take();
         record.failures.merge(self.echo.take().failures);
+        record.compression = self.compression.take();
         record
     }
 

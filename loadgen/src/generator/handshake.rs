@@ -19,7 +19,7 @@ use wss_wire::poll_time::{PollCost, PollTime};
 use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure};
 use wss_wire::transport::{CountedStream, Transport};
 use wss_wire::tunnel::{Tunnel, TunnelError};
-use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, Rejection, UpgradeError};
+use wss_wire::upgrade::{self, ClientHandshake, ClientUpgrade, PrefixedStream, Rejection, UpgradeError};
 
 use super::channel::{Channel, ChannelEvent, closed_failure, stream_failure};
 use super::context::Context;
@@ -110,11 +110,13 @@ async fn perform_phases<E: Engine>(
     let first_byte = observed.next_byte();
 
     phase.set(ErrorPhase::Upgrade);
-    let mut leftover = Vec::new();
+    let (mut leftover, mut deflate) = (Vec::new(), None);
     if let Some(request) = &request {
         let (upgraded, busy) = PollTime::new(pin!(upgrade::<E>(&mut stream, request, requested))).await;
         spent += busy;
-        leftover = upgraded?;
+        let upgraded = upgraded?;
+        leftover = upgraded.leftover;
+        deflate = upgraded.deflate.map(|parameters| context.compression.of_connection(parameters));
     }
     let ready = Instant::now();
     let (sent, received) = stream.bytes();
@@ -126,7 +128,7 @@ async fn perform_phases<E: Engine>(
 
     phase.set(ErrorPhase::FirstEcho);
     let stream = PrefixedStream::new(stream, leftover);
-    let mut channel = Channel::new(stream, websocket, &context.exchange, observed.times().cloned());
+    let mut channel = Channel::new(stream, websocket, &context.exchange, deflate.as_ref(), observed.times().cloned());
     let skipped = skip_messages(&mut channel, context.exchange.skip.as_ref()).await?;
     let greeted = Instant::now();
     let first_byte = observed.next_byte();
@@ -225,6 +227,7 @@ fn upgrade_request(context: &Context) -> ClientUpgrade {
         host: destination.host.clone(),
         path: destination.target.path.clone(),
         subprotocol: destination.subprotocol.clone(),
+        deflate: context.compression.policy,
         fields: Arc::clone(&destination.fields),
         run: destination.run,
         key: context.websocket_key(),
@@ -237,13 +240,13 @@ async fn upgrade<E: Engine>(
     stream: &mut Transport<E::Stream>,
     request: &ClientUpgrade,
     requested: bool,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<ClientHandshake, Failure> {
     let upgraded = match requested {
         true => upgrade::read_response(stream, request).await,
         false => upgrade::connect(stream, request).await,
     };
     match upgraded {
-        Ok(upgraded) => Ok(upgraded.leftover),
+        Ok(upgraded) => Ok(upgraded),
         Err(UpgradeError::Status(mut rejection)) => {
             read_body::<E>(&mut rejection, stream).await;
             Err(upgrade_failure(UpgradeError::Status(rejection)))

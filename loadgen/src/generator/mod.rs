@@ -8,6 +8,7 @@ pub(crate) mod breakdown;
 mod channel;
 pub(crate) mod close;
 pub(crate) mod command;
+mod compression;
 mod connection;
 mod context;
 pub(crate) mod destination;

@@ -215,9 +215,11 @@ pub(crate) fn check_resources(
     }
     let memory = procfs::Meminfo::current().context("cannot read /proc/meminfo")?;
     let available = memory.mem_available.unwrap_or(memory.mem_free);
+    // Without the embedded server, half of it is elsewhere.
     let ends = if embedded { 1 } else { 2 };
     let messages = config.size.0.saturating_mul(COPIES_PER_MESSAGE + config.in_flight as u64);
-    let needed = connections.saturating_mul(BYTES_PER_CONNECTION.saturating_add(messages)) / ends;
+    let state = BYTES_PER_CONNECTION + 2 * config.compression.bytes_per_end();
+    let needed = connections.saturating_mul(state.saturating_add(messages)) / ends;
     let (size, needed_mib, available_mib) = (config.size, needed >> 20, available >> 20);
     ensure!(
         needed <= available,

@@ -204,6 +204,7 @@ fn rejected() -> UpgradeError {
         host: "example.org".to_owned(),
         path: "/".to_owned(),
         subprotocol: None,
+        deflate: None,
         fields: "".into(),
         run: None,
         key: [0; 16],
@@ -223,6 +224,11 @@ pub(crate) fn client_upgrade() -> Vec<Entry> {
         UpgradeError::NoConnectionUpgrade,
         UpgradeError::BadAccept { got: "missing".to_owned(), expected: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned() },
         UpgradeError::UnexpectedExtension { got: "permessage-deflate".to_owned() },
+        UpgradeError::NoDeflate,
+        UpgradeError::DeflateParameters {
+            got: "permessage-deflate".to_owned(),
+            problem: "it does not confirm the offered server_max_window_bits",
+        },
         UpgradeError::UnexpectedSubprotocol { got: "chat".to_owned() },
         UpgradeError::NoSubprotocol { offered: "chat".to_owned() },
         UpgradeError::HeadTooLarge { limit: 16384 },
@@ -343,6 +349,7 @@ pub(crate) fn websocket() -> Vec<Entry> {
         Violation::ReservedBits,
         Violation::ReservedOpcode(3),
         Violation::ControlTooLong,
+        Violation::InvalidDeflate,
         Violation::ControlFragmented,
         Violation::NothingToContinue,
         Violation::MessageInterrupted,
@@ -359,7 +366,7 @@ pub(crate) fn websocket() -> Vec<Entry> {
             Violation::MessageTooLarge { .. } => {
                 format!("The message exceeds the configured limit; the connection is closed with code {code}.")
             }
-            _ => format!("The peer broke RFC 6455; the connection is closed with code {code}."),
+            _ => format!("The peer broke {}; the connection is closed with code {code}.", violation.rfc()),
         };
         let cure = match violation {
             Violation::MessageTooLarge { .. } => "Send smaller messages, or raise --max-message-size of the server.",

@@ -61,6 +61,8 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::NoUpgrade | ErrorKind::NoConnectionUpgrade => "Look for a proxy that removes the header.",
         ErrorKind::BadAccept => "Look for a cache or proxy that answers in place of the server.",
         ErrorKind::UnexpectedExtension => "Disable the extension on the server.",
+        ErrorKind::ExtensionParameters => "Change --deflate-window-bits, or remove --deflate-no-context-takeover.",
+        ErrorKind::NoExtension => "Enable permessage-deflate on the server, or remove --deflate.",
         ErrorKind::UnexpectedSubprotocol => "Offer it with --subprotocol, or disable it on the server.",
         ErrorKind::NoSubprotocol => "Offer a subprotocol that the server supports, or remove --subprotocol.",
         ErrorKind::HeadTooLarge => "Check the port of the URL, or raise --max-head-size.",

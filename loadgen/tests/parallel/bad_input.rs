@@ -59,6 +59,9 @@ fn rejects_numbers_without_effect() {
     assert_rejected(&["--threads", "0"], &["--threads is 0; give at least 1"]);
     assert_rejected(&["--duration", "0s"], &["--duration is 0"]);
     assert_rejected(&["--echo-timeout", "0s"], &["--echo-timeout is 0"]);
+    assert_rejected(&["--deflate", "--deflate-window-bits", "8"], &["--deflate-window-bits is 8", "from 9 to 15"]);
+    assert_rejected(&["--deflate", "--deflate-level", "0"], &["--deflate-level is 0", "from 1 to 9"]);
+    assert_rejected(&["--deflate-level", "1"], &["--deflate-level has no effect without --deflate", "add --deflate"]);
 }
 
 #[test]

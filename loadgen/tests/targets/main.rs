@@ -8,6 +8,7 @@ mod common;
 
 mod addresses;
 mod certificates;
+mod compression;
 mod daemon;
 mod front_ends;
 mod messages;

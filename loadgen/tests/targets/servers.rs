@@ -25,7 +25,7 @@ asyncio.run(main())
 ";
 
 /// A Python that has `websockets`: the one of `.ci/run`, or the one in the path.
-fn python() -> Option<&'static str> {
+pub(crate) fn python() -> Option<&'static str> {
     const OF_CI: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../ci/bin/python3");
     let has_websockets = |python: &&str| {
         Command::new(python).args(["-c", "import websockets.asyncio.server"]).output().is_ok_and(|o| o.status.success())

@@ -6,6 +6,7 @@
 mod arguments;
 mod choices;
 pub mod conflicts;
+mod deflate;
 mod error;
 mod messages;
 mod proxy;
@@ -22,6 +23,7 @@ pub use self::arguments::{arguments, arguments_of_fields, fields};
 pub use self::choices::{
     Arrivals, CpuList, EngineChoice, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode,
 };
+pub use self::deflate::DeflateOptions;
 pub use self::error::ConfigError;
 pub use self::messages::{Expect, MessageOptions, SkipMessages};
 pub use self::proxy::{ProxyAddress, ProxyKind};
@@ -228,6 +230,10 @@ pub struct RunConfig {
     #[command(flatten)]
     pub messages: MessageOptions,
 
+    /// Compression of the messages.
+    #[command(flatten)]
+    pub compression: DeflateOptions,
+
     /// How to reach the server.
     #[command(flatten)]
     pub route: RouteOptions,
@@ -284,6 +290,7 @@ impl RunConfig {
     /// The first error, with what to do.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_ranges()?;
+        self.compression.check()?;
         self.tls.check_versions()?;
         conflicts::check(&conflicts::Facts::of_run(self))?;
         if self.is_embedded() { self.tls.check_as_server() } else { self.tls.check_as_client() }

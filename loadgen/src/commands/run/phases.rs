@@ -71,7 +71,8 @@ impl<'a> Run<'a> {
         failures.merge(accounting.into_failures());
         let interrupted = progress.interrupted();
         let endings = closing.ending_counts();
-        Observations { failures, warmup_failures, endings, series: progress.end(), interrupted }
+        let compression = closing.compression;
+        Observations { failures, warmup_failures, endings, compression, series: progress.end(), interrupted }
     }
 
     /// `--mode echo`: opens the connections, then exchanges messages on them.

@@ -7,7 +7,7 @@ use wss_model::RunConfig;
 use wss_model::config::tls::{ResumeBy, Verify};
 use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{
-    EchoResult, Ending, EndingCount, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount,
+    Compression, EchoResult, Ending, EndingCount, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount,
     ResponseBreakdown, Resumption, ResumptionMechanism, RunResult, SeriesPoint, Warmup,
 };
 use wss_model::store::Stored as _;
@@ -55,6 +55,7 @@ pub(super) struct Observations {
     pub(super) failures: Failures,
     pub(super) warmup_failures: Failures,
     pub(super) endings: Vec<EndingCount>,
+    pub(super) compression: Option<Compression>,
     pub(super) series: Vec<SeriesPoint>,
     pub(super) interrupted: bool,
 }
@@ -93,6 +94,7 @@ pub(super) fn run_result(
         series: observations.series.clone(),
         errors: observations.failures.counts(),
         endings: observations.endings.clone(),
+        compression: observations.compression.clone(),
         valid: true,
         invalid_because: Vec::new(),
         notes,

@@ -281,6 +281,7 @@ fn generator_options(
         seed: config.seed,
         size: config.size.bytes(),
         messages: config.messages.clone(),
+        compression: config.compression.clone(),
         message,
         destination,
         limits: config.limits.clone(),

@@ -136,12 +136,31 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         code: "requires_websocket",
-        subject: Subject::Any(&[Given("subprotocol"), Given("early_data"), Given("text"), Given("skip_messages")]),
+        subject: Subject::Any(&[
+            Given("subprotocol"),
+            Given("early_data"),
+            Given("text"),
+            Given("skip_messages"),
+            Given("deflate"),
+        ]),
         relation: Relation::Excludes(&[NoWebSocket]),
         when: &[],
         problem: "{option} requires WebSocket, but the layer is {layer}",
         cure: "remove {option}, or use the layer wss or ws",
         reason: "Without WebSocket there is no upgrade, and there are only bytes, not messages.",
+    },
+    Rule {
+        code: "deflate_options_without_deflate",
+        subject: Subject::Any(&[
+            Given("deflate_window_bits"),
+            Given("deflate_no_context_takeover"),
+            Given("deflate_level"),
+        ]),
+        relation: Relation::Requires(&[Given("deflate")]),
+        when: &[],
+        problem: "{option} has no effect without --deflate",
+        cure: "add --deflate, or remove {option}",
+        reason: "Without --deflate no message is compressed.",
     },
     Rule {
         code: "size_with_message",
