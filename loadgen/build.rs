@@ -8,6 +8,7 @@ const CRATES: &[&str] = &[
     "aws-lc-rs",
     "fastwebsockets",
     "flate2",
+    "h2",
     "hdrhistogram",
     "io-uring",
     "rustls",

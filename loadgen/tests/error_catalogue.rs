@@ -10,6 +10,8 @@
 mod connections;
 #[path = "error_catalogue/files.rs"]
 mod files;
+#[path = "error_catalogue/http2.rs"]
+mod http2;
 #[path = "error_catalogue/kinds.rs"]
 mod kinds;
 #[path = "error_catalogue/options.rs"]
@@ -62,6 +64,8 @@ fn catalogue() -> String {
     section(&mut text, "Proxies", &connections::tunnels());
     section(&mut text, "TLS", &connections::tls());
     section(&mut text, "Upgrade, client", &connections::client_upgrade());
+    section(&mut text, "HTTP/2", &http2::http2());
+    section(&mut text, "Redirections", &http2::redirections());
     section(&mut text, "Upgrade, server", &connections::server_upgrade());
     section(&mut text, "WebSocket", &connections::websocket());
     section(&mut text, "Results", &files::results());
@@ -114,7 +118,7 @@ fn committed_catalogue_is_current() {
 
 #[test]
 fn every_entry_is_complete() {
-    let sections: [(&str, Vec<Entry>); 14] = [
+    let sections: [(&str, Vec<Entry>); 16] = [
         ("options", options::options()),
         ("units", options::units()),
         ("preflight", options::preflight()),
@@ -123,6 +127,8 @@ fn every_entry_is_complete() {
         ("proxies", connections::tunnels()),
         ("tls", connections::tls()),
         ("client upgrade", connections::client_upgrade()),
+        ("http2", http2::http2()),
+        ("redirections", http2::redirections()),
         ("server upgrade", connections::server_upgrade()),
         ("websocket", connections::websocket()),
         ("results", files::results()),

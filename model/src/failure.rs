@@ -82,6 +82,18 @@ named_choice! {
         HeadTooLarge = "head_too_large",
         /// The server responded to the upgrade request with TLS.
         SpeaksTls = "speaks_tls",
+        /// The server speaks only HTTP/2, but the upgrade request was HTTP/1.1.
+        OnlyHttp2 = "only_http2",
+        /// The server does not speak HTTP/2, or did not select it by ALPN.
+        NotHttp2 = "not_http2",
+        /// The server does not enable the extended CONNECT protocol of HTTP/2 (RFC 8441).
+        NoExtendedConnect = "no_extended_connect",
+        /// The server reset the HTTP/2 stream (RST_STREAM).
+        StreamReset = "stream_reset",
+        /// The server ended the HTTP/2 connection (GOAWAY).
+        GoAway = "go_away",
+        /// The server broke HTTP/2 (RFC 9113).
+        Http2Violation = "http2_violation",
         /// An HTTP head is malformed.
         Malformed = "malformed",
         /// The connection ended inside an HTTP head.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{EngineKind, Mode, RunConfig};
+use crate::config::{EngineKind, HttpVersion, Mode, RunConfig};
 use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::{Latency, LatencyHistogram};
 use crate::ring_counters::{EndRings, PhaseRings, RingCounters};
@@ -162,6 +162,8 @@ pub fn echo_run() -> RunResult {
             address: "127.0.0.1:40123".to_owned(),
             embedded: true,
             command: None,
+            http: Some(HttpVersion::Http1),
+            redirected_from: None,
         },
         negotiated: vec![negotiated(1_000)],
         server_negotiated: Some(vec![negotiated(1_000)]),

@@ -7,6 +7,7 @@ mod handshake_cost;
 mod kernel_clock;
 mod response_breakdown;
 mod server_activity;
+mod target;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub use self::handshake_cost::{Flights, HandshakeCost};
 pub use self::kernel_clock::{KernelClock, KernelClockProblem, PhaseClocks};
 pub use self::response_breakdown::ResponseBreakdown;
 pub use self::server_activity::ServerActivity;
+pub use self::target::Target;
 
 /// One run. Every report is made from this alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -136,21 +138,6 @@ impl Environment {
     pub fn memory_gib(&self) -> u64 {
         self.memory_bytes.div_ceil(1 << 30)
     }
-}
-
-/// The server under test.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Target {
-    /// URL.
-    pub url: String,
-    /// Address that it resolved to, or all addresses that connections went to, separated by commas.
-    pub address: String,
-    /// Whether the server was the embedded one, started by this run.
-    pub embedded: bool,
-    /// The command with which this run started the server (`--server`); null for the embedded server, and for one that
-    /// was not started here.
-    #[serde(default)]
-    pub command: Option<String>,
 }
 
 /// A kind of handshake: what was negotiated.

@@ -12,7 +12,7 @@ use crate::layout::Layout;
 use crate::style::Style;
 use crate::tables;
 use crate::verdict::{heads_up, verdict};
-use wss_model::config::{Mode, RunConfig};
+use wss_model::config::{HttpVersion, Mode, RunConfig};
 use wss_model::latency::samples_needed;
 use wss_model::run_result::{
     EchoResult, End, Flights, HandshakeResult, KernelClock, ResponseBreakdown, Resumption, RunResult,
@@ -58,7 +58,11 @@ fn what_was_run(layout: &mut Layout, result: &RunResult) {
         (None, true) => "embedded server".to_owned(),
         (None, false) => "external server".to_owned(),
     };
-    layout.fact("Target", &format!("{} at {} ({kind})", target.url, target.address));
+    let http = if target.http == Some(HttpVersion::Http2) { " over HTTP/2" } else { "" };
+    layout.fact("Target", &format!("{} at {}{http} ({kind})", target.url, target.address));
+    if let Some(from) = &target.redirected_from {
+        layout.fact("", &format!("redirected from {from} to {}", target.url));
+    }
     let config = &result.config;
     let long = format!("for {} after a warm-up of {}", config.duration, config.warmup);
     let opening = pace(

@@ -215,7 +215,7 @@ async fn exchange<E: Engine>(
             }
             Ok(Message::Close(close)) => {
                 // Corked, so that the Close reply, close_notify and FIN share a segment.
-                stream.with(|stream| E::cork(stream.get_ref().tcp()));
+                stream.with(|stream| stream.get_ref().with_tcp(E::cork));
                 return finish::<E>(Ok(close), writer, context).await;
             }
             Err(error) => return finish::<E>(Err(error), writer, context).await,
@@ -347,7 +347,7 @@ async fn echo_bytes<E: Engine>(mut stream: SharedStream<Stream<E>>, context: &Rc
         }
         idle.reset();
     };
-    stream.with(|stream| E::cork(stream.get_ref().tcp()));
+    stream.with(|stream| stream.get_ref().with_tcp(E::cork));
     close::<E>(stream, context).await;
     outcome
 }

@@ -1,4 +1,4 @@
-//! The layers below WebSocket: TCP, or TLS over TCP, with byte counters.
+//! The layers below WebSocket: TCP, or TLS over TCP, with byte counters, and HTTP/2 over either.
 
 use std::io;
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::flights::{FlightObserver, FlightStats};
+use crate::http2::Http2Stream;
 use crate::tls::timed::{Primitive, timed};
 
 /// A stream that counts its bytes in both directions, and observes the flights of its handshake.
@@ -124,35 +125,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
     }
 }
 
-/// TCP, or TLS over TCP.
+/// TCP, or TLS over TCP, or the stream of an HTTP/2 connection over one of these.
 pub enum Transport<S> {
     /// `tcp://` and `ws://`.
     Plain(CountedStream<S>),
     /// `tls://` and `wss://`.
     Tls(Box<TlsStream<CountedStream<S>>>),
+    /// `--http 2`.
+    Http2(Box<Http2Stream<Self>>),
 }
 
 impl<S> Transport<S> {
-    /// The TCP stream.
-    pub fn tcp(&self) -> &S {
-        &self.counted().stream
+    /// Accesses the TCP stream, between two polls.
+    pub fn with_tcp<R>(&self, access: impl FnOnce(&S) -> R) -> R {
+        self.with_counted(|counted| access(&counted.stream))
     }
 
     /// Bytes sent and received on TCP so far.
     pub fn bytes(&self) -> (u64, u64) {
-        let counted = self.counted();
-        (counted.sent, counted.received)
+        self.with_counted(|counted| (counted.sent, counted.received))
     }
 
     /// The flights of the handshake so far.
     pub fn flights(&self) -> FlightStats {
-        self.counted().flights()
+        self.with_counted(CountedStream::flights)
     }
 
-    fn counted(&self) -> &CountedStream<S> {
+    fn with_counted<R>(&self, access: impl FnOnce(&CountedStream<S>) -> R) -> R {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(stream) => access(stream),
+            Self::Tls(stream) => access(stream.get_ref().0),
+            Self::Http2(stream) => stream.with_transport(|transport| transport.with_counted(access)),
         }
     }
 
@@ -161,6 +164,15 @@ impl<S> Transport<S> {
         match self {
             Self::Plain(stream) => stream.stop_observing(),
             Self::Tls(stream) => stream.get_mut().0.stop_observing(),
+            Self::Http2(stream) => stream.with_transport(Self::stop_observing),
+        }
+    }
+
+    /// The stream, with HTTP/2.
+    pub fn http2(&mut self) -> Option<&mut Http2Stream<Self>> {
+        match self {
+            Self::Plain(_) | Self::Tls(_) => None,
+            Self::Http2(stream) => Some(stream),
         }
     }
 
@@ -182,8 +194,8 @@ fn wants_write<S>(stream: &TlsStream<S>) -> bool {
     }
 }
 
-/// Calls a method of `AsyncRead` or `AsyncWrite` on either stream.
-macro_rules! either {
+/// Calls a method of `AsyncWrite` on the stream.
+macro_rules! each {
     ($transport:expr, $stream:ident => $call:expr) => {
         match $transport.get_mut() {
             Transport::Plain($stream) => {
@@ -191,6 +203,10 @@ macro_rules! either {
                 $call
             }
             Transport::Tls($stream) => {
+                let $stream = Pin::new($stream.as_mut());
+                $call
+            }
+            Transport::Http2($stream) => {
                 let $stream = Pin::new($stream.as_mut());
                 $call
             }
@@ -211,13 +227,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Transport<S> {
                 }
                 read
             }
+            Self::Http2(stream) => Pin::new(stream.as_mut()).poll_read(cx, out),
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write(cx, data))
+        each!(self, stream => stream.poll_write(cx, data))
     }
 
     fn poll_write_vectored(
@@ -225,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write_vectored(cx, slices))
+        each!(self, stream => stream.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -233,10 +250,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Transport<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_flush(cx))
+        each!(self, stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_shutdown(cx))
+        each!(self, stream => stream.poll_shutdown(cx))
     }
 }

@@ -16,6 +16,7 @@ use wss_wire::websocket::{self, Deflate, Message, SharedStream, Violation, WebSo
 
 use super::exchange::Exchange;
 use super::failure::Failure;
+use super::upgrade::http2_failure;
 
 /// Limit on a reply that is not an echo, and on other messages of the server, in bytes.
 const MAX_REPLY: usize = 1 << 20;
@@ -235,6 +236,9 @@ fn accepts(until: &Expect, reply: &[u8]) -> bool {
 
 /// The failure for an error of the stream.
 pub(crate) fn stream_failure(phase: ErrorPhase, error: io::Error) -> Failure {
+    if let Some(failure) = http2_failure(phase, &error) {
+        return failure;
+    }
     let failure = TlsFailure::from(error);
     Failure::new(phase, failure.kind(), failure.to_string())
 }

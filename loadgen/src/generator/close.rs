@@ -1,11 +1,14 @@
 //! Closing a connection: which end closes first, and how the server ends it.
 //!
 //! With WebSocket the generator sends a Close frame, waits for the server's, and then for the server to end TCP (RFC 6455
-//! section 7.1.1). A server that leaves out a step after the last echo has lost nothing: that is an [`Ending`], not a
-//! failure.
+//! section 7.1.1). With HTTP/2 the server ends the stream instead (END_STREAM, RFC 8441 section 5) and may keep TCP open for
+//! further streams. GOAWAY lets it end TCP, and if it does not, the generator does and waits for the server's end. A server
+//! that leaves out a step after the last echo has lost nothing: that is an [`Ending`], not a failure.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +24,10 @@ use super::failure::{Failure, Failures};
 const MAX_DISCARDED: usize = 1 << 20;
 /// Time for the last write to a server that may be gone or may have stopped reading.
 const LAST_WRITE: Duration = Duration::from_millis(100);
+
+/// Time for the server to end TCP after GOAWAY. It need not (RFC 9113 section 9.1), so the first that does not is the last that
+/// gets this time.
+const GOAWAY_GRACE: Duration = Duration::from_millis(100);
 
 /// How connections were closed.
 #[derive(Debug, Default)]
@@ -66,13 +73,13 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
             stream.with(|stream| stream.get_mut().send_close_notify());
             stream.flush().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         } else {
-            stream.with(|stream| E::cork(stream.get_ref().tcp()));
+            stream.with(|stream| stream.get_ref().with_tcp(E::cork));
             stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         }
         await_close(&mut receiver).await
     };
     let closed = before::<E, _>(deadline, pin!(closing)).await.unwrap_or_else(|TimedOut| Err(timeout_failure(context)));
-    finish::<E>(context, closed, websocket, stream, deadline).await;
+    finish::<E>(context, closed, Closing { websocket, server_closes, deadline }, stream).await;
 }
 
 /// Waits for the server's Close frame; without WebSocket, for the end of the stream.
@@ -89,16 +96,34 @@ async fn await_close<S: Socket>(receiver: &mut Receiver<S>) -> Result<(), Failur
     }
 }
 
+/// How a connection is closed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing {
+    pub(crate) websocket: bool,
+    /// Of an HTTP/2 connection, the server is to end TCP first.
+    pub(crate) server_closes: bool,
+    pub(crate) deadline: Instant,
+}
+
 /// Ends a connection and records how the server did. `closed`: whether its Close frame has arrived or, without WebSocket,
 /// the end of its stream.
 pub(crate) async fn finish<E: Engine>(
     context: &Context,
     closed: Result<(), Failure>,
-    websocket: bool,
+    closing: Closing,
     mut stream: Stream<E::Stream>,
-    deadline: Instant,
 ) {
+    let Closing { websocket, server_closes, deadline } = closing;
+    let is_http2 = stream.with(|stream| stream.get_mut().http2().is_some());
     let ended = match closed {
+        Ok(()) if is_http2 => {
+            // Boxed, so that the future of a connection with HTTP/1.1 does not grow.
+            let ending = Box::pin(await_end_of_http2::<E>(context, &mut stream, server_closes));
+            let ended = before::<E, _>(deadline, ending).await;
+            ended.unwrap_or_else(|TimedOut| {
+                Ok(if has_end_stream(&stream) { Ending::TcpKeptOpen } else { Ending::NoEndStream })
+            })
+        }
         Ok(()) if websocket => {
             before::<E, _>(deadline, pin!(await_end(&mut stream))).await.unwrap_or(Ok(Ending::TcpKeptOpen))
         }
@@ -110,8 +135,41 @@ pub(crate) async fn finish<E: Engine>(
         Err(failure) => context.close_failed(Failure { phase: ErrorPhase::Close, ..failure }),
     }
     // The server may be gone, and what it does now is no longer of interest.
-    stream.with(|stream| E::cork(stream.get_ref().tcp()));
+    stream.with(|stream| stream.get_ref().with_tcp(E::cork));
     let _ = before::<E, _>(Instant::now() + LAST_WRITE, pin!(stream.shutdown())).await;
+}
+
+/// Waits until the server ends the stream of an HTTP/2 connection, then ends the connection, and waits for the end of TCP.
+async fn await_end_of_http2<E: Engine>(
+    context: &Context,
+    stream: &mut Stream<E::Stream>,
+    server_closes: bool,
+) -> Result<Ending, Failure> {
+    match await_end(stream).await? {
+        Ending::Clean if has_end_stream(stream) => {}
+        Ending::Clean => return Ok(Ending::NoEndStream),
+        other => return Ok(other),
+    }
+    let leave = |cx: &mut std::task::Context<'_>| {
+        stream.with(|stream| stream.get_mut().http2().map_or(Poll::Ready(()), |http2| http2.poll_leave(cx)))
+    };
+    poll_fn(leave).await;
+    if !server_closes {
+        if !context.goaway_ignored.get() {
+            match before::<E, _>(Instant::now() + GOAWAY_GRACE, pin!(await_end(stream))).await {
+                Ok(ended) => return ended,
+                Err(TimedOut) => context.goaway_ignored.set(true),
+            }
+        }
+        stream.with(|stream| stream.get_ref().with_tcp(E::cork));
+        // If the server is gone, the read below finds how it ended.
+        let _ = stream.shutdown().await;
+    }
+    await_end(stream).await
+}
+
+fn has_end_stream<S: Socket>(stream: &Stream<S>) -> bool {
+    stream.with(|stream| stream.get_mut().http2().is_some_and(|http2| http2.has_end_stream()))
 }
 
 /// Waits until the server ends the stream, after its Close frame.
@@ -131,6 +189,8 @@ async fn await_end<S: Socket>(stream: &mut Stream<S>) -> Result<Ending, Failure>
                 return match failure.kind {
                     ErrorKind::Truncated => Ok(Ending::NoCloseNotify),
                     ErrorKind::Reset => Ok(Ending::Reset),
+                    ErrorKind::StreamReset => Ok(Ending::StreamReset),
+                    ErrorKind::GoAway => Ok(Ending::NoEndStream),
                     _ => Err(failure),
                 };
             }

@@ -19,7 +19,7 @@ use wss_wire::engine::{Engine, KernelTimes, TimedOut, before, look};
 
 use super::breakdown::{self, Arrival, SentMessage, Timeline};
 use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, closed_failure, stream_failure};
-use super::close;
+use super::close::{self, Closing};
 use super::context::Context;
 use super::failure::Failure;
 use super::kernel_clock::{self, Measured};
@@ -79,7 +79,8 @@ pub(crate) async fn run<E: Engine>(
     match (ended, state.close_deadline.get()) {
         // Close is the last order, so no other remains to be counted.
         (closed, Some(deadline)) => {
-            close::finish::<E>(&context, closed, websocket, stream, deadline).await;
+            let closing = Closing { websocket, server_closes: false, deadline };
+            close::finish::<E>(&context, closed, closing, stream).await;
             context.order_done();
         }
         // Receiving ends without a failure only while the connection closes.

@@ -68,6 +68,8 @@ pub(crate) struct Context {
     /// Connection attempts.
     attempts: Cell<usize>,
     scratch: RefCell<Vec<Vec<u8>>>,
+    /// The server has kept TCP open after GOAWAY.
+    pub(crate) goaway_ignored: Cell<bool>,
 }
 
 impl Context {
@@ -138,6 +140,7 @@ impl Context {
             opened: Cell::new(0),
             attempts: Cell::new(0),
             scratch: RefCell::default(),
+            goaway_ignored: Cell::new(false),
         }
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use wss_model::TlsOptions;
+use wss_model::config::HttpVersion;
 use wss_wire::target::Target;
 use wss_wire::tunnel::Tunnel;
-use wss_wire::upgrade::RunNonce;
+use wss_wire::upgrade::{ClientUpgrade, DeflatePolicy, RunNonce};
 
 /// The server and how to reach it.
 #[derive(Clone)]
@@ -24,10 +25,27 @@ pub(crate) struct Destination {
     /// Further fields of the upgrade request, each with its CRLF.
     pub(crate) fields: Arc<str>,
     pub(crate) subprotocol: Option<String>,
+    pub(crate) http: HttpVersion,
     /// The run that upgrade requests name, if the statistics of the server are read.
     pub(crate) run: Option<RunNonce>,
     /// Bytes.
     pub(crate) max_head_size: usize,
+}
+
+impl Destination {
+    /// The request of a connection, with the compression that it offers.
+    pub(crate) fn upgrade_request(&self, key: [u8; 16], deflate: Option<DeflatePolicy>) -> ClientUpgrade {
+        ClientUpgrade {
+            host: self.host.clone(),
+            path: self.target.path.clone(),
+            subprotocol: self.subprotocol.clone(),
+            deflate,
+            fields: Arc::clone(&self.fields),
+            run: self.run,
+            key,
+            max_head_size: self.max_head_size,
+        }
+    }
 }
 
 /// How to connect with TLS.

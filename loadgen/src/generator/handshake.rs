@@ -5,11 +5,10 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use memchr::memmem;
 use rustls::HandshakeKind;
-use tokio::io::AsyncRead;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wss_model::config::SkipMessages;
@@ -19,18 +18,16 @@ use wss_wire::poll_time::{PollCost, PollTime};
 use wss_wire::tls::{ClientAuthFuture, ClientConfigs, HandshakeLabel, TlsFailure};
 use wss_wire::transport::{CountedStream, Transport};
 use wss_wire::tunnel::{Tunnel, TunnelError};
-use wss_wire::upgrade::{self, ClientHandshake, ClientUpgrade, PrefixedStream, Rejection, UpgradeError};
+use wss_wire::upgrade::{ClientUpgrade, PrefixedStream, compose};
 
-use super::channel::{Channel, ChannelEvent, closed_failure, stream_failure};
+use super::channel::{Channel, ChannelEvent, closed_failure};
 use super::context::Context;
 use super::destination::TlsDestination;
 use super::exchange::Exchange;
 use super::failure::Failure;
 use super::kernel_clock::{HandshakeClocks, measure_connect};
 use super::record::{FlightCounts, HandshakeSample};
-
-/// Time to wait for the body of a response that refuses the upgrade or the tunnel.
-const BODY_TIMEOUT: Duration = Duration::from_millis(500);
+use super::upgrade;
 
 /// One handshake to perform.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +83,7 @@ async fn perform_phases<E: Engine>(
 
     phase.set(ErrorPhase::Tls);
     let websocket = destination.target.layer.has_websocket();
-    let request = websocket.then(|| upgrade_request(context));
+    let request = websocket.then(|| destination.upgrade_request(context.websocket_key(), context.compression.policy));
     let mut spent = PollCost::default();
     let mut label = None;
     // A request sent as early data is not sent again: the server accepted it, or the handshake failed.
@@ -112,11 +109,13 @@ async fn perform_phases<E: Engine>(
     phase.set(ErrorPhase::Upgrade);
     let (mut leftover, mut deflate) = (Vec::new(), None);
     if let Some(request) = &request {
-        let (upgraded, busy) = PollTime::new(pin!(upgrade::<E>(&mut stream, request, requested))).await;
+        let upgrading = upgrade::upgrade::<E>(stream, request, destination.http, requested);
+        let (upgraded, busy) = PollTime::new(pin!(upgrading)).await;
         spent += busy;
-        let upgraded = upgraded?;
-        leftover = upgraded.leftover;
-        deflate = upgraded.deflate.map(|parameters| context.compression.of_connection(parameters));
+        let opened;
+        (stream, opened) = upgraded?;
+        leftover = opened.leftover;
+        deflate = opened.deflate.map(|parameters| context.compression.of_connection(parameters));
     }
     let ready = Instant::now();
     let (sent, received) = stream.bytes();
@@ -172,7 +171,7 @@ where
 {
     let request = match early_data {
         None => String::new(),
-        Some(request) => upgrade::compose(request).map_err(upgrade_failure)?,
+        Some(request) => compose(request).map_err(upgrade::failure)?,
     };
     let config = match &context.tls {
         Some(ClientConfigs { resuming: Some((config, _)), .. }) if resume => config,
@@ -193,7 +192,7 @@ where
     });
     let ((connected, certificate_requested), busy) = PollTime::new(ClientAuthFuture::new(connecting)).await;
     *spent += busy;
-    let stream = connected.map_err(|error| stream_failure(ErrorPhase::Tls, error))?;
+    let stream = connected.map_err(|error| upgrade::tls_failure(&context.destination, error))?;
     // A server requests the certificate in the full handshake that starts a session, not when it is resumed.
     if tls.options.mtls && !certificate_requested && stream.get_ref().1.handshake_kind() != Some(HandshakeKind::Resumed)
     {
@@ -215,67 +214,25 @@ fn check_negotiated(
 ) -> Result<HandshakeLabel, Failure> {
     let certificate = context.certificate_kinds.borrow_mut().of(connection.peer_certificates());
     let label = HandshakeLabel::of(connection, certificate, connection.is_early_data_accepted());
+    upgrade::check_alpn(context.destination.http, connection.alpn_protocol())?;
     match context.requested.check(&label, connection.alpn_protocol(), resume) {
         Ok(()) => Ok(label),
         Err((kind, text)) => Err(Failure::new(ErrorPhase::Tls, kind, text)),
     }
 }
 
-fn upgrade_request(context: &Context) -> ClientUpgrade {
-    let destination = &context.destination;
-    ClientUpgrade {
-        host: destination.host.clone(),
-        path: destination.target.path.clone(),
-        subprotocol: destination.subprotocol.clone(),
-        deflate: context.compression.policy,
-        fields: Arc::clone(&destination.fields),
-        run: destination.run,
-        key: context.websocket_key(),
-        max_head_size: destination.max_head_size,
-    }
-}
-
-/// The opening handshake of RFC 6455; `requested`: the request has already been sent as early data.
-async fn upgrade<E: Engine>(
-    stream: &mut Transport<E::Stream>,
-    request: &ClientUpgrade,
-    requested: bool,
-) -> Result<ClientHandshake, Failure> {
-    let upgraded = match requested {
-        true => upgrade::read_response(stream, request).await,
-        false => upgrade::connect(stream, request).await,
-    };
-    match upgraded {
-        Ok(upgraded) => Ok(upgraded),
-        Err(UpgradeError::Status(mut rejection)) => {
-            read_body::<E>(&mut rejection, stream).await;
-            Err(upgrade_failure(UpgradeError::Status(rejection)))
-        }
-        Err(error) => Err(upgrade_failure(error)),
-    }
-}
-
-/// Reads the start of a body that a peer may never end.
-async fn read_body<E: Engine>(rejection: &mut Rejection, stream: &mut (impl AsyncRead + Unpin)) {
-    let _ = before::<E, _>(Instant::now() + BODY_TIMEOUT, pin!(rejection.read_body(stream))).await;
-}
-
 /// Opens a tunnel on a connection to the proxy.
-async fn open_tunnel<E: Engine>(tunnel: &Tunnel, stream: &mut E::Stream, max_head_size: usize) -> Result<(), Failure> {
+pub(crate) async fn open_tunnel<E: Engine>(
+    tunnel: &Tunnel,
+    stream: &mut E::Stream,
+    max_head_size: usize,
+) -> Result<(), Failure> {
     let opened = tunnel.open(stream, max_head_size).await;
     let Err(mut error) = opened else { return Ok(()) };
     if let TunnelError::Status { rejection, .. } = &mut error {
-        read_body::<E>(rejection, stream).await;
+        upgrade::read_body::<E>(rejection, stream).await;
     }
     Err(Failure::new(ErrorPhase::Connect, error.kind(), error.to_string()))
-}
-
-fn upgrade_failure(error: UpgradeError) -> Failure {
-    match error {
-        // With TLS 1.3 the alert of a server that rejects the client arrives only now.
-        UpgradeError::Io(error) => stream_failure(ErrorPhase::Upgrade, error),
-        error => Failure::new(ErrorPhase::Upgrade, error.kind(), error.to_string()),
-    }
 }
 
 /// Discards the messages with which a server greets; returns how many.
@@ -346,7 +303,7 @@ async fn first_echo<S: super::channel::Socket>(
     }
 }
 
-fn connect_failure(address: SocketAddr, error: &std::io::Error) -> Failure {
+pub(crate) fn connect_failure(address: SocketAddr, error: &std::io::Error) -> Failure {
     use std::io::ErrorKind as IoErrorKind;
     let (kind, text) = match error.kind() {
         IoErrorKind::ConnectionRefused => {

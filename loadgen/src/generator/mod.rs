@@ -5,7 +5,7 @@
 //! the records once, at the end of the phase.
 
 pub(crate) mod breakdown;
-mod channel;
+pub(crate) mod channel;
 pub(crate) mod close;
 pub(crate) mod command;
 mod compression;
@@ -15,7 +15,7 @@ pub(crate) mod destination;
 mod echo_phase;
 mod exchange;
 pub(crate) mod failure;
-mod handshake;
+pub(crate) mod handshake;
 mod handshake_phase;
 mod heartbeat;
 pub(crate) mod kernel_clock;
@@ -26,6 +26,7 @@ pub(crate) mod plan;
 pub(crate) mod record;
 mod schedule;
 pub(crate) mod seconds;
+pub(crate) mod upgrade;
 mod worker;
 
 use std::sync::mpsc::{self, RecvTimeoutError};

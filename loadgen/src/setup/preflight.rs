@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use procfs::Current;
+use wss_model::config::HttpVersion;
 use wss_model::{HumanDuration, Layer, Mode, Rate, RunConfig, Size};
 use wss_wire::machine;
 
@@ -203,8 +204,9 @@ pub(crate) fn check_resources(
     }
     let ports = local_ports();
     ensure!(connections <= ports, PreflightError::Ports { connections, ports });
-    // With WebSocket the server ends TCP first, and TIME_WAIT is its own.
-    let server_ends_first = config.server_closes || config.layer().is_some_and(Layer::has_websocket);
+    // With a WebSocket of HTTP/1.1 the server ends TCP first, and TIME_WAIT is its own.
+    let is_http1 = config.request.http == HttpVersion::Http1;
+    let server_ends_first = config.server_closes || config.layer().is_some_and(Layer::has_websocket) && is_http1;
     if let (Mode::Handshake, Rate::PerSecond(rate), false, false) =
         (config.mode, config.connect_rate, server_ends_first, loopback)
     {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use http::{HeaderName, HeaderValue};
-use wss_model::config::{REDACTED, RequestOptions};
+use wss_model::config::{HttpVersion, REDACTED, RequestOptions};
 
 /// Fields that wssbench sends itself, with the option for each.
 const OWN_FIELDS: [(&str, &str); 10] = [
@@ -19,6 +19,9 @@ const OWN_FIELDS: [(&str, &str); 10] = [
     ("content-length", "remove it"),
     ("transfer-encoding", "remove it"),
 ];
+
+/// Fields of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 section 8.2.2), beyond those above.
+const CONNECTION_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "te", "http2-settings"];
 
 /// Why a field cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,12 @@ pub enum RequestError {
         name: String,
         /// What to do.
         cure: &'static str,
+    },
+    /// A field of an HTTP/1.1 connection.
+    #[error("--header {name} belongs to a connection of HTTP/1.1, and HTTP/2 forbids it; remove it, or --http 2")]
+    OfConnection {
+        /// The field.
+        name: String,
     },
     /// The value was removed from a result.
     #[error(
@@ -93,7 +102,22 @@ pub(crate) fn fields(options: &RequestOptions) -> Result<String, RequestError> {
         }
         add(&mut fields, "--cookie", "Cookie", &options.cookie.join("; "))?;
     }
-    Ok(fields)
+    let names = fields.lines().filter_map(|line| Some(line.split_once(':')?.0));
+    let forbidden = |name: &&str| CONNECTION_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+    match names.into_iter().find(forbidden) {
+        Some(name) if options.http == HttpVersion::Http2 => Err(RequestError::OfConnection { name: name.to_owned() }),
+        _ => Ok(fields),
+    }
+}
+
+/// The fields without those that authenticate the user, for another server.
+pub(crate) fn without_credentials(fields: &str) -> String {
+    let is_secret = |line: &&str| {
+        line.split_once(':').is_some_and(|(name, _)| {
+            ["authorization", "cookie"].iter().any(|secret| name.trim().eq_ignore_ascii_case(secret))
+        })
+    };
+    fields.split_inclusive("\r\n").filter(|line| !is_secret(line)).collect()
 }
 
 fn read(path: &Path, option: &'static str) -> Result<String, RequestError> {
@@ -143,11 +167,22 @@ mod tests {
             cookie: vec!["a=1".to_owned(), "b=2".to_owned()],
             bearer_file: Some(token),
             origin: Some("https://example.org".to_owned()),
-            host: None,
+            ..RequestOptions::default()
         };
         let expected = "Origin: https://example.org\r\nX-Name: value\r\nX-Secret: 1\r\nX-Other: a: b\r\n\
                         Authorization: Bearer abc\r\nCookie: a=1; b=2\r\n";
-        assert_eq!(fields(&options).unwrap(), expected);
+        let sent = fields(&options).unwrap();
+        assert_eq!(sent, expected);
+        let shared = "Origin: https://example.org\r\nX-Name: value\r\nX-Secret: 1\r\nX-Other: a: b\r\n";
+        assert_eq!(without_credentials(&sent), shared);
+    }
+
+    #[test]
+    fn fields_of_a_connection_are_refused_with_http_2() {
+        let mut options = RequestOptions { header: vec!["Keep-Alive: 5".to_owned()], ..RequestOptions::default() };
+        assert!(fields(&options).is_ok());
+        options.http = HttpVersion::Http2;
+        assert!(fields(&options).unwrap_err().to_string().contains("--header Keep-Alive belongs to a connection"));
     }
 
     #[test]

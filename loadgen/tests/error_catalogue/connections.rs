@@ -233,6 +233,7 @@ pub(crate) fn client_upgrade() -> Vec<Entry> {
         UpgradeError::NoSubprotocol { offered: "chat".to_owned() },
         UpgradeError::HeadTooLarge { limit: 16384 },
         UpgradeError::Tls,
+        UpgradeError::OnlyHttp2,
         UpgradeError::Malformed { why: "invalid token".to_owned(), start: "SSH-2.0-".to_owned() },
         UpgradeError::Eof,
         UpgradeError::Io(reset()),

@@ -151,6 +151,7 @@ pub(crate) fn requests() -> Vec<Entry> {
     let errors = [
         RequestError::Invalid { option: "--header".to_owned(), text: "X-Na me".to_owned() },
         RequestError::Own { name: "Upgrade".to_owned(), cure: "remove it" },
+        RequestError::OfConnection { name: "Keep-Alive".to_owned() },
         RequestError::Redacted { name: "Authorization".to_owned(), option: "--header" },
         RequestError::File {
             path: "secrets/token.txt".into(),
@@ -168,6 +169,11 @@ pub(crate) fn requests() -> Vec<Entry> {
             RequestError::Own { .. } => {
                 ("header_own", "A second field of this name would be ambiguous.", "Do what the text says.")
             }
+            RequestError::OfConnection { .. } => (
+                "header_of_connection",
+                "The field describes a connection of HTTP/1.1 (RFC 9113 section 8.2.2).",
+                "Remove the field, or --http 2.",
+            ),
             RequestError::Redacted { .. } => (
                 "header_redacted",
                 "Results do not contain the values of header fields and cookies.",

@@ -76,6 +76,23 @@ impl Layer {
 }
 
 named_choice! {
+    /// The version of HTTP that opens a WebSocket.
+    HttpVersion {
+        /// An upgrade (RFC 6455).
+        Http1 = "1.1",
+        /// An extended CONNECT, with one HTTP/2 connection per WebSocket (RFC 8441).
+        Http2 = "2",
+    }
+}
+
+#[allow(clippy::derivable_impls)] // `named_choice!` derives no default
+impl Default for HttpVersion {
+    fn default() -> Self {
+        Self::Http1
+    }
+}
+
+named_choice! {
     /// The I/O engine.
     EngineKind {
         /// io_uring, with wssbench's own implementation.

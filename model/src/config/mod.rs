@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::arguments::{arguments, arguments_of_fields, fields};
 pub use self::choices::{
-    Arrivals, CpuList, EngineChoice, EngineKind, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode,
+    Arrivals, CpuList, EngineChoice, EngineKind, HttpVersion, IdlePolicy, KeepAwake, KernelClockSample, Layer, Mode,
 };
 pub use self::deflate::DeflateOptions;
 pub use self::error::ConfigError;
@@ -144,7 +144,8 @@ pub struct RunConfig {
     #[arg(long, help_heading = CONNECTIONS)]
     pub no_first_echo: bool,
 
-    /// Let the server close TCP first, so that TIME_WAIT stays at its end (--mode handshake); over WebSocket it always does
+    /// Let the server close TCP first, so that TIME_WAIT stays at its end (--mode handshake); over WebSocket with HTTP/1.1 it always
+    /// does
     #[arg(long, help_heading = CONNECTIONS)]
     pub server_closes: bool,
 
@@ -238,7 +239,7 @@ pub struct RunConfig {
     #[command(flatten)]
     pub route: RouteOptions,
 
-    /// Fields of the upgrade request.
+    /// The upgrade request.
     #[command(flatten)]
     pub request: RequestOptions,
 

@@ -6,14 +6,25 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::HttpVersion;
+
 /// What results have in place of a value that may be secret.
 pub const REDACTED: &str = "(redacted)";
 
-/// Fields of the upgrade request.
+/// The upgrade request: its version of HTTP, its fields, and the redirections that it follows.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Request")]
 pub struct RequestOptions {
+    /// Version of HTTP: 1.1 upgrades (RFC 6455); 2 opens each WebSocket in an HTTP/2 connection of its own, so that each handshake is
+    /// complete (RFC 8441)
+    #[arg(long, value_enum, value_name = "VERSION", default_value_t = HttpVersion::Http1)]
+    pub http: HttpVersion,
+
+    /// Redirections to follow, at most; once, before the first phase
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub follow: u8,
+
     /// Header field to send, 'Name: value', or @FILE for a file with one per line; repeatable; results do not contain the
     /// values
     #[arg(long, value_name = "FIELD|@FILE")]

@@ -7,12 +7,16 @@ use crate::named_choice;
 
 named_choice! {
     /// How the server ended a connection that the generator closed after the last echo. All but the first deviate from RFC
-    /// 6455 section 7 or RFC 8446 section 6.1. None has lost a message, so none is an error.
+    /// 6455 section 7, RFC 8441 section 5 or RFC 8446 section 6.1. None has lost a message, so none is an error.
     Ending {
-        /// As specified: a Close frame (WebSocket), close_notify (TLS), and the end of TCP.
+        /// As specified: a Close frame (WebSocket), END_STREAM (HTTP/2), close_notify (TLS), and the end of TCP.
         Clean = "clean",
         /// The end of TCP without a Close frame.
         NoCloseFrame = "no_close_frame",
+        /// With HTTP/2: no END_STREAM before the end of the connection or `--close-timeout`.
+        NoEndStream = "no_end_stream",
+        /// With HTTP/2: RST_STREAM instead of END_STREAM.
+        StreamReset = "stream_reset",
         /// The end of TCP without close_notify.
         NoCloseNotify = "no_close_notify",
         /// A reset instead of the end of TCP.
@@ -30,6 +34,8 @@ impl Ending {
         match self {
             Self::Clean => "ended the connection as specified",
             Self::NoCloseFrame => "ended TCP without a Close frame",
+            Self::NoEndStream => "did not end the HTTP/2 stream with END_STREAM",
+            Self::StreamReset => "reset the HTTP/2 stream instead of ending it",
             Self::NoCloseNotify => "ended TCP without close_notify",
             Self::Reset => "reset TCP instead of ending it",
             Self::TcpKeptOpen => "did not end TCP within --close-timeout",

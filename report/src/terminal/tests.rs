@@ -17,6 +17,17 @@ fn everything(result: &RunResult) -> String {
 }
 
 #[test]
+fn the_target_says_how_it_was_reached() {
+    let mut result = echo_run();
+    result.target.http = Some(HttpVersion::Http2);
+    result.target.redirected_from = Some("ws://localhost/".to_owned());
+    let words = summary(&result).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("at 127.0.0.1:40123 over HTTP/2 (embedded server) redirected from ws://localhost/ to wss://")
+    );
+}
+
+#[test]
 fn the_summary_of_a_valid_echo_run() {
     insta::assert_snapshot!(summary(&echo_run()), @r"
     Target       wss://localhost:40123/ at 127.0.0.1:40123 (embedded server)

@@ -63,7 +63,7 @@ const fn hint(alert: AlertDescription) -> &'static str {
         }
         AlertDescription::ProtocolVersion => ": it does not support the offered version of TLS; check --tls",
         AlertDescription::NoApplicationProtocol => {
-            ": it supports none of the protocols of --alpn; change or remove --alpn"
+            ": it supports none of the protocols of --alpn; change or remove --alpn, or use --http 2 if it speaks only HTTP/2"
         }
         AlertDescription::CertificateRequired => {
             ": it requires a client certificate; give --mtls with --client-cert and --client-key"

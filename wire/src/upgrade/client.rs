@@ -1,6 +1,6 @@
 //! The client's end of the opening handshake (RFC 6455 section 4.1): sends the request and checks the response.
 //!
-//! It offers no extension but permessage-deflate, and follows no redirection. Informational responses before the final one are skipped (RFC 9110
+//! It offers no extension but permessage-deflate, and follows no redirection itself. Informational responses before the final one are skipped (RFC 9110
 //! section 15.2). The caller generates the key, so that it can use a seeded random
 //! number generator.
 
@@ -18,6 +18,7 @@ use super::deflate::{DeflateParameters, DeflatePolicy};
 use super::head::{self, FIELDS_MAX, FieldError, HeadError};
 use super::rejection::Rejection;
 use super::run_nonce::RunNonce;
+use crate::http2::Http2Error;
 
 /// Limit on the bytes of the server quoted in an error.
 const EXCERPT_MAX: usize = 80;
@@ -131,6 +132,12 @@ pub enum UpgradeError {
     /// The response is a TLS record, such as an alert.
     #[error("the server speaks TLS on this port; use wss://")]
     Tls,
+    /// The response is a SETTINGS frame of HTTP/2, or the server says so in another way.
+    #[error("the server speaks only HTTP/2 on this port; add --http 2")]
+    OnlyHttp2,
+    /// HTTP/2 failed.
+    #[error(transparent)]
+    Http2(#[from] Http2Error),
     /// The response is not HTTP/1.1.
     #[error(
         "the server's response is not HTTP/1.1 ({why}); it starts with \"{start}\"; check the scheme and port of the URL"
@@ -165,6 +172,8 @@ impl UpgradeError {
             Self::NoSubprotocol { .. } => ErrorKind::NoSubprotocol,
             Self::HeadTooLarge { .. } => ErrorKind::HeadTooLarge,
             Self::Tls => ErrorKind::SpeaksTls,
+            Self::OnlyHttp2 => ErrorKind::OnlyHttp2,
+            Self::Http2(error) => error.kind(),
             Self::Malformed { .. } => ErrorKind::Malformed,
             Self::Eof => ErrorKind::Eof,
             Self::Io(_) => ErrorKind::Io,
@@ -240,6 +249,24 @@ where
 pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
     let ClientUpgrade { host, path, subprotocol, deflate, fields, run, .. } = request;
     let key = BASE64.encode(request.key);
+    check_request(request)?;
+    let subprotocol =
+        subprotocol.as_ref().map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+    let deflate = deflate.map(|policy| format!("Sec-WebSocket-Extensions: {}\r\n", policy.offer())).unwrap_or_default();
+    let run = run.map(|run| format!("X-Wssbench-Run: {run}\r\n")).unwrap_or_default();
+    Ok(format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol}{deflate}{fields}{run}\r\n"
+    ))
+}
+
+/// Checks the parts of a request.
+///
+/// # Errors
+///
+/// Only [`UpgradeError::InvalidRequest`].
+pub(super) fn check_request(request: &ClientUpgrade) -> Result<(), UpgradeError> {
+    let ClientUpgrade { host, path, subprotocol, .. } = request;
     let invalid = |what, value: &str, rule| Err(UpgradeError::InvalidRequest { what, value: value.into(), rule });
     if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return invalid("path", path, "a slash followed by printable ASCII without spaces and #");
@@ -247,20 +274,12 @@ pub fn compose(request: &ClientUpgrade) -> Result<String, UpgradeError> {
     if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@,".contains(&byte)) {
         return invalid("host", host, "a name or an address, optionally with a port");
     }
-    let mut subprotocol_field = String::new();
-    if let Some(name) = subprotocol {
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            return invalid("subprotocol", name, "a token of letters, digits and !#$%&'*+-.^_`|~");
+    match subprotocol {
+        Some(name) if name.is_empty() || !name.bytes().all(is_token_byte) => {
+            invalid("subprotocol", name, "a token of letters, digits and !#$%&'*+-.^_`|~")
         }
-        subprotocol_field = format!("Sec-WebSocket-Protocol: {name}\r\n");
+        _ => Ok(()),
     }
-    let deflate_field =
-        deflate.map_or_else(String::new, |policy| format!("Sec-WebSocket-Extensions: {}\r\n", policy.offer()));
-    let run_field = run.map_or_else(String::new, |run| format!("X-Wssbench-Run: {run}\r\n"));
-    Ok(format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{subprotocol_field}{deflate_field}{fields}{run_field}\r\n"
-    ))
 }
 
 /// A byte of a token (RFC 9110 section 5.6.2).
@@ -272,6 +291,12 @@ fn malformed(why: impl Into<String>, bytes: &[u8]) -> UpgradeError {
     // An alert, a handshake message; then the major version of every TLS (RFC 8446 section 5.1).
     if matches!(bytes, [0x15 | 0x16, 3, ..]) {
         return UpgradeError::Tls;
+    }
+    // A SETTINGS frame without flags, of stream 0, with which a server begins HTTP/2 (RFC 9113 section 3.4).
+    if let [0, _, _, 4, rest @ ..] = bytes
+        && rest.iter().take(5).all(|&byte| byte == 0)
+    {
+        return UpgradeError::OnlyHttp2;
     }
     UpgradeError::Malformed { why: why.into(), start: head::excerpt(bytes, EXCERPT_MAX) }
 }
@@ -320,9 +345,17 @@ fn check(bytes: &[u8], leftover: &[u8], request: &ClientUpgrade, key: &str) -> R
         return Err(UpgradeError::NoConnectionUpgrade);
     }
     check_accept(fields, key)?;
-    let deflate = check_extensions(fields, request.deflate)?;
-    let subprotocol = check_subprotocol(fields, request.subprotocol.as_deref())?;
+    let (subprotocol, deflate) = check_selected(fields, request)?;
     Ok(Checked::Upgraded { subprotocol, deflate })
+}
+
+/// Requires what was offered, of extensions and subprotocols.
+pub(super) fn check_selected(
+    fields: &[Header<'_>],
+    request: &ClientUpgrade,
+) -> Result<(Option<String>, Option<DeflateParameters>), UpgradeError> {
+    let deflate = check_extensions(fields, request.deflate)?;
+    Ok((check_subprotocol(fields, request.subprotocol.as_deref())?, deflate))
 }
 
 /// Requires the offered extension, or none if none was offered.

@@ -147,7 +147,7 @@ pub(super) fn has_token<'h>(fields: &'h [Header<'h>], name: &'h str, token: &str
 }
 
 /// At most `limit` bytes of the peer, escaped to printable ASCII for an error text.
-pub(super) fn excerpt(bytes: &[u8], limit: usize) -> String {
+pub(crate) fn excerpt(bytes: &[u8], limit: usize) -> String {
     let dots = if bytes.len() > limit { "…" } else { "" };
     format!("{}{dots}", bytes[..bytes.len().min(limit)].escape_ascii())
 }

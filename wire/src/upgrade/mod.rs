@@ -8,6 +8,7 @@ pub(crate) mod accept_key;
 mod client;
 mod deflate;
 pub(crate) mod head;
+pub mod http2;
 mod prefixed;
 mod rejection;
 mod run_nonce;

@@ -12,7 +12,7 @@ const BODY_MAX: usize = 4096;
 /// Limit on the bytes of the server in an error text.
 const EXCERPT_MAX: usize = 160;
 
-/// A response other than 101, which ends the handshake.
+/// A response that does not open a WebSocket, which ends the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// The status code.
@@ -25,6 +25,9 @@ pub struct Rejection {
     pub retry_after: Option<String>,
     /// The value of WWW-Authenticate or Proxy-Authenticate, escaped.
     pub challenge: Option<String>,
+    /// The value of Location as it is, if it is text.
+    location_unescaped: Option<String>,
+    is_http2: bool,
     is_html: bool,
     framing: BodyFraming,
     /// The body as received.
@@ -54,12 +57,34 @@ impl Rejection {
             status,
             reason: head::excerpt(reason.as_bytes(), EXCERPT_MAX),
             location: escaped("location"),
+            location_unescaped: value("location").and_then(|value| String::from_utf8(value.to_vec()).ok()),
+            is_http2: false,
             retry_after: escaped("retry-after"),
             challenge: escaped("www-authenticate").or_else(|| escaped("proxy-authenticate")),
             is_html: value("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with(b"text/html")),
             framing,
             body: leftover.to_vec(),
         }
+    }
+
+    /// From the head of a response of HTTP/2, which has no reason phrase.
+    pub(crate) fn of_http2(status: u16, fields: &[Header<'_>]) -> Self {
+        Self { is_http2: true, ..Self::new(status, "", fields, &[]) }
+    }
+
+    /// Whether the server redirects the request (RFC 9110 section 15.4).
+    pub fn is_redirection(&self) -> bool {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
+
+    /// The value of Location as it is, if it is text: a URL reference.
+    pub fn location_reference(&self) -> Option<&str> {
+        self.location_unescaped.as_deref()
+    }
+
+    /// Whether the server says that it speaks only HTTP/2, as Node.js does to a client that offers no ALPN.
+    fn requires_http2(&self) -> bool {
+        !self.is_http2 && (self.text().contains("ALPN") && self.text().contains("h2"))
     }
 
     /// Reads the start of the body, as far as it fits in an error text. The call has no deadline of its own, and a server may
@@ -119,7 +144,8 @@ impl Rejection {
         match self.status {
             // As nginx and Go respond to plain text on a port for TLS.
             400 if self.text().contains("HTTPS") => "use wss://",
-            300..=399 if self.location.is_some() => "give that URL",
+            _ if self.requires_http2() => "the server speaks only HTTP/2; add --http 2",
+            300..=399 if self.location.is_some() => "give that URL, or add --follow 1",
             401 | 407 => "give credentials with --bearer-file, --header or --cookie",
             403 => "check what the server requires, such as --origin, --header or --cookie",
             404 | 405 | 410 => "check the path of the URL",
@@ -133,7 +159,8 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (status, details) = (self.status_line(), self.details());
-        write!(f, "the server responded with {status} instead of 101 Switching Protocols{details}; {}", self.cure())
+        let expected = if self.is_http2 { "200" } else { "101 Switching Protocols" };
+        write!(f, "the server responded with {status} instead of {expected}{details}; {}", self.cure())
     }
 }
 

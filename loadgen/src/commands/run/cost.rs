@@ -23,9 +23,8 @@ pub(super) struct CostSplitter {
 
 impl CostSplitter {
     /// As `--cost-split` requests. Without TLS nothing is split: the parts would be zeros that nobody measured.
-    pub(super) fn new(config: &RunConfig, timer_ns: f64) -> Self {
-        let has_tls = config.layer().is_some_and(Layer::has_tls);
-        Self { split: if has_tls { config.tls.cost_split() } else { CostSplit::Off }, timer_ns }
+    pub(super) fn new(config: &RunConfig, layer: Layer, timer_ns: f64) -> Self {
+        Self { split: if layer.has_tls() { config.tls.cost_split() } else { CostSplit::Off }, timer_ns }
     }
 
     /// Means over the completed handshakes of one end; `None` if there are none. `cpu`: what the end used in the phase.

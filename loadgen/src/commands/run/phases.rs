@@ -44,7 +44,7 @@ impl<'a> Run<'a> {
     pub(super) fn new(setup: &'a mut Setup) -> anyhow::Result<Self> {
         Ok(Self {
             accounting: Accounting::new(setup.probe.take(), setup.machine_watch()),
-            splitter: CostSplitter::new(&setup.config, setup.timer_ns),
+            splitter: CostSplitter::new(&setup.config, setup.layer, setup.timer_ns),
             progress: Progress::new(&setup.config)?,
             setup,
             slices: None,

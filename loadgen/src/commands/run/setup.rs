@@ -24,12 +24,13 @@ use crate::child::threads::ProcessUsage;
 use crate::disturbance::MachineWatch;
 use crate::generator::Generator;
 use crate::generator::command::GeneratorOptions;
-use crate::generator::destination::{Destination, TlsDestination};
+use crate::generator::destination::Destination;
 use crate::setup::admin::Admin;
 use crate::setup::client_tls::{self, server_name, trust};
+use crate::setup::destination::{self, destination};
 use crate::setup::environment;
 use crate::setup::preflight::{self, PreflightError};
-use crate::setup::route::Route;
+use crate::setup::redirect::{self, Reached};
 use crate::setup::{message, request, route};
 
 /// Everything that a run needs, running.
@@ -40,6 +41,8 @@ pub(super) struct Setup {
     pub(super) server: Option<Server>,
     pub(super) probe: Option<ServerProbe>,
     pub(super) generator: Generator,
+    /// Where the connections go, after redirections.
+    pub(super) layer: Layer,
     pub(super) threads: usize,
     pub(super) client_engine: EngineKind,
     pub(super) client_cpus: CpuList,
@@ -87,6 +90,10 @@ impl Setup {
         let command = config.server.clone().map(|command| start_command(&command, &mut config)).transpose()?;
         let url = command.as_ref().map(Server::url).or(requested.target_url());
         let target = url.map(Target::parse).transpose()?;
+        let fields = request::fields(&config.request)?;
+        let ca = command.as_ref().and_then(Server::ca_pem);
+        let reached = target.map(|target| redirect::follow(&config, target, &fields, ca)).transpose()?;
+        let target = reached.as_ref().map(|reached| reached.target.clone());
         let layer = target.as_ref().map_or(config.layer.unwrap_or(Layer::Wss), |target| target.layer);
         if layer.has_tls() {
             tls::check(&config)?;
@@ -94,7 +101,6 @@ impl Setup {
         let connections = preflight::peak_connections(&config);
         let sessions = sessions::client_sessions(&config, connections);
         let route = target.as_ref().map(|target| route::find(target, &config.route)).transpose()?;
-        let fields = request::fields(&config.request)?;
         let loopback = route.iter().flat_map(|route| &route.addresses).all(|address| address.ip().is_loopback());
         preflight::check_resources(&config, connections, loopback, target.is_none())?;
         let identity = if layer.has_tls() { client_tls::identity(&config)? } else { None };
@@ -115,30 +121,27 @@ impl Setup {
             (None, Some(server)) => Target::parse(server.url())?,
             (None, None) => unreachable!("the embedded server is started if there is no target"),
         };
-        let Route { addresses, tunnel } = route.map_or_else(|| route::find(&target, &config.route), Ok)?;
+        let route = route.map_or_else(|| route::find(&target, &config.route), Ok)?;
         let trust =
             layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
-        let sessions_per_thread = sessions.div_ceil(threads);
-        let tls = trust
-            .as_ref()
-            .map(|trust| tls_destination(&config, &target, trust, identity.as_ref(), sessions_per_thread))
-            .transpose()?;
         // Only to a server that is asked for it: the request is otherwise that of any client.
         let names_run = config.server_stats.is_some() && target.layer.has_websocket();
         let run = names_run.then(|| RunNonce::new(RandomState::new().hash_one(std::process::id())));
-        let destination = Destination {
-            host: config.request.host.clone().unwrap_or_else(|| target.host_field()),
-            fields: fields.into(),
-            subprotocol: config.subprotocol.clone(),
-            max_head_size: config.limits.max_head_size.bytes(),
-            target: target.clone(),
-            addresses,
-            tunnel,
-            tls,
+        let destination = destination(
+            &config,
+            destination::Server {
+                target: &target,
+                is_requested: reached.as_ref().is_none_or(|reached| reached.is_requested),
+                route,
+                trust: trust.as_ref(),
+                identity: identity.as_ref(),
+            },
+            &fields,
+            sessions.div_ceil(threads),
             run,
-        };
-        let target = target_result(requested, &destination);
+        )?;
+        let target = target_result(requested, &destination, reached.as_ref());
         let options = generator_options(&config, &client_cpus, destination, message);
         let generator = Generator::start(&options)?;
         let awake = awake::prepare(&config, options.engine, &client_cpus, &server_cpus)?;
@@ -151,6 +154,7 @@ impl Setup {
             config,
             server,
             generator,
+            layer,
             threads,
             client_engine: options.engine,
             client_cpus,
@@ -249,23 +253,6 @@ fn try_certificate(config: &RunConfig, client: Option<&Identity>) -> anyhow::Res
         .with_context(|| format!("a handshake with the certificate {} fails", certificate.display()))
 }
 
-fn tls_destination(
-    config: &RunConfig,
-    target: &Target,
-    trust: &Trust,
-    identity: Option<&Identity>,
-    sessions: usize,
-) -> anyhow::Result<TlsDestination> {
-    let options = config.client_tls();
-    Ok(TlsDestination {
-        config: client_config(&options, trust, identity)?,
-        name: server_name(&config.trust, &target.host)?,
-        timed: options.cost_split() != CostSplit::Off,
-        options,
-        sessions,
-    })
-}
-
 fn generator_options(
     config: &RunConfig,
     cpus: &CpuList,
@@ -316,12 +303,14 @@ fn check_server_pid(pid: u32) -> Result<(), PreflightError> {
 }
 
 /// The target for the result.
-fn target_result(config: &RunConfig, destination: &Destination) -> TargetResult {
+fn target_result(config: &RunConfig, destination: &Destination, reached: Option<&Reached>) -> TargetResult {
     let addresses: Vec<String> = destination.addresses.iter().map(SocketAddr::to_string).collect();
     TargetResult {
-        url: destination.target.url(),
+        url: reached.map_or_else(|| destination.target.url(), Reached::url),
         address: addresses.join(", "),
         embedded: config.is_embedded(),
         command: config.server.clone(),
+        http: destination.target.layer.has_websocket().then_some(destination.http),
+        redirected_from: reached.and_then(|reached| reached.from.clone()),
     }
 }

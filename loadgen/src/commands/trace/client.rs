@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use wss_model::config::CpuList;
 use wss_model::config::tls::{CostSplit, Verify};
+use wss_model::config::{CpuList, HttpVersion};
 use wss_model::{Layer, RunConfig, TlsOptions};
 use wss_wire::engine::choose;
 use wss_wire::machine;
@@ -133,6 +133,10 @@ pub(super) fn check(command: &TraceCommand, layer: Layer) -> anyhow::Result<()> 
     ensure!(
         layer.has_websocket() || command.subprotocol.is_none(),
         "--subprotocol requires WebSocket, but the layer is {layer}; remove it"
+    );
+    ensure!(
+        command.request.http == HttpVersion::Http1 && command.request.follow == 0,
+        "trace shows one connection of HTTP/1.1 and supports neither --http 2 nor --follow; remove them"
     );
     as_run(command).check()?;
     ensure!(

@@ -77,6 +77,10 @@ impl Facts {
         let mut facts = Self::new(config);
         facts.add_tls(&config.tls);
         facts.add_layer(config.layer());
+        // A redirection may lead from ws:// to wss://; the check is repeated with the URL where it ends.
+        if config.request.follow > 0 {
+            facts.implied.remove(&NoTls);
+        }
         facts.verify = config.trust.verify();
         facts.add(NamedServer, !config.is_embedded());
         facts.add(Url, config.target_url().is_some());
