@@ -133,6 +133,31 @@ fn rejects_options_that_exclude_each_other() {
 }
 
 #[test]
+fn rejects_what_does_not_go_with_http_2_or_redirections() {
+    let url = format!("wss://{}/", peer::nobody());
+    let plain = url.replace("wss", "ws");
+    assert_rejected(&["--http", "2"], &["--http requires a URL"]);
+    assert_rejected(&["--follow", "1"], &["--follow requires a URL"]);
+    assert_rejected(&["--http", "2", "--layer", "tls"], &["--http requires WebSocket, but the layer is tls"]);
+    assert_rejected(&[&url, "--http", "2", "--alpn", "h3"], &["--alpn cannot be combined with --http 2"]);
+    assert_rejected(&[&url, "--alpn", "h2"], &["use --http 2 instead of --alpn h2"]);
+    let early = ["--early-data", "--resume", "100%"];
+    assert_rejected(
+        &[&[url.as_str(), "--http", "2"], &early[..]].concat(),
+        &["--early-data cannot be combined with --http 2"],
+    );
+    assert_rejected(&[&url, "--http", "2", "--header", "TE: trailers"], &["HTTP/2 forbids it; remove it, or --http 2"]);
+    // Only where the redirections end is it known whether there is TLS.
+    assert_rejected(&[&plain, "--suite", "aes128"], &["--suite requires TLS, but the layer is ws"]);
+    assert_rejected(&[&plain, "--suite", "aes128", "--follow", "1"], &["--suite requires TLS, but the layer is ws"]);
+    assert_rejected_by_parser(&["run", &url, "--http", "3"], &["3", "[possible values: 1.1, 2]"]);
+    for options in [["--http", "2"], ["--follow", "1"]] {
+        let ended = wssbench(&[&["trace", url.as_str()], &options[..]].concat());
+        assert!(ended.refusal().contains("supports neither --http 2 nor --follow"), "{ended}");
+    }
+}
+
+#[test]
 fn rejects_urls_that_are_not_admin_endpoints() {
     let echo = peer::websocket(|mut socket| peer::echo(&mut socket));
     let url = format!("ws://{echo}/");

@@ -10,7 +10,7 @@ use crate::common::{left_out, wssbench};
 use crate::daemon::{Daemon, assert_measurable, program};
 
 /// A running program in a folder of its own. It ends with the test.
-struct FrontEnd {
+pub(crate) struct FrontEnd {
     _daemon: Daemon,
     folder: tempfile::TempDir,
     authority: Authority,
@@ -32,12 +32,37 @@ impl FrontEnd {
         Self { _daemon: Daemon::start(command, &[wss, ws]), folder, authority, wss, ws }
     }
 
+    /// HAProxy, with further words for where it listens for `wss://` and `ws://`.
+    pub(crate) fn haproxy(program: &Path, wss_words: &str, ws_words: &str) -> Self {
+        Self::start(|folder, [upstream, wss, ws]| {
+            let both = ["server.pem", "server.key"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+            std::fs::write(folder.join("both.pem"), both.concat()).unwrap();
+            let configuration = format!(
+                "global\n  maxconn 4000\n\
+                 defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  \
+                 timeout tunnel 30s\n\
+                 frontend wss\n  bind {wss} ssl crt both.pem {wss_words}\n  default_backend echo\n\
+                 frontend ws\n  bind {ws} {ws_words}\n  default_backend echo\n\
+                 backend echo\n  server one {upstream}\n"
+            );
+            std::fs::write(folder.join("haproxy.cfg"), configuration).unwrap();
+            let mut command = Command::new(program);
+            command.args(["-db", "-f", "haproxy.cfg"]);
+            command
+        })
+    }
+
     /// Measures it over `wss://` and `ws://`. Every connection must end cleanly.
     fn assert_measurable(&self) {
+        self.assert_measurable_with(&[]);
+    }
+
+    /// The same with further options.
+    pub(crate) fn assert_measurable_with(&self, options: &[&str]) {
         let ca = self.authority.ca_argument();
         let (wss, ws) = (format!("wss://{}/", self.wss), format!("ws://{}/", self.ws));
         for target in [&[wss.as_str(), "--ca", &ca][..], &[&ws]] {
-            assert_measurable(target);
+            assert_measurable(&[target, options].concat());
         }
     }
 }
@@ -72,22 +97,7 @@ fn nginx() {
 #[test]
 fn haproxy() {
     let Some(program) = program("haproxy") else { return left_out("HAProxy is not installed") };
-    let haproxy = FrontEnd::start(|folder, [upstream, wss, ws]| {
-        let both = ["server.pem", "server.key"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
-        std::fs::write(folder.join("both.pem"), both.concat()).unwrap();
-        let configuration = format!(
-            "global\n  maxconn 4000\n\
-             defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout tunnel 30s\n\
-             frontend wss\n  bind {wss} ssl crt both.pem\n  default_backend echo\n\
-             frontend ws\n  bind {ws}\n  default_backend echo\n\
-             backend echo\n  server one {upstream}\n"
-        );
-        std::fs::write(folder.join("haproxy.cfg"), configuration).unwrap();
-        let mut command = Command::new(&program);
-        command.args(["-db", "-f", "haproxy.cfg"]);
-        command
-    });
-    haproxy.assert_measurable();
+    FrontEnd::haproxy(&program, "", "").assert_measurable();
 }
 
 /// HAProxy in front of `wssbench serve`: it names the client to the server, and sends only to a server that passes its checks.
