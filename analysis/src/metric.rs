@@ -66,6 +66,16 @@ named_choice! {
         PacedServerCpuMessageUs = "paced_server_cpu_message_us",
         /// CPU time of the client per small message at a fixed rate.
         PacedClientCpuMessageUs = "paced_client_cpu_message_us",
+        /// Median response time of a published message, from the instant for which it was planned until it was read.
+        SubscribeP50Us = "subscribe_p50_us",
+        /// 99th percentile of that response time.
+        SubscribeP99Us = "subscribe_p99_us",
+        /// 99th percentile of the time between two messages of one connection.
+        SubscribeGapP99Us = "subscribe_gap_p99_us",
+        /// CPU time of the server per published message.
+        SubscribeServerCpuMessageUs = "subscribe_server_cpu_message_us",
+        /// CPU time of the client per published message.
+        SubscribeClientCpuMessageUs = "subscribe_client_cpu_message_us",
     }
 }
 
@@ -100,6 +110,11 @@ impl Metric {
             Self::PacedP50Us | Self::PacedP99Us | Self::PacedServerCpuMessageUs | Self::PacedClientCpuMessageUs => {
                 Workload::Paced
             }
+            Self::SubscribeP50Us
+            | Self::SubscribeP99Us
+            | Self::SubscribeGapP99Us
+            | Self::SubscribeServerCpuMessageUs
+            | Self::SubscribeClientCpuMessageUs => Workload::Subscribe,
         }
     }
 
@@ -131,6 +146,8 @@ impl Metric {
                 | Self::BulkServerAeadNsPerByte
                 | Self::PacedServerCpuMessageUs
                 | Self::PacedClientCpuMessageUs
+                | Self::SubscribeServerCpuMessageUs
+                | Self::SubscribeClientCpuMessageUs
         )
     }
 
@@ -157,7 +174,7 @@ pub fn measure(workload: Workload, set: MetricSet, run: &RunResult) -> BTreeMap<
 }
 
 fn value(metric: Metric, run: &RunResult) -> Option<f64> {
-    let (handshake, echo) = (&run.handshake, run.echo.as_ref());
+    let (handshake, echo, pushed) = (&run.handshake, run.echo.as_ref(), run.subscribe.as_ref());
     let us = |ns: f64| ns / 1e3;
     let size = run.config.size.0 as f64;
     let found = match metric {
@@ -185,6 +202,11 @@ fn value(metric: Metric, run: &RunResult) -> Option<f64> {
         Metric::BulkServerNsPerByte => echo?.server_cpu_ns.map(|ns| ns / size),
         Metric::BulkClientNsPerByte => echo?.client_cpu_ns.map(|ns| ns / size),
         Metric::BulkServerAeadNsPerByte => echo?.server_aead_ns.map(|ns| ns / size),
+        Metric::SubscribeP50Us => pushed?.published.as_ref()?.response.p50.map(|ns| us(ns as f64)),
+        Metric::SubscribeP99Us => pushed?.published.as_ref()?.response.p99.map(|ns| us(ns as f64)),
+        Metric::SubscribeGapP99Us => pushed?.arrival_gap.p99.map(|ns| us(ns as f64)),
+        Metric::SubscribeServerCpuMessageUs => pushed?.server_cpu_ns.map(us),
+        Metric::SubscribeClientCpuMessageUs => pushed?.client_cpu_ns.map(us),
     };
     // JSON cannot represent NaN and infinity.
     found.filter(|value| value.is_finite())

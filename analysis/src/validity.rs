@@ -7,13 +7,14 @@
 mod disturbance;
 mod generator_share;
 mod ownership;
+mod subscription;
 
 use std::collections::BTreeMap;
 
 use wss_model::config::{Arrivals, Mode};
 use wss_model::latency::{HIGHEST_NS, Latency};
 use wss_model::named_latency;
-use wss_model::run_result::{EchoResult, ErrorCount, HandshakeResult, Negotiated, NegotiatedCount, RunResult};
+use wss_model::run_result::{EchoResult, ErrorCount, Negotiated, NegotiatedCount, RunResult, SubscribeResult, Warmup};
 use wss_model::text::phrases::{describe_handshake, one_line, pluralize};
 use wss_model::text::quantity::{count, distinguishable, percent_to, rate_to, time, time_to, total};
 use wss_model::units::Rate;
@@ -43,14 +44,14 @@ pub const HANDSHAKE_LATENESS_ALLOWED_NS: u64 = 1_000_000;
 /// Share of the requested load that an open loop must achieve, by number and by rate, 0 to 1.
 pub const MIN_ACHIEVED: f64 = 0.98;
 
-/// Number of connections of `--mode echo` from which their connect rate is judged. With fewer, the duration of the last
+/// Number of connections that stay open from which their connect rate is judged. With fewer, the duration of the last
 /// handshake dominates the rate.
 pub const MIN_CONNECTIONS_FOR_RATE: u64 = 100;
 
 /// Limit for the CPU time that the hypervisor gave to others, in percent.
 pub const MAX_STEAL_PERCENT: f64 = 5.0;
 
-/// Least number of handshakes in `--mode handshake`, or of echoes in `--mode echo`: with fewer, not even the median is known
+/// Least number of handshakes in `--mode handshake`, of echoes in `--mode echo`, or of pushed messages: with fewer, not even the median is known
 /// to within the 30th and the 70th percentile.
 pub const MIN_SAMPLES: u64 = 30;
 
@@ -67,20 +68,28 @@ pub fn judge(result: &RunResult) -> Vec<Reason> {
     if result.config.mode == Mode::Echo && result.echo.is_none() {
         reasons.push(Reason::new(ReasonCode::NothingCompleted, "no echo completed, because the phase did not start"));
     }
-    let limit = |handshakes: Option<&HandshakeResult>, echo: Option<&EchoResult>| {
-        let planned = handshakes.map_or(0, |phase| phase.planned);
-        let planned = planned.saturating_add(echo.map_or(0, |phase| phase.planned));
-        result.config.limits.max_errors.map_or(0, |limit| limit.among(planned))
+    reasons.extend(subscription::nothing_received(result));
+    let limit = |operations: [Option<u64>; 3]| {
+        let operations = total(operations.into_iter().flatten());
+        result.config.limits.max_errors.map_or(0, |limit| limit.among(operations))
     };
-    let measured = limit(Some(&result.handshake), result.echo.as_ref());
+    let planned = |echo: &Option<EchoResult>| echo.as_ref().map(|phase| phase.planned);
+    let received = |pushed: &Option<SubscribeResult>| pushed.as_ref().map(|phase| phase.received);
+    let measured = limit([Some(result.handshake.planned), planned(&result.echo), received(&result.subscribe)]);
     reasons.extend(errors(ReasonCode::Errors, &result.errors, "", measured));
-    let warmup = limit(result.warmup.handshake.as_ref(), result.warmup.echo.as_ref());
-    reasons.extend(errors(ReasonCode::WarmupErrors, &result.warmup.errors, " in the warm-up", warmup));
-    reasons.extend(phases.last().and_then(Phase::too_few));
+    let Warmup { handshake, echo, subscribe, errors: warmup_errors } = &result.warmup;
+    let warmup = limit([handshake.as_ref().map(|phase| phase.planned), planned(echo), received(subscribe)]);
+    reasons.extend(errors(ReasonCode::WarmupErrors, warmup_errors, " in the warm-up", warmup));
+    match result.config.mode {
+        Mode::Subscribe => reasons.extend(subscription::too_few(result)),
+        Mode::Echo | Mode::Handshake => reasons.extend(phases.last().and_then(Phase::too_few)),
+    }
     reasons.extend(phases.iter().filter_map(Phase::generator_cpu));
+    reasons.extend(subscription::generator_cpu(result));
     reasons.extend(phases.iter().filter_map(Phase::lateness));
     reasons.extend(generator_share::judge(result));
     reasons.extend(phases.iter().filter_map(Phase::achieved));
+    reasons.extend(subscription::rate_not_achieved(result));
     reasons.extend(out_of_range(result));
     reasons.extend(ownership::judge(result));
     reasons.extend(negotiated(result));
@@ -120,13 +129,13 @@ struct Phase<'a> {
 
 fn phases(result: &RunResult) -> Vec<Phase<'_>> {
     let handshake = &result.handshake;
-    let in_echo_mode = result.config.mode == Mode::Echo;
+    let stays_open = result.config.mode != Mode::Handshake;
     // A Poisson process plans more or less than its rate by chance, so only the number is judged.
     let even = result.config.arrivals == Arrivals::Even;
     let mut phases = vec![Phase {
         plural: "handshakes",
         requested: result.config.connect_rate,
-        generator_cpu: if in_echo_mode {
+        generator_cpu: if stays_open {
             result.client.cpu_utilization_handshake
         } else {
             Some(result.client.cpu_utilization)
@@ -138,7 +147,7 @@ fn phases(result: &RunResult) -> Vec<Phase<'_>> {
         planned: handshake.planned,
         completed: handshake.completed,
         rate_per_s: handshake.rate_per_s,
-        judge_rate: even && (!in_echo_mode || handshake.planned >= MIN_CONNECTIONS_FOR_RATE),
+        judge_rate: even && (!stays_open || handshake.planned >= MIN_CONNECTIONS_FOR_RATE),
     }];
     phases.extend(result.echo.iter().map(|echo| Phase {
         plural: "echoes",

@@ -19,6 +19,8 @@ named_choice! {
         Bulk = "bulk",
         /// Small messages on some connections, at a fixed rate
         Paced = "paced",
+        /// Small messages that the embedded server publishes to some connections, at a fixed rate
+        Subscribe = "subscribe",
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn line() -> Option<ProgressBar> {
 /// How long a run takes by its options. A closed loop opens its connections as fast as it can, which is not counted.
 fn expected(config: &RunConfig) -> Duration {
     let opening = match (config.mode, config.connect_rate) {
-        (Mode::Echo, Rate::PerSecond(rate)) => {
+        (Mode::Echo | Mode::Subscribe, Rate::PerSecond(rate)) => {
             // The warm-up opens them as well.
             let times = if config.warmup.0.is_zero() { 1.0 } else { 2.0 };
             Duration::try_from_secs_f64(times * config.connections as f64 / rate)

@@ -27,6 +27,8 @@ const LONG: &str = "1250ms";
 /// Allocations per message that the progress lines account for: 34 on the client per line (total, time left and series), and
 /// none on the server. The longer run prints one line more, or on a busy machine up to four.
 const PROGRESS: f64 = 4.0 * 34.0 / RATE;
+/// A message with an id.
+const ID: &str = r#"{"method":"sum","params":[1,{"a":"b"}],"id":{id}}"#;
 /// Attempts per case: on a busy machine the longer run may print more lines, and queues may grow.
 const ATTEMPTS: usize = 3;
 
@@ -57,17 +59,25 @@ fn main() -> ExitCode {
         return code;
     }
     let mut exceeded = Vec::new();
+    let mut check = |name: String, options: &[&str], allowed: f64| {
+        let within = (0..ATTEMPTS).any(|_| {
+            let [client, server] = per_message(options);
+            println!("{name}: {client:.3} per message on the client, {server:.3} on the server");
+            client.max(server) <= allowed + PROGRESS
+        });
+        if !within {
+            exceeded.push(format!("{name}: {allowed} allowed"));
+        }
+    };
     for engine in ["uring", "epoll"] {
         for (layer, size, allowed) in LAYERS {
-            let within = (0..ATTEMPTS).any(|_| {
-                let [client, server] = per_message(&["--engine", engine, "--layer", layer, "--size", size]);
-                println!("{engine} {layer} {size}: {client:.3} per message on the client, {server:.3} on the server");
-                client.max(server) <= allowed + PROGRESS
-            });
-            if !within {
-                exceeded.push(format!("{engine} {layer} {size}: {allowed} allowed"));
-            }
+            let options = ["--engine", engine, "--layer", layer, "--size", size];
+            check(format!("{engine} {layer} {size}"), &options, allowed);
         }
+        // Each message gets an id, which is found in the reply.
+        let options =
+            ["--engine", engine, "--layer", "ws", "--message", ID, "--correlate", "json:id", "--in-flight", "4"];
+        check(format!("{engine} ws with ids"), &options, 0.0);
     }
     if exceeded.is_empty() {
         return ExitCode::SUCCESS;

@@ -110,6 +110,12 @@ named_choice! {
         Mismatch = "mismatch",
         /// The peer sent a message that is not a reply, or more bytes after its Close frame.
         Unexpected = "unexpected",
+        /// Published messages did not arrive: their numbers were left out.
+        Lost = "lost",
+        /// A published message arrived more than once.
+        Duplicated = "duplicated",
+        /// A published message arrived after one with a higher number.
+        Reordered = "reordered",
         /// A message was planned for a connection that had already failed.
         ConnectionLost = "connection_lost",
         /// A message was due but not sent before the phase ended.

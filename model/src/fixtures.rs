@@ -7,8 +7,8 @@ use crate::failure::{ErrorKind, ErrorPhase};
 use crate::latency::{Latency, LatencyHistogram};
 use crate::ring_counters::{EndRings, PhaseRings, RingCounters};
 use crate::run_result::{
-    EchoResult, End, Environment, ErrorCount, HandshakeResult, MeasuredPhase, Negotiated, NegotiatedCount, RunResult,
-    SeriesPoint, Target, Tool, Warmup,
+    EchoResult, End, Environment, ErrorCount, HandshakeResult, MeasuredPhase, Negotiated, NegotiatedCount,
+    PublishedResult, RunResult, SeriesPoint, SubscribeResult, Target, Tool, Warmup,
 };
 use crate::store::Stored as _;
 use crate::units::Rate;
@@ -172,7 +172,8 @@ pub fn echo_run() -> RunResult {
         resumption: None,
         handshake: handshake(1_000, 249.8),
         echo: Some(echo),
-        warmup: Warmup { handshake: None, echo: Some(EchoResult::default()), errors: Vec::new() },
+        subscribe: None,
+        warmup: Warmup { echo: Some(EchoResult::default()), ..Warmup::default() },
         server: Some(end("0", 0.243, 71 << 20)),
         client: end("1", 0.219, 64 << 20),
         series: vec![
@@ -199,12 +200,44 @@ pub fn handshake_run() -> RunResult {
     result.negotiated = vec![negotiated(2_500)];
     result.server_negotiated = Some(vec![negotiated(2_500)]);
     result.echo = None;
-    result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), echo: None, errors: Vec::new() };
+    result.warmup = Warmup { handshake: Some(handshake(500, 250.0)), ..Warmup::default() };
     for end in [Some(&mut result.client), result.server.as_mut()].into_iter().flatten() {
         end.cpu_utilization_handshake = None;
         (end.rss_bytes_idle, end.anon_bytes_idle, end.anon_bytes_per_connection) = (None, None, None);
     }
     result.series.truncate(1);
+    result
+}
+
+/// A valid run of `--mode subscribe`: 10,000 messages per second on 1,000 connections for 10 s.
+pub fn subscribe_run() -> RunResult {
+    let mut result = echo_run();
+    result.config.mode = Mode::Subscribe;
+    let echo = result.echo.take().unwrap_or_default();
+    result.subscribe = Some(SubscribeResult {
+        connections: 1_000,
+        received: 100_000,
+        received_bytes: 6_400_000,
+        rate_per_s: 10_000.0,
+        bytes_per_s: 640_000.0,
+        arrival_gap: latency(100_000_000.0, 99_000),
+        published: Some(PublishedResult {
+            requested_per_s: 10_000.0,
+            messages: 100_000,
+            response: echo.response,
+            service: echo.service,
+            publisher_lateness: echo.lateness,
+            ..PublishedResult::default()
+        }),
+        client_cpu_ns: Some(9_100.0),
+        server_cpu_ns: Some(11_300.0),
+        rings: echo.rings,
+        ..SubscribeResult::default()
+    });
+    result.warmup = Warmup::default();
+    for point in result.series.iter_mut().skip(1) {
+        point.phase = MeasuredPhase::Subscribe;
+    }
     result
 }
 

@@ -3,21 +3,25 @@
 //! The structs are destructured without `..`, so that a new field does not compile until it is handled here.
 
 use crate::latency::Latency;
-use crate::run_result::{EchoResult, HandshakeResult, KernelClock, PhaseClocks, RunResult, Warmup};
+use crate::run_result::{
+    EchoResult, HandshakeResult, KernelClock, PhaseClocks, PublishedResult, RunResult, SubscribeResult, Warmup,
+};
 
 /// The latencies of the measured phases, with paths such as `handshake.connect`.
 pub fn measured(result: &RunResult) -> Vec<(String, &Latency)> {
     let mut named = of_handshake("handshake", &result.handshake);
     named.extend(result.echo.iter().flat_map(|echo| of_echo("echo", echo)));
+    named.extend(result.subscribe.iter().flat_map(|pushed| of_subscription("subscribe", pushed)));
     named
 }
 
 /// The latencies of the measured phases and of the warm-up.
 pub fn all(result: &RunResult) -> Vec<(String, &Latency)> {
-    let Warmup { handshake, echo, errors: _ } = &result.warmup;
+    let Warmup { handshake, echo, subscribe, errors: _ } = &result.warmup;
     let mut named = measured(result);
     named.extend(handshake.iter().flat_map(|handshake| of_handshake("warmup.handshake", handshake)));
     named.extend(echo.iter().flat_map(|echo| of_echo("warmup.echo", echo)));
+    named.extend(subscribe.iter().flat_map(|pushed| of_subscription("warmup.subscribe", pushed)));
     named
 }
 
@@ -47,6 +51,7 @@ fn of_handshake<'a>(path: &str, handshake: &'a HandshakeResult) -> Vec<(String, 
         disturbance: _,
         server_activity: _,
         skipped_messages: _,
+        unsolicited_messages: _,
         rings: _,
     } = handshake;
     let mut named = vec![
@@ -83,6 +88,8 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
         sent: _,
         received: _,
         failed: _,
+        unsolicited_messages: _,
+        repeated_replies: _,
         rate_per_s: _,
         in_flight_waits: _,
         client_cpu_ns: _,
@@ -101,6 +108,52 @@ fn of_echo<'a>(path: &str, echo: &'a EchoResult) -> Vec<(String, &'a Latency)> {
     ];
     let without_generator = breakdown.iter().map(|breakdown| &breakdown.without_generator);
     named.extend(kernel_clock.iter().flat_map(|clock| of_kernel_clock(path, clock)));
+    named.extend(without_generator.map(|latency| (format!("{path}.breakdown.without_generator"), latency)));
+    named
+}
+
+fn of_subscription<'a>(path: &str, pushed: &'a SubscribeResult) -> Vec<(String, &'a Latency)> {
+    let SubscribeResult {
+        arrival_gap,
+        published,
+        connections: _,
+        silent_connections: _,
+        received: _,
+        skipped_messages: _,
+        received_bytes: _,
+        rate_per_s: _,
+        bytes_per_s: _,
+        client_cpu_ns: _,
+        server_cpu_ns: _,
+        client_aead_ns: _,
+        server_aead_ns: _,
+        disturbance: _,
+        rings: _,
+    } = pushed;
+    let mut named = vec![(format!("{path}.arrival_gap"), arrival_gap)];
+    named.extend(published.iter().flat_map(|published| of_published(&format!("{path}.published"), published)));
+    named
+}
+
+fn of_published<'a>(path: &str, published: &'a PublishedResult) -> Vec<(String, &'a Latency)> {
+    let PublishedResult {
+        response,
+        service,
+        publisher_lateness,
+        breakdown,
+        requested_per_s: _,
+        messages: _,
+        lost: _,
+        duplicated: _,
+        reordered: _,
+        foreign_clock: _,
+    } = published;
+    let mut named = vec![
+        (format!("{path}.response"), response),
+        (format!("{path}.service"), service),
+        (format!("{path}.publisher_lateness"), publisher_lateness),
+    ];
+    let without_generator = breakdown.iter().map(|breakdown| &breakdown.without_generator);
     named.extend(without_generator.map(|latency| (format!("{path}.breakdown.without_generator"), latency)));
     named
 }

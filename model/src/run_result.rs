@@ -6,7 +6,9 @@ mod ending;
 mod handshake_cost;
 mod kernel_clock;
 mod response_breakdown;
+mod series;
 mod server_activity;
+mod subscribe;
 mod target;
 
 use std::collections::BTreeMap;
@@ -28,7 +30,9 @@ pub use self::ending::{Ending, EndingCount};
 pub use self::handshake_cost::{Flights, HandshakeCost};
 pub use self::kernel_clock::{KernelClock, KernelClockProblem, PhaseClocks};
 pub use self::response_breakdown::ResponseBreakdown;
+pub use self::series::{MeasuredPhase, SeriesPoint};
 pub use self::server_activity::ServerActivity;
+pub use self::subscribe::{PublishedResult, SubscribeResult};
 pub use self::target::Target;
 
 /// One run. Every report is made from this alone.
@@ -62,8 +66,11 @@ pub struct RunResult {
     pub resumption: Option<Resumption>,
     /// The handshakes.
     pub handshake: HandshakeResult,
-    /// The echo round trips of open connections; null in `--mode handshake`.
+    /// The echo round trips of open connections; null in other modes than `--mode echo`.
     pub echo: Option<EchoResult>,
+    /// The messages that the server pushed; null in other modes than `--mode subscribe`, and in older results.
+    #[serde(default)]
+    pub subscribe: Option<SubscribeResult>,
     /// The warm-up, which is in none of the above.
     pub warmup: Warmup,
     /// The server; null without its admin endpoint.
@@ -222,6 +229,9 @@ pub struct HandshakeResult {
     /// Messages of the server that were discarded after the upgrade (`--skip-messages`).
     #[serde(default)]
     pub skipped_messages: u64,
+    /// Messages without an id that were ignored before the first echo (`--ignore-unsolicited`).
+    #[serde(default)]
+    pub unsolicited_messages: u64,
     /// Handshakes that passed every phase.
     pub completed: u64,
     /// Handshakes that did not.
@@ -290,6 +300,12 @@ pub struct EchoResult {
     pub received: u64,
     /// Messages without such an echo.
     pub failed: u64,
+    /// Messages without an id that were ignored (`--ignore-unsolicited`).
+    #[serde(default)]
+    pub unsolicited_messages: u64,
+    /// Further replies to answered messages that were ignored (`--ignore-repeated`).
+    #[serde(default)]
+    pub repeated_replies: u64,
     /// Echoes per second.
     pub rate_per_s: f64,
     /// Response time: from the planned instant to the echo. In a closed loop equal to `service`.
@@ -336,42 +352,16 @@ pub struct EchoResult {
 /// The warm-up, in the same form as the measured phases.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmup {
-    /// The handshakes of `--mode handshake`; in `--mode echo`, each connection opened once at the requested pace. Null without a
+    /// The handshakes of `--mode handshake`; in the other modes, each connection opened once at the requested pace. Null without a
     /// warm-up.
     pub handshake: Option<HandshakeResult>,
-    /// The echo round trips; null in `--mode handshake`.
+    /// The echo round trips; null in other modes than `--mode echo`.
     pub echo: Option<EchoResult>,
+    /// The messages that the server pushed; null in other modes than `--mode subscribe`, and in older results.
+    #[serde(default)]
+    pub subscribe: Option<SubscribeResult>,
     /// Errors of the warm-up by phase and kind.
     pub errors: Vec<ErrorCount>,
-}
-
-named_choice! {
-    /// A measured phase of a run.
-    MeasuredPhase {
-        /// The handshakes.
-        Handshake = "handshake",
-        /// The messages and their echoes.
-        Echo = "echo",
-    }
-}
-
-/// One second of a phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SeriesPoint {
-    /// The phase that this second belongs to.
-    pub phase: MeasuredPhase,
-    /// Seconds from the start of the phase to the end of this one.
-    pub second: f64,
-    /// Open connections at its end.
-    pub connections: u64,
-    /// Handshakes or echoes completed in it.
-    pub completed: u64,
-    /// Errors in it.
-    pub errors: u64,
-    /// Median of `ready` or `response`, nanoseconds; null with too few samples.
-    pub p50: Option<u64>,
-    /// 99th percentile, likewise.
-    pub p99: Option<u64>,
 }
 
 /// Errors of one kind.

@@ -52,6 +52,9 @@ pub struct ServerStats {
     pub messages_echoed: u64,
     /// Payload bytes echoed.
     pub bytes_echoed: u64,
+    /// What `--publish` sent; null without it.
+    #[serde(default)]
+    pub published: Option<PublishStats>,
     /// How the phases of connections ended.
     pub outcomes: Vec<OutcomeCount>,
     /// Completed TLS handshakes by kind.
@@ -284,6 +287,21 @@ impl EncodedHistogram {
     pub fn decode(&self) -> Result<LatencyHistogram, HistogramError> {
         LatencyHistogram::decode(&self.histogram, self.out_of_range)
     }
+}
+
+/// The messages of `--publish`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishStats {
+    /// Messages published.
+    pub messages: u64,
+    /// Payload bytes published.
+    pub bytes: u64,
+    /// Messages that were due on connections that ended before they were sent.
+    pub unsent: u64,
+    /// Messages of subscribers after their first one, which were discarded.
+    pub discarded: u64,
+    /// Actual send minus planned send of every message: the server's own delay, and the wait for subscribers that do not read.
+    pub lateness: EncodedHistogram,
 }
 
 /// What the connections of one run did.

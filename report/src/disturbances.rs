@@ -10,7 +10,8 @@ use crate::table::Table;
 #[allow(clippy::cast_precision_loss)] // times stay far below 2^52 ns
 pub(super) fn table(result: &RunResult) -> Option<Table> {
     let echo = result.echo.as_ref().and_then(|echo| echo.disturbance.as_ref());
-    let phases = [("handshakes", result.handshake.disturbance.as_ref()), ("echoes", echo)];
+    let pushed = result.subscribe.as_ref().and_then(|pushed| pushed.disturbance.as_ref());
+    let phases = [("handshakes", result.handshake.disturbance.as_ref()), ("echoes", echo), ("messages", pushed)];
     let headings = ["Disturbance", "generator waited", "longest stall", "preempted", "server waited", "steal"];
     let mut table = Table::new(headings);
     let mut is_empty = true;

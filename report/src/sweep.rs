@@ -78,6 +78,11 @@ pub(super) const fn title(metric: Metric) -> &'static str {
         Metric::PacedP99Us => "paced p99 µs",
         Metric::PacedServerCpuMessageUs => "paced server µs per message",
         Metric::PacedClientCpuMessageUs => "paced client µs per message",
+        Metric::SubscribeP50Us => "published p50 µs",
+        Metric::SubscribeP99Us => "published p99 µs",
+        Metric::SubscribeGapP99Us => "published gap p99 µs",
+        Metric::SubscribeServerCpuMessageUs => "published server µs per message",
+        Metric::SubscribeClientCpuMessageUs => "published client µs per message",
     }
 }
 

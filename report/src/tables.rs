@@ -4,7 +4,9 @@ use crate::table::Table;
 use wss_model::config::Mode;
 use wss_model::latency::Latency;
 use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
-use wss_model::run_result::{EchoResult, End, HandshakeCost, HandshakeResult, RunResult};
+use wss_model::run_result::{
+    EchoResult, End, HandshakeCost, HandshakeResult, PublishedResult, RunResult, SubscribeResult,
+};
 use wss_model::text::phrases::{one_line, pluralize};
 use wss_model::text::quantity::{count, memory, percent, significant, time, time_or_dash, total};
 use wss_model::units::{Rate, Size};
@@ -62,6 +64,22 @@ pub(super) fn echo(result: &RunResult, echo: &EchoResult) -> Table {
     table
 }
 
+/// The gaps between messages, and the latencies if the publisher is wssbench.
+pub(super) fn subscription(pushed: &SubscribeResult) -> Table {
+    let mut rows = Vec::new();
+    if let Some(published) = &pushed.published {
+        let PublishedResult { response, service, publisher_lateness, .. } = published;
+        rows.extend([("response", response), ("service", service), ("publisher late", publisher_lateness)]);
+    }
+    rows.push(("gap", &pushed.arrival_gap));
+    let mut table =
+        Table::new(["", "p50", "p90", "p99", "p99.9", "p99.99", "max"]).with_least(LATENCY_WIDTHS.0, LATENCY_WIDTHS.1);
+    for (name, Latency { p50, p90, p99, p99_9, p99_99, max, .. }) in rows {
+        table.row(row(name, [p50, p90, p99, p99_9, p99_99, max]));
+    }
+    table
+}
+
 fn row(name: &str, latencies: [&Option<u64>; 6]) -> Vec<String> {
     let mut row = vec![name.to_owned()];
     row.extend(latencies.into_iter().map(|ns| time_or_dash(*ns)));
@@ -96,8 +114,13 @@ pub(super) fn cost(result: &RunResult, verbose: bool) -> Table {
     let (handshake, echo) = (&result.handshake, result.echo.as_ref());
     let ends: Vec<&End> = [Some(&result.client), result.server.as_ref()].into_iter().flatten().collect();
     let mut table = EndsTable::new("Cost", &["client", "server"][..ends.len()], "not known");
-    let of_message = [echo.and_then(|echo| echo.client_cpu_ns), echo.and_then(|echo| echo.server_cpu_ns)];
-    let aead = [echo.and_then(|echo| echo.client_aead_ns), echo.and_then(|echo| echo.server_aead_ns)];
+    let (of_message, aead) = match (echo, &result.subscribe) {
+        (Some(echo), _) => ([echo.client_cpu_ns, echo.server_cpu_ns], [echo.client_aead_ns, echo.server_aead_ns]),
+        (None, Some(pushed)) => {
+            ([pushed.client_cpu_ns, pushed.server_cpu_ns], [pushed.client_aead_ns, pushed.server_aead_ns])
+        }
+        (None, None) => ([None, None], [None, None]),
+    };
     let used = |share: f64, end: &End| format!("{} of {}", percent(share), pluralize(end.threads as u64, "thread"));
     let of_ends = |of: &dyn Fn(&End) -> Option<String>| ends.iter().map(|end| of(end)).collect::<Vec<_>>();
 
@@ -111,7 +134,11 @@ pub(super) fn cost(result: &RunResult, verbose: bool) -> Table {
     if verbose {
         table.add("CPU used, opening", of_ends(&|end| end.cpu_utilization_handshake.map(|share| used(share, end))));
     }
-    let phase = if result.config.mode == Mode::Echo { "CPU used, echoing" } else { "CPU used" };
+    let phase = match result.config.mode {
+        Mode::Echo => "CPU used, echoing",
+        Mode::Subscribe => "CPU used, receiving",
+        Mode::Handshake => "CPU used",
+    };
     table.add(phase, of_ends(&|end| Some(used(end.cpu_utilization, end))));
     if verbose {
         table.add("memory, all open and idle", of_ends(&|end| end.rss_bytes_idle.map(|bytes| memory(bytes as f64))));
@@ -124,8 +151,9 @@ pub(super) fn cost(result: &RunResult, verbose: bool) -> Table {
 /// What the rings did in the main phase, and per handshake before it. `None` if no end counts it.
 pub(super) fn rings(result: &RunResult) -> Option<Table> {
     let nothing = PhaseRings::default();
-    let (opening, echoing) = (&result.handshake.rings, result.echo.as_ref().map_or(&nothing, |echo| &echo.rings));
-    let main = if result.config.mode == Mode::Echo { echoing } else { opening };
+    let pushed = result.subscribe.as_ref().map_or(&nothing, |pushed| &pushed.rings);
+    let (opening, echoing) = (&result.handshake.rings, result.echo.as_ref().map_or(pushed, |echo| &echo.rings));
+    let main = if result.config.mode == Mode::Handshake { opening } else { echoing };
     let ends: [fn(&PhaseRings) -> Option<&EndRings>; 2] =
         [|rings| rings.client.as_ref(), |rings| rings.server.as_ref()];
     let shown = if result.server.is_some() { 2 } else { 1 };

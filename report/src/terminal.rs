@@ -6,6 +6,7 @@
 
 mod compression;
 mod kernel_clock;
+mod subscription;
 
 use crate::disturbances;
 use crate::layout::Layout;
@@ -39,6 +40,10 @@ pub fn terminal(result: &RunResult, style: Style) -> String {
     if let Some(echo) = &result.echo {
         layout.gap();
         echoes(&mut layout, result, echo);
+    }
+    if let Some(pushed) = &result.subscribe {
+        layout.gap();
+        subscription::section(&mut layout, result, pushed);
     }
     layout.gap();
     cost(&mut layout, result);
@@ -76,6 +81,10 @@ fn what_was_run(layout: &mut Layout, result: &RunResult) {
             let pace = pace(config, config.rate, "as fast as echoes return");
             let in_flight = format!("{} in flight per connection", count(config.in_flight as u64));
             layout.fact("Messages", &format!("{}, {pace}, {in_flight}, {long}", config.size));
+        }
+        Mode::Subscribe => {
+            layout.fact("Connections", &format!("{}, opened {opening}", count(config.connections as u64)));
+            layout.fact("Messages", &format!("{}, {long}", subscription::what_is_pushed(config)));
         }
         Mode::Handshake => {
             let and_echo = match config.no_first_echo {
@@ -205,6 +214,13 @@ fn echoes(layout: &mut Layout, result: &RunResult, echo: &EchoResult) {
         layout.text(&response_parts(breakdown, result.config.rate));
     }
     on_the_wire(layout, echo.kernel_clock.as_ref());
+    if echo.unsolicited_messages + echo.repeated_replies > 0 {
+        layout.text(&format!(
+            "Ignored messages: {} without an id, {} that repeat a reply.",
+            count(echo.unsolicited_messages),
+            count(echo.repeated_replies)
+        ));
+    }
     if echo.in_flight_waits > 0 && matches!(result.config.rate, Rate::PerSecond(_)) {
         layout.text(&format!(
             "{} due while an earlier echo was still outstanding on the connection: response includes that wait, service \
@@ -362,6 +378,7 @@ fn conclusion(layout: &mut Layout, result: &RunResult, is_valid: bool) {
     let config = &result.config;
     let closed = if config.mode == Mode::Echo { config.rate } else { config.connect_rate } == Rate::Max;
     let praise = match closed {
+        _ if config.mode == Mode::Subscribe => "nothing failed, and the generator read in time.",
         false => "nothing failed, and the generator kept the requested pace.",
         true => "nothing failed. A closed loop has no pace to keep.",
     };

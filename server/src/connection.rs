@@ -20,7 +20,7 @@ use crate::context::WorkerContext;
 use crate::idle_timer::IdleTimer;
 use crate::outcome;
 use crate::owners::RunCounts;
-use crate::proxy_header;
+use crate::{proxy_header, publishing};
 
 /// Bytes per read over `tls://` and `tcp://`: one TLS record.
 const ECHO_BUFFER: usize = 16 * 1024;
@@ -30,11 +30,11 @@ const READS_PER_TURN: usize = 16;
 /// Limit on the bytes discarded from a peer that keeps sending while its connection is closed.
 const DISCARD_MAX: usize = 1 << 20;
 /// Limit on the wait for the Close frame to be sent to an idle peer.
-const IDLE_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const IDLE_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Stream<E> = PrefixedStream<Transport<<E as Engine>::Stream>>;
-type WebSocketReader<E> = websocket::Reader<SharedStream<Stream<E>>>;
-type WebSocketWriter<E> = websocket::Writer<SharedStream<Stream<E>>>;
+pub(crate) type Stream<E> = PrefixedStream<Transport<<E as Engine>::Stream>>;
+pub(crate) type WebSocketReader<E> = websocket::Reader<SharedStream<Stream<E>>>;
+pub(crate) type WebSocketWriter<E> = websocket::Writer<SharedStream<Stream<E>>>;
 
 /// What the upgrade request of a connection says.
 struct Opened<R> {
@@ -166,7 +166,7 @@ fn ticket_bytes(flights: FlightStats, connection: &rustls::ServerConnection) -> 
     }
 }
 
-/// Echoes WebSocket messages until the connection ends, and closes it.
+/// Echoes WebSocket messages, or publishes some, until the connection ends, and closes it.
 async fn echo_messages<E: Engine>(
     stream: SharedStream<Stream<E>>,
     context: &Rc<WorkerContext>,
@@ -180,7 +180,12 @@ async fn echo_messages<E: Engine>(
         reader.decompress(Role::Server, &deflate, limit);
         writer.compress(stream.clone(), Role::Server, &deflate);
     }
-    let outcome = exchange::<E>(&stream, &mut reader, &mut writer, context, opened.run.as_deref()).await;
+    let outcome = match &context.settings.publish {
+        None => exchange::<E>(&stream, &mut reader, &mut writer, context, opened.run.as_deref()).await,
+        Some(settings) => {
+            Box::pin(publishing::publish::<E>(settings, &stream, &mut reader, &mut writer, context)).await
+        }
+    };
     drop((reader, writer));
     close::<E>(stream, context).await;
     outcome
@@ -278,7 +283,7 @@ async fn receive<E: Engine>(
 }
 
 /// Sends the Close frame of a draining server, unless a Close frame was sent before.
-async fn send_going_away<E: Engine>(writer: &mut WebSocketWriter<E>, deadline: Instant) {
+pub(crate) async fn send_going_away<E: Engine>(writer: &mut WebSocketWriter<E>, deadline: Instant) {
     let _ = before::<E, _>(deadline, Box::pin(writer.send_close(1001, "going away"))).await;
 }
 
@@ -289,7 +294,7 @@ async fn until_close<R: tokio::io::AsyncRead + Unpin + 'static>(reader: &mut web
 
 /// Replies to a Close frame with a Close frame, and to a violation with its close code. The outcome does not depend on
 /// whether the reply could be sent, unless the peer does not read it in time.
-async fn finish<E: Engine>(
+pub(crate) async fn finish<E: Engine>(
     end: Result<Option<(u16, String)>, WebSocketError>,
     writer: &mut WebSocketWriter<E>,
     context: &Rc<WorkerContext>,

@@ -16,6 +16,7 @@ use wss_wire::websocket::BufferBudget;
 
 use crate::counters::Counters;
 use crate::options::ServeLimits;
+use crate::publishing::{PublishSettings, Publisher};
 
 /// The TLS settings of a server.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub(crate) struct ConnectionSettings {
     /// Of compressed messages.
     pub(crate) deflate_level: u8,
     pub(crate) limits: ServeLimits,
+    /// `None`: the server echoes.
+    pub(crate) publish: Option<PublishSettings>,
     /// Whether connections start with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     /// The limit on unfinished messages over all workers.
@@ -51,6 +54,7 @@ pub(crate) struct ConnectionSettings {
 pub(crate) struct WorkerContext {
     pub(crate) settings: ConnectionSettings,
     pub(crate) counters: Counters,
+    pub(crate) publisher: Publisher,
     draining: Cell<bool>,
     drain: Notify,
     closed: Notify,
@@ -59,8 +63,9 @@ pub(crate) struct WorkerContext {
 impl WorkerContext {
     pub(crate) fn new(settings: ConnectionSettings) -> Self {
         Self {
+            counters: Counters::new(settings.publish.is_some()),
             settings,
-            counters: Counters::default(),
+            publisher: Publisher::default(),
             draining: Cell::new(false),
             drain: Notify::new(),
             closed: Notify::new(),

@@ -3,10 +3,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use wss_model::LatencyHistogram;
 use wss_model::ring_counters::RingCounters;
-use wss_model::server_stats::{CryptoTime, HandshakeTotals, OutcomeCount, PhaseOutcome, RunActivity, ServerPhase};
+use wss_model::server_stats::{
+    CryptoTime, EncodedHistogram, HandshakeTotals, OutcomeCount, PhaseOutcome, PublishStats, RunActivity, ServerPhase,
+};
 use wss_wire::poll_time::PollCost;
 use wss_wire::tls::{HandshakeLabel, LabelCounts, timed};
 use wss_wire::upgrade::RunNonce;
@@ -25,9 +28,71 @@ pub(crate) struct Counters {
     handshakes: Cell<HandshakeTotals>,
     /// The runs that the connections belong to.
     pub(crate) owners: Owners,
+    /// With `--publish`.
+    published: RefCell<Option<Published>>,
+}
+
+/// The messages of `--publish`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Published {
+    messages: u64,
+    bytes: u64,
+    unsent: u64,
+    discarded: u64,
+    lateness: LatencyHistogram,
+}
+
+impl Published {
+    fn merge(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.unsent += other.unsent;
+        self.discarded += other.discarded;
+        self.lateness.merge(&other.lateness);
+    }
+
+    pub(crate) fn stats(&self) -> PublishStats {
+        PublishStats {
+            messages: self.messages,
+            bytes: self.bytes,
+            unsent: self.unsent,
+            discarded: self.discarded,
+            lateness: EncodedHistogram::from(&self.lateness),
+        }
+    }
 }
 
 impl Counters {
+    /// Counters of a server that publishes, or does not.
+    pub(crate) fn new(publishes: bool) -> Self {
+        Self { published: RefCell::new(publishes.then(Published::default)), ..Self::default() }
+    }
+
+    fn with_published(&self, change: impl FnOnce(&mut Published)) {
+        if let Some(published) = &mut *self.published.borrow_mut() {
+            change(published);
+        }
+    }
+
+    /// Counts one published message with `bytes` of payload, which was sent later than planned by `lateness`.
+    pub(crate) fn published(&self, bytes: usize, lateness: Duration) {
+        self.with_published(|published| {
+            published.messages += 1;
+            published.bytes += bytes as u64;
+            published.lateness.record(lateness);
+        });
+    }
+
+    /// Counts messages that were due on a connection that ended before they were sent.
+    pub(crate) fn unsent(&self, count: u64) {
+        self.with_published(|published| published.unsent = published.unsent.saturating_add(count));
+    }
+
+    /// Counts a message of a subscriber after its first one.
+    pub(crate) fn discarded(&self) {
+        self.with_published(|published| published.discarded += 1);
+    }
+
     /// Counts one echoed message with `bytes` of payload.
     pub(crate) fn echoed(&self, bytes: usize) {
         self.messages.set(self.messages.get() + 1);
@@ -74,6 +139,7 @@ impl Counters {
             crypto: timed::spent(),
             rings,
             runs: self.owners.snapshot(),
+            published: self.published.borrow().clone(),
         }
     }
 }
@@ -92,6 +158,8 @@ pub(crate) struct Snapshot {
     pub(crate) crypto: CryptoTime,
     /// Counters of the ring; `None` if the engine does not count them.
     pub(crate) rings: Option<RingCounters>,
+    /// With `--publish`.
+    pub(crate) published: Option<Published>,
     /// Handshakes and messages of each run.
     runs: BTreeMap<RunNonce, (u64, u64)>,
 }
@@ -111,6 +179,9 @@ impl Snapshot {
         self.crypto.add(&other.crypto);
         if let Some(io) = &other.rings {
             self.rings.get_or_insert_default().add(io);
+        }
+        if let Some(published) = &other.published {
+            self.published.get_or_insert_default().merge(published);
         }
         for (run, (handshakes, messages)) in other.runs {
             let counts = self.runs.entry(run).or_default();

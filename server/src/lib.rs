@@ -16,6 +16,7 @@ pub mod options;
 mod outcome;
 mod owners;
 mod proxy_header;
+mod publishing;
 pub mod serve;
 mod worker;
 

@@ -7,13 +7,18 @@ use std::str::FromStr;
 use clap::Args;
 use serde::Serialize;
 use wss_model::config::conflicts::{self, Facts};
-use wss_model::config::{ConfigError, CpuList, DeflateOptions};
+use wss_model::config::{ConfigError, CpuList, DeflateOptions, PUBLISH_SIZES};
 use wss_model::units::count;
-use wss_model::{EngineChoice, HumanDuration, Layer, Size, TlsOptions};
+use wss_model::{EngineChoice, HumanDuration, Layer, Rate, Size, TlsOptions};
 
 const LISTEN: &str = "Listen";
+const PUBLISH: &str = "Publish";
 const ENGINE: &str = "Engine and CPUs";
 const TLS: &str = "TLS";
+
+/// Messages per second on a connection: one per day at least.
+const MIN_PUBLISH_RATE: f64 = 1.0 / 86_400.0;
+const MAX_PUBLISH_RATE: f64 = 1e7;
 
 /// An address to listen on; a name stands for the first of its addresses.
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -67,6 +72,18 @@ pub struct ServeOptions {
     /// Subprotocol to accept; repeatable
     #[arg(long = "subprotocol", value_name = "NAME", help_heading = LISTEN)]
     pub subprotocols: Vec<String>,
+
+    /// Publish instead of echoing: after the first message of each client, send it numbered messages with times at this rate
+    #[arg(long, value_name = "RATE", help_heading = PUBLISH)]
+    pub publish: Option<Rate>,
+
+    /// Size of each published message, at least 64B
+    #[arg(long, value_name = "SIZE", default_value = "64B", help_heading = PUBLISH)]
+    pub publish_size: Size,
+
+    /// Publish from the upgrade on, without waiting for a message
+    #[arg(long, help_heading = PUBLISH)]
+    pub publish_at_once: bool,
 
     /// Drain and exit when standard input closes, i.e. when the parent process ends
     #[arg(long, help_heading = LISTEN)]
@@ -183,6 +200,7 @@ impl ServeOptions {
             }
         }
         self.compression.check()?;
+        self.check_publish()?;
         conflicts::check(&Facts::of_server(self, &self.tls, self.layer))?;
         self.tls.check()?;
         // The admin endpoint has no authentication.
@@ -194,6 +212,21 @@ impl ServeOptions {
         }
         if self.health_path.0.as_ref() == Some(&self.path) {
             return Err(ConfigError::invalid("--health-path", &self.path, "off, or another path than --path"));
+        }
+        Ok(())
+    }
+    fn check_publish(&self) -> Result<(), ConfigError> {
+        match self.publish {
+            Some(Rate::PerSecond(rate)) if (MIN_PUBLISH_RATE..=MAX_PUBLISH_RATE).contains(&rate) => {}
+            Some(rate) => {
+                let range = "a rate from one message per day to 10M/s, such as 100/s; it is per connection";
+                return Err(ConfigError::out_of_range("publish", rate, range));
+            }
+            None => {}
+        }
+        if !PUBLISH_SIZES.contains(&self.publish_size.0) {
+            let range = "64B to 16MiB: a published message has a header of 64 bytes";
+            return Err(ConfigError::out_of_range("publish-size", self.publish_size, range));
         }
         Ok(())
     }

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use wss_model::EngineKind;
+use wss_model::{EngineKind, Rate};
 use wss_wire::engine::{self, EngineError};
 use wss_wire::machine;
+use wss_wire::publication::MonotonicClock;
 use wss_wire::upgrade::{DeflatePolicy, ServerUpgrade};
 use wss_wire::websocket::BufferBudget;
 use wss_wire::with_engine;
@@ -25,6 +26,7 @@ use crate::event::{self, DrainReason, Failure, FailureCode, FailureContext, Read
 use crate::identity;
 use crate::listener;
 use crate::options::ServeOptions;
+use crate::publishing::PublishSettings;
 use crate::worker::{self, WorkerCommand, WorkerSetup};
 
 /// Time for a worker to end beyond the drain timeout: its engine waits for the kernel.
@@ -140,6 +142,7 @@ fn start_workers(
         }),
         deflate_level: options.compression.level(),
         limits: options.limits.clone(),
+        publish: publish_settings(options).or_failure(FailureCode::System)?,
         proxy_protocol: options.proxy_protocol,
         buffers: BufferBudget::new(options.limits.max_buffered.bytes()),
         burn_cpu: options.burn_cpu.0,
@@ -165,6 +168,14 @@ fn start_workers(
         result.map_err(anyhow::Error::msg).or_failure(FailureCode::Worker)?;
     }
     Ok((workers, address))
+}
+
+/// What is published, if anything.
+fn publish_settings(options: &ServeOptions) -> anyhow::Result<Option<PublishSettings>> {
+    let Some(Rate::PerSecond(rate)) = options.publish else { return Ok(None) };
+    let clock = MonotonicClock::new().context("cannot read the name of the clock, which published messages carry")?;
+    let size = options.publish_size.bytes();
+    Ok(Some(PublishSettings { rate, size, at_once: options.publish_at_once, clock }))
 }
 
 fn start_worker(

@@ -9,6 +9,7 @@ pub mod flights;
 pub mod http2;
 pub mod machine;
 pub mod poll_time;
+pub mod publication;
 pub mod reach;
 pub mod redirection;
 pub mod target;

@@ -24,7 +24,8 @@ const MIN_FOR_STEAL_NS: u64 = 1_000_000_000;
 /// The reasons of all measured phases.
 pub(super) fn judge(result: &RunResult) -> Vec<Reason> {
     let echo = result.echo.as_ref().and_then(|echo| echo.disturbance.as_ref());
-    let phases = [("handshakes", result.handshake.disturbance.as_ref()), ("echoes", echo)];
+    let pushed = result.subscribe.as_ref().and_then(|pushed| pushed.disturbance.as_ref());
+    let phases = [("handshakes", result.handshake.disturbance.as_ref()), ("echoes", echo), ("messages", pushed)];
     let mut reasons = Vec::new();
     for (phase, disturbance) in phases {
         let Some(disturbance) = disturbance else { continue };

@@ -16,10 +16,20 @@ const NEIGHBOUR: f64 = 0.1;
 /// or 100 µs if that is more. In a closed loop the generator always works while messages wait for it, so its share is
 /// reported and not judged.
 pub(super) fn judge(result: &RunResult) -> Option<Reason> {
-    let echo = result.echo.as_ref().filter(|_| result.config.mode == Mode::Echo)?;
-    let breakdown = echo.breakdown.as_ref().filter(|_| result.config.rate != Rate::Max)?;
+    let (plural, response, breakdown, how) = match result.config.mode {
+        Mode::Echo if result.config.rate != Rate::Max => {
+            let echo = result.echo.as_ref()?;
+            ("echoes", &echo.response, echo.breakdown.as_ref()?, "sending messages or reading echoes late")
+        }
+        // The pace of pushed messages is the server's.
+        Mode::Subscribe => {
+            let published = result.subscribe.as_ref()?.published.as_ref()?;
+            ("messages", &published.response, published.breakdown.as_ref()?, "reading messages late")
+        }
+        Mode::Echo | Mode::Handshake => return None,
+    };
     // The one that exceeds its limit by most.
-    let (name, response_ns, own_ns, limit_ns) = figures(&echo.response, breakdown)
+    let (name, response_ns, own_ns, limit_ns) = figures(response, breakdown)
         .into_iter()
         .map(|(name, response_ns, own_ns)| {
             let limit_ns = (response_ns * MAX_LATENESS_OF_MEDIAN).max(LATENESS_ALLOWED_NS as f64);
@@ -30,8 +40,8 @@ pub(super) fn judge(result: &RunResult) -> Option<Reason> {
     let (own, limit) = distinguishable(own_ns, limit_ns, time_to);
     Some(reason!(
         GeneratorShare,
-        "echoes: the generator caused, or may have caused, {own} of the {name} response time of {} (limit {limit}) by \
-         sending messages or reading echoes late",
+        "{plural}: the generator caused, or may have caused, {own} of the {name} response time of {} (limit {limit}) by \
+         {how}",
         time(response_ns),
     ))
 }

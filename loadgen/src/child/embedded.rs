@@ -74,6 +74,10 @@ impl EmbeddedOptions<'_> {
         if layer.has_websocket() {
             arguments.extend(wss_model::config::arguments(&config.compression));
         }
+        if let Some(rate) = config.publish_rate() {
+            arguments.push(format!("--publish={rate}/s"));
+            arguments.push(format!("--publish-size={}", config.size));
+        }
         arguments.extend(config.burn_cpu.map(|time| format!("--burn-cpu={time}")));
         arguments.extend(config.subprotocol.as_ref().map(|name| format!("--subprotocol={name}")));
         arguments

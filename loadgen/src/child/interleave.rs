@@ -147,6 +147,7 @@ fn can_interleave(config: &RunConfig) -> bool {
     let is_closed_loop = match config.mode {
         Mode::Echo => config.rate == Rate::Max,
         Mode::Handshake => config.connect_rate == Rate::Max,
+        Mode::Subscribe => false,
     };
     is_closed_loop && config.is_embedded()
 }

@@ -66,7 +66,7 @@ pub(crate) fn this_program() -> anyhow::Result<PathBuf> {
 pub(crate) fn estimate(workload: &WorkloadSpec) -> Duration {
     let measured = |config: RunConfig| {
         let opening = match config.mode {
-            Mode::Echo => CONNECTION_OVERHEAD * u32::try_from(config.connections).unwrap_or(u32::MAX),
+            Mode::Echo | Mode::Subscribe => CONNECTION_OVERHEAD * u32::try_from(config.connections).unwrap_or(u32::MAX),
             Mode::Handshake => Duration::ZERO,
         };
         config.duration.0 + config.warmup.0 + opening

@@ -67,6 +67,13 @@ fn options(kind: Workload, share: Duration, handshakes: Option<usize>) -> Vec<St
             ("rate", "5k/s".to_owned()),
             ("size", "64B".to_owned()),
         ],
+        (Workload::Subscribe, _) => vec![
+            ("mode", "subscribe".to_owned()),
+            ("connections", "64".to_owned()),
+            ("connect-rate", "max".to_owned()),
+            ("rate", "5k/s".to_owned()),
+            ("size", "64B".to_owned()),
+        ],
     };
     // `run` has no mode that only opens connections: a fixed number of handshakes is followed by a few echoes.
     let times = match (kind, handshakes) {
@@ -122,13 +129,14 @@ mod tests {
 
     #[test]
     fn workloads_share_the_duration_of_the_trial() {
-        let workloads = workloads(Workload::ALL, TRIAL, None, &[]);
+        let trial = HumanDuration::from_secs(3);
+        let workloads = workloads(Workload::ALL, trial, None, &[]);
         let configs: Vec<_> = workloads.iter().map(|workload| parse(&arguments(workload, &[])).unwrap()).collect();
         let all: Duration = configs.iter().map(|config| config.duration.0).sum();
-        assert_eq!(all, TRIAL.0);
+        assert_eq!(all, trial.0);
         assert_eq!(
             configs.iter().map(|config| config.mode).collect::<Vec<_>>(),
-            [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo, Mode::Echo]
+            [Mode::Handshake, Mode::Echo, Mode::Echo, Mode::Echo, Mode::Echo, Mode::Subscribe]
         );
         assert!(configs[0].no_first_echo && configs[..4].iter().all(|config| config.connect_rate == Rate::Max));
         let of = |config: &wss_model::RunConfig| (config.connections, config.size);

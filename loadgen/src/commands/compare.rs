@@ -176,6 +176,7 @@ fn trial(arm: ArmLabel, run: &RunResult) -> Trial {
         Mode::Handshake => &[Workload::Handshake],
         // The connections of the echoes were opened by handshakes.
         Mode::Echo => &[Workload::Handshake, Workload::Echo],
+        Mode::Subscribe => &[Workload::Handshake, Workload::Subscribe],
     };
     let workloads = kinds.iter().map(|kind| WorkloadResult::from_run(*kind, MetricSet::All, run)).collect();
     let (run_id, started_at) = (Some(run.id.clone()), run.started_at.clone());

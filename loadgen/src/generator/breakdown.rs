@@ -66,6 +66,12 @@ impl SentMessage {
         Self { planned: sent, sent, look, before: Breakdown::default() }
     }
 
+    /// Of a publisher, whose own delay is the server's.
+    pub(crate) fn published(planned: Instant, sent: Instant) -> Self {
+        let before = Breakdown { server: since(planned, sent), ..Breakdown::default() };
+        Self { planned, sent, look: AT_ONCE, before }
+    }
+
     /// The write did not wait for the engine.
     pub(crate) fn submitted_at_once(&mut self) {
         self.look = AT_ONCE;
@@ -94,7 +100,7 @@ pub(crate) struct Arrival {
 pub(crate) struct Timeline {
     in_flight: usize,
     sent: usize,
-    /// When the echoes were read that freed a place for a message to come, in the order of the messages.
+    /// When the replies were read that freed a place for a message to come, in their order.
     freed: VecDeque<Instant>,
     /// When the generator held a message of the connection.
     held: Intervals,
@@ -150,8 +156,8 @@ impl Timeline {
     }
 }
 
-/// The parts of the response time of the oldest outstanding message of a connection, whose echo was read; `timeline` is that
-/// of an open loop.
+/// The parts of the response time of a message whose reply was read; `timeline` is that of an open loop. Replies may come in
+/// another order than their messages: each frees a place, whichever message it belongs to.
 pub(crate) fn of_reply(message: &SentMessage, arrival: &Arrival, timeline: Option<&mut Timeline>) -> Breakdown {
     let (sent, before) = (message.sent, &message.before);
     let read = arrival.read.max(sent);

@@ -16,10 +16,11 @@ use wss_wire::websocket::{self, Deflate, Message, SharedStream, Violation, WebSo
 
 use super::exchange::Exchange;
 use super::failure::Failure;
+use super::payload::Payloads;
 use super::upgrade::http2_failure;
 
 /// Limit on a reply that is not an echo, and on other messages of the server, in bytes.
-const MAX_REPLY: usize = 1 << 20;
+pub(super) const MAX_REPLY: usize = 1 << 20;
 /// Bytes per read, without WebSocket.
 const READ_SIZE: usize = 64 << 10;
 
@@ -59,7 +60,7 @@ impl<S: Socket> Channel<S> {
             let receiver = Receiver::Bytes { stream: stream.clone(), length, until, buffer: Vec::new() };
             return Self { sender: Sender::Bytes(stream.clone()), receiver, stream, kernel };
         }
-        let limit = size.max(MAX_REPLY);
+        let limit = exchange.max_reply;
         let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, limit);
         if let Some(deflate) = deflate {
             reader.decompress(Role::Client, deflate, limit);
@@ -78,16 +79,20 @@ pub(crate) enum Sender<S> {
 }
 
 impl<S: Socket> Sender<S> {
-    /// Sends one message. WebSocket masks it in `scratch`.
-    pub(crate) async fn send(&mut self, message: &[u8], scratch: &mut Vec<u8>) -> Result<(), SendError> {
+    /// Sends message `number`. WebSocket masks it in `scratch`.
+    pub(crate) async fn send(
+        &mut self,
+        payloads: &Payloads,
+        number: u64,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
         match self {
             Self::WebSocket(writer, opcode) => {
-                scratch.clear();
-                scratch.extend_from_slice(message);
+                payloads.write_to(number, scratch);
                 writer.send(*opcode, Payload::BorrowedMut(scratch)).await.map_err(SendError::WebSocket)
             }
             Self::Bytes(stream) => {
-                stream.write_all(message).await.map_err(SendError::Io)?;
+                stream.write_all(payloads.get(number)).await.map_err(SendError::Io)?;
                 stream.flush().await.map_err(SendError::Io)
             }
         }

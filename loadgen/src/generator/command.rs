@@ -8,13 +8,15 @@ use wss_model::config::{DeflateOptions, IdlePolicy, KernelClockSample, LimitOpti
 
 use super::close::ClosingRecord;
 use super::destination::Destination;
-use super::plan::{EchoPlan, HandshakePlan};
+use super::plan::{EchoPlan, HandshakePlan, SubscribeOrder};
 use super::record::{EchoRecord, HandshakeRecord, TickRecord};
+use super::subscribe_record::SubscribeRecord;
 
 /// A command to a thread. One at a time, except `Stop`, which may come at any time.
 pub(crate) enum Command {
     Handshakes(HandshakePlan),
     Echo(EchoPlan),
+    Subscribe(SubscribeOrder),
     /// Close all connections.
     Close,
     /// Start no further operations: the run was interrupted.
@@ -38,6 +40,8 @@ pub(crate) enum Report {
     Handshakes(Box<HandshakeRecord>),
     /// [`Command::Echo`] has ended.
     Echo(Box<EchoRecord>),
+    /// [`Command::Subscribe`] has ended.
+    Subscribe(Box<SubscribeRecord>),
     /// [`Command::Close`] has ended.
     Closed(ClosingRecord),
     /// The thread cannot continue.
@@ -54,6 +58,8 @@ pub(crate) struct GeneratorOptions {
     pub(crate) idle: IdlePolicy,
     pub(crate) kernel_clock: KernelClockSample,
     pub(crate) seed: u64,
+    /// Whether connections receive what the server pushes, instead of exchanging messages.
+    pub(crate) subscribes: bool,
     /// Bytes per message.
     pub(crate) size: usize,
     pub(crate) messages: MessageOptions,

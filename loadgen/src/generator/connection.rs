@@ -9,25 +9,22 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use fastwebsockets::Payload;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use wss_model::{ErrorKind, ErrorPhase};
-use wss_wire::engine::{Engine, KernelTimes, TimedOut, before, look};
+use wss_wire::engine::{Engine, KernelTimes, look};
 
 use super::breakdown::{self, Arrival, SentMessage, Timeline};
-use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, closed_failure, stream_failure};
+use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, closed_failure};
 use super::close::{self, Closing};
 use super::context::Context;
+use super::correlation::{Correlation, Matched};
 use super::failure::Failure;
 use super::kernel_clock::{self, Measured};
 use super::outstanding::{Outstanding, OutstandingMessage};
 use super::plan::{EchoOrder, Order};
-
-/// How often a connection that waits for its next message checks whether the run was interrupted.
-const STOP_POLL_INTERVAL: Duration = Duration::from_millis(500);
+use super::upkeep::{Ping, answer_ping, answering_pings, close_connection, sleep_unless_stopped};
 
 /// What the two halves share. In this order, so that what every message needs is in the same cache lines.
 #[derive(Default)]
@@ -39,13 +36,15 @@ struct State {
     /// Messages are planned.
     open_loop: Cell<bool>,
     /// The last ping that is not yet answered.
-    ping: RefCell<Option<Payload<'static>>>,
+    ping: Ping,
     /// The deadline for closing, once the connection is ordered to close.
     close_deadline: Cell<Option<Instant>>,
     /// If the kernel's clock observes the connection.
     kernel: Option<Rc<KernelTimes>>,
     /// Of an open loop.
     timeline: RefCell<Timeline>,
+    /// The number of the first message.
+    first_number: Cell<u64>,
 }
 
 /// Runs the connection until it is ordered to close or fails. A failure is recorded, and messages that are planned for
@@ -59,6 +58,7 @@ pub(crate) async fn run<E: Engine>(
     let websocket = matches!(sender, Sender::WebSocket(..));
     let state = State { kernel, ..State::default() };
     state.number.set(context.first_message());
+    state.first_number.set(state.number.get());
     let mut current = None;
     let ended = {
         let mut receiving = pin!(receive_all(receiver, &state, &context));
@@ -124,7 +124,14 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
         match receiver.receive(ErrorPhase::Echo).await? {
             ChannelEvent::Message(reply, kind) => {
                 let now = Instant::now();
-                let Some(outstanding) = state.outstanding.borrow_mut().pop() else {
+                let taken = match &context.exchange.correlation {
+                    None => state.outstanding.borrow_mut().pop(),
+                    Some(correlation) => match take_by_id(correlation, &reply, state, context)? {
+                        None => continue,
+                        taken => taken,
+                    },
+                };
+                let Some(outstanding) = taken else {
                     let text = "the server sent an unsolicited message; check that it is an echo server, or skip its greeting \
                                 with --skip-messages";
                     return Err(Failure::new(ErrorPhase::Echo, ErrorKind::Unexpected, text));
@@ -143,6 +150,28 @@ async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, contex
             ChannelEvent::Closed(close) => return Err(closed_failure(ErrorPhase::Echo, close)),
         }
     }
+}
+
+/// Takes the message whose id a reply has; `None` if the reply is to be ignored.
+fn take_by_id(
+    correlation: &Correlation,
+    reply: &[u8],
+    state: &State,
+    context: &Context,
+) -> Result<Option<OutstandingMessage>, Failure> {
+    let sent = (state.first_number.get(), state.number.get());
+    let mut echo = context.echo.borrow_mut();
+    Ok(match correlation.take(ErrorPhase::Echo, reply, &mut state.outstanding.borrow_mut(), sent)? {
+        Matched::Reply(message) => return Ok(Some(message)),
+        Matched::Unsolicited => {
+            echo.unsolicited += 1;
+            None
+        }
+        Matched::Repeated => {
+            echo.repeated += 1;
+            None
+        }
+    })
 }
 
 /// Records an echo by the kernel's clock, if that observes the connection. Returns when the kernel had it, if that is
@@ -168,16 +197,23 @@ async fn execute_orders<E: Engine>(
     stream: &Stream<E::Stream>,
 ) -> Failure {
     loop {
-        let sent = match answering_pings(&mut sender, state, orders.recv()).await {
+        let sent = match answering_pings(&mut sender, &state.ping, orders.recv()).await {
             Err(failure) => Err(failure),
             Ok(Some(Order::Echo(order))) => {
                 let current = current.insert(order);
                 match send_messages::<E>(&mut sender, state, context, current).await {
-                    Ok(()) => answering_pings(&mut sender, state, all_received(state)).await,
+                    Ok(()) => answering_pings(&mut sender, &state.ping, all_received(state)).await,
                     failed => failed,
                 }
             }
-            Ok(Some(Order::Close) | None) => return close::<E>(&mut sender, state, context, stream).await,
+            // The commands of a run are all of its mode.
+            Ok(Some(Order::Subscribe(_))) => {
+                context.order_done();
+                continue;
+            }
+            Ok(Some(Order::Close) | None) => {
+                return close_connection::<E>(&mut sender, &state.close_deadline, context, stream).await;
+            }
         };
         if let Err(failure) = sent {
             return failure;
@@ -186,62 +222,6 @@ async fn execute_orders<E: Engine>(
             context.order_done();
         }
     }
-}
-
-/// Waits for `ready` and answers pings meanwhile: a server may wait for the pong before it continues.
-async fn answering_pings<S: Socket, T>(
-    sender: &mut Sender<S>,
-    state: &State,
-    ready: impl Future<Output = T>,
-) -> Result<T, Failure> {
-    let mut ready = pin!(ready);
-    loop {
-        let done =
-            poll_fn(
-                |cx| {
-                    if state.ping.borrow().is_some() { Poll::Ready(None) } else { ready.as_mut().poll(cx).map(Some) }
-                },
-            )
-            .await;
-        match done {
-            Some(value) => return Ok(value),
-            None => answer_ping(sender, state).await?,
-        }
-    }
-}
-
-async fn answer_ping<S: Socket>(sender: &mut Sender<S>, state: &State) -> Result<(), Failure> {
-    let ping = state.ping.borrow_mut().take();
-    match ping {
-        Some(payload) => sender.pong(payload).await.map_err(|error| error.failure(ErrorPhase::Echo)),
-        None => Ok(()),
-    }
-}
-
-/// Closes this end and waits for the server's. The receiving half sees that one, so this returns only on failure.
-async fn close<E: Engine>(
-    sender: &mut Sender<E::Stream>,
-    state: &State,
-    context: &Context,
-    stream: &Stream<E::Stream>,
-) -> Failure {
-    let deadline = Instant::now() + context.limits.close_timeout.0;
-    state.close_deadline.set(Some(deadline));
-    let closing = async {
-        let Err(failure) = send_close(sender, stream).await else { return std::future::pending().await };
-        failure
-    };
-    before::<E, _>(deadline, pin!(closing)).await.unwrap_or_else(|TimedOut| close::timeout_failure(context))
-}
-
-/// Sends a Close frame; without WebSocket, the end of the stream.
-async fn send_close<S: Socket>(sender: &mut Sender<S>, stream: &Stream<S>) -> Result<(), Failure> {
-    sender.close().await.map_err(|error| error.failure(ErrorPhase::Close))?;
-    if matches!(sender, Sender::Bytes(_)) {
-        let mut stream = stream.clone();
-        stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
-    }
-    Ok(())
 }
 
 /// Waits until every echo has arrived. The receiving half is polled before this in the same task, so it needs no waker.
@@ -287,24 +267,24 @@ async fn send_messages<E: Engine>(
                 let planned = schedule.peek();
                 if planned >= order.end || context.stopped() {
                     // The phase lasts as long as requested, however rare its messages are.
-                    answering_pings(sender, state, sleep_unless_stopped::<E>(order.end, context)).await?;
+                    answering_pings(sender, &state.ping, sleep_unless_stopped::<E>(order.end, context)).await?;
                     return Ok(());
                 }
-                if !answering_pings(sender, state, sleep_unless_stopped::<E>(planned, context)).await? {
+                if !answering_pings(sender, &state.ping, sleep_unless_stopped::<E>(planned, context)).await? {
                     return Ok(());
                 }
                 Some(planned)
             }
             None => None,
         };
-        answering_pings(sender, state, wait_for_place(state, order.in_flight)).await?;
+        answering_pings(sender, &state.ping, wait_for_place(state, order.in_flight)).await?;
         let mut now = Instant::now();
         let allowed = match planned {
             Some(_) => order.clock.next_allowed_late(now),
             None => order.clock.next_allowed(now),
         };
         if allowed > now {
-            if !answering_pings(sender, state, sleep_unless_stopped::<E>(allowed, context)).await? {
+            if !answering_pings(sender, &state.ping, sleep_unless_stopped::<E>(allowed, context)).await? {
                 return Ok(());
             }
             now = Instant::now();
@@ -317,7 +297,7 @@ async fn send_messages<E: Engine>(
             return Ok(());
         }
         if state.ping.borrow().is_some() {
-            answer_ping(sender, state).await?;
+            answer_ping(sender, &state.ping).await?;
         }
         let look = look::latest_number();
         let message = match (&mut order.schedule, planned) {
@@ -341,7 +321,7 @@ async fn send_messages<E: Engine>(
         let first_byte = state.kernel.as_ref().map_or(0, |times| times.written());
         state.outstanding.borrow_mut().push(OutstandingMessage { number, message, first_byte });
         let mut scratch = context.take_scratch();
-        let (sent, had_room) = write(sender.send(context.exchange.payloads.get(number), &mut scratch)).await;
+        let (sent, had_room) = write(sender.send(&context.exchange.payloads, number, &mut scratch)).await;
         context.return_scratch(scratch);
         sent.map_err(|error| error.failure(ErrorPhase::Echo))?;
         room = had_room.or(room);
@@ -352,20 +332,6 @@ async fn send_messages<E: Engine>(
             last.message.submitted_at_once();
         }
         context.message_sent();
-    }
-}
-
-/// Sleeps until `wake`; `false` if the run is interrupted first. What is not yet due then is not planned.
-async fn sleep_unless_stopped<E: Engine>(wake: Instant, context: &Context) -> bool {
-    loop {
-        let check = Instant::now() + STOP_POLL_INTERVAL;
-        E::sleep_until(wake.min(check)).await;
-        if context.stopped() {
-            return false;
-        }
-        if wake <= check {
-            return true;
-        }
     }
 }
 

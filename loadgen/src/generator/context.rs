@@ -1,28 +1,31 @@
 //! What the tasks of one thread share: configuration, records, and the orders to its connections.
 
+mod recording;
+
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::mpsc as thread_mpsc;
-use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Notify, mpsc};
-use wss_model::config::{IdlePolicy, LimitOptions};
-use wss_model::run_result::Ending;
+use wss_model::config::{Expect, IdlePolicy, LimitOptions};
+use wss_wire::publication::MonotonicClock;
 use wss_wire::tls::{CertificateKinds, ClientConfigs, RequestedTls};
 
-use super::breakdown::{Breakdown, SentMessage};
+use super::channel::MAX_REPLY;
 use super::close::ClosingRecord;
 use super::command::GeneratorOptions;
 use super::compression::ThreadCompression;
 use super::destination::Destination;
 use super::exchange::Exchange;
-use super::failure::Failure;
-use super::kernel_clock::{Measured, Sampling};
+use super::kernel_clock::Sampling;
 use super::payload::Payloads;
 use super::plan::Order;
-use super::record::{EchoRecord, HandshakeRecord, HandshakeSample, TickRecord};
+use super::record::{EchoRecord, HandshakeRecord, TickRecord};
+use super::subscribe_record::SubscribeRecord;
+use super::template::Template;
 
 /// Phases of one kind that a run has at most: sessions, two of the warm-up, and measurement.
 const PHASES: usize = 4;
@@ -40,6 +43,12 @@ pub(crate) struct Context {
     pub(crate) limits: LimitOptions,
     pub(crate) exchange: Exchange,
     pub(crate) compression: ThreadCompression,
+    /// Whether connections receive what the server pushes.
+    pub(crate) subscribes: bool,
+    /// Whether they ask for it with a message.
+    pub(crate) sends_subscription: bool,
+    /// The clock of published messages; `None` if it has no name here.
+    pub(crate) clock: Option<MonotonicClock>,
     pub(crate) certificate_kinds: RefCell<CertificateKinds>,
     pub(crate) tls: Option<ClientConfigs>,
     /// What a handshake has to negotiate to count as a sample.
@@ -47,10 +56,12 @@ pub(crate) struct Context {
     pub(crate) kernel_clock: Sampling,
     pub(crate) handshakes: RefCell<HandshakeRecord>,
     pub(crate) echo: RefCell<EchoRecord>,
+    pub(crate) subscription: RefCell<SubscribeRecord>,
     closing: RefCell<ClosingRecord>,
     tick: RefCell<TickRecord>,
     empty_handshakes: RefCell<Vec<HandshakeRecord>>,
     empty_echo: RefCell<Vec<EchoRecord>>,
+    empty_subscriptions: RefCell<Vec<SubscribeRecord>>,
     empty_ticks: thread_mpsc::Receiver<TickRecord>,
     /// Handshakes started in phases that may resume sessions.
     resumable: Cell<u64>,
@@ -89,6 +100,7 @@ impl Context {
             messages,
             message,
             compression,
+            subscribes,
             ..
         } = options;
         let kernel_clock = Sampling::new(kernel_clock);
@@ -96,17 +108,19 @@ impl Context {
         let echoes: Vec<_> = (0..PHASES).map(|_| EchoRecord::new(kernel_clock.record())).collect();
         // Streams of different threads must not repeat each other.
         let thread_seed = seed.wrapping_add((number as u64) << 32);
+        let sends_subscription = subscribes && message.is_some();
         let payloads = match message {
+            Some(message) if messages.id_pointer().is_some() => Payloads::with_ids(Template::parse(&message)),
             Some(message) => Payloads::fixed(message.as_ref().into()),
+            None if subscribes => Payloads::fixed(Rc::default()),
             None if messages.text => Payloads::ascii(size, thread_seed),
             None => Payloads::new(size, thread_seed),
         };
-        let exchange = Exchange {
-            payloads,
-            text: messages.text,
-            expect: messages.expect.unwrap_or_default(),
-            skip: messages.skip_messages,
-        };
+        let any = if subscribes { Expect::Any } else { Expect::Echo };
+        let expect = messages.expect.clone().unwrap_or(any);
+        let exchange = Exchange::new(payloads, &messages, expect, size.max(MAX_REPLY));
+        let clock = if subscribes { MonotonicClock::new().ok() } else { None };
+        let subscriptions = if subscribes { PHASES } else { 0 };
         let tls = destination.tls.as_ref();
         Self {
             number,
@@ -119,14 +133,19 @@ impl Context {
             limits,
             exchange,
             compression: ThreadCompression::new(&compression),
+            subscribes,
+            sends_subscription,
+            clock,
             certificate_kinds: RefCell::default(),
             handshakes: RefCell::new(HandshakeRecord::new(kernel_clock.record())),
             echo: RefCell::new(EchoRecord::new(kernel_clock.record())),
             kernel_clock,
+            subscription: RefCell::default(),
             closing: RefCell::default(),
             tick: RefCell::default(),
             empty_handshakes: RefCell::new(handshakes),
             empty_echo: RefCell::new(echoes),
+            empty_subscriptions: RefCell::new((0..subscriptions).map(|_| SubscribeRecord::default()).collect()),
             empty_ticks,
             resumable: Cell::new(0),
             orders: RefCell::default(),
@@ -250,116 +269,5 @@ impl Context {
     /// Forgets the connections; all of them have been ordered to close.
     pub(crate) fn forget_connections(&self) {
         self.orders.borrow_mut().clear();
-    }
-}
-
-/// Recording.
-impl Context {
-    pub(crate) fn handshake_started(&self, now: Instant) {
-        let mut handshakes = self.handshakes.borrow_mut();
-        handshakes.started += 1;
-        handshakes.last.started = Some(now);
-    }
-
-    pub(crate) fn handshake_completed(&self, now: Instant, sample: HandshakeSample) {
-        self.tick.borrow_mut().complete(sample.ready);
-        let mut handshakes = self.handshakes.borrow_mut();
-        handshakes.complete(sample);
-        handshakes.last.completed = Some(now);
-    }
-
-    pub(crate) fn handshake_failed(&self, failure: Failure) {
-        self.tick.borrow_mut().errors += 1;
-        self.handshakes.borrow_mut().failures.add(failure);
-    }
-
-    /// A message is about to be sent. `lateness` is `None` in a closed loop; `waited`: for the maximum of outstanding
-    /// messages.
-    pub(crate) fn message_started(&self, now: Instant, lateness: Option<Duration>, waited: bool) {
-        let mut echo = self.echo.borrow_mut();
-        echo.planned += 1;
-        echo.in_flight_waits += u64::from(waited);
-        echo.last.started = Some(now);
-        if let Some(lateness) = lateness {
-            echo.lateness.record(lateness);
-        }
-    }
-
-    pub(crate) fn message_sent(&self) {
-        self.echo.borrow_mut().sent += 1;
-    }
-
-    /// The echo of a message was read. `breakdown` is `None` if the engine does not say when it looks for echoes.
-    pub(crate) fn echo_received(
-        &self,
-        now: Instant,
-        message: &SentMessage,
-        open_loop: bool,
-        breakdown: Option<Breakdown>,
-    ) {
-        let response = now.saturating_duration_since(message.planned);
-        let service = open_loop.then(|| now.saturating_duration_since(message.sent));
-        let mut echo = self.echo.borrow_mut();
-        echo.receive(response, service, breakdown);
-        echo.last.completed = Some(now);
-        self.tick.borrow_mut().complete(response);
-    }
-
-    /// An echo on a connection that the kernel's clock observes.
-    pub(crate) fn echo_measured(&self, measured: Measured) {
-        if let Some(record) = &mut self.echo.borrow_mut().kernel_clock {
-            record.add_service(measured);
-        }
-    }
-
-    /// The kernel's clock observes a connection that exchanges messages in this phase.
-    pub(crate) fn connection_observed(&self) {
-        if let Some(record) = &mut self.echo.borrow_mut().kernel_clock {
-            record.add_connection();
-        }
-    }
-
-    pub(crate) fn echo_failed(&self, failure: Failure) {
-        self.echoes_failed(failure, 1);
-    }
-
-    /// `count` messages failed in the same way.
-    pub(crate) fn echoes_failed(&self, failure: Failure, count: u64) {
-        self.tick.borrow_mut().errors += count;
-        self.echo.borrow_mut().failures.add_many(failure, count);
-    }
-
-    pub(crate) fn close_failed(&self, failure: Failure) {
-        self.tick.borrow_mut().errors += 1;
-        self.closing.borrow_mut().failures.add(failure);
-    }
-
-    pub(crate) fn connection_ended(&self, ending: Ending) {
-        self.closing.borrow_mut().add_ending(ending);
-    }
-
-    /// The record of a phase of handshakes. An empty record replaces it that was made before the first phase: making
-    /// one touches 1.5 MB, which would count as CPU time of the handshakes.
-    pub(crate) fn take_handshakes(&self) -> HandshakeRecord {
-        self.handshakes.replace(self.empty_handshakes.borrow_mut().pop().unwrap_or_default())
-    }
-
-    /// The record of a phase of messages; see [`take_handshakes`](Self::take_handshakes).
-    pub(crate) fn take_echo(&self) -> EchoRecord {
-        self.echo.replace(self.empty_echo.borrow_mut().pop().unwrap_or_default())
-    }
-
-    /// How connections were closed, with the failures of those that failed between two phases.
-    pub(crate) fn take_closing(&self) -> ClosingRecord {
-        let mut record = self.closing.take();
-        record.failures.merge(self.echo.take().failures);
-        record.compression = self.compression.take();
-        record
-    }
-
-    /// The record since the last tick. A recycled one replaces it: touching the pages of a new one took 18 ms on a
-    /// virtual machine.
-    pub(crate) fn take_tick(&self) -> TickRecord {
-        self.tick.replace(self.empty_ticks.try_recv().unwrap_or_default())
     }
 }

@@ -1,11 +1,15 @@
 //! What is sent, and what counts as a reply: [`Exchange`].
 
+use std::cell::RefCell;
+use std::fmt;
+
 use memchr::memmem;
 use serde_json::Value;
-use wss_model::config::{Expect, SkipMessages};
+use wss_model::config::{Expect, MessageOptions, SkipMessages};
 use wss_model::{ErrorKind, ErrorPhase};
 
 use super::channel::MessageKind;
+use super::correlation::Correlation;
 use super::failure::Failure;
 use super::payload::Payloads;
 
@@ -20,9 +24,27 @@ pub(crate) struct Exchange {
     pub(crate) text: bool,
     pub(crate) expect: Expect,
     pub(crate) skip: Option<SkipMessages>,
+    /// `None` if replies come in the order of the messages.
+    pub(crate) correlation: Option<Correlation>,
+    /// Limit on a message of the server, in bytes.
+    pub(crate) max_reply: usize,
+    /// The message that an echo is compared with, if it has an id.
+    composed: RefCell<Vec<u8>>,
 }
 
 impl Exchange {
+    pub(crate) fn new(payloads: Payloads, options: &MessageOptions, expect: Expect, max_reply: usize) -> Self {
+        Self {
+            payloads,
+            text: options.text,
+            expect,
+            skip: options.skip_messages.clone(),
+            correlation: Correlation::new(options),
+            max_reply,
+            composed: RefCell::default(),
+        }
+    }
+
     /// The kind of frame that is sent.
     pub(crate) fn kind(&self) -> MessageKind {
         if self.text { MessageKind::Text } else { MessageKind::Binary }
@@ -34,6 +56,11 @@ impl Exchange {
     /// If it is not what is expected, and how it differs.
     pub(crate) fn check(&self, phase: ErrorPhase, number: u64, reply: &[u8], kind: MessageKind) -> Result<(), Failure> {
         let problem = match &self.expect {
+            Expect::Echo if self.payloads.has_ids() => {
+                let mut sent = self.composed.borrow_mut();
+                self.payloads.write_to(number, &mut sent);
+                return check_echo(phase, &sent, self.kind(), reply, kind);
+            }
             Expect::Echo => return check_echo(phase, self.payloads.get(number), self.kind(), reply, kind),
             Expect::Any => return Ok(()),
             Expect::Contains(text) if memmem::find(reply, text.as_bytes()).is_some() => return Ok(()),
@@ -45,10 +72,15 @@ impl Exchange {
                 Some(problem) => problem,
             },
         };
-        let start = reply[..reply.len().min(QUOTED)].escape_ascii();
+        let start = quoted(reply);
         let text = format!("the reply {problem}; it starts with \"{start}\"; correct --expect or --message");
         Err(Failure::new(phase, ErrorKind::Mismatch, text))
     }
+}
+
+/// The start of a reply, for an error.
+pub(super) fn quoted(reply: &[u8]) -> impl fmt::Display {
+    reply[..reply.len().min(QUOTED)].escape_ascii()
 }
 
 /// Why a reply is not JSON with this value, if it is not.
@@ -93,12 +125,9 @@ mod tests {
     use super::*;
 
     fn problem(expect: &str, reply: &str) -> Option<String> {
-        let exchange = Exchange {
-            payloads: Payloads::fixed(b"message".as_slice().into()),
-            text: true,
-            expect: expect.parse().unwrap(),
-            skip: None,
-        };
+        let options = MessageOptions { text: true, ..MessageOptions::default() };
+        let payloads = Payloads::fixed(b"message".as_slice().into());
+        let exchange = Exchange::new(payloads, &options, expect.parse().unwrap(), 1 << 20);
         let checked = exchange.check(ErrorPhase::Echo, 7, reply.as_bytes(), MessageKind::Text);
         checked.err().map(|failure| failure.text)
     }

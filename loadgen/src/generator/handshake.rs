@@ -22,6 +22,7 @@ use wss_wire::upgrade::{ClientUpgrade, PrefixedStream, compose};
 
 use super::channel::{Channel, ChannelEvent, closed_failure};
 use super::context::Context;
+use super::correlation::Correlation;
 use super::destination::TlsDestination;
 use super::exchange::Exchange;
 use super::failure::Failure;
@@ -128,12 +129,15 @@ async fn perform_phases<E: Engine>(
     phase.set(ErrorPhase::FirstEcho);
     let stream = PrefixedStream::new(stream, leftover);
     let mut channel = Channel::new(stream, websocket, &context.exchange, deflate.as_ref(), observed.times().cloned());
-    let skipped = skip_messages(&mut channel, context.exchange.skip.as_ref()).await?;
+    // A subscription skips messages of its stream.
+    let skip = context.exchange.skip.as_ref().filter(|_| !context.subscribes);
+    let skipped = skip_messages(&mut channel, skip).await?;
     let greeted = Instant::now();
     let first_byte = observed.next_byte();
     let mut first_echo_time = None;
+    let mut unsolicited = 0;
     if attempt.first_echo {
-        first_echo(&mut channel, &context.exchange, context.next_message()).await?;
+        unsolicited = first_echo(&mut channel, &context.exchange, context.next_message()).await?;
         let echoed = Instant::now();
         clocks.first_echo = observed.measure(first_byte, greeted, echoed);
         first_echo_time = Some(echoed - greeted);
@@ -146,6 +150,7 @@ async fn perform_phases<E: Engine>(
         ready: ready.saturating_duration_since(planned),
         first_echo: first_echo_time,
         skipped,
+        unsolicited,
         spent,
         sent,
         received,
@@ -263,19 +268,20 @@ async fn skip_messages<S: super::channel::Socket>(
     }
 }
 
-/// Sends one message and checks its reply.
+/// Sends one message and checks its reply; returns how many messages without an id were ignored before it.
 async fn first_echo<S: super::channel::Socket>(
     channel: &mut Channel<S>,
     exchange: &Exchange,
     number: u64,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let phase = ErrorPhase::FirstEcho;
+    let mut unsolicited = 0;
     let Channel { sender, receiver, .. } = channel;
     let mut scratch = Vec::new();
     let mut received = {
         // Concurrently: the echo of a message larger than all buffers begins before the message is sent.
         let mut receiving = pin!(receiver.receive(phase));
-        let mut sending = pin!(sender.send(exchange.payloads.get(number), &mut scratch));
+        let mut sending = pin!(sender.send(&exchange.payloads, number, &mut scratch));
         let early = tokio::select! {
             biased;
             received = &mut receiving => Some(received?),
@@ -295,7 +301,14 @@ async fn first_echo<S: super::channel::Socket>(
     };
     loop {
         match received {
-            ChannelEvent::Message(reply, kind) => return exchange.check(phase, number, &reply, kind),
+            ChannelEvent::Message(reply, kind) => {
+                let is_reply = |correlation: &Correlation| correlation.is_reply(phase, &reply, number);
+                if exchange.correlation.as_ref().map_or(Ok(true), is_reply)? {
+                    exchange.check(phase, number, &reply, kind)?;
+                    return Ok(unsolicited);
+                }
+                unsolicited += 1;
+            }
             ChannelEvent::Closed(close) => return Err(closed_failure(phase, close)),
             ChannelEvent::Ping(ping) => sender.pong(ping).await.map_err(|error| error.failure(phase))?,
         }

@@ -13,6 +13,7 @@ use super::context::Context;
 use super::handshake::{self, Attempt};
 use super::plan::{Afterwards, HandshakePlan, Pace, RunPhase, Until};
 use super::schedule::Schedule;
+use super::subscription;
 
 /// Failures after which an open loop of the warm-up gives up if nothing has succeeded.
 const HOPELESS: usize = 64;
@@ -149,7 +150,12 @@ fn spawn_handshake<E: Engine>(
                 match afterwards {
                     Afterwards::Keep => {
                         let orders = context.add_connection();
-                        E::spawn(connection::run::<E>(channel, Rc::clone(&context), orders));
+                        let context = Rc::clone(&context);
+                        if context.subscribes {
+                            E::spawn(subscription::run::<E>(channel, context, orders));
+                        } else {
+                            E::spawn(connection::run::<E>(channel, context, orders));
+                        }
                     }
                     Afterwards::Close { server_closes } => close::<E>(&context, channel, server_closes).await,
                 }

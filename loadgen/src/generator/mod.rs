@@ -11,6 +11,7 @@ pub(crate) mod command;
 mod compression;
 mod connection;
 mod context;
+mod correlation;
 pub(crate) mod destination;
 mod echo_phase;
 mod exchange;
@@ -18,6 +19,7 @@ pub(crate) mod failure;
 pub(crate) mod handshake;
 mod handshake_phase;
 mod heartbeat;
+mod json_id;
 pub(crate) mod kernel_clock;
 mod outstanding;
 mod payload;
@@ -26,7 +28,12 @@ pub(crate) mod plan;
 pub(crate) mod record;
 mod schedule;
 pub(crate) mod seconds;
+mod stream_numbers;
+pub(crate) mod subscribe_record;
+mod subscription;
+pub(crate) mod template;
 pub(crate) mod upgrade;
+mod upkeep;
 mod worker;
 
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -39,9 +46,10 @@ use wss_wire::with_engine;
 
 use self::close::ClosingRecord;
 use self::command::{Command, GeneratorOptions, Report, WorkerSetup};
-use self::plan::{EchoPlan, HandshakePlan};
+use self::plan::{EchoPlan, HandshakePlan, SubscribeOrder};
 use self::record::{EchoRecord, HandshakeRecord, TickRecord};
 use self::seconds::{PhaseObserver, Seconds};
+use self::subscribe_record::SubscribeRecord;
 
 /// Time between a command and the start of its phase, so that all threads are ready for it.
 const LEAD: Duration = Duration::from_millis(20);
@@ -140,6 +148,27 @@ impl Generator {
             observer,
             |report| match report {
                 Report::Echo(other) => {
+                    record.merge(*other);
+                    true
+                }
+                _ => false,
+            },
+        )?;
+        Ok(record)
+    }
+
+    /// Runs a phase of pushed messages on all open connections.
+    pub(crate) fn run_subscribe(
+        &mut self,
+        order: SubscribeOrder,
+        observer: &mut dyn PhaseObserver,
+    ) -> anyhow::Result<SubscribeRecord> {
+        let mut record = SubscribeRecord::default();
+        self.run_phase(
+            || Command::Subscribe(order),
+            observer,
+            |report| match report {
+                Report::Subscribe(other) => {
                     record.merge(*other);
                     true
                 }

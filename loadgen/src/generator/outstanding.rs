@@ -32,6 +32,15 @@ impl Outstanding {
         std::mem::replace(&mut self.oldest, self.later.pop_front())
     }
 
+    /// Removes the message with this number. The numbers of the outstanding messages ascend.
+    pub(super) fn take(&mut self, number: u64) -> Option<OutstandingMessage> {
+        if self.oldest.as_ref().is_some_and(|oldest| oldest.number == number) {
+            return self.pop();
+        }
+        let at = self.later.binary_search_by_key(&number, |message| message.number).ok()?;
+        self.later.remove(at)
+    }
+
     pub(super) fn oldest(&self) -> Option<&OutstandingMessage> {
         self.oldest.as_ref()
     }

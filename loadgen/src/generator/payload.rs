@@ -5,6 +5,8 @@ use std::rc::Rc;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use super::template::{self, Template};
+
 /// Offsets of the window in the random bytes: a message of a connection differs from the 4,095 before and after it.
 const OFFSETS: usize = 4096;
 
@@ -15,25 +17,32 @@ pub(crate) struct Payloads {
     size: usize,
     /// 1 if every message is the same.
     offsets: usize,
+    /// Where the id of the message is written into it; empty if it has none.
+    id_places: Rc<[usize]>,
 }
 
 impl Payloads {
     pub(crate) fn new(size: usize, seed: u64) -> Self {
         let mut random = vec![0; size + OFFSETS];
         SmallRng::seed_from_u64(seed).fill(random.as_mut_slice());
-        Self { random: random.into(), size, offsets: OFFSETS }
+        Self { random: random.into(), size, offsets: OFFSETS, id_places: Rc::default() }
     }
 
     /// Random printable ASCII, for text frames.
     pub(crate) fn ascii(size: usize, seed: u64) -> Self {
         let Self { random, .. } = Self::new(size, seed);
         let printable: Vec<u8> = random.iter().map(|byte| b' ' + byte % 95).collect();
-        Self { random: printable.into(), size, offsets: OFFSETS }
+        Self { random: printable.into(), size, offsets: OFFSETS, id_places: Rc::default() }
     }
 
     /// This message every time.
     pub(crate) fn fixed(message: Rc<[u8]>) -> Self {
-        Self { size: message.len(), random: message, offsets: 1 }
+        Self { size: message.len(), random: message, offsets: 1, id_places: Rc::default() }
+    }
+
+    /// This message every time, each with an id of its own.
+    pub(crate) fn with_ids(template: Template) -> Self {
+        Self { id_places: template.places.into(), ..Self::fixed(template.text.into()) }
     }
 
     /// The number of the first message of a connection; the following ones count up from it. Connections are apart, so that
@@ -47,7 +56,19 @@ impl Payloads {
         self.size
     }
 
-    /// The payload of message `number`.
+    /// Whether messages have ids.
+    pub(crate) fn has_ids(&self) -> bool {
+        !self.id_places.is_empty()
+    }
+
+    /// Writes the payload of message `number` into a buffer.
+    pub(crate) fn write_to(&self, number: u64, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        buffer.extend_from_slice(self.get(number));
+        template::write_id(buffer, &self.id_places, number);
+    }
+
+    /// The payload of message `number`, but for its id.
     pub(crate) fn get(&self, number: u64) -> &[u8] {
         // An odd factor visits every offset before it repeats one.
         let offset = (number.wrapping_mul(1_597) % self.offsets as u64) as usize;

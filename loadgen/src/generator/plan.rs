@@ -18,6 +18,8 @@ pub(crate) enum RunPhase {
     Handshake,
     /// The measured messages.
     Echo,
+    /// The measured messages that the server pushes.
+    Subscribe,
     /// All open connections are closed.
     Closing,
 }
@@ -30,6 +32,7 @@ impl RunPhase {
             Self::WarmUp => "warm-up",
             Self::Handshake => "handshake",
             Self::Echo => "echo",
+            Self::Subscribe => "subscribe",
             Self::Closing => "closing",
         }
     }
@@ -39,6 +42,7 @@ impl RunPhase {
         match self {
             Self::Handshake => Some(MeasuredPhase::Handshake),
             Self::Echo => Some(MeasuredPhase::Echo),
+            Self::Subscribe => Some(MeasuredPhase::Subscribe),
             Self::Sessions | Self::WarmUp | Self::Closing => None,
         }
     }
@@ -109,6 +113,8 @@ pub(crate) struct EchoPlan {
 pub(crate) enum Order {
     /// Exchange messages.
     Echo(EchoOrder),
+    /// Receive what the server pushes.
+    Subscribe(SubscribeOrder),
     Close,
 }
 
@@ -122,4 +128,11 @@ pub(crate) struct EchoOrder {
     /// Late messages are sent until this instant.
     pub(crate) grace_end: Instant,
     pub(crate) in_flight: usize,
+}
+
+/// One phase of pushed messages, for every thread and every connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SubscribeOrder {
+    pub(crate) start: Instant,
+    pub(crate) end: Instant,
 }

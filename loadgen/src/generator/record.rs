@@ -27,6 +27,8 @@ pub(crate) struct HandshakeSample {
     pub(crate) first_echo: Option<Duration>,
     /// Messages of the server that were discarded after the upgrade.
     pub(crate) skipped: u64,
+    /// Messages without an id that were ignored before the first echo.
+    pub(crate) unsolicited: u64,
     /// Time inside polling TLS and the upgrade.
     pub(crate) spent: PollCost,
     /// Bytes of TCP payload sent until the end of the upgrade.
@@ -107,6 +109,8 @@ pub(crate) struct HandshakeRecord {
     pub(crate) flights: Option<FlightCounts>,
     /// Messages of the server that were discarded.
     pub(crate) skipped: u64,
+    /// Messages without an id that were ignored.
+    pub(crate) unsolicited: u64,
     /// Handshakes that resumed a session.
     pub(crate) resumed: u64,
     /// Handshakes whose early data the server accepted.
@@ -149,6 +153,7 @@ impl HandshakeRecord {
             self.busy.record(sample.spent.busy);
         }
         self.skipped += sample.skipped;
+        self.unsolicited += sample.unsolicited;
         self.sent += sample.sent;
         self.received += sample.received;
         self.totals.count += 1;
@@ -186,6 +191,7 @@ impl HandshakeRecord {
             self.flights.get_or_insert_default().add(flights);
         }
         self.skipped += other.skipped;
+        self.unsolicited += other.unsolicited;
         self.resumed += other.resumed;
         self.early_data += other.early_data;
         self.last.merge(other.last);
@@ -203,6 +209,10 @@ pub(crate) struct EchoRecord {
     pub(crate) planned: u64,
     pub(crate) sent: u64,
     pub(crate) received: u64,
+    /// Messages without an id that were ignored.
+    pub(crate) unsolicited: u64,
+    /// Further replies to answered messages that were ignored.
+    pub(crate) repeated: u64,
     /// Messages that were due while the maximum of outstanding messages was reached.
     pub(crate) in_flight_waits: u64,
     pub(crate) last: LastEvents,
@@ -253,6 +263,8 @@ impl EchoRecord {
         self.planned += other.planned;
         self.sent += other.sent;
         self.received += other.received;
+        self.unsolicited += other.unsolicited;
+        self.repeated += other.repeated;
         self.in_flight_waits += other.in_flight_waits;
         self.last.merge(other.last);
         self.response.merge(&other.response);
@@ -270,7 +282,7 @@ impl EchoRecord {
     }
 }
 
-fn add_rings(sum: &mut Option<RingCounters>, other: Option<&RingCounters>) {
+pub(super) fn add_rings(sum: &mut Option<RingCounters>, other: Option<&RingCounters>) {
     if let Some(other) = other {
         sum.get_or_insert_default().add(other);
     }

@@ -74,6 +74,16 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
                 record.rings = rings_since::<E>(rings.as_ref());
                 Report::Echo(Box::new(record))
             }
+            Command::Subscribe(order) => {
+                let (spent, rings) = (timed::spent(), E::ring_counters());
+                let phase = context.order_all(|_| Order::Subscribe(order));
+                let disturbance = run_phase::<E>(&context, &order.start.into(), &mut commands, &reports, phase).await;
+                let mut record = context.take_subscription();
+                record.disturbance.extend(disturbance);
+                record.aead_ns = timed::spent().since(&spent).aead_ns;
+                record.rings = rings_since::<E>(rings.as_ref());
+                Report::Subscribe(Box::new(record))
+            }
             Command::Close => {
                 let phase = context.order_all(|_| Order::Close);
                 run_phase::<E>(&context, &Instant::now().into(), &mut commands, &reports, phase).await;

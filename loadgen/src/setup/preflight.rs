@@ -174,7 +174,7 @@ impl PreflightError {
 /// The highest number of connections that a run may have open at once.
 pub(crate) fn peak_connections(config: &RunConfig) -> usize {
     match (config.mode, config.connect_rate) {
-        (Mode::Echo, _) => config.connections,
+        (Mode::Echo | Mode::Subscribe, _) => config.connections,
         (Mode::Handshake, Rate::Max) => config.connect_concurrency,
         (Mode::Handshake, Rate::PerSecond(rate)) => {
             // Those that can start before the first must have completed or failed.
@@ -241,6 +241,7 @@ pub(crate) fn check_times(config: &RunConfig) -> Result<(), PreflightError> {
         ("warmup", config.warmup),
         ("handshake-timeout", limits.handshake_timeout),
         ("echo-timeout", limits.echo_timeout),
+        ("push-timeout", limits.push_timeout),
         ("close-timeout", limits.close_timeout),
         ("overdue-timeout", limits.overdue_timeout),
     ] {

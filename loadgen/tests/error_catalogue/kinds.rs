@@ -79,7 +79,12 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::Closed => "See the log of the server; it may limit time or messages per connection.",
         ErrorKind::ClosedHere => "The connection had failed before; see the other errors.",
         ErrorKind::Mismatch => "The server must echo; check the path of the URL.",
-        ErrorKind::Unexpected => "The server must send nothing but echoes.",
+        ErrorKind::Unexpected => {
+            "The server must send nothing but echoes; see --correlate and --ignore-unsolicited for other protocols."
+        }
+        ErrorKind::Lost => "See the log of the publisher, and of what is between it and the generator.",
+        ErrorKind::Duplicated => "Look for a proxy or broker that repeats messages.",
+        ErrorKind::Reordered => "Look for a proxy or broker that sends messages out of order.",
         ErrorKind::ConnectionLost => "See the errors of the connection that failed.",
         ErrorKind::NotSent => "Lower --rate, or raise --overdue-timeout.",
         ErrorKind::ServerExited => "See the messages of the server on standard error.",

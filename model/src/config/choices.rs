@@ -37,6 +37,8 @@ named_choice! {
         Echo = "echo",
         /// Connect, TLS, upgrade, one echo, close; repeated for the duration.
         Handshake = "handshake",
+        /// Open all connections, then receive the messages that the server pushes.
+        Subscribe = "subscribe",
     }
 }
 

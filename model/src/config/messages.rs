@@ -36,6 +36,71 @@ pub struct MessageOptions {
     /// the first that contains TEXT
     #[arg(long, value_name = "N|until:TEXT")]
     pub skip_messages: Option<SkipMessages>,
+
+    /// Which message a reply belongs to: order for the oldest one, or json:PATH for the one whose id is at this path. Each
+    /// {id} in --message becomes a number of nine digits, unique within the connection; {{id}} stands for the text {id}
+    /// [default: order]
+    #[arg(long, value_name = "order|json:PATH", hide_short_help = true)]
+    pub correlate: Option<Correlate>,
+
+    /// Ignore and count messages of the server that are JSON without an id: the notifications of JSON-RPC (--correlate)
+    #[arg(long, hide_short_help = true)]
+    pub ignore_unsolicited: bool,
+
+    /// Ignore and count further replies to a message that was already answered: the `complete` of GraphQL (--correlate)
+    #[arg(long, hide_short_help = true)]
+    pub ignore_repeated: bool,
+}
+
+impl MessageOptions {
+    /// The JSON pointer (RFC 6901) to the id of a reply; `None` if replies come in the order of the messages.
+    pub fn id_pointer(&self) -> Option<&str> {
+        match &self.correlate {
+            None | Some(Correlate::Order) => None,
+            Some(Correlate::Json { pointer }) => Some(pointer),
+        }
+    }
+}
+
+/// `--correlate`: which message a reply belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Correlate {
+    /// The oldest one without a reply.
+    #[default]
+    Order,
+    /// The one whose id is at this path of the reply.
+    Json {
+        /// A JSON pointer (RFC 6901).
+        pointer: String,
+    },
+}
+
+impl FromStr for Correlate {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text.split_once(':') {
+            None if text == "order" => Ok(Self::Order),
+            Some(("json", path)) if !path.is_empty() => Ok(Self::Json { pointer: json_pointer(path) }),
+            _ => Err(ConfigError::invalid("--correlate", text, "order, or json:PATH such as json:id")),
+        }
+    }
+}
+
+impl fmt::Display for Correlate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Order => f.write_str("order"),
+            Self::Json { pointer } => write!(f, "json:{pointer}"),
+        }
+    }
+}
+
+/// A path with dots as a JSON pointer (RFC 6901), which starts with a slash or is empty.
+fn json_pointer(path: &str) -> String {
+    if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{}", path.replace('.', "/")) }
 }
 
 /// `--expect`: what a reply must be.
@@ -75,12 +140,7 @@ impl FromStr for Expect {
             Some(("length", size)) => size.parse().map(Self::Length).map_err(|_| invalid()),
             Some(("json", test)) => {
                 let (path, value) = test.split_once('=').ok_or_else(invalid)?;
-                let pointer = if path.is_empty() || path.starts_with('/') {
-                    path.to_owned()
-                } else {
-                    format!("/{}", path.replace('.', "/"))
-                };
-                Ok(Self::Json { pointer, value: value.to_owned() })
+                Ok(Self::Json { pointer: json_pointer(path), value: value.to_owned() })
             }
             _ => Err(invalid()),
         }
@@ -133,6 +193,7 @@ impl fmt::Display for SkipMessages {
 
 serde_as_text!(Expect);
 serde_as_text!(SkipMessages);
+serde_as_text!(Correlate);
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +209,10 @@ mod tests {
         for text in ["3", "until:ready"] {
             assert_eq!(text.parse::<SkipMessages>().unwrap().to_string(), text);
         }
+        for text in ["order", "json:/id", "json:/params/0/id"] {
+            assert_eq!(text.parse::<Correlate>().unwrap().to_string(), text);
+        }
+        assert_eq!("json:a.id".parse::<Correlate>().unwrap(), Correlate::Json { pointer: "/a/id".to_owned() });
     }
 
     #[test]
@@ -157,6 +222,9 @@ mod tests {
         }
         for text in ["", "until", "until:", "-1"] {
             assert!(text.parse::<SkipMessages>().unwrap_err().to_string().contains("until:TEXT"), "{text}");
+        }
+        for text in ["", "json", "json:", "id", "Order"] {
+            assert!(text.parse::<Correlate>().unwrap_err().to_string().contains("json:PATH"), "{text}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod deflate;
 mod error;
 mod messages;
 mod proxy;
+mod publication;
 mod request;
 mod route;
 mod time_slice;
@@ -25,8 +26,9 @@ pub use self::choices::{
 };
 pub use self::deflate::DeflateOptions;
 pub use self::error::ConfigError;
-pub use self::messages::{Expect, MessageOptions, SkipMessages};
+pub use self::messages::{Correlate, Expect, MessageOptions, SkipMessages};
 pub use self::proxy::{ProxyAddress, ProxyKind};
+pub use self::publication::PUBLISH_SIZES;
 pub use self::request::{REDACTED, RequestOptions};
 pub use self::route::{AddressChoice, ConnectTo, ResolveEntry, RouteOptions};
 pub use self::time_slice::{TimeSlice, time_slice_length};
@@ -51,6 +53,10 @@ pub struct LimitOptions {
     /// Timeout for one message, from sending it to its echo
     #[arg(long, value_name = "TIME", default_value = "10s")]
     pub echo_timeout: HumanDuration,
+
+    /// Timeout for the next message that the server pushes (--mode subscribe)
+    #[arg(long, value_name = "TIME", default_value = "10s", hide_short_help = true)]
+    pub push_timeout: HumanDuration,
 
     /// Timeout for closing one connection
     #[arg(long, value_name = "TIME", default_value = "5s")]
@@ -103,8 +109,17 @@ pub struct RunConfig {
     )]
     pub layer: Option<Layer>,
 
-    /// Number of connections (--mode echo)
-    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1000, help_heading = CONNECTIONS)]
+    /// Number of connections that stay open (--mode echo and subscribe)
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        value_parser = count,
+        default_value_t = 1000,
+        help_heading = CONNECTIONS,
+        help = "Number of connections to keep open",
+        long_help = "Number of connections that stay open (--mode echo and subscribe)"
+    )]
     pub connections: usize,
 
     /// Connections to open per second; with max, a new attempt starts as soon as one of --connect-concurrency attempts
@@ -117,7 +132,15 @@ pub struct RunConfig {
     pub connect_concurrency: usize,
 
     /// Messages per second over all connections; max sends the next when an echo arrives (closed loop)
-    #[arg(short, long, value_name = "RATE", default_value = "10k/s", help_heading = LOAD, help = "Messages per second in total, or max (closed loop)")]
+    #[arg(
+        short,
+        long,
+        value_name = "RATE",
+        default_value = "10k/s",
+        help_heading = LOAD,
+        help = "Messages per second in total, or max",
+        long_help = "Messages per second over all connections; max sends the next when an echo arrives (closed loop)"
+    )]
     pub rate: Rate,
 
     /// Maximum outstanding messages per connection; further messages wait
@@ -312,6 +335,7 @@ impl RunConfig {
             ("duration", self.duration),
             ("handshake-timeout", self.limits.handshake_timeout),
             ("echo-timeout", self.limits.echo_timeout),
+            ("push-timeout", self.limits.push_timeout),
             ("close-timeout", self.limits.close_timeout),
         ] {
             if value.0.is_zero() {
@@ -326,7 +350,7 @@ impl RunConfig {
                 return Err(ConfigError::out_of_range(option, value, range));
             }
         }
-        Ok(())
+        self.check_publication()
     }
 
     /// The URL of the server, given as the positional argument or as `--at`.

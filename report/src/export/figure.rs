@@ -80,6 +80,13 @@ pub(super) fn of_run(run: &RunResult) -> Vec<Figure> {
         add("echo.server_cpu".to_owned(), Unit::Nanoseconds, echo.server_cpu_ns);
         add("echo.rate".to_owned(), Unit::PerSecond, found(run.config.rate, echo.rate_per_s));
     }
+    if let Some(pushed) = &run.subscribe {
+        add("subscribe.client_cpu".to_owned(), Unit::Nanoseconds, pushed.client_cpu_ns);
+        add("subscribe.server_cpu".to_owned(), Unit::Nanoseconds, pushed.server_cpu_ns);
+        // The rate of wssbench's own publisher is the requested one.
+        let found = pushed.published.is_none().then_some(pushed.rate_per_s);
+        add("subscribe.rate".to_owned(), Unit::PerSecond, found);
+    }
     add("client.rss_peak".to_owned(), Unit::Bytes, Some(run.client.rss_bytes_peak as f64));
     add("server.rss_peak".to_owned(), Unit::Bytes, run.server.as_ref().map(|server| server.rss_bytes_peak as f64));
     figures
@@ -104,6 +111,18 @@ pub(super) fn scenario(run: &RunResult) -> String {
             config.rate,
             pluralize(config.connections as u64, "connection")
         ),
+        Mode::Subscribe => format!(
+            "messages of {} pushed at {} to {}",
+            config.size,
+            config.rate,
+            pluralize(config.connections as u64, "connection")
+        ),
+    };
+    let load = match (config.mode, config.is_embedded()) {
+        (Mode::Subscribe, false) => {
+            format!("messages pushed to {}", pluralize(config.connections as u64, "connection"))
+        }
+        _ => load,
     };
     let kind = match run.negotiated.as_slice() {
         [] => String::new(),

@@ -117,6 +117,12 @@ impl Families {
             let outcomes = vec![outcome("received", echo.received), outcome("failed", echo.failed)];
             self.add(("echoes", "Messages of the measured phase"), None, MetricType::Counter, outcomes);
         }
+        if let Some(pushed) = &run.subscribe {
+            let lost = pushed.published.as_ref().map_or(0, |published| published.lost);
+            let outcomes = vec![outcome("received", pushed.received), outcome("lost", lost)];
+            let help = ("pushed_messages", "Pushed messages of the measured phase");
+            self.add(help, None, MetricType::Counter, outcomes);
+        }
         let errors = run.errors.iter().map(|error| {
             (vec![("phase", error.phase.to_string()), ("kind", error.kind.to_string())], Value::Counter(error.count))
         });
@@ -135,6 +141,10 @@ impl Families {
         if let Some(echo) = &run.echo {
             let of = ends(echo.client_cpu_ns, echo.server_cpu_ns, 1e9);
             self.add(("message_cpu", "CPU time per echoed message"), Some(Unit::Seconds), gauge, of);
+        }
+        if let Some(pushed) = &run.subscribe {
+            let of = ends(pushed.client_cpu_ns, pushed.server_cpu_ns, 1e9);
+            self.add(("pushed_message_cpu", "CPU time per pushed message"), Some(Unit::Seconds), gauge, of);
         }
         let peak = run.server.as_ref().map(|server| server.rss_bytes_peak as f64);
         let of = ends(Some(run.client.rss_bytes_peak as f64), peak, 1.0);

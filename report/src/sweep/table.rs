@@ -1,4 +1,4 @@
-//! The tables of a sweep, for text and Markdown: handshakes, messages, messages on many connections, and the ratios to
+//! The tables of a sweep, for text and Markdown: handshakes, messages, messages on many connections, published messages, and the ratios to
 //! the reference.
 
 use super::label::label;
@@ -58,6 +58,15 @@ const CROWD: [Column; 4] = [
     Column { head: "client µs\nmessage", cell: |summary| figure(summary, Metric::CrowdClientCpuMessageUs) },
 ];
 
+/// What published messages cost.
+const SUBSCRIBE: [Column; 5] = [
+    Column { head: "p50 µs", cell: |summary| figure(summary, Metric::SubscribeP50Us) },
+    Column { head: "p99 µs", cell: |summary| figure(summary, Metric::SubscribeP99Us) },
+    Column { head: "gap\np99 µs", cell: |summary| figure(summary, Metric::SubscribeGapP99Us) },
+    Column { head: "server µs\nmessage", cell: |summary| figure(summary, Metric::SubscribeServerCpuMessageUs) },
+    Column { head: "client µs\nmessage", cell: |summary| figure(summary, Metric::SubscribeClientCpuMessageUs) },
+];
+
 fn figure(summary: &Summary, metric: Metric) -> Option<String> {
     summary.metrics.get(&metric).map(|found| rate_to(found.median, 3))
 }
@@ -73,6 +82,7 @@ pub(super) fn figures(sweep: &SweepResult) -> Vec<TitledTable> {
         ("What it costs", &HANDSHAKE[..]),
         ("What messages cost", &MESSAGES[..]),
         ("What messages cost on many connections", &CROWD[..]),
+        ("What published messages cost", &SUBSCRIBE[..]),
     ];
     tables
         .into_iter()

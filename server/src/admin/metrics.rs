@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use wss_model::ServerStats;
 use wss_model::ring_counters::RingCounters;
+use wss_model::server_stats::PublishStats;
 
 /// The Content-Type of the response.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -54,6 +55,18 @@ pub(super) fn render(stats: &ServerStats) -> Result<String, String> {
     registry.register("tls_handshakes", "TLS handshakes completed", handshakes);
     registry.register("messages_echoed", "Messages echoed", ConstCounter::new(stats.messages_echoed));
     registry.register_with_unit("echoed", "Payload echoed", Unit::Bytes, ConstCounter::new(stats.bytes_echoed));
+    if let Some(published) = &stats.published {
+        let PublishStats { messages, bytes, unsent, discarded, lateness: _ } = published;
+        registry.register("messages_published", "Messages published", ConstCounter::new(*messages));
+        registry.register_with_unit("published", "Payload published", Unit::Bytes, ConstCounter::new(*bytes));
+        let help = "Messages that were due on connections that ended before they were sent";
+        registry.register("messages_unsent", help, ConstCounter::new(*unsent));
+        registry.register(
+            "messages_discarded",
+            "Messages of subscribers that were discarded",
+            ConstCounter::new(*discarded),
+        );
+    }
     #[allow(clippy::cast_precision_loss)] // exact up to 104 days of CPU time
     let cpu_seconds = stats.cpu_ns as f64 / 1e9;
     registry.register_with_unit("worker_cpu", "CPU time of the workers", Unit::Seconds, ConstCounter::new(cpu_seconds));

@@ -21,7 +21,7 @@ use wss_model::server_stats::{EncodedHistogram, SCHEMA, ServerStats};
 use wss_model::{EngineKind, Layer};
 use wss_wire::machine;
 
-use crate::counters::Snapshot;
+use crate::counters::{Published, Snapshot};
 use crate::worker::WorkerCommand;
 
 /// Limit on the wait for the counters of a worker.
@@ -118,6 +118,7 @@ async fn gather(state: &AdminState) -> Result<ServerStats, String> {
         connections_open: all.open,
         messages_echoed: all.messages,
         bytes_echoed: all.bytes,
+        published: all.published.as_ref().map(Published::stats),
         outcomes: all.outcomes(),
         negotiated: all.labels.describe(),
         handshake_busy: EncodedHistogram::from(&all.busy),

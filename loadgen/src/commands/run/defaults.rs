@@ -102,8 +102,18 @@ fn choose_engines(config: &mut RunConfig) -> Option<String> {
     })
 }
 
-/// Turns the kernel's clock off if the engine does not have one. Returns a note if the user requested it.
+/// Turns the kernel's clock off if the engine does not have one, or if it would assign times to the wrong messages. Returns a
+/// note if the user requested it.
 fn choose_kernel_clock(config: &mut RunConfig) -> Option<String> {
+    if may_be_out_of_order(config) {
+        return match config.kernel_clock.replace(KernelClockSample::Off) {
+            None | Some(KernelClockSample::Off) => None,
+            Some(requested) => Some(format!(
+                "no kernel clock (--kernel-clock {requested}): it requires replies in the order of the messages, and nothing \
+                 between them"
+            )),
+        };
+    }
     let engine = config.client_engine.unwrap_or(EngineKind::Epoll);
     let is_supported = with_engine!(engine, E => <E as Engine>::HAS_KERNEL_TIMES);
     if is_supported {
@@ -118,6 +128,13 @@ fn choose_kernel_clock(config: &mut RunConfig) -> Option<String> {
             Some(format!("no kernel clock (--kernel-clock {requested}): the engine {engine} cannot read its times"))
         }
     }
+}
+
+/// Whether what is received may be something else than the reply to the oldest message.
+fn may_be_out_of_order(config: &RunConfig) -> bool {
+    let messages = &config.messages;
+    let ignores = messages.ignore_unsolicited || messages.ignore_repeated;
+    config.mode != Mode::Subscribe && messages.id_pointer().is_some() && (config.in_flight > 1 || ignores)
 }
 
 /// The policy that the environment sets for all runs which do not choose one.
@@ -144,6 +161,11 @@ fn notes(config: &RunConfig, client: &BTreeSet<usize>, server: &BTreeSet<usize>)
     }
     if config.mode == Mode::Handshake && config.no_first_echo && config.layer == Some(Layer::Tcp) {
         notes.push("a handshake over tcp:// without a first echo is only connect and close".to_owned());
+    }
+    if config.messages.id_pointer().is_none()
+        && config.messages.message.as_ref().is_some_and(|message| message.contains("{id}"))
+    {
+        notes.push("{id} in --message is sent as it is, because --correlate is not given".to_owned());
     }
     if let Some(proxy) = &config.route.proxy {
         notes.push(format!(

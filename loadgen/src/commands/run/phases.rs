@@ -3,20 +3,20 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use wss_model::run_result::{EchoResult, HandshakeResult, Warmup};
+use wss_model::run_result::{EchoResult, HandshakeResult, SubscribeResult, Warmup};
 use wss_model::{Mode, Rate};
 
 use super::cost::CostSplitter;
 use super::cpu_accounting::{Accounting, PhaseUsage, Snapshot};
 use super::ends::{EndUsage, Ends, MemoryGrowth, MemoryReading};
-use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result};
+use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result, subscribe_result};
 use super::setup::Setup;
 use super::time_slices::InterleavedSlices;
 use crate::generator::Generator;
 use crate::generator::close::ClosingRecord;
 use crate::generator::failure::Failures;
 use crate::generator::phase_clock::PhaseClock;
-use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, Until};
+use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, SubscribeOrder, Until};
 use crate::generator::record::{EchoRecord, HandshakeRecord, LastEvents};
 use crate::generator::seconds::PhaseObserver as _;
 use crate::progress::Progress;
@@ -36,6 +36,13 @@ pub(super) struct Run<'a> {
     failures: Failures,
     warmup_failures: Failures,
     closing: ClosingRecord,
+}
+
+/// The connections of a run, open and idle.
+struct OpenedConnections {
+    warmup: Warmup,
+    handshakes: HandshakeMeasurement,
+    usage: EndUsage,
 }
 
 impl<'a> Run<'a> {
@@ -62,6 +69,7 @@ impl<'a> Run<'a> {
         match self.setup.config.mode {
             Mode::Echo => self.echo_mode(),
             Mode::Handshake => self.handshake_mode(),
+            Mode::Subscribe => self.subscribe_mode(),
         }
     }
 
@@ -75,10 +83,9 @@ impl<'a> Run<'a> {
         Observations { failures, warmup_failures, endings, compression, series: progress.end(), interrupted }
     }
 
-    /// `--mode echo`: opens the connections, then exchanges messages on them.
-    fn echo_mode(&mut self) -> anyhow::Result<Measurement> {
+    /// Opens the connections that stay open, after the warm-up has opened and closed each once.
+    fn open_connections(&mut self) -> anyhow::Result<OpenedConnections> {
         let (connections, warmup_time) = (self.setup.config.connections, self.setup.config.warmup.0);
-        let duration = self.setup.config.duration.0;
         let (mut warmup, mut growth) = (Warmup::default(), None);
         self.make_sessions()?;
         if !warmup_time.is_zero() {
@@ -90,19 +97,61 @@ impl<'a> Run<'a> {
         let spec = self.requested(RunPhase::Handshake, Until::Count(connections), Afterwards::Keep);
         let (handshakes, handshake_usage) = self.handshake_phase(spec)?;
         let idle = MemoryReading::now(&mut self.accounting);
+        let usage = EndUsage { measured: None, handshake: Some(handshake_usage), idle: Some(idle), growth };
+        Ok(OpenedConnections { warmup, handshakes, usage })
+    }
+
+    /// `--mode echo`: opens the connections, then exchanges messages on them.
+    fn echo_mode(&mut self) -> anyhow::Result<Measurement> {
+        let (warmup_time, duration) = (self.setup.config.warmup.0, self.setup.config.duration.0);
+        let OpenedConnections { mut warmup, handshakes, mut usage } = self.open_connections()?;
         self.wait_for_peers()?;
         if !warmup_time.is_zero() && !self.progress.interrupted() {
             warmup.echo = Some(self.echo_phase(RunPhase::WarmUp, warmup_time)?.0);
         }
-        let (echo, echo_usage) = if self.progress.interrupted() {
-            (EchoResult::default(), None)
+        let echo = if self.progress.interrupted() {
+            EchoResult::default()
         } else {
-            let (echo, usage) = self.echo_phase(RunPhase::Echo, duration)?;
-            (echo, Some(usage))
+            let (echo, measured) = self.echo_phase(RunPhase::Echo, duration)?;
+            usage.measured = Some(measured);
+            echo
         };
         self.close_connections(RunPhase::Closing)?;
-        let usage = EndUsage { measured: echo_usage, handshake: Some(handshake_usage), idle: Some(idle), growth };
-        Ok(Measurement { handshakes, echo: Some(echo), warmup, ends: self.ends(&usage) })
+        Ok(Measurement { handshakes, echo: Some(echo), subscribe: None, warmup, ends: self.ends(&usage) })
+    }
+
+    /// `--mode subscribe`: opens the connections, then receives what the server pushes.
+    fn subscribe_mode(&mut self) -> anyhow::Result<Measurement> {
+        let (warmup_time, duration) = (self.setup.config.warmup.0, self.setup.config.duration.0);
+        let OpenedConnections { mut warmup, handshakes, mut usage } = self.open_connections()?;
+        if !warmup_time.is_zero() && !self.progress.interrupted() {
+            warmup.subscribe = Some(self.subscribe_phase(RunPhase::WarmUp, warmup_time)?.0);
+        }
+        let subscribe = if self.progress.interrupted() {
+            SubscribeResult::default()
+        } else {
+            let (subscribe, measured) = self.subscribe_phase(RunPhase::Subscribe, duration)?;
+            usage.measured = Some(measured);
+            subscribe
+        };
+        self.close_connections(RunPhase::Closing)?;
+        Ok(Measurement { handshakes, echo: None, subscribe: Some(subscribe), warmup, ends: self.ends(&usage) })
+    }
+
+    fn subscribe_phase(
+        &mut self,
+        phase: RunPhase,
+        duration: Duration,
+    ) -> anyhow::Result<(SubscribeResult, PhaseUsage)> {
+        let before = self.accounting.snapshot();
+        let start = Generator::next_start();
+        let order = SubscribeOrder { start, end: start + duration };
+        self.progress.begin(phase, start);
+        let mut record = self.setup.generator.run_subscribe(order, &mut self.progress)?;
+        let ended = Instant::now().min(order.end);
+        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.disturbance))?;
+        self.failures_of(phase).merge(std::mem::take(&mut record.failures));
+        Ok((subscribe_result(&record, ended.saturating_duration_since(start), &usage), usage))
     }
 
     /// `--mode handshake`: connect, TLS, upgrade, one echo, close, and again.
@@ -127,7 +176,7 @@ impl<'a> Run<'a> {
         };
         self.close_connections(RunPhase::Closing)?;
         let usage = EndUsage { measured: usage, ..EndUsage::default() };
-        Ok(Measurement { handshakes, echo: None, warmup, ends: self.ends(&usage) })
+        Ok(Measurement { handshakes, echo: None, subscribe: None, warmup, ends: self.ends(&usage) })
     }
 
     /// Before the first handshake that resumes a session: full handshakes, until every thread has as many sessions as
@@ -150,7 +199,7 @@ impl<'a> Run<'a> {
         ensure_completed(&made.result, &self.warmup_failures)
     }
 
-    /// Warm-up of `--mode echo`: opens and closes every connection once, at the requested pace, so that both ends and the
+    /// Warm-up of `--mode echo` and `--mode subscribe`: opens and closes every connection once, at the requested pace, so that both ends and the
     /// kernel touch their memory. On a virtual machine the first touch of a page can take milliseconds, which would
     /// otherwise count as time of the handshake.
     ///
@@ -279,7 +328,7 @@ impl<'a> Run<'a> {
     fn failures_of(&mut self, phase: RunPhase) -> &mut Failures {
         match phase {
             RunPhase::Sessions | RunPhase::WarmUp => &mut self.warmup_failures,
-            RunPhase::Handshake | RunPhase::Echo | RunPhase::Closing => &mut self.failures,
+            RunPhase::Handshake | RunPhase::Echo | RunPhase::Subscribe | RunPhase::Closing => &mut self.failures,
         }
     }
 

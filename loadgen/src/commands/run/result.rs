@@ -1,16 +1,18 @@
 //! The result of a run, built from the records of its phases and what both ends used in them.
 
+mod subscription;
+
 use std::time::Duration;
 
 use wss_analysis::validity;
-use wss_model::RunConfig;
 use wss_model::config::tls::{ResumeBy, Verify};
 use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{
     Compression, EchoResult, Ending, EndingCount, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount,
-    ResponseBreakdown, Resumption, ResumptionMechanism, RunResult, SeriesPoint, Warmup,
+    ResponseBreakdown, Resumption, ResumptionMechanism, RunResult, SeriesPoint, SubscribeResult, Warmup,
 };
 use wss_model::store::Stored as _;
+use wss_model::{LatencyHistogram, RunConfig};
 
 use super::cost::CostSplitter;
 use super::cpu_accounting::PhaseUsage;
@@ -20,6 +22,8 @@ use crate::generator::breakdown::Breakdown;
 use crate::generator::failure::Failures;
 use crate::generator::record::{EchoRecord, HandshakeRecord};
 use crate::setup::environment;
+
+pub(super) use self::subscription::subscribe_result;
 
 /// The name and place of a run.
 pub(super) struct Origin {
@@ -34,6 +38,8 @@ pub(super) struct Measurement {
     pub(super) handshakes: HandshakeMeasurement,
     /// In `--mode echo`.
     pub(super) echo: Option<EchoResult>,
+    /// In `--mode subscribe`.
+    pub(super) subscribe: Option<SubscribeResult>,
     pub(super) warmup: Warmup,
     pub(super) ends: Ends,
 }
@@ -69,9 +75,10 @@ pub(super) fn run_result(
 ) -> RunResult {
     let SetupOutcome { mut config, target, verify, mut notes, .. } = finished;
     config.request = config.request.redacted();
-    let Measurement { handshakes, echo, warmup, ends } = measurement;
+    let Measurement { handshakes, echo, subscribe, warmup, ends } = measurement;
     let clocks = [&handshakes.result.kernel_clock, echo.as_ref().map_or(&None, |echo| &echo.kernel_clock)];
     notes.extend(kernel_clock_note(clocks.into_iter().flatten()));
+    notes.extend(subscribe.as_ref().and_then(subscription::note));
     notes.extend(ending_notes(&observations.endings));
     let mut result = RunResult {
         schema: RunResult::SCHEMA.to_owned(),
@@ -88,6 +95,7 @@ pub(super) fn run_result(
         verify_skips: verify.and_then(Verify::skips).map(str::to_owned),
         handshake: handshakes.result,
         echo,
+        subscribe,
         warmup: Warmup { errors: observations.warmup_failures.counts(), ..warmup },
         server: ends.server,
         client: ends.client,
@@ -190,6 +198,7 @@ fn handshake_result(
         planned: record.planned,
         started: record.started,
         skipped_messages: record.skipped,
+        unsolicited_messages: record.unsolicited,
         completed,
         failed: record.planned - completed,
         rate_per_s: completed as f64 / elapsed.as_secs_f64().max(1e-9),
@@ -253,11 +262,13 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
         sent: record.sent,
         received,
         failed: record.planned - received,
+        unsolicited_messages: record.unsolicited,
+        repeated_replies: record.repeated,
         rate_per_s: received as f64 / seconds,
         response: record.response.summary(),
         service: record.service().summary(),
         lateness: record.lateness.summary(),
-        breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, record)),
+        breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, received, &record.without_generator)),
         kernel_clock: record.kernel_clock.as_ref().map(|record| record.summary()),
         in_flight_waits: record.in_flight_waits,
         client_cpu_ns: per_op(usage.client.total, received),
@@ -275,14 +286,14 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
 }
 
 #[allow(clippy::cast_precision_loss)] // sums stay far below 2^52
-fn response_breakdown(sums: &Breakdown, record: &EchoRecord) -> ResponseBreakdown {
-    let mean = |sum: u64| sum as f64 / record.received.max(1) as f64;
+fn response_breakdown(sums: &Breakdown, messages: u64, without_generator: &LatencyHistogram) -> ResponseBreakdown {
+    let mean = |sum: u64| sum as f64 / messages.max(1) as f64;
     ResponseBreakdown {
         server_ns: mean(sums.server),
         connection_ns: mean(sums.connection),
         generator_ns: mean(sums.generator),
         unknown_ns: mean(sums.unknown),
-        without_generator: record.without_generator.summary(),
+        without_generator: without_generator.summary(),
     }
 }
 

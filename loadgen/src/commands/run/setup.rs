@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
 use wss_model::config::{CpuList, IdlePolicy, KernelClockSample};
 use wss_model::run_result::{Environment, Target as TargetResult};
-use wss_model::{EngineKind, Layer, RunConfig, Size, TlsOptions};
+use wss_model::{EngineKind, Layer, Mode, RunConfig, Size, TlsOptions};
 use wss_wire::engine::KeepAwake;
 use wss_wire::machine;
 use wss_wire::target::Target;
@@ -32,6 +32,9 @@ use crate::setup::environment;
 use crate::setup::preflight::{self, PreflightError};
 use crate::setup::redirect::{self, Reached};
 use crate::setup::{message, request, route};
+
+/// What subscribes to the embedded server, unless the user gives a message.
+const SUBSCRIPTION: &[u8] = b"subscribe";
 
 /// Everything that a run needs, running.
 pub(super) struct Setup {
@@ -79,9 +82,13 @@ impl Setup {
         let mut config = requested.clone();
         config.check()?;
         preflight::check_times(&config)?;
-        let message = message::content(&config.messages)?;
-        if let Some(message) = &message {
-            config.size = Size(message.len() as u64);
+        let mut message = message::content(&config.messages)?;
+        if config.publish_rate().is_some() {
+            // So that it publishes once all connections are open.
+            message.get_or_insert_with(|| Arc::from(SUBSCRIPTION));
+        }
+        if let Some(message) = message.as_ref().filter(|_| config.mode != Mode::Subscribe) {
+            config.size = Size(message::size(&config.messages, message) as u64);
         }
         let notes = defaults::fill_in(&mut config)?;
         let environment = environment::environment();
@@ -266,6 +273,7 @@ fn generator_options(
         idle: config.idle.unwrap_or(IdlePolicy::Sleep),
         kernel_clock: config.kernel_clock.unwrap_or(KernelClockSample::Off),
         seed: config.seed,
+        subscribes: config.mode == Mode::Subscribe,
         size: config.size.bytes(),
         messages: config.messages.clone(),
         compression: config.compression.clone(),

@@ -218,6 +218,45 @@ fn a_stall_of_the_generator_is_blamed_for_all_messages_that_it_delayed() {
 }
 
 #[test]
+fn any_reply_frees_a_place_whichever_message_it_belongs_to() {
+    let origin = Instant::now();
+    let at = |us: u32| origin + US * us;
+    let mut timeline = Timeline::default();
+    timeline.begin(2);
+    let first = timeline.send_planned(at(0), at(0), at(0), AT_ONCE);
+    let second = timeline.send_planned(at(1), at(1), at(1), AT_ONCE);
+    assert_eq!(timeline.freed(), None);
+    let reply = |us| Arrival { submitted: None, kernel: Some(at(us)), look: None, read: at(us) };
+    let of_second = of_reply(&second, &reply(50), Some(&mut timeline));
+    assert_eq!((of_second.server, of_second.total()), (49 * NS_PER_US, 49 * NS_PER_US));
+    assert_eq!(timeline.freed(), Some(at(50)));
+    // The third was due at 10 and had to wait for the second one, not for the first.
+    let third = timeline.send_planned(at(10), at(50), at(50), AT_ONCE);
+    let of_third = of_reply(&third, &reply(70), Some(&mut timeline));
+    assert_eq!((of_third.connection, of_third.server), (40 * NS_PER_US, 20 * NS_PER_US));
+    let of_first = of_reply(&first, &reply(80), Some(&mut timeline));
+    assert_eq!((of_first.server, of_first.total()), (80 * NS_PER_US, 80 * NS_PER_US));
+    assert_eq!(timeline.freed(), Some(at(70)));
+}
+
+#[test]
+fn the_delay_of_a_publisher_is_time_of_the_server() {
+    let origin = Instant::now();
+    let at = |us: u32| origin + US * us;
+    let message = SentMessage::published(at(0), at(30));
+    // Found by a look at 100 that had not looked since 60, and read at 110.
+    let look = Look { number: 1, ended: at(100), unseen: US * 40 };
+    let arrival = Arrival { submitted: None, kernel: None, look: Some(look), read: at(110) };
+    let found = of_reply(&message, &arrival, None);
+    assert_eq!((found.server, found.unknown, found.generator), (60 * NS_PER_US, 40 * NS_PER_US, 10 * NS_PER_US));
+    assert_eq!(found.total(), 110 * NS_PER_US);
+    // It cannot have arrived before it was sent.
+    let look = Look { unseen: US * 90, ..look };
+    let found = of_reply(&message, &Arrival { look: Some(look), ..arrival }, None);
+    assert_eq!((found.server, found.unknown), (30 * NS_PER_US, 70 * NS_PER_US));
+}
+
+#[test]
 fn intervals_merge_in_any_order() {
     let origin = Instant::now();
     let at = |us: u64| origin + Duration::from_micros(us);

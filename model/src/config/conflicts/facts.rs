@@ -6,10 +6,11 @@ use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 
 use super::super::tls::{CertificateChoice, ResumeBy, TlsOptions, TlsVersion, Verify};
-use super::super::{Layer, RunConfig, defaults, fields};
+use super::super::{Expect, Layer, Mode, RunConfig, defaults, fields};
 use Fact::{
-    AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
-    ProxyResolves, RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
+    AlpnHttp2, ById, CertificateFile, ExpectsEcho, Given, NamedServer, NoTickets, NoTls, NoWebSocket,
+    PartialVerification, PlainTcp, ProxyResolves, RemoteServer, Replies, Resumption, Serving, StatefulResumption,
+    Subscribes, Tickets, Tls12, Url,
 };
 
 /// Something that holds of a configuration.
@@ -49,6 +50,14 @@ pub enum Fact {
     PlainTcp,
     /// The options are those of a server.
     Serving,
+    /// `--mode subscribe`.
+    Subscribes,
+    /// Any other mode: the server replies to messages.
+    Replies,
+    /// `--expect echo`.
+    ExpectsEcho,
+    /// `--correlate json:PATH`.
+    ById,
 }
 
 /// An option whose value is not the default.
@@ -87,6 +96,10 @@ impl Facts {
         facts.add(RemoteServer, !config.starts_server());
         facts.add(ProxyResolves, config.route.proxy.as_ref().is_some_and(|proxy| proxy.kind.resolves_names()));
         facts.add(PartialVerification, facts.verify != Verify::Full);
+        facts.add(Subscribes, config.mode == Mode::Subscribe);
+        facts.add(Replies, config.mode != Mode::Subscribe);
+        facts.add(ExpectsEcho, config.messages.expect == Some(Expect::Echo));
+        facts.add(ById, config.messages.id_pointer().is_some());
         let websocket = config.layer().is_some_and(Layer::has_websocket);
         facts.add(AlpnHttp2, websocket && config.tls.alpn.iter().any(|name| name == "h2"));
         facts

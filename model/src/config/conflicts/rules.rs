@@ -1,8 +1,10 @@
 //! The table of rules.
 
+mod subscribe;
+
 use super::Fact::{
     AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
-    ProxyResolves, RemoteServer, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
+    ProxyResolves, RemoteServer, Replies, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
 };
 use super::{Relation, Rule, Subject};
 
@@ -142,6 +144,7 @@ pub const RULES: &[Rule] = &[
             Given("text"),
             Given("skip_messages"),
             Given("deflate"),
+            Given("correlate"),
         ]),
         relation: Relation::Excludes(&[NoWebSocket]),
         when: &[],
@@ -166,7 +169,7 @@ pub const RULES: &[Rule] = &[
         code: "size_with_message",
         subject: Subject::Any(&[Given("size")]),
         relation: Relation::Excludes(&[Given("message")]),
-        when: &[],
+        when: &[Replies],
         problem: "--size cannot be combined with --message, which has a size of its own",
         cure: REMOVE_ONE,
         reason: "The message is sent as it is.",
@@ -395,4 +398,13 @@ pub const RULES: &[Rule] = &[
         cure: "remove it",
         reason: "A TLS 1.2 server that resumes by ticket sends exactly one.",
     },
+    subscribe::WITHOUT_WEBSOCKET,
+    subscribe::WITHOUT_EFFECT,
+    subscribe::IN_TIME_SLICES,
+    subscribe::PACE_OF_NAMED_SERVER,
+    subscribe::EXPECT_ECHO,
+    subscribe::PUBLISH_WITHOUT_WEBSOCKET,
+    subscribe::PUBLISH_OPTION_WITHOUT_PUBLISH,
+    subscribe::ID_WITHOUT_MESSAGE,
+    subscribe::IGNORE_WITHOUT_ID,
 ];

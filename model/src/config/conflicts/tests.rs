@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use clap::{Args, Command, FromArgMatches};
 
 use super::*;
-use crate::config::{RunConfig, TlsOptions, TrustOptions};
+use crate::config::{Expect, Mode, RunConfig, TlsOptions, TrustOptions};
+use crate::units::Size;
 
 fn code(change: impl FnOnce(&mut RunConfig)) -> &'static str {
     let mut config = RunConfig::default();
@@ -32,7 +33,7 @@ fn gives_every_rule_its_own_code_and_one_sentence() {
 fn names_only_options_that_exist() {
     let command = RunConfig::augment_args(Command::new("run"));
     let known: BTreeSet<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
-    let of_server = ["ca_out", "names", "client_ca"];
+    let of_server = ["ca_out", "names", "client_ca", "publish", "publish_size", "publish_at_once"];
     for rule in RULES {
         let subjects = match rule.subject {
             Subject::Any(facts) => facts,
@@ -85,6 +86,32 @@ fn accepts_cost_split_without_tls() {
         config.tls.cost_split = Some(crate::config::tls::CostSplit::All);
     });
     assert_eq!(accepted, "");
+}
+
+#[test]
+fn distinguishes_subscriptions_from_replies() {
+    let url = || Some("wss://127.0.0.1:1/".to_owned());
+    let subscribe = |change: fn(&mut RunConfig)| {
+        code(|config| {
+            config.mode = Mode::Subscribe;
+            change(config);
+        })
+    };
+    assert_eq!(subscribe(|_| ()), "");
+    assert_eq!(subscribe(|config| config.layer = Some(Layer::Tls)), "subscribe_without_websocket");
+    assert_eq!(subscribe(|config| config.in_flight = 2), "replies_of_subscription");
+    assert_eq!(subscribe(|config| config.messages.expect = Some(Expect::Echo)), "echo_of_subscription");
+    // The message subscribes; the size is that of what is published.
+    let both = |config: &mut RunConfig| (config.messages.message, config.size) = (Some("go".to_owned()), Size(100));
+    assert_eq!(subscribe(both), "");
+    assert_eq!(code(both), "size_with_message");
+    assert_eq!(
+        code(|config| (config.url, config.size, config.mode) = (url(), Size(100), Mode::Subscribe)),
+        "pace_of_subscription"
+    );
+    let by_id = |config: &mut RunConfig| config.messages.correlate = Some("json:id".parse().unwrap());
+    assert_eq!(code(by_id), "id_without_message");
+    assert_eq!(code(|config| config.messages.ignore_repeated = true), "ignore_without_id");
 }
 
 #[test]
