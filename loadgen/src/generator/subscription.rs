@@ -21,7 +21,7 @@ use wss_wire::publication::Publication;
 
 use super::breakdown::{self, Arrival, SentMessage};
 use super::channel::{Channel, ChannelEvent, MessageKind, Receiver, Sender, Socket, Stream, closed_failure};
-use super::close;
+use super::close::{self, Closing};
 use super::context::Context;
 use super::failure::Failure;
 use super::plan::{Order, SubscribeOrder};
@@ -88,7 +88,8 @@ pub(crate) async fn run<E: Engine>(
     match (ended, state.close_deadline.get()) {
         // Close is the last order, so no other remains.
         (closed, Some(deadline)) => {
-            close::finish::<E>(&context, closed, true, stream, deadline).await;
+            let closing = Closing { websocket: true, server_closes: false, deadline };
+            close::finish::<E>(&context, closed, closing, stream).await;
             context.order_done();
         }
         // Receiving ends without a failure only while the connection closes.

@@ -1,5 +1,6 @@
 //! Checks before a run starts: open files, ports, memory, durations and rates, and the output file.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -38,28 +39,28 @@ pub enum PreflightError {
         /// The connections that the limit allows.
         possible: u64,
     },
-    /// There are fewer local ports than connections.
+    /// There are fewer local ports than connections to one address.
     #[error(
         "{connections} connections to one address require as many local ports, but there are {ports}; widen \
-         net.ipv4.ip_local_port_range or open fewer connections"
+         net.ipv4.ip_local_port_range, open fewer connections, or divide them among addresses (--addresses all)"
     )]
     Ports {
-        /// The connections of the run.
+        /// The connections of the run to the address that gets most of them.
         connections: u64,
         /// The ports of the range.
         ports: u64,
     },
     /// Connections are closed faster than their ports leave TIME_WAIT.
     #[error(
-        "{rate} connections per second would exhaust the {ports} local ports, since each stays in TIME_WAIT for 60 s; use at most {highest:.0}/s, or \
-         --server-closes"
+        "{rate} connections per second would exhaust the {ports} local ports per address, since each stays in TIME_WAIT for \
+         60 s; use at most {highest:.0}/s, or --server-closes"
     )]
     TimeWait {
         /// Connections per second.
         rate: f64,
         /// The ports of the range.
         ports: u64,
-        /// The highest possible rate.
+        /// The highest possible rate to all addresses together.
         highest: f64,
     },
     /// Connections and messages may need more memory than is available.
@@ -186,35 +187,25 @@ pub(crate) fn peak_connections(config: &RunConfig) -> usize {
     }
 }
 
-/// Checks that open files, ports and memory suffice.
+/// Checks that open files, ports and memory suffice. `addresses`: those that connections go to in turn; none if the run
+/// starts the embedded server.
 ///
 /// # Errors
 /// The first resource that does not: [`PreflightError`].
 pub(crate) fn check_resources(
     config: &RunConfig,
     connections: usize,
-    loopback: bool,
+    addresses: &[SocketAddr],
     embedded: bool,
 ) -> anyhow::Result<()> {
-    let connections = connections as u64;
     if let Some(limit) = machine::raise_file_limit().context("cannot raise the limit of open files")? {
+        let connections = connections as u64;
         let files = connections + OTHER_FILES;
         let possible = limit.saturating_sub(OTHER_FILES);
         ensure!(files <= limit, PreflightError::OpenFiles { connections, files, limit, possible });
     }
-    let ports = local_ports();
-    ensure!(connections <= ports, PreflightError::Ports { connections, ports });
-    // With a WebSocket of HTTP/1.1 the server ends TCP first, and TIME_WAIT is its own.
-    let is_http1 = config.request.http == HttpVersion::Http1;
-    let server_ends_first = config.server_closes || config.layer().is_some_and(Layer::has_websocket) && is_http1;
-    if let (Mode::Handshake, Rate::PerSecond(rate), false, false) =
-        (config.mode, config.connect_rate, server_ends_first, loopback)
-    {
-        // Over loopback the kernel reuses ports in TIME_WAIT after a second (tcp_tw_reuse = 2).
-        #[allow(clippy::cast_precision_loss)]
-        let highest = ports as f64 / 60.0;
-        ensure!(rate <= highest, PreflightError::TimeWait { rate, ports, highest });
-    }
+    check_ports(config, connections, addresses, local_ports())?;
+    let connections = connections as u64;
     let memory = procfs::Meminfo::current().context("cannot read /proc/meminfo")?;
     let available = memory.mem_available.unwrap_or(memory.mem_free);
     // Without the embedded server, half of it is elsewhere.
@@ -228,6 +219,42 @@ pub(crate) fn check_resources(
         PreflightError::Memory { connections, size, needed: needed_mib, available: available_mib }
     );
     Ok(())
+}
+
+/// Checks that the local ports suffice. Only connections to the same address need different ones, so that several addresses
+/// multiply them.
+fn check_ports(
+    config: &RunConfig,
+    connections: usize,
+    addresses: &[SocketAddr],
+    ports: u64,
+) -> Result<(), PreflightError> {
+    let (most, entries) = busiest_address(addresses);
+    let to_one = connections.saturating_mul(most).div_ceil(entries) as u64;
+    if to_one > ports {
+        return Err(PreflightError::Ports { connections: to_one, ports });
+    }
+    // With a WebSocket of HTTP/1.1 the server ends TCP first, and TIME_WAIT is its own.
+    let is_http1 = config.request.http == HttpVersion::Http1;
+    let server_ends_first = config.server_closes || config.layer().is_some_and(Layer::has_websocket) && is_http1;
+    // Over loopback the kernel reuses ports in TIME_WAIT after a second (tcp_tw_reuse = 2).
+    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
+    if let (Mode::Handshake, Rate::PerSecond(rate), false, false) =
+        (config.mode, config.connect_rate, server_ends_first, loopback)
+    {
+        #[allow(clippy::cast_precision_loss)]
+        let highest = ports as f64 / 60.0 * entries as f64 / most as f64;
+        if rate > highest {
+            return Err(PreflightError::TimeWait { rate, ports, highest });
+        }
+    }
+    Ok(())
+}
+
+/// How often the most frequent address is listed, and the number of entries. Each entry gets as many connections.
+fn busiest_address(addresses: &[SocketAddr]) -> (usize, usize) {
+    let times = |address: &SocketAddr| addresses.iter().filter(|other| *other == address).count();
+    (addresses.iter().map(times).max().unwrap_or(1), addresses.len().max(1))
 }
 
 /// Checks that all planned instants are in the range of the clock.
@@ -309,47 +336,4 @@ fn local_ports() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rejects_more_connections_than_files_or_ports() {
-        let config = RunConfig { connections: 10_000_000, ..RunConfig::default() };
-        let error = check_resources(&config, peak_connections(&config), true, true).unwrap_err().to_string();
-        assert!(error.contains("10000000 connections require") && error.contains("at most"), "{error}");
-    }
-
-    #[test]
-    fn rejects_messages_that_exceed_memory() {
-        let config = RunConfig { connections: 1000, size: wss_model::Size(1 << 40), ..RunConfig::default() };
-        let error = check_resources(&config, peak_connections(&config), true, true).unwrap_err().to_string();
-        assert!(error.contains("MiB of memory"), "{error}");
-    }
-
-    #[test]
-    fn rejects_times_and_rates_beyond_the_clock() {
-        let message = |change: fn(&mut RunConfig)| {
-            let mut config = RunConfig::default();
-            change(&mut config);
-            check_times(&config).unwrap_err().to_string()
-        };
-        let long = HumanDuration::from_secs(u64::MAX / 2);
-        assert!(check_times(&RunConfig::default()).is_ok());
-        assert_eq!(LONGEST.to_string(), "1year");
-        assert!(
-            message(|config| config.rate = Rate::PerSecond(1e-300))
-                .contains("--rate is too low: each connection would send less than once a year")
-        );
-        assert!(message(|config| config.connect_rate = Rate::PerSecond(1e300)).contains("at most 10M/s"));
-        let mut config = RunConfig { warmup: long, ..RunConfig::default() };
-        assert!(check_times(&config).unwrap_err().to_string().contains("--warmup"));
-        (config.warmup, config.limits.close_timeout) = (HumanDuration::from_secs(0), long);
-        assert!(check_times(&config).unwrap_err().to_string().contains("--close-timeout"));
-    }
-
-    #[test]
-    fn peak_of_handshakes_at_a_rate_is_bounded_by_the_timeout() {
-        let config = RunConfig { mode: Mode::Handshake, connect_rate: Rate::PerSecond(100.0), ..RunConfig::default() };
-        assert_eq!(peak_connections(&config), 1000);
-    }
-}
+mod tests;

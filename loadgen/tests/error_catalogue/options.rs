@@ -114,8 +114,8 @@ fn explain_preflight(error: &PreflightError) -> (&'static str, &'static str) {
             ("Every connection is an open file.", "Raise the hard limit, or open fewer connections.")
         }
         PreflightError::Ports { .. } => (
-            "Connections from one address to one server need different ports.",
-            "Widen the range, or open fewer connections.",
+            "Connections to the same address need different ports.",
+            "Widen the range, open fewer connections, or divide them among addresses.",
         ),
         PreflightError::TimeWait { .. } => (
             "A port stays reserved for 60 s after its connection is closed.",

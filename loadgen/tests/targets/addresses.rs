@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use tokio_tungstenite::tungstenite;
@@ -127,4 +128,45 @@ fn impossible_routes_are_refused() {
     }
     let ended = run(&["--addresses", "all"]);
     assert!(ended.stderr.contains("--addresses requires a URL"), "{}", ended.stderr);
+}
+
+/// Runs `wssbench` in a network of its own with 20 local ports; `$1` is the program, `$2` a port.
+const TWENTY_PORTS: &str = r#"
+set -e
+ip link set lo up
+echo 40000 40019 >/proc/sys/net/ipv4/ip_local_port_range
+"$1" serve --layer ws --listen "0.0.0.0:$2" >/dev/null &
+server=$!
+trap 'kill $server' EXIT
+run() {
+    "$1" run "ws://server.test:$2/" --resolve "server.test:$2:127.0.0.1,127.0.0.2" --connect-rate 100/s --rate 100/s \
+        --warmup 0s --duration 200ms --connections "$3" $4 || echo "exit code $?"
+}
+for _ in $(seq 100); do (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null && break; sleep 0.05; done
+sleep 0.1
+run "$1" "$2" 30 2>&1 | tail -n 2
+run "$1" "$2" 30 "--addresses all --json --threads 1" 2>/dev/null
+"#;
+
+#[test]
+fn each_address_has_all_local_ports() {
+    let alone = ["unshare", "--net", "--map-root-user"];
+    let mut allowed = Command::new(alone[0]);
+    allowed.args(&alone[1..]).args(["sh", "-c", "ip link set lo up && test -w /proc/sys/net/ipv4/ip_local_port_range"]);
+    if !allowed.output().is_ok_and(|output| output.status.success()) {
+        eprintln!("left out: this user may not create a network");
+        return;
+    }
+    let mut command = Command::new(alone[0]);
+    command.args(&alone[1..]).args(["bash", "-c", TWENTY_PORTS, "bash", env!("CARGO_BIN_EXE_wssbench"), "50000"]);
+    let folder = tempfile::tempdir().unwrap();
+    command.env("WSSBENCH_IDLE", "sleep").stdin(Stdio::null()).current_dir(folder.path());
+    let output = command.output().unwrap();
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}\n{errors}");
+    assert!(text.contains("30 connections to one address require as many local ports, but there are 20"), "{text}");
+    let json = &text[text.find('{').unwrap()..=text.rfind('}').unwrap()];
+    let result: RunResult = serde_json::from_str(json).unwrap();
+    common::assert_no_errors(&result);
+    assert_eq!(result.handshake.completed, 30);
 }

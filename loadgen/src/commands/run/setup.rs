@@ -108,8 +108,8 @@ impl Setup {
         let connections = preflight::peak_connections(&config);
         let sessions = sessions::client_sessions(&config, connections);
         let route = target.as_ref().map(|target| route::find(target, &config.route)).transpose()?;
-        let loopback = route.iter().flat_map(|route| &route.addresses).all(|address| address.ip().is_loopback());
-        preflight::check_resources(&config, connections, loopback, target.is_none())?;
+        let addresses = route.as_ref().map_or(&[][..], |route| &route.addresses);
+        preflight::check_resources(&config, connections, addresses, target.is_none())?;
         let identity = if layer.has_tls() { client_tls::identity(&config)? } else { None };
         if layer.has_tls() {
             server_name(&config.trust, "localhost")?;
