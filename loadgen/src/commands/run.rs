@@ -4,6 +4,7 @@
 //! their records and what both ends used ([`cpu_accounting`], [`cost`], [`ends`]).
 
 mod awake;
+mod connect_rate;
 mod cost;
 mod cpu_accounting;
 mod defaults;

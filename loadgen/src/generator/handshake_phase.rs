@@ -15,7 +15,7 @@ use super::plan::{Afterwards, HandshakePlan, Pace, RunPhase, Until};
 use super::schedule::Schedule;
 use super::subscription;
 
-/// Failures after which an open loop of the warm-up gives up if nothing has succeeded.
+/// Failures after which an open loop before the measurement gives up if nothing has succeeded.
 const HOPELESS: usize = 64;
 
 /// The handshakes under way on this thread.
@@ -58,7 +58,8 @@ async fn open_loop<E: Engine>(
 ) {
     let mut started = 0;
     while continues(context, plan, started, schedule.peek()) {
-        if plan.spec.phase == RunPhase::WarmUp && is_hopeless(context, HOPELESS) {
+        let prepares = matches!(plan.spec.phase, RunPhase::Sessions | RunPhase::WarmUp);
+        if prepares && is_hopeless(context, HOPELESS) {
             return;
         }
         let planned = schedule.peek();

@@ -37,7 +37,7 @@ pub(crate) fn destination(
     sessions: usize,
     run: Option<RunNonce>,
 ) -> anyhow::Result<Destination> {
-    let Server { target, is_requested, route: Route { addresses, tunnel }, trust, identity } = server;
+    let Server { target, is_requested, route: Route { addresses, tunnel, .. }, trust, identity } = server;
     let tls =
         trust.map(|trust| tls_destination(config, target, is_requested, trust, identity, sessions)).transpose()?;
     let host = config.request.host.clone().filter(|_| is_requested);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wss_model::config::{AddressChoice, RouteOptions};
 use wss_wire::reach::{first_reachable, in_order_of_attempts};
@@ -53,6 +53,8 @@ pub(crate) struct Route {
     /// Of the server or the proxy; at least one.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) tunnel: Option<Tunnel>,
+    /// When the server was connected to, to choose one of its addresses; `None` if it was not.
+    pub(crate) probed: Option<Instant>,
 }
 
 /// The way to a server.
@@ -61,7 +63,7 @@ pub(crate) struct Route {
 /// If a name has no address, or none accepts a connection.
 pub(crate) fn find(target: &Target, options: &RouteOptions) -> Result<Route, RouteError> {
     let Some(proxy) = &options.proxy else {
-        return Ok(Route { addresses: addresses(target, options)?, tunnel: None });
+        return direct(target, options);
     };
     let address = reachable(&proxy.to_string(), &resolve(&proxy.host, proxy.port)?)?;
     let target = redirected(target, options);
@@ -70,7 +72,8 @@ pub(crate) fn find(target: &Target, options: &RouteOptions) -> Result<Route, Rou
         false => TunnelEnd::Address(resolved(&target, options)?[0]),
     };
     let credentials = options.proxy_auth_file.as_ref().map(credentials).transpose()?;
-    Ok(Route { addresses: vec![address], tunnel: Some(Tunnel { kind: proxy.kind, end, credentials }) })
+    let tunnel = Some(Tunnel { kind: proxy.kind, end, credentials });
+    Ok(Route { addresses: vec![address], tunnel, probed: None })
 }
 
 fn credentials(path: &PathBuf) -> Result<Credentials, RouteError> {
@@ -84,17 +87,18 @@ fn credentials(path: &PathBuf) -> Result<Credentials, RouteError> {
     Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
 }
 
-/// The addresses that connections go to: one, or with `--addresses all` all of the name.
+/// The way without a proxy: to one address, or with `--addresses all` to all of the name.
 ///
 /// # Errors
 /// If the name has none, or none accepts a connection.
-fn addresses(target: &Target, route: &RouteOptions) -> Result<Vec<SocketAddr>, RouteError> {
+fn direct(target: &Target, route: &RouteOptions) -> Result<Route, RouteError> {
     let target = redirected(target, route);
     let found = resolved(&target, route)?;
-    match route.addresses {
-        Some(AddressChoice::All) => Ok(found),
-        _ => reachable(&target.host, &found).map(|address| vec![address]),
+    if found.len() == 1 || route.addresses == Some(AddressChoice::All) {
+        return Ok(Route { addresses: found, tunnel: None, probed: None });
     }
+    let address = reachable(&target.host, &found)?;
+    Ok(Route { addresses: vec![address], tunnel: None, probed: Some(Instant::now()) })
 }
 
 /// The target after `--connect-to`.

@@ -82,7 +82,22 @@ impl Authority {
 
     /// A TLS server. `handle` gets each connection before its handshake, which the first read or write performs.
     pub(crate) fn serve(&self, handle: impl Fn(Tls) + Send + Sync + 'static) -> SocketAddr {
-        let config = self.config();
+        self.serve_with(self.config(), handle)
+    }
+
+    /// [`serve`](Self::serve) with session tickets.
+    pub(crate) fn serve_resumable(&self, handle: impl Fn(Tls) + Send + Sync + 'static) -> SocketAddr {
+        let mut config = rustls::ServerConfig::clone(&self.config());
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
+        config.send_tls13_tickets = 2;
+        self.serve_with(Arc::new(config), handle)
+    }
+
+    fn serve_with(
+        &self,
+        config: Arc<rustls::ServerConfig>,
+        handle: impl Fn(Tls) + Send + Sync + 'static,
+    ) -> SocketAddr {
         tcp(move |stream| handle(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream)))
     }
 }

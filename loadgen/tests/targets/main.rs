@@ -9,6 +9,7 @@ mod common;
 mod addresses;
 mod certificates;
 mod compression;
+mod connect_rate;
 mod correlation;
 mod daemon;
 mod front_ends;

@@ -6,6 +6,7 @@ use anyhow::bail;
 use wss_model::run_result::{EchoResult, HandshakeResult, SubscribeResult, Warmup};
 use wss_model::{Mode, Rate};
 
+use super::connect_rate::ConnectRate;
 use super::cost::CostSplitter;
 use super::cpu_accounting::{Accounting, PhaseUsage, Snapshot};
 use super::ends::{EndUsage, Ends, MemoryGrowth, MemoryReading};
@@ -24,6 +25,8 @@ use crate::setup::preflight;
 
 /// Connections from which the growth of memory per connection is reported: the kernel counts whole pages.
 const MIN_FOR_GROWTH: usize = 100;
+/// How often a wait looks for an interruption.
+const POLL: Duration = Duration::from_millis(50);
 
 /// A run between set-up and result.
 pub(super) struct Run<'a> {
@@ -33,6 +36,7 @@ pub(super) struct Run<'a> {
     progress: Progress,
     /// With `--time-slice`, once all runs of the block are ready.
     slices: Option<InterleavedSlices>,
+    connect_rate: ConnectRate,
     failures: Failures,
     warmup_failures: Failures,
     closing: ClosingRecord,
@@ -53,6 +57,7 @@ impl<'a> Run<'a> {
             accounting: Accounting::new(setup.probe.take(), setup.machine_watch()),
             splitter: CostSplitter::new(&setup.config, setup.layer, setup.timer_ns),
             progress: Progress::new(&setup.config)?,
+            connect_rate: ConnectRate::new(setup.config.connect_rate, setup.contacted),
             setup,
             slices: None,
             failures: Failures::default(),
@@ -181,21 +186,23 @@ impl<'a> Run<'a> {
 
     /// Before the first handshake that resumes a session: full handshakes, until every thread has as many sessions as
     /// it may have handshakes under way. No figure includes them; their failures count with the warm-up.
+    ///
+    /// Another server may limit the rate of connections, so that they keep --connect-rate; the embedded one does not.
     fn make_sessions(&mut self) -> anyhow::Result<()> {
         let count = self.setup.full_handshakes_for_sessions();
         if count == 0 {
             return Ok(());
         }
-        // --max-connecting may allow fewer, and the embedded server is prepared for no more.
         let config = &self.setup.config;
-        let concurrency = config.connect_concurrency.min(preflight::peak_connections(config));
-        let (made, _) = self.handshake_phase(PhaseSpec {
-            phase: RunPhase::Sessions,
-            pace: Pace::Closed { concurrency },
-            until: Until::Count(count),
-            afterwards: Afterwards::Close { server_closes: false },
-            may_resume: false,
-        })?;
+        let mut spec =
+            self.requested(RunPhase::Sessions, Until::Count(count), Afterwards::Close { server_closes: false });
+        spec.may_resume = false;
+        if config.is_embedded() {
+            // --max-connecting may allow fewer, and the server is prepared for no more.
+            let concurrency = config.connect_concurrency.min(preflight::peak_connections(config));
+            spec.pace = Pace::Closed { concurrency };
+        }
+        let (made, _) = self.handshake_phase(spec)?;
         ensure_completed(&made.result, &self.warmup_failures)
     }
 
@@ -207,11 +214,13 @@ impl<'a> Run<'a> {
     fn open_once(&mut self) -> anyhow::Result<(HandshakeResult, Option<MemoryGrowth>)> {
         let connections = self.setup.config.connections;
         let (first, second) = (connections - connections / 2, connections / 2);
+        self.keep_connect_rate();
         let before = self.accounting.snapshot();
         let spec = |count| self.requested(RunPhase::WarmUp, Until::Count(count), Afterwards::Keep);
         let specs = [spec(first), spec(second)];
         let (mut record, mut elapsed) = self.perform_handshakes(specs[0])?;
         let half = MemoryReading::now(&mut self.accounting);
+        self.keep_connect_rate();
         if second > 0 && record.completed > 0 && !self.progress.interrupted() {
             let (other, time) = self.perform_handshakes(specs[1])?;
             record.merge(other);
@@ -256,7 +265,20 @@ impl<'a> Run<'a> {
         PhaseSpec { phase, pace, until, afterwards, may_resume: true }
     }
 
+    /// Waits until --connect-rate allows the next connection. In time slices the other runs of the block wait for this one,
+    /// and the phases are further apart.
+    fn keep_connect_rate(&self) {
+        while self.slices.is_none() && !self.progress.interrupted() {
+            let wait = self.connect_rate.wait(Instant::now());
+            if wait.is_zero() {
+                break;
+            }
+            std::thread::sleep(wait.min(POLL));
+        }
+    }
+
     fn handshake_phase(&mut self, spec: PhaseSpec) -> anyhow::Result<(HandshakeMeasurement, PhaseUsage)> {
+        self.keep_connect_rate();
         let before = self.accounting.snapshot();
         let (record, elapsed) = self.perform_handshakes(spec)?;
         self.measurement_of(record, elapsed, &before, spec.phase)
@@ -274,6 +296,7 @@ impl<'a> Run<'a> {
         let plan = HandshakePlan { spec, clock, first_echo };
         self.progress.begin(spec.phase, plan.clock.start());
         let record = self.setup.generator.run_handshakes(&plan, &mut self.progress)?;
+        self.connect_rate.started(record.last.started);
         let elapsed = elapsed_handshakes(&plan, record.last, self.progress.interrupted());
         Ok((record, elapsed))
     }

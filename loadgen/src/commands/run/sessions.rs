@@ -15,8 +15,11 @@ pub(super) fn client_sessions(config: &RunConfig, connections: usize) -> usize {
     }
     let under_way = match config.connect_rate {
         Rate::Max => config.connect_concurrency,
-        // The sessions themselves are made with --connect-concurrency.
-        Rate::PerSecond(_) => connections.min(config.limits.max_connecting).max(config.connect_concurrency),
+        Rate::PerSecond(_) => {
+            // With the embedded server, the sessions themselves are made with --connect-concurrency.
+            let making = if config.is_embedded() { config.connect_concurrency } else { 1 };
+            connections.min(config.limits.max_connecting).max(making)
+        }
     };
     under_way * 2
 }
@@ -31,7 +34,10 @@ pub(super) fn server_sessions(config: &RunConfig, client_sessions: usize) -> usi
 
 /// Full handshakes that make the sessions of the generator.
 pub(super) fn full_handshakes(config: &RunConfig, client_sessions: usize, threads: usize) -> usize {
-    match (client_sessions, config.tls.version()) {
+    // At --connect-rate each takes its time, and no more handshakes can be under way than those before their timeout.
+    let keeps_rate = !config.is_embedded() && config.connect_rate != Rate::Max;
+    let sessions = if keeps_rate { client_sessions.div_ceil(2) } else { client_sessions };
+    match (sessions, config.tls.version()) {
         (0, _) => 0,
         // A session of TLS 1.2 is resumed any number of times.
         (_, Some(TlsVersion::V1_2)) => threads,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use wss_model::config::tls::{CertificateChoice, CostSplit, Verify};
@@ -55,6 +56,8 @@ pub(super) struct Setup {
     notes: Vec<String>,
     /// Sessions that all threads of the generator keep.
     sessions: usize,
+    /// When setup last connected to the server, to learn whether it listens; `None` if it did not.
+    pub(super) contacted: Option<Instant>,
     /// Cost of one timed call, in nanoseconds.
     pub(super) timer_ns: f64,
     /// Read before this thread was pinned, so that it includes all CPUs.
@@ -95,11 +98,14 @@ impl Setup {
         let server_cpus = config.server_cpus.clone().unwrap_or_else(|| CpuList(BTreeSet::new()));
         let client_cpus = config.client_cpus.clone().context("internal error: the CPUs are not determined")?;
         let command = config.server.clone().map(|command| start_command(&command, &mut config)).transpose()?;
+        // A connection has shown that it listens.
+        let listened = command.as_ref().map(|_| Instant::now());
         let url = command.as_ref().map(Server::url).or(requested.target_url());
         let target = url.map(Target::parse).transpose()?;
         let fields = request::fields(&config.request)?;
         let ca = command.as_ref().and_then(Server::ca_pem);
         let reached = target.map(|target| redirect::follow(&config, target, &fields, ca)).transpose()?;
+        let followed = (config.request.follow > 0).then(Instant::now);
         let target = reached.as_ref().map(|reached| reached.target.clone());
         let layer = target.as_ref().map_or(config.layer.unwrap_or(Layer::Wss), |target| target.layer);
         if layer.has_tls() {
@@ -129,6 +135,7 @@ impl Setup {
             (None, None) => unreachable!("the embedded server is started if there is no target"),
         };
         let route = route.map_or_else(|| route::find(&target, &config.route), Ok)?;
+        let probed = route.probed;
         let trust =
             layer.has_tls().then(|| trust(&config.trust, server.as_ref().and_then(Server::ca_pem))).transpose()?;
         let threads = config.threads.unwrap_or(1);
@@ -157,6 +164,7 @@ impl Setup {
             probe: probe(&config, server.as_ref(), run)?,
             trust,
             sessions,
+            contacted: probed.max(listened).max(followed),
             timer_ns: tls::timed::cost_of_timing(),
             config,
             server,
