@@ -15,6 +15,7 @@ mod observer;
 mod secrets;
 mod session;
 mod totals;
+mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use wss_model::{EngineKind, HumanDuration, Layer, TlsOptions, TrustOptions};
 use wss_report as report;
 use wss_wire::target::Target;
 use wss_wire::tls::{CertificateKinds, HandshakeLabel, TlsFailure};
+use wss_wire::tunnel::Tunnel;
 use wss_wire::websocket::SharedStream;
 
 use self::capture::Captured;
@@ -40,7 +42,8 @@ use self::connection::Connection;
 use self::session::{Failure, Plan};
 use crate::child::server::Server;
 use crate::output;
-use crate::setup::{client_tls as client_side, environment, request, route};
+use crate::setup::route::{self, Route};
+use crate::setup::{client_tls as client_side, environment, request};
 
 /// The longest message: it fits in one frame and one record.
 const MAX_MESSAGE: usize = 8192;
@@ -95,10 +98,16 @@ pub(crate) struct TraceCommand {
     trust: TrustOptions,
 }
 
-/// The address that the connection goes to.
-fn first_address(target: &Target, options: &RouteOptions) -> anyhow::Result<SocketAddr> {
-    let route = route::find(target, options)?;
-    route.addresses.first().copied().context("internal error: a target without an address")
+/// The way to the server: the address that the connection goes to, and the tunnel that it opens there.
+struct Way {
+    address: SocketAddr,
+    tunnel: Option<Tunnel>,
+}
+
+fn find_way(target: &Target, options: &RouteOptions) -> anyhow::Result<Way> {
+    let Route { addresses, tunnel, .. } = route::find(target, options)?;
+    let address = addresses.first().copied().context("internal error: a target without an address")?;
+    Ok(Way { address, tunnel })
 }
 
 /// Traces one connection and prints it; returns whether it ended without a failure.
@@ -109,7 +118,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
     let target = command.url.as_deref().map(Target::parse).transpose()?;
     let layer = target.as_ref().map_or(command.layer.unwrap_or(Layer::Wss), |target| target.layer);
     client::check(command, layer)?;
-    let address = target.as_ref().map(|target| first_address(target, &command.route)).transpose()?;
+    let way = target.as_ref().map(|target| find_way(target, &command.route)).transpose()?;
     let fields = request::fields(&command.request)?;
     let identity = if layer.has_tls() { client_side::identity(&client::as_run(command))? } else { None };
     let embedded = match target {
@@ -121,7 +130,7 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
         (None, Some(embedded)) => Target::parse(embedded.url())?,
         (None, None) => unreachable!("embedded if there is no target"),
     };
-    let address = address.map_or_else(|| first_address(&target, &command.route), Ok)?;
+    let way = way.map_or_else(|| find_way(&target, &command.route), Ok)?;
     let ca = embedded.as_ref().and_then(Server::ca_pem);
     let tls = layer.has_tls().then(|| client::tls(command, &target, ca, identity.as_ref())).transpose()?;
 
@@ -139,26 +148,30 @@ pub(crate) fn trace(command: &TraceCommand) -> anyhow::Result<bool> {
 
     let mut notes = Vec::new();
     if let Some(before) = tls.as_ref().and_then(|tls| tls.before.as_ref()) {
-        begin_session(&plan, address, tls.as_ref().map(|tls| (before, &tls.name)), command.timeout)?;
+        begin_session(&plan, &way, tls.as_ref().map(|tls| (before, &tls.name)), command.timeout)?;
         notes.push(
             "an earlier connection, which is not shown, established the session that this one resumes".to_owned(),
         );
     }
     let (_, started_at) = environment::identify();
-    let traced = connect(&plan, address, tls.as_ref().map(|tls| (&tls.config, &tls.name)), command.timeout);
+    let traced = connect(&plan, &way, tls.as_ref().map(|tls| (&tls.config, &tls.name)), command.timeout);
     if let Some(embedded) = embedded {
         embedded.end()?;
     }
 
     notes.extend(tls.as_ref().and_then(|tls| tls.verify.skips()).map(str::to_owned));
-    let events = observer::observe(traced.capture, tls.as_ref().map(|tls| &tls.keys), layer.has_websocket());
+    notes.extend(command.route.proxy.as_ref().map(|proxy| {
+        format!("connect includes opening the tunnel through {proxy} (--proxy), whose address is shown; a user name and password are not shown")
+    }));
+    let proxy = way.tunnel.as_ref().map(|tunnel| tunnel.kind);
+    let events = observer::observe(traced.capture, tls.as_ref().map(|tls| &tls.keys), layer.has_websocket(), proxy);
     let result = TraceResult {
         schema: TraceResult::SCHEMA.to_owned(),
         started_at,
         tool: environment::tool(),
         target: TraceTarget {
             url: target.url(),
-            address: address.to_string(),
+            address: way.address.to_string(),
             server_name: tls.as_ref().map(|tls| tls.name.to_str().into_owned()),
             embedded: command.url.is_none(),
         },
@@ -191,13 +204,8 @@ type TlsWith<'a> = (&'a Arc<ClientConfig>, &'a ServerName<'static>);
 ///
 /// # Errors
 /// If it fails, because there is then nothing to resume.
-fn begin_session(
-    plan: &Plan<'_>,
-    address: SocketAddr,
-    tls: Option<TlsWith<'_>>,
-    timeout: HumanDuration,
-) -> anyhow::Result<()> {
-    match connect(plan, address, tls, timeout).failure {
+fn begin_session(plan: &Plan<'_>, way: &Way, tls: Option<TlsWith<'_>>, timeout: HumanDuration) -> anyhow::Result<()> {
+    match connect(plan, way, tls, timeout).failure {
         None => Ok(()),
         Some(failure) => {
             anyhow::bail!("the connection that establishes the session to resume failed: {}", failure.message)
@@ -206,19 +214,19 @@ fn begin_session(
 }
 
 /// Runs the connection, from SYN to close or to its failure.
-fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeout: HumanDuration) -> Traced {
+fn connect(plan: &Plan<'_>, way: &Way, tls: Option<TlsWith<'_>>, timeout: HumanDuration) -> Traced {
     let deadline = Instant::now() + timeout.0;
-    let (capture, opened) = Connection::open(address, timeout.0);
+    let (capture, opened) = Connection::open(way.address, timeout.0);
     let socket = match opened {
         Ok(socket) => socket,
         Err(error) => {
-            let sentence = connect_sentence(address, timeout, &error);
+            let sentence = connect_sentence(way.address, timeout, &error);
             let failure = Some(TraceFailure { phase: TracePhase::Connect, message: sentence });
             return Traced { capture: capture.events, negotiated: None, failure };
         }
     };
     let connection = SharedStream::new(Connection::new(socket, capture, deadline));
-    let ended = run_session(&connection, plan, tls);
+    let ended = run_session(&connection, plan, way.tunnel.as_ref(), tls);
     connection.with(|connection| {
         let phase = connection.capture.phase;
         if ended.is_err() {
@@ -234,12 +242,16 @@ fn connect(plan: &Plan<'_>, address: SocketAddr, tls: Option<TlsWith<'_>>, timeo
     })
 }
 
-/// TLS → session → close.
+/// Tunnel → TLS → session → close.
 fn run_session(
     connection: &SharedStream<Connection>,
     plan: &Plan<'_>,
+    tunnel: Option<&Tunnel>,
     tls: Option<TlsWith<'_>>,
 ) -> Result<(), Failure> {
+    if let Some(tunnel) = tunnel {
+        session::open_tunnel(connection, tunnel)?;
+    }
     if let Some((config, name)) = tls {
         connection.with(|connection| connection.handshake(Arc::clone(config), name.clone()))?;
     }

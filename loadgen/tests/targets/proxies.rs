@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use wss_model::trace_result::application::Application;
+use wss_model::trace_result::{Direction, EventDetails, TracePhase, TraceResult};
+
 use crate::common::peer::{self, Authority};
-use crate::common::{self, run, wssbench};
+use crate::common::{self, Ended, run, wssbench};
 use crate::daemon::Daemon;
 
 /// A running proxy.
@@ -90,6 +93,90 @@ fn connections_through_proxies_of_each_kind_work() {
             let note = result.notes.iter().any(|note| note.contains("connect includes opening the tunnel"));
             assert!(note, "{:?}", result.notes);
         }
+    }
+}
+
+/// The trace of a connection through a proxy.
+fn trace(url: &str, proxy: &str, more: &[&str]) -> (TraceResult, Ended) {
+    let ended = wssbench(&[&["trace", "--json", url, "--proxy", proxy], more].concat());
+    let trace: TraceResult = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}\n{ended}"));
+    assert_eq!(ended.code(), Some(i32::from(trace.failure.is_some())), "{ended}");
+    (trace, ended)
+}
+
+/// What was exchanged with the proxy.
+fn exchanged(trace: &TraceResult) -> Vec<(Direction, String)> {
+    let of_connect = trace.events.iter().filter(|event| event.phase == TracePhase::Connect);
+    let segments = of_connect.filter_map(|event| match &event.details {
+        EventDetails::Segment { contents, .. } => Some((event.direction, contents)),
+        _ => None,
+    });
+    let previews = segments.flat_map(|(direction, contents)| {
+        contents.iter().map(move |content| match content {
+            Application::Bytes { preview, .. } => (direction, preview.clone()),
+            other => panic!("{other:?}"),
+        })
+    });
+    previews.collect()
+}
+
+#[test]
+fn traces_show_the_tunnel_without_its_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("localhost");
+    let server = authority.serve_resumable(peer::wss_echo);
+    let plain = peer::websocket(|mut socket| peer::echo(&mut socket));
+    let secret = folder.path().join("proxy-auth");
+    std::fs::write(&secret, "user:secret").unwrap();
+    let secret = ["--proxy-auth-file", secret.to_str().unwrap()];
+    let ports = [server.port(), plain.port()];
+    let (Some(http), Some(socks)) = (Proxy::http(folder.path(), true, &ports), Proxy::socks5(true)) else {
+        return common::left_out("tinyproxy or microsocks is not installed");
+    };
+    let ca = ["--ca".to_owned(), authority.ca_argument()];
+    let ca = ca.each_ref().map(String::as_str);
+    let wss = format!("wss://localhost:{}/", server.port());
+    let ws = format!("ws://localhost:{}/", plain.port());
+    for (proxy, scheme, first, round_trips) in [
+        (&http, "http", format!("\"CONNECT localhost:{} HTTP/1.1\"", server.port()), 2),
+        // Method, password and request.
+        (&socks, "socks5h", "0x05020002".to_owned(), 4),
+    ] {
+        let (trace, ended) = trace(&wss, &proxy.url(scheme), &[&ca[..], &secret].concat());
+        assert_eq!(trace.failure, None, "{ended}");
+        assert_eq!(trace.target.address, proxy.address.to_string());
+        let exchanged = exchanged(&trace);
+        assert_eq!(exchanged[0], (Direction::Sent, first), "{exchanged:?}");
+        assert_eq!((trace.phases[0].phase, trace.phases[0].round_trips), (TracePhase::Connect, round_trips));
+        assert!(trace.notes.iter().any(|note| note.contains("opening the tunnel")), "{:?}", trace.notes);
+        assert!(exchanged.iter().all(|(_, preview)| !preview.contains("secret")), "{exchanged:?}");
+        // In base64 and in hexadecimal.
+        assert!(!ended.stdout.contains("dXNlcjpzZWNyZXQ") && !ended.stdout.contains("736563726574"), "{ended}");
+    }
+    // Both connections of a resumed session, and a server without TLS.
+    for (url, more) in [(&wss, &[&ca[..], &secret, &["--resume=100%"]].concat()[..]), (&ws, &secret)] {
+        assert_eq!(trace(url, &http.url("http"), more).0.failure, None);
+    }
+    let text = wssbench(&[&["trace", &ws, "--proxy", &http.url("http")], &secret[..]].concat()).stdout;
+    assert!(text.contains("CONNECT localhost:") && text.contains("GET / HTTP/1.1"), "{text}");
+}
+
+#[test]
+fn traces_of_refused_tunnels_name_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (Some(asking), Some(socks)) = (Proxy::http(folder.path(), true, &[1]), Proxy::socks5(true)) else {
+        return common::left_out("tinyproxy or microsocks is not installed");
+    };
+    let url = format!("ws://{}/", peer::nobody());
+    for (proxy, part) in [
+        (asking.url("http"), "with --proxy-auth-file"),
+        (socks.url("socks5h"), "--proxy-auth-file"),
+        (socks.url("http"), "check the scheme and port of --proxy"),
+        (format!("http://{}", peer::nobody()), "refused"),
+    ] {
+        let failure = trace(&url, &proxy, &[]).0.failure.unwrap();
+        assert_eq!(failure.phase, TracePhase::Connect);
+        assert!(failure.message.contains(part), "{proxy}: {}", failure.message);
     }
 }
 

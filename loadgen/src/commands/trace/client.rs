@@ -139,9 +139,5 @@ pub(super) fn check(command: &TraceCommand, layer: Layer) -> anyhow::Result<()> 
         "trace shows one connection of HTTP/1.1 and supports neither --http 2 nor --follow; remove them"
     );
     as_run(command).check()?;
-    ensure!(
-        command.route.proxy.is_none(),
-        "trace shows a connection to the server itself and does not support --proxy; remove it"
-    );
     Ok(())
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustls::SupportedCipherSuite;
-use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, Record};
+use wss_model::config::ProxyKind;
+use wss_model::trace_result::{Content, Direction, Event, EventDetails, Protection, Record, TracePhase};
 
 use super::application::{Conversation, excerpt};
 use super::capture::{Captured, Raw};
 use super::secrets::{Decrypter, Facts, Secrets};
-use super::{handshake, names};
+use super::{handshake, names, tunnel};
 
 /// The most bytes that are shown of data that is not TLS.
 const MAX_NOT_TLS: usize = 64;
@@ -22,8 +23,13 @@ pub(super) struct KeyMaterial {
     pub(super) suites: Vec<SupportedCipherSuite>,
 }
 
-/// Interprets the events of a capture. `keys` is `None` without TLS.
-pub(super) fn observe(events: Vec<Captured>, keys: Option<&KeyMaterial>, websocket: bool) -> Vec<Event> {
+/// Interprets the events of a capture. `keys` is `None` without TLS; `proxy`: the protocol of the tunnel, if there is one.
+pub(super) fn observe(
+    events: Vec<Captured>,
+    keys: Option<&KeyMaterial>,
+    websocket: bool,
+    proxy: Option<ProxyKind>,
+) -> Vec<Event> {
     let (secrets, suites) = keys.map(|keys| (keys.secrets.logged(), keys.suites.clone())).unwrap_or_default();
     let half = |direction| Half {
         decrypter: Decrypter::new(direction, secrets.clone(), suites.clone()),
@@ -35,6 +41,7 @@ pub(super) fn observe(events: Vec<Captured>, keys: Option<&KeyMaterial>, websock
         received: half(Direction::Received),
         facts: Facts::default(),
         conversation: Conversation::new(websocket),
+        proxy,
     };
     events.into_iter().map(|captured| observer.event(captured)).collect()
 }
@@ -44,6 +51,7 @@ struct Observer {
     received: Half,
     facts: Facts,
     conversation: Conversation,
+    proxy: Option<ProxyKind>,
 }
 
 /// The state of one direction.
@@ -69,7 +77,11 @@ impl Observer {
             }),
             Raw::NotTls(bytes) => EventDetails::NotTls { preview: excerpt(&bytes, MAX_NOT_TLS) },
             Raw::Segment(bytes) => {
-                EventDetails::Segment { bytes: bytes.len() as u64, contents: self.conversation.read(direction, &bytes) }
+                let contents = match self.proxy.filter(|_| phase == TracePhase::Connect) {
+                    Some(proxy) => vec![tunnel::message(proxy, direction, &bytes)],
+                    None => self.conversation.read(direction, &bytes),
+                };
+                EventDetails::Segment { bytes: bytes.len() as u64, contents }
             }
             Raw::Fin => EventDetails::Fin,
             Raw::Reset => EventDetails::Reset,

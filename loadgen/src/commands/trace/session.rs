@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use wss_model::trace_result::TracePhase;
 use wss_wire::target::Target;
+use wss_wire::tunnel::{Tunnel, TunnelError};
 use wss_wire::upgrade::{self, ClientUpgrade, PrefixedStream, UpgradeError};
 use wss_wire::websocket::{Message, OpCode, Reader, Role, SharedStream, WebSocketError, Writer, after_handshake};
 
@@ -64,6 +65,16 @@ impl From<UpgradeError> for Failure {
     }
 }
 
+impl From<TunnelError> for Failure {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            // The only deadline, which has a sentence of its own.
+            TunnelError::Io(error) if error.kind() == io::ErrorKind::TimedOut => Self::Io(error),
+            other => Self::Server(other.to_string()),
+        }
+    }
+}
+
 impl From<WebSocketError> for Failure {
     fn from(error: WebSocketError) -> Self {
         match error {
@@ -76,12 +87,32 @@ impl From<WebSocketError> for Failure {
 /// The byte stream below the WebSocket.
 type Stream = SharedStream<PrefixedStream<SharedStream<Connection>>>;
 
+/// Opens a tunnel on the connection to a proxy, in the phase of the connect.
+///
+/// # Errors
+/// If the proxy refuses, or does not speak the protocol.
+pub(super) fn open_tunnel(connection: &SharedStream<Connection>, tunnel: &Tunnel) -> Result<(), Failure> {
+    run_blocking(async {
+        // Each answer is read as a whole, so that the trace shows it as one.
+        let mut stream = BufReader::new(connection.clone());
+        let mut opened = tunnel.open(&mut stream, MAX_HEAD).await;
+        if let Err(TunnelError::Status { rejection, .. }) = &mut opened {
+            rejection.read_body(&mut stream).await;
+        }
+        opened?;
+        match stream.buffer() {
+            [] => Ok(()),
+            _ => Err(Failure::Server("the proxy sent data before the tunnel was used; check its log".to_owned())),
+        }
+    })
+}
+
 /// Runs the session, up to and including the Close frames.
 ///
 /// # Errors
 /// The first failure; the connection's capture has its phase.
 pub(super) fn run(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Result<(), Failure> {
-    let conversation = async {
+    run_blocking(async {
         if plan.target.layer.has_websocket() {
             websocket(connection, plan).await
         } else if let Some(message) = plan.message {
@@ -89,11 +120,15 @@ pub(super) fn run(connection: &SharedStream<Connection>, plan: &Plan<'_>) -> Res
         } else {
             Ok(())
         }
-    };
+    })
+}
+
+/// Runs a conversation on a stream whose calls block.
+fn run_blocking(conversation: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let yielded = Arc::new(Yielded(AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&yielded));
     let mut conversation = pin!(conversation);
-    // Every wait is a blocking call, so that the session is pending only when it yields to tasks that do not exist here.
+    // Every wait is a blocking call, so that it is pending only when it yields to tasks that do not exist here.
     loop {
         match conversation.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(result) => return result,

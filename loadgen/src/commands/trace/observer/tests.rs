@@ -106,7 +106,7 @@ fn every_handshake_message_is_decrypted_and_named() {
     ] {
         let mut pair = Pair::new(version);
         pair.carry();
-        let events = observe(pair.capture, Some(&pair.keys), false);
+        let events = observe(pair.capture, Some(&pair.keys), false, None);
         let messages: Vec<&str> = contents(&events)
             .into_iter()
             .map(|(_, content)| match content {
@@ -132,7 +132,7 @@ fn key_updates_are_followed_in_both_directions() {
         pair.client.writer().write_all(b"from the client").unwrap();
         pair.carry();
     }
-    let events = observe(pair.capture, Some(&pair.keys), false);
+    let events = observe(pair.capture, Some(&pair.keys), false, None);
     let found = contents(&events);
     let updates = found.iter().filter(|(_, content)| {
         matches!(content, Content::Handshake(message) if matches!(message.details, MessageDetails::KeyUpdate { .. }))
@@ -155,7 +155,7 @@ fn a_modified_record_stays_opaque() {
     if let Some(Captured { raw: Raw::Record(_, body), .. }) = pair.capture.last_mut() {
         body[0] ^= 1;
     }
-    let events = observe(pair.capture, Some(&pair.keys), false);
+    let events = observe(pair.capture, Some(&pair.keys), false, None);
     let Some(EventDetails::Record(last)) = events.last().map(|event| &event.details) else { panic!("{events:?}") };
     assert!(matches!(&last.protection, Protection::Opaque { because } if because.contains("tag")), "{last:?}");
 }
@@ -169,7 +169,7 @@ fn a_fragmented_message_is_reported_where_it_ends() {
         let [high, low] = u16::try_from(piece.len()).unwrap().to_be_bytes();
         captured(Direction::Sent, Raw::Record([header[0], header[1], header[2], high, low], piece.to_vec()))
     });
-    let events = observe(pieces.collect(), Some(&pair.keys), false);
+    let events = observe(pieces.collect(), Some(&pair.keys), false, None);
     let found = contents(&events);
     let (last, before) = found.split_last().unwrap();
     assert!(matches!(last.1, Content::Handshake(message) if message.name == "ClientHello"));
@@ -189,7 +189,7 @@ proptest! {
             let [high, low] = (body.len() as u16).to_be_bytes();
             captured(direction, Raw::Record([content_type, 3, 3, high, low], body))
         });
-        observe(capture.collect(), Some(&Pair::new(TlsVersion::V1_3).keys), websocket);
+        observe(capture.collect(), Some(&Pair::new(TlsVersion::V1_3).keys), websocket, None);
     }
 
     #[test]
@@ -206,6 +206,6 @@ proptest! {
                 body[index] = value;
             }
         }
-        observe(pair.capture, Some(&pair.keys), true);
+        observe(pair.capture, Some(&pair.keys), true, None);
     }
 }
