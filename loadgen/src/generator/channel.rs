@@ -189,6 +189,11 @@ impl std::ops::Deref for MessageBytes<'_> {
 }
 
 impl<S: Socket> Receiver<S> {
+    /// Whether replies have no known length and no frame.
+    pub(crate) const fn has_open_end(&self) -> bool {
+        matches!(self, Self::Bytes { until: Some(_), .. })
+    }
+
     /// Receives the next message or control frame. Not cancel-safe, because fastwebsockets is not.
     pub(crate) async fn receive(&mut self, phase: ErrorPhase) -> Result<ChannelEvent<'_>, Failure> {
         match self {

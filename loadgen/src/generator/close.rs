@@ -20,7 +20,7 @@ use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, st
 use super::context::Context;
 use super::failure::{Failure, Failures};
 
-/// Bytes that a server may still send after its Close frame.
+/// Bytes that a server may still send after its Close frame, or after the part of a reply that was as expected.
 const MAX_DISCARDED: usize = 1 << 20;
 /// Time for the last write to a server that may be gone or may have stopped reading.
 const LAST_WRITE: Duration = Duration::from_millis(100);
@@ -83,11 +83,16 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
 }
 
 /// Waits for the server's Close frame; without WebSocket, for the end of the stream.
+///
+/// A reply of unknown length counted as soon as it was as expected, so that its rest may still arrive.
 async fn await_close<S: Socket>(receiver: &mut Receiver<S>) -> Result<(), Failure> {
+    let has_open_end = receiver.has_open_end();
+    let mut discarded = 0;
     loop {
         match receiver.receive(ErrorPhase::Close).await? {
             ChannelEvent::Closed(_) => return Ok(()),
             ChannelEvent::Ping(_) => {}
+            ChannelEvent::Message(rest, _) if has_open_end && discarded < MAX_DISCARDED => discarded += rest.len(),
             ChannelEvent::Message(..) => {
                 let text = "the server sent a message while the connection was closing";
                 return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));

@@ -204,6 +204,12 @@ impl Context {
         ((number + 1.0) * share).floor() > (number * share).floor()
     }
 
+    /// Whether no handshake can resume a session now.
+    pub(crate) fn has_no_session(&self) -> bool {
+        let resuming = self.tls.as_ref().and_then(|tls| tls.resuming.as_ref());
+        resuming.is_none_or(|(_, sessions)| sessions.is_empty())
+    }
+
     /// The address of the next connection attempt. The threads take turns, too.
     pub(crate) fn next_address(&self) -> SocketAddr {
         let addresses = &self.destination.addresses;

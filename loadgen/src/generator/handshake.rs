@@ -94,9 +94,11 @@ async fn perform_phases<E: Engine>(
         Some(tls) => {
             let early_data = request.as_ref().filter(|_| attempt.resume && tls.options.early_data);
             let stream = CountedStream::observing_flights(stream, tls.timed);
+            let no_session = attempt.resume && context.has_no_session();
             let stream = tls_handshake(context, tls, stream, early_data, attempt.resume, &mut spent).await?;
             requested = early_data.is_some();
-            label = Some(check_negotiated(context, stream.get_ref().1, attempt.resume)?);
+            let checked = check_negotiated(context, stream.get_ref().1, attempt.resume);
+            label = Some(checked.map_err(|failure| if no_session { without_session(failure) } else { failure })?);
             Transport::Tls(Box::new(stream.into()))
         }
     };
@@ -224,6 +226,16 @@ fn check_negotiated(
         Ok(()) => Ok(label),
         Err((kind, text)) => Err(Failure::new(ErrorPhase::Tls, kind, text)),
     }
+}
+
+/// The failure of a handshake that was to resume a session when none was left.
+fn without_session(failure: Failure) -> Failure {
+    if failure.kind != ErrorKind::NotResumed {
+        return failure;
+    }
+    let text = "the handshake was full instead of resumed, because no session was left: the server sends fewer tickets \
+                than handshakes resume (some send none when they resume); lower --resume to 50%, or use --tls 1.2";
+    Failure::new(failure.phase, failure.kind, text)
 }
 
 /// Opens a tunnel on a connection to the proxy.
