@@ -7,8 +7,7 @@ use wss_model::run_result::Ending;
 
 use crate::common::peer::{self, Authority};
 use crate::common::{ENGINES, assert_no_errors, left_out, run, wssbench};
-use crate::daemon::{Daemon, assert_measurable, program};
-use crate::front_ends::FrontEnd;
+use crate::daemon::{Daemon, program};
 
 /// Echoes WebSocket frames over HTTP/2 alone, with and without TLS. Usage: CERTIFICATE KEY WSS_PORT WS_PORT.
 const NODE: &str = r"
@@ -179,14 +178,47 @@ fn a_server_without_http_2_is_named() {
     }
 }
 
+/// Measures an echo server in both modes. Nothing fails, and every connection ends cleanly.
+fn assert_measurable(target: &[&str]) {
+    for load in [
+        &["--mode", "handshake", "--connect-rate", "100/s", "--duration", "500ms", "--warmup", "0s"][..],
+        &["--mode", "handshake", "--connect-rate", "max", "--duration", "300ms", "--warmup", "0s"],
+        &["--connections", "100", "--connect-rate", "max", "--rate", "500/s", "--duration", "500ms"],
+    ] {
+        let result = run(&[target, load].concat()).result();
+        assert!(assert_all_clean(&result) > 0 && result.handshake.completed > 0);
+    }
+}
+
 /// HAProxy translates the extended CONNECT of its client to the upgrade of HTTP/1.1.
 #[test]
 fn haproxy() {
     let Some(program) = program("haproxy") else { return left_out("HAProxy is not installed") };
-    let haproxy = FrontEnd::haproxy(&program, "alpn h2,http/1.1", "");
-    haproxy.assert_measurable_with(&["--http", "2"]);
-    // The same port, by ALPN.
-    haproxy.assert_measurable_with(&["--kernel-clock", "all"]);
+    let upstream = peer::websocket(|mut socket| peer::echo(&mut socket));
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("127.0.0.1");
+    let [certificate, key] = ["server.pem", "server.key"].map(|name| folder.path().join(name));
+    authority.write_files(&certificate, &key);
+    let both = [certificate, key].map(|file| std::fs::read_to_string(file).unwrap());
+    std::fs::write(folder.path().join("both.pem"), both.concat()).unwrap();
+    let (wss, ws) = (peer::nobody(), peer::nobody());
+    let configuration = format!(
+        "global\n  maxconn 4000\n\
+         defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout tunnel 30s\n\
+         frontend wss\n  bind {wss} ssl crt both.pem alpn h2,http/1.1\n  default_backend echo\n\
+         frontend ws\n  bind {ws}\n  default_backend echo\n\
+         backend echo\n  server one {upstream}\n"
+    );
+    std::fs::write(folder.path().join("haproxy.cfg"), configuration).unwrap();
+    let mut command = Command::new(program);
+    command.args(["-db", "-f", "haproxy.cfg"]).current_dir(folder.path());
+    let _haproxy = Daemon::start(command, &[wss, ws]);
+    let (wss, ws, ca) = (format!("wss://{wss}/"), format!("ws://{ws}/"), authority.ca_argument());
+    // The same ports serve both versions, by ALPN or by the preface.
+    for options in [&["--http", "2"][..], &["--kernel-clock", "all"]] {
+        assert_measurable(&[&[wss.as_str(), "--ca", &ca], options].concat());
+        assert_measurable(&[&[ws.as_str()], options].concat());
+    }
 }
 
 /// Compression is negotiated in the fields of the CONNECT as in those of an upgrade.
