@@ -8,6 +8,7 @@ use wss_model::run_result::Ending;
 use crate::common::peer::{self, Authority};
 use crate::common::{ENGINES, assert_no_errors, left_out, run, wssbench};
 use crate::daemon::{Daemon, program};
+use crate::subject::assert_all_clean;
 
 /// Echoes WebSocket frames over HTTP/2 alone, with and without TLS. Usage: CERTIFICATE KEY WSS_PORT WS_PORT.
 const NODE: &str = r"
