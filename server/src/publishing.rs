@@ -151,7 +151,7 @@ pub(crate) async fn publish<E: Engine>(
             let Some(end) = state.end.take() else { return PhaseOutcome::Closed };
             if end.is_ok() {
                 // Corked, so that the Close reply, close_notify and FIN share a segment.
-                stream.with(|stream| E::cork(stream.get_ref().tcp()));
+                stream.with(|stream| stream.get_ref().with_tcp(E::cork));
             }
             finish::<E>(end, writer, context).await
         }

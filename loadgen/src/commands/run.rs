@@ -8,6 +8,7 @@ mod connect_rate;
 mod cost;
 mod cpu_accounting;
 mod defaults;
+mod elapsed;
 mod ends;
 pub(crate) mod options;
 mod phases;

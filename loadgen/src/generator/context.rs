@@ -204,10 +204,10 @@ impl Context {
         ((number + 1.0) * share).floor() > (number * share).floor()
     }
 
-    /// Whether no handshake can resume a session now.
-    pub(crate) fn has_no_session(&self) -> bool {
+    /// Whether the server has sent sessions, and none is left to resume.
+    pub(crate) fn has_run_out_of_sessions(&self) -> bool {
         let resuming = self.tls.as_ref().and_then(|tls| tls.resuming.as_ref());
-        resuming.is_none_or(|(_, sessions)| sessions.is_empty())
+        resuming.is_some_and(|(_, sessions)| sessions.has_run_out())
     }
 
     /// The address of the next connection attempt. The threads take turns, too.

@@ -94,7 +94,7 @@ async fn perform_phases<E: Engine>(
         Some(tls) => {
             let early_data = request.as_ref().filter(|_| attempt.resume && tls.options.early_data);
             let stream = CountedStream::observing_flights(stream, tls.timed);
-            let no_session = attempt.resume && context.has_no_session();
+            let no_session = attempt.resume && context.has_run_out_of_sessions();
             let stream = tls_handshake(context, tls, stream, early_data, attempt.resume, &mut spent).await?;
             requested = early_data.is_some();
             let checked = check_negotiated(context, stream.get_ref().1, attempt.resume);
@@ -233,9 +233,12 @@ fn without_session(failure: Failure) -> Failure {
     if failure.kind != ErrorKind::NotResumed {
         return failure;
     }
-    let text = "the handshake was full instead of resumed, because no session was left: the server sends fewer tickets \
-                than handshakes resume (some send none when they resume); lower --resume to 50%, or use --tls 1.2";
-    Failure::new(failure.phase, failure.kind, text)
+    Failure::new(
+        failure.phase,
+        failure.kind,
+        "the handshake was full instead of resumed, because no session was left: the server sends fewer tickets than \
+         handshakes resume (some send none when they resume); lower --resume to 50%, or use --tls 1.2",
+    )
 }
 
 /// Opens a tunnel on a connection to the proxy.

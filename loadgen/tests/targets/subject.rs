@@ -16,7 +16,7 @@ use crate::common::{BOUND, Ended, assert_no_errors, assert_only_disturbed, run, 
 /// Loads of both modes: an open and a closed loop of handshakes, and messages.
 const LOADS: [&[&str]; 3] = [
     &["--mode", "handshake", "--connect-rate", "100/s", "--duration", "300ms", "--warmup", "0s"],
-    &["--mode", "handshake", "--connect-rate", "max", "--duration", "200ms", "--warmup", "0s"],
+    &["--mode", "handshake", "--connect-rate", "max", "--duration", "500ms", "--warmup", "0s"],
     &["--connections", "100", "--connect-rate", "max", "--rate", "500/s", "--duration", "400ms", "--warmup", "0s"],
 ];
 /// Opens 200 connections, uses and closes them, in the warm-up and again.

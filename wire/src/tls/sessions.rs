@@ -24,6 +24,8 @@ struct StoredSessions {
     tickets: VecDeque<Tls13ClientSessionValue>,
     /// TLS 1.2: can be resumed any number of times.
     session: Option<Tls12ClientSessionValue>,
+    /// Whether the server has ever sent a session.
+    has_received: bool,
 }
 
 impl Sessions {
@@ -41,6 +43,12 @@ impl Sessions {
     /// Whether no session can be resumed.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether the server has sent sessions, and none is left.
+    pub fn has_run_out(&self) -> bool {
+        let stored = self.stored();
+        stored.has_received && stored.session.is_none() && stored.tickets.is_empty()
     }
 
     fn stored(&self) -> MutexGuard<'_, StoredSessions> {
@@ -64,7 +72,9 @@ impl ClientSessionStore for Sessions {
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
-        self.stored().session = Some(session);
+        let mut stored = self.stored();
+        stored.session = Some(session);
+        stored.has_received = true;
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
@@ -81,6 +91,7 @@ impl ClientSessionStore for Sessions {
             stored.tickets.pop_front();
         }
         stored.tickets.push_back(ticket);
+        stored.has_received = true;
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {

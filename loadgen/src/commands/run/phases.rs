@@ -9,6 +9,7 @@ use wss_model::{Mode, Rate};
 use super::connect_rate::ConnectRate;
 use super::cost::CostSplitter;
 use super::cpu_accounting::{Accounting, PhaseUsage, Snapshot};
+use super::elapsed::{elapsed_echo, elapsed_handshakes};
 use super::ends::{EndUsage, Ends, MemoryGrowth, MemoryReading};
 use super::result::{HandshakeMeasurement, Measurement, Observations, echo_result, subscribe_result};
 use super::setup::Setup;
@@ -18,7 +19,7 @@ use crate::generator::close::ClosingRecord;
 use crate::generator::failure::Failures;
 use crate::generator::phase_clock::PhaseClock;
 use crate::generator::plan::{Afterwards, EchoPlan, HandshakePlan, Pace, PhaseSpec, RunPhase, SubscribeOrder, Until};
-use crate::generator::record::{EchoRecord, HandshakeRecord, LastEvents};
+use crate::generator::record::HandshakeRecord;
 use crate::generator::seconds::PhaseObserver as _;
 use crate::progress::Progress;
 use crate::setup::preflight;
@@ -358,34 +359,6 @@ impl<'a> Run<'a> {
     fn ends(&mut self, usage: &EndUsage) -> Ends {
         let active_share = self.slices.as_ref().map_or(1.0, InterleavedSlices::active_share);
         Ends::new(self.setup, &mut self.accounting, usage, active_share)
-    }
-}
-
-/// The time that the rate of a phase of handshakes is taken over.
-#[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
-fn elapsed_handshakes(plan: &HandshakePlan, last: LastEvents, interrupted: bool) -> Duration {
-    let clock = &plan.clock;
-    let end = match (plan.spec.pace, plan.spec.until) {
-        // An open loop is measured by the starts of its handshakes: with a distant server they complete later.
-        (Pace::Rate { rate, .. }, Until::Count(count)) => clock.at(Duration::from_secs_f64(count as f64 / rate)),
-        (Pace::Rate { .. }, Until::Elapsed(length)) => clock.end(length),
-        (Pace::Closed { .. }, _) => last.completed.unwrap_or(clock.start()),
-    };
-    let last_start = last.started.unwrap_or(end);
-    let end = if interrupted { last_start } else { end.max(last_start) };
-    match plan.spec.pace {
-        Pace::Rate { .. } => clock.elapsed(end),
-        Pace::Closed { .. } => clock.elapsed_with_tails(end),
-    }
-}
-
-/// The time that the rate of a phase of messages is taken over.
-fn elapsed_echo(plan: &EchoPlan, record: &EchoRecord, interrupted: bool) -> Duration {
-    let last_sent = record.last.started.unwrap_or(plan.end);
-    match plan.rate {
-        Some(_) if interrupted => plan.clock.elapsed(last_sent),
-        Some(_) => plan.clock.elapsed(plan.end.max(last_sent)),
-        None => plan.clock.elapsed_with_tails(record.last.completed.unwrap_or(plan.end)),
     }
 }
 

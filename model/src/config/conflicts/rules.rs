@@ -1,10 +1,11 @@
 //! The table of rules.
 
+mod extensions;
 mod subscribe;
 
 use super::Fact::{
-    AlpnHttp2, CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp,
-    ProxyResolves, RemoteServer, Replies, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
+    CertificateFile, Given, NamedServer, NoTickets, NoTls, NoWebSocket, PartialVerification, PlainTcp, ProxyResolves,
+    RemoteServer, Replies, Resumption, Serving, StatefulResumption, Tickets, Tls12, Url,
 };
 use super::{Relation, Rule, Subject};
 
@@ -152,19 +153,7 @@ pub const RULES: &[Rule] = &[
         cure: "remove {option}, or use the layer wss or ws",
         reason: "Without WebSocket there is no upgrade, and there are only bytes, not messages.",
     },
-    Rule {
-        code: "deflate_options_without_deflate",
-        subject: Subject::Any(&[
-            Given("deflate_window_bits"),
-            Given("deflate_no_context_takeover"),
-            Given("deflate_level"),
-        ]),
-        relation: Relation::Requires(&[Given("deflate")]),
-        when: &[],
-        problem: "{option} has no effect without --deflate",
-        cure: "add --deflate, or remove {option}",
-        reason: "Without --deflate no message is compressed.",
-    },
+    extensions::DEFLATE_OPTION_WITHOUT_DEFLATE,
     Rule {
         code: "size_with_message",
         subject: Subject::Any(&[Given("size")]),
@@ -218,24 +207,8 @@ pub const RULES: &[Rule] = &[
         cure: "remove {option}, or use the layer wss, ws or tls",
         reason: "Plain TCP has no message that asks the peer to close first.",
     },
-    Rule {
-        code: "alpn_http2",
-        subject: Subject::Any(&[AlpnHttp2]),
-        relation: Relation::Requires(&[NoWebSocket]),
-        when: &[],
-        problem: "--alpn h2 negotiates HTTP/2, but the WebSocket upgrade of RFC 6455 is HTTP/1.1",
-        cure: "use --http 2 instead of --alpn h2",
-        reason: "--http 2 negotiates HTTP/2 and opens WebSockets as RFC 8441 describes.",
-    },
-    Rule {
-        code: "not_with_http2",
-        subject: Subject::Any(&[Given("alpn"), Given("early_data")]),
-        relation: Relation::Excludes(&[Given("http")]),
-        when: &[],
-        problem: "{option} cannot be combined with --http 2",
-        cure: REMOVE_ONE,
-        reason: "HTTP/2 offers h2 by ALPN itself, and its request has to wait for the settings of the server.",
-    },
+    extensions::ALPN_HTTP2,
+    extensions::NOT_WITH_HTTP2,
     Rule {
         code: "insecure_with_trust",
         subject: Subject::Any(&[Given("insecure")]),
