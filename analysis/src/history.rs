@@ -15,5 +15,5 @@ pub mod fixtures;
 mod tests;
 
 pub use self::entry::{Build, Entry, Fingerprint, SCHEMA, TrackedRatio, Unfit};
-pub use self::file::{Added, BadLine, History, HistoryError, append, default_path, read};
+pub use self::file::{Added, BadLine, History, HistoryError, append, default_path, parse, read};
 pub use self::series::{Point, Series, Trend, series};

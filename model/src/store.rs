@@ -152,6 +152,14 @@ pub fn json<T: Serialize>(result: &T) -> serde_json::Result<String> {
 /// # Errors
 /// [`StoreError::Io`].
 pub fn write_text(text: &str, path: &Path) -> Result<(), StoreError> {
+    write_bytes(text.as_bytes(), path)
+}
+
+/// [`write_text`], of any bytes.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn write_bytes(bytes: &[u8], path: &Path) -> Result<(), StoreError> {
     let failed = |action| move |source| StoreError::Io { path: path.to_owned(), action, source };
     // A rename is atomic only within one file system, so the temporary file lies in the same folder.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -163,7 +171,7 @@ pub fn write_text(text: &str, path: &Path) -> Result<(), StoreError> {
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(failed("create a temporary file for"))?;
-    file.write_all(text.as_bytes()).map_err(failed("write"))?;
+    file.write_all(bytes).map_err(failed("write"))?;
     file.as_file().sync_all().map_err(failed("write"))?;
     file.persist(path).map_err(|error| failed("rename the temporary file to")(error.error))?;
     // The new name is part of the folder's content, which has to be synced too.

@@ -184,7 +184,13 @@ impl Comparison {
 
     /// ln(B ÷ A) of each block that has the metric in all trials, from the geometric mean of each arm's trials.
     pub fn log_ratios(&self, metric: Metric) -> Vec<f64> {
-        self.used_blocks().filter_map(|block| block.log_ratio(metric, |trial, _| trial.arm == ArmLabel::B)).collect()
+        self.block_log_ratios(metric).into_iter().map(|(_, log)| log).collect()
+    }
+
+    /// [`Self::log_ratios`], each with the number of its block.
+    pub fn block_log_ratios(&self, metric: Metric) -> Vec<(usize, f64)> {
+        let log_ratio = |block: &Block| block.log_ratio(metric, |trial, _| trial.arm == ArmLabel::B);
+        self.used_blocks().filter_map(|block| Some((block.number, log_ratio(block)?))).collect()
     }
 
     /// Log ratios that differ from 0 by noise alone: in each block, one trial of A and one of B ÷ the other two, which

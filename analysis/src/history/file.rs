@@ -90,9 +90,14 @@ pub fn default_path() -> PathBuf {
 /// If the file itself cannot be read.
 pub fn read(path: &Path) -> Result<History, HistoryError> {
     let bytes = fs::read(path).map_err(|source| HistoryError::Io { path: path.to_owned(), action: "read", source })?;
+    Ok(parse(&bytes))
+}
+
+/// [`read`], of the contents of a file.
+pub fn parse(bytes: &[u8]) -> History {
     let mut history = History::default();
     let mut seen = BTreeMap::new();
-    for (number, entry) in lines(&bytes) {
+    for (number, entry) in lines(bytes) {
         let entry = entry.and_then(|entry| match seen.insert(entry.comparison_id.clone(), number) {
             None => Ok(*entry),
             Some(first) => Err(format!("the comparison {} is in line {first} already", entry.comparison_id)),
@@ -102,7 +107,7 @@ pub fn read(path: &Path) -> Result<History, HistoryError> {
             Err(reason) => history.bad_lines.push(BadLine { number, reason }),
         }
     }
-    Ok(history)
+    history
 }
 
 /// Appends an entry as one line and syncs the file. Concurrent calls wait for each other. Missing folders and a missing
@@ -173,12 +178,13 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Result<Box<Entry>, String
     let lines = bytes.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
     lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(move |(number, line)| {
         let is_partial = number == count && !ended;
-        let entry = parse(line).map_err(|reason| if is_partial { format!("partial line: {reason}") } else { reason });
+        let entry =
+            parse_line(line).map_err(|reason| if is_partial { format!("partial line: {reason}") } else { reason });
         (number, entry)
     })
 }
 
-fn parse(line: &[u8]) -> Result<Box<Entry>, String> {
+fn parse_line(line: &[u8]) -> Result<Box<Entry>, String> {
     let malformed = |error: serde_json::Error| format!("not a valid {SCHEMA} entry: {error}");
     let Header { schema } = serde_json::from_slice(line).map_err(malformed)?;
     if schema != SCHEMA {
