@@ -5,6 +5,7 @@ mod terminal;
 
 pub use self::markdown::markdown;
 pub(super) use self::markdown::tables;
+pub(crate) use self::terminal::facts;
 pub use self::terminal::terminal;
 
 use super::sweep::{describe_correlated, describe_ratio, describe_slices, title};
@@ -15,7 +16,7 @@ use wss_model::text::phrases::{pluralize, program};
 use wss_model::text::quantity::{NOT_AVAILABLE, percent_to, rate_to};
 
 /// A sentence per primary figure.
-fn findings(comparison: &Comparison) -> Vec<String> {
+pub(crate) fn findings(comparison: &Comparison) -> Vec<String> {
     let primary = comparison.analysis.metrics.iter().filter(|figure| figure.role == Role::Primary);
     let sentences: Vec<String> =
         primary.filter_map(|figure| Some(format!("{}: {}", title(figure.metric), finding(figure)?))).collect();
@@ -26,7 +27,7 @@ fn findings(comparison: &Comparison) -> Vec<String> {
 }
 
 /// What the ratio of a figure shows.
-pub(super) fn finding(figure: &ComparedMetric) -> Option<String> {
+pub(crate) fn finding(figure: &ComparedMetric) -> Option<String> {
     let ratio = figure.ratio.as_ref()?;
     Some(match ratio.finding() {
         Finding::TooFewPairs => format!("B ÷ A {:.3}; too few blocks for an interval", ratio.center),
@@ -55,7 +56,7 @@ fn row(figure: &ComparedMetric) -> Vec<String> {
 }
 
 /// A ratio with its interval, to three decimals: thresholds are given in percent.
-pub(super) fn ratio_and_interval(ratio: &Ratio) -> String {
+pub(crate) fn ratio_and_interval(ratio: &Ratio) -> String {
     match &ratio.interval {
         Some(Interval { low, high, .. }) => format!("{:.3} ({low:.3}–{high:.3})", ratio.center),
         None => format!("{:.3} ?", ratio.center),
@@ -63,7 +64,7 @@ pub(super) fn ratio_and_interval(ratio: &Ratio) -> String {
 }
 
 /// An arm: its label, its options and the programs that measured it.
-fn arm(arm: &Arm) -> String {
+pub(crate) fn arm(arm: &Arm) -> String {
     let mut tools: Vec<String> = arm.programs.iter().filter_map(|one| one.tool.as_ref().map(program)).collect();
     tools.dedup();
     // The label has an option as one word or, as users write it, as two: `--layer tcp`.
@@ -78,7 +79,7 @@ fn arm(arm: &Arm) -> String {
 }
 
 /// How many blocks were run, of which trials, and how many were dropped.
-fn blocks(comparison: &Comparison) -> String {
+pub(crate) fn blocks(comparison: &Comparison) -> String {
     let run = comparison.blocks.iter().filter(|block| block.is_complete()).count();
     let dropped = comparison.analysis.blocks_dropped;
     let trials = match (comparison.kind, schedule(&comparison.workloads, comparison.interleave)) {
@@ -99,13 +100,13 @@ fn blocks(comparison: &Comparison) -> String {
 }
 
 /// The dropped blocks with their reasons.
-fn dropped(comparison: &Comparison) -> impl Iterator<Item = String> {
+pub(crate) fn dropped(comparison: &Comparison) -> impl Iterator<Item = String> {
     let dropped = comparison.blocks.iter().filter_map(|block| Some((block.number, block.dropped_because.as_ref()?)));
     dropped.map(|(number, reason)| format!("block {number}: {reason}"))
 }
 
 /// The figures in which an arm differs from itself.
-fn noisy(comparison: &Comparison) -> Vec<&'static str> {
+pub(crate) fn noisy(comparison: &Comparison) -> Vec<&'static str> {
     let differs = |figure: &&ComparedMetric| {
         figure.role == Role::Primary && figure.noise_floor.as_ref().is_some_and(Ratio::is_difference)
     };
@@ -113,7 +114,7 @@ fn noisy(comparison: &Comparison) -> Vec<&'static str> {
 }
 
 /// What each arm negotiated.
-fn negotiated(comparison: &Comparison) -> Vec<String> {
+pub(crate) fn negotiated(comparison: &Comparison) -> Vec<String> {
     let kinds = |arm: ArmLabel| {
         let kinds: Vec<String> =
             comparison.arm(arm).negotiated.iter().map(wss_model::text::phrases::describe_handshake).collect();
@@ -124,13 +125,13 @@ fn negotiated(comparison: &Comparison) -> Vec<String> {
 }
 
 /// That blocks depend on their order, if they do.
-fn correlated(comparison: &Comparison) -> Option<String> {
+pub(crate) fn correlated(comparison: &Comparison) -> Option<String> {
     let figures = comparison.analysis.metrics.iter().filter(|figure| figure.role == Role::Primary);
     describe_correlated(figures.filter_map(|figure| Some((figure.metric, figure.serial_correlation?))))
 }
 
 /// How to read the tables.
-fn legend(comparison: &Comparison) -> String {
+pub(crate) fn legend(comparison: &Comparison) -> String {
     let several = [&comparison.a, &comparison.b].iter().any(|arm| arm.programs.len() > 1);
     let several = if several { " and the order of the builds" } else { "" };
     let slices = describe_slices(&comparison.workloads, comparison.interleave);

@@ -111,14 +111,16 @@ fn head(layout: &mut Layout, one: &Series<'_>, number: usize, of: usize) {
     layout.fact("Measured", one.configuration);
 }
 
-fn build(build: &Build) -> String {
+/// A build with what is known of it.
+pub(crate) fn build(build: &Build) -> String {
     let version = build.version.as_ref().map(|version| format!("version {version}"));
     let commit = build.commit.as_ref().map(|commit| format!("commit {}", short(commit)));
     let known: Vec<String> = [version, commit].into_iter().flatten().collect();
     if known.is_empty() { build.label.clone() } else { format!("{} ({})", build.label, known.join(", ")) }
 }
 
-fn machine(machine: &Fingerprint) -> String {
+/// The machine of a series.
+pub(crate) fn machine(machine: &Fingerprint) -> String {
     let Fingerprint { cpu_model, cores, memory_gib, kernel, governor, hypervisor, clocksource, settings, profile } =
         machine;
     let mut parts = vec![
@@ -199,6 +201,11 @@ fn changes_of(layout: &mut Layout, trends: &[Trend<'_>]) {
 }
 
 fn sentence(trend: &Trend<'_>, change: &ChangePoint) -> String {
+    format!("{}: {}", trend.metric, describe_change(trend, change))
+}
+
+/// How much a metric changed, whether for the better, since when, and between which levels.
+pub(crate) fn describe_change(trend: &Trend<'_>, change: &ChangePoint) -> String {
     let percent = 100.0 * (change.after / change.before - 1.0);
     let more_is_better = Metric::by_name(trend.metric).map(Metric::more_is_better);
     // What a later version measures has no direction here.
@@ -211,10 +218,11 @@ fn sentence(trend: &Trend<'_>, change: &ChangePoint) -> String {
     let since = trend.points.get(change.index).map_or_else(String::new, |point| {
         format!(" since {} ({})", day(&point.entry.started_at), candidate(point.entry))
     });
-    format!("{}: {percent:+.1}%{verdict}{since}, from {before} to {after}; p={:.3}", trend.metric, change.p_value)
+    format!("{percent:+.1}%{verdict}{since}, from {before} to {after}; p={:.3}", change.p_value)
 }
 
-fn candidate(entry: &Entry) -> String {
+/// The candidate of an entry, by its commit if that is known.
+pub(crate) fn candidate(entry: &Entry) -> String {
     let candidate = &entry.candidate;
     candidate.commit.as_ref().map_or_else(|| candidate.label.clone(), |commit| short(commit))
 }
@@ -226,7 +234,7 @@ fn short(commit: &str) -> String {
 }
 
 /// The date of an RFC 3339 timestamp.
-fn day(instant: &str) -> String {
+pub(crate) fn day(instant: &str) -> String {
     instant.chars().take(10).collect()
 }
 

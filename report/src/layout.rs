@@ -12,13 +12,14 @@ const LABEL: usize = 13;
 /// A report under construction.
 pub(crate) struct Layout {
     text: String,
+    facts: Vec<(String, String)>,
     style: Style,
 }
 
 impl Layout {
     pub(crate) fn new(style: Style) -> Self {
         let width = style.width.clamp(Style::MIN_WIDTH, Style::MAX_WIDTH);
-        Self { text: String::new(), style: Style { width, ..style } }
+        Self { text: String::new(), facts: Vec::new(), style: Style { width, ..style } }
     }
 
     /// Columns of every line.
@@ -83,7 +84,15 @@ impl Layout {
 
     /// A text beside its label. An empty label continues the fact above.
     pub(crate) fn fact(&mut self, label: &str, text: &str) {
+        self.facts.push((label.to_owned(), text.to_owned()));
         self.wrapped(&format!("{label:<LABEL$}"), &" ".repeat(LABEL), text);
+    }
+
+    /// The facts that `write` adds to a report, for one that lays them out itself.
+    pub(crate) fn facts_of(write: impl FnOnce(&mut Self)) -> Vec<(String, String)> {
+        let mut layout = Self::new(Style { width: Style::MAX_WIDTH, color: false, verbose: true });
+        write(&mut layout);
+        layout.facts
     }
 
     /// A table, split where it is wider than the report.

@@ -1,4 +1,5 @@
-//! Results as text: [`terminal()`] for a run, and one module for each other kind of result; [`export`] for other programs.
+//! Results as text: [`terminal()`] for a run, and one module for each other kind of result; [`html`] as a page with figures;
+//! [`export`] for other programs.
 //!
 //! A report is made from a result and nothing else, so the same file gives the same report a year later. It returns text
 //! and prints nothing.
@@ -7,8 +8,10 @@ pub mod comparison;
 mod disturbances;
 mod engines;
 pub mod export;
+mod figures;
 pub mod gate;
 pub mod history;
+pub mod html;
 mod layout;
 mod markdown;
 mod style;

@@ -10,8 +10,10 @@ mod table;
 mod terminal;
 
 pub use self::csv::csv;
+pub(crate) use self::label::label;
 pub use self::label::label_as_requested;
 pub use self::markdown::markdown;
+pub(crate) use self::terminal::facts;
 pub use self::terminal::terminal;
 
 use wss_analysis::metric::Metric;
@@ -42,13 +44,13 @@ const COMPARED: [Metric; 14] = [
 ];
 
 /// The figures of [`COMPARED`] that the sweep has.
-fn compared(sweep: &SweepResult) -> Vec<Metric> {
+pub(crate) fn compared(sweep: &SweepResult) -> Vec<Metric> {
     let has = |metric: &Metric| sweep.analysis.summaries.iter().any(|summary| summary.metrics.contains_key(metric));
     COMPARED.into_iter().filter(has).collect()
 }
 
 /// The name of a figure in a sentence and above its column.
-pub(super) const fn title(metric: Metric) -> &'static str {
+pub(crate) const fn title(metric: Metric) -> &'static str {
     match metric {
         Metric::ServerCpuHandshakeUs => "server µs per handshake",
         Metric::ClientCpuHandshakeUs => "client µs per handshake",
@@ -86,9 +88,21 @@ pub(super) const fn title(metric: Metric) -> &'static str {
     }
 }
 
+/// The name of a figure in a sentence, without its unit: `server CPU time per handshake`.
+pub(crate) fn measure(metric: Metric) -> String {
+    let name = title(metric);
+    if metric == Metric::BulkGbPerS {
+        return "bulk throughput".to_owned();
+    }
+    if metric.is_cpu_time() && metric != Metric::HandshakesPerSPerCore {
+        return name.replace("µs", "CPU time").replace("ns", "CPU time");
+    }
+    name.trim_end_matches(" µs").to_owned()
+}
+
 /// A ratio with its interval if it is a difference, the largest difference that is possible if it is not, and a question
 /// mark if there are too few blocks.
-pub(super) fn describe_ratio(ratio: &Ratio) -> String {
+pub(crate) fn describe_ratio(ratio: &Ratio) -> String {
     match (ratio.finding(), &ratio.interval) {
         (Finding::NoDifferenceLargerThan { percent }, _) => format!("≈ within {}", percent_to(percent, 2)),
         (Finding::Differs, Some(interval)) => difference(ratio.center, interval),
@@ -105,13 +119,13 @@ fn difference(center: f64, Interval { low, high, .. }: &Interval) -> String {
 }
 
 /// The configurations of one security level, the cheapest first.
-struct Group {
-    title: String,
-    numbers: Vec<usize>,
+pub(crate) struct Group {
+    pub(crate) title: String,
+    pub(crate) numbers: Vec<usize>,
 }
 
 /// The configurations by security level: without TLS first, then from the weakest to the strongest.
-fn groups(sweep: &SweepResult) -> Vec<Group> {
+pub(crate) fn groups(sweep: &SweepResult) -> Vec<Group> {
     let mut rows: Vec<(GroupKey, f64, &Summary)> = sweep
         .analysis
         .summaries
@@ -195,14 +209,14 @@ pub(super) fn describe_correlated(metrics: impl Iterator<Item = (Metric, SerialC
 }
 
 /// That blocks depend on their order, if they do.
-fn correlated(sweep: &SweepResult) -> Option<String> {
+pub(crate) fn correlated(sweep: &SweepResult) -> Option<String> {
     let compared = compared(sweep);
     let rankings = sweep.analysis.rankings.iter().filter(|ranking| compared.contains(&ranking.metric));
     describe_correlated(rankings.filter_map(|ranking| Some((ranking.metric, ranking.serial_correlation?))))
 }
 
 /// How to read the tables.
-fn legend(sweep: &SweepResult) -> Vec<String> {
+pub(crate) fn legend(sweep: &SweepResult) -> Vec<String> {
     let mut sentences = vec![
         "Figures are medians over the trials. Ratios are to the reference in the same block: Hodges–Lehmann center and \
          exact Wilcoxon signed-rank interval. ≈: the interval contains 1, so any difference is at most this large; ?: too \

@@ -56,6 +56,14 @@ pub fn terminal(result: &RunResult, style: Style) -> String {
     layout.finish()
 }
 
+/// What was run and what was negotiated, each with its label.
+pub(crate) fn facts(result: &RunResult) -> Vec<(String, String)> {
+    Layout::facts_of(|layout| {
+        what_was_run(layout, result);
+        negotiated(layout, result);
+    })
+}
+
 fn what_was_run(layout: &mut Layout, result: &RunResult) {
     let target = &result.target;
     let kind = match (&target.command, target.embedded) {

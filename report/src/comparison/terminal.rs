@@ -59,6 +59,11 @@ pub fn terminal(comparison: &Comparison, style: Style) -> String {
     layout.finish()
 }
 
+/// What was run, each with its label.
+pub(crate) fn facts(comparison: &Comparison) -> Vec<(String, String)> {
+    Layout::facts_of(|layout| what_was_run(layout, comparison))
+}
+
 fn what_was_run(layout: &mut Layout, comparison: &Comparison) {
     layout.fact("A", &arm(&comparison.a));
     layout.fact("B", &arm(&comparison.b));

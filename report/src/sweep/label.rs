@@ -8,7 +8,7 @@ use wss_model::run_result::Negotiated;
 use wss_model::text::phrases::one_line;
 
 /// The label of the configuration with a number.
-pub(super) fn label(sweep: &SweepResult, number: usize) -> String {
+pub(crate) fn label(sweep: &SweepResult, number: usize) -> String {
     let Some(configuration) = sweep.configuration(number) else { return format!("configuration {number}") };
     let negotiated = sweep.analysis.summary(number).map_or(&[][..], |summary| &summary.negotiated);
     let all: Vec<&[String]> = sweep.configurations.iter().map(|one| one.options.as_slice()).collect();

@@ -45,6 +45,11 @@ pub fn terminal(sweep: &SweepResult, style: Style) -> String {
     layout.finish()
 }
 
+/// What was run, each with its label.
+pub(crate) fn facts(sweep: &SweepResult) -> Vec<(String, String)> {
+    Layout::facts_of(|layout| what_was_run(layout, sweep))
+}
+
 fn what_was_run(layout: &mut Layout, sweep: &SweepResult) {
     let compared = sweep.configurations.iter().filter(|one| one.repeat_of.is_none()).count();
     let preset = sweep.preset.as_ref().map_or_else(String::new, |preset| format!(" ({preset})"));
