@@ -4,12 +4,14 @@
 //! A format that cannot hold a result at all is an [`ExportError`].
 
 mod bmf;
+mod cdf;
 mod figure;
 mod github_action_benchmark;
 mod hgrm;
 mod hlog;
 mod openmetrics;
 mod series;
+mod summary;
 
 use std::fmt;
 use std::path::Path;
@@ -17,11 +19,12 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use wss_analysis::comparison::Comparison;
-use wss_model::Reason;
+use wss_analysis::sweep::SweepResult;
 use wss_model::latency::HistogramError;
 use wss_model::named_latency;
 use wss_model::run_result::RunResult;
 use wss_model::store::{self, StoreError, Stored as _};
+use wss_model::{LatencyHistogram, Reason};
 
 /// A format that another program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,12 +41,24 @@ pub enum Format {
     Csv,
     /// OpenMetrics text: counters, and a histogram and quantiles per latency
     Openmetrics,
+    /// The figures of a run, a sweep or a comparison, one row per metric
+    SummaryCsv,
+    /// The cumulative distribution of one latency, one row per value
+    CdfCsv,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] =
-        [Self::Bmf, Self::GithubActionBenchmark, Self::Hgrm, Self::Hlog, Self::Csv, Self::Openmetrics];
+    pub const ALL: [Self; 8] = [
+        Self::Bmf,
+        Self::GithubActionBenchmark,
+        Self::Hgrm,
+        Self::Hlog,
+        Self::Csv,
+        Self::Openmetrics,
+        Self::SummaryCsv,
+        Self::CdfCsv,
+    ];
 
     /// The name on the command line: `github-action-benchmark`.
     pub const fn name(self) -> &'static str {
@@ -54,6 +69,8 @@ impl Format {
             Self::Hlog => "hlog",
             Self::Csv => "csv",
             Self::Openmetrics => "openmetrics",
+            Self::SummaryCsv => "summary-csv",
+            Self::CdfCsv => "cdf-csv",
         }
     }
 }
@@ -95,6 +112,8 @@ pub enum Source {
     Run(Box<RunResult>),
     /// A comparison of two arms.
     Comparison(Box<Comparison>),
+    /// A sweep.
+    Sweep(Box<SweepResult>),
 }
 
 /// A result in another format.
@@ -164,7 +183,7 @@ pub enum ExportError {
 }
 
 /// The schemas that can be exported, for the error about any other file.
-const SCHEMAS: &str = "wssbench.run/2 or wssbench.comparison/2";
+const SCHEMAS: &str = "wssbench.run/2, wssbench.comparison/2 or wssbench.sweep/2";
 
 impl Source {
     /// Reads a result of any kind that can be exported.
@@ -175,6 +194,7 @@ impl Source {
         match store::schema_of(SCHEMAS, path)?.as_str() {
             RunResult::SCHEMA => store::read(path).map(|run| Self::Run(Box::new(run))),
             Comparison::SCHEMA => store::read(path).map(|comparison| Self::Comparison(Box::new(comparison))),
+            SweepResult::SCHEMA => store::read(path).map(|sweep| Self::Sweep(Box::new(sweep))),
             found => {
                 Err(StoreError::UnexpectedSchema { path: path.to_owned(), found: found.to_owned(), schema: SCHEMAS })
             }
@@ -188,17 +208,18 @@ impl Source {
 /// [`ExportError`], with a variant per cause.
 pub fn export(source: &Source, options: &Options<'_>) -> Result<Exported, ExportError> {
     let Options { format, latency, better } = *options;
-    for (given, option, of) in [
-        (latency.is_some(), "latency", Format::Hgrm),
-        (better != Better::default(), "better", Format::GithubActionBenchmark),
+    for (given, option, used, of) in [
+        (latency.is_some(), "latency", &[Format::Hgrm, Format::CdfCsv][..], "hgrm or cdf-csv"),
+        (better != Better::default(), "better", &[Format::GithubActionBenchmark][..], "github-action-benchmark"),
     ] {
-        if given && format != of {
-            return Err(ExportError::UnusedOption { option, format: format.name(), of: of.name() });
+        if given && !used.contains(&format) {
+            return Err(ExportError::UnusedOption { option, format: format.name(), of });
         }
     }
     match source {
         Source::Run(run) => export_run(run, options),
         Source::Comparison(comparison) => export_comparison(comparison, options),
+        Source::Sweep(sweep) => export_sweep(sweep, options),
     }
 }
 
@@ -210,6 +231,8 @@ fn export_run(run: &RunResult, options: &Options<'_>) -> Result<Exported, Export
         Format::Hgrm => hgrm::run(run, options.latency)?,
         Format::Hlog => hlog::run(run)?,
         Format::Csv => series::run(run)?,
+        Format::SummaryCsv => summary::run(run)?,
+        Format::CdfCsv => cdf::run(run, options.latency)?,
         Format::Openmetrics => {
             // OpenMetrics has a metric for validity.
             notes.clear();
@@ -224,15 +247,25 @@ fn export_comparison(comparison: &Comparison, options: &Options<'_>) -> Result<E
     let text = match options.format {
         Format::Bmf => bmf::comparison(comparison)?,
         Format::GithubActionBenchmark => github_action_benchmark::comparison(comparison, options.better, &mut notes)?,
-        Format::Hgrm | Format::Hlog | Format::Csv | Format::Openmetrics => {
+        Format::SummaryCsv => summary::comparison(comparison)?,
+        Format::Hgrm | Format::Hlog | Format::Csv | Format::Openmetrics | Format::CdfCsv => {
             return Err(ExportError::UnsupportedKind {
                 kind: "comparison",
                 format: options.format.name(),
-                has: [Format::Bmf, Format::GithubActionBenchmark].map(Format::name).join(" or "),
+                has: "bmf, github-action-benchmark or summary-csv".to_owned(),
             });
         }
     };
     Ok(Exported { text, notes })
+}
+
+fn export_sweep(sweep: &SweepResult, options: &Options<'_>) -> Result<Exported, ExportError> {
+    if options.format != Format::SummaryCsv {
+        let has = Format::SummaryCsv.name().to_owned();
+        return Err(ExportError::UnsupportedKind { kind: "sweep", format: options.format.name(), has });
+    }
+    let notes = invalid("sweep", sweep.valid, &sweep.invalid_because);
+    Ok(Exported { text: summary::sweep(sweep)?, notes })
 }
 
 /// A note that the result is not valid: most formats cannot say so.
@@ -251,8 +284,23 @@ fn json(format: Format, value: &serde_json::Value) -> Result<String, ExportError
         .map_err(|error| ExportError::Unwritable { format: format.name(), reason: error.to_string() })
 }
 
+/// The samples of the named latency with its name, or of the run's main latency.
+fn one_latency(run: &RunResult, name: Option<&str>, format: Format) -> Result<(String, LatencyHistogram), ExportError> {
+    let mut samples = samples(run)?;
+    let named: Vec<&str> = samples.iter().map(|(name, _)| name.as_str()).collect();
+    let usual = ["echo.response", "handshake.tls", "handshake.ready"];
+    let name = name.or_else(|| usual.into_iter().find(|usual| named.contains(usual)));
+    let Some(name) = name else {
+        return Err(ExportError::Nothing { what: "latency", format: format.name() });
+    };
+    let Some(index) = named.iter().position(|one| *one == name) else {
+        return Err(ExportError::NoSuchLatency { name: name.to_owned(), has: named.join(", ") });
+    };
+    Ok(samples.swap_remove(index))
+}
+
 /// The decoded histograms of all latencies with samples, by name.
-fn samples(run: &RunResult) -> Result<Vec<(String, wss_model::LatencyHistogram)>, ExportError> {
+fn samples(run: &RunResult) -> Result<Vec<(String, LatencyHistogram)>, ExportError> {
     named_latency::all(run)
         .into_iter()
         .filter(|(_, latency)| latency.count > 0)

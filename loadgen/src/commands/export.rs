@@ -15,7 +15,7 @@ use crate::setup::preflight;
 /// `wssbench export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportCommand {
-    /// The result of a run or a comparison (JSON, also .gz)
+    /// The result of a run, a comparison or (--format summary-csv) a sweep (JSON, also .gz)
     #[arg(value_name = "RESULT")]
     result: PathBuf,
 
@@ -27,7 +27,7 @@ pub(crate) struct ExportCommand {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// The latency to write with --format hgrm, such as handshake.tls [default: the run's main latency]
+    /// The latency to write with --format hgrm or cdf-csv, such as handshake.tls [default: the run's main latency]
     #[arg(long, value_name = "NAME")]
     latency: Option<String>,
 

@@ -16,7 +16,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wss_model::RunResult;
 
-const FORMATS: [&str; 6] = ["bmf", "github-action-benchmark", "hgrm", "hlog", "csv", "openmetrics"];
+const FORMATS: [&str; 8] =
+    ["bmf", "github-action-benchmark", "hgrm", "hlog", "csv", "openmetrics", "summary-csv", "cdf-csv"];
 const JAR: &str = "/usr/share/java/hdrhistogram.jar";
 
 /// A run of one second, shared by all tests.
@@ -174,7 +175,7 @@ fn a_comparison_is_refused_with_its_formats() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(&comparison(result(), 1, 1.05), folder.path());
     let ended = wssbench(&["export", &path, "--format", "csv"]);
-    let says = "a comparison cannot be exported as csv; use bmf or github-action-benchmark";
+    let says = "a comparison cannot be exported as csv; use bmf, github-action-benchmark or summary-csv";
     assert!(ended.refusal().ends_with(says), "{ended}");
     let ended = wssbench(&["export", &path, "--format", "bmf"]);
     assert!(ended.code() == Some(0) && ended.stdout.contains("lower_value"), "{ended}");

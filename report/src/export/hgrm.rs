@@ -22,17 +22,8 @@ const NS_PER_MS: f64 = 1e6;
 
 /// The distribution of one latency of a run: the named one, or the run's main latency.
 pub(super) fn run(run: &RunResult, name: Option<&str>) -> Result<String, ExportError> {
-    let samples = super::samples(run)?;
-    let named: Vec<&str> = samples.iter().map(|(name, _)| name.as_str()).collect();
-    let usual = ["echo.response", "handshake.tls", "handshake.ready"];
-    let name = name.or_else(|| usual.into_iter().find(|usual| named.contains(usual)));
-    let Some(name) = name else {
-        return Err(ExportError::Nothing { what: "latency", format: Format::Hgrm.name() });
-    };
-    let Some((_, found)) = samples.iter().find(|(one, _)| one == name) else {
-        return Err(ExportError::NoSuchLatency { name: name.to_owned(), has: named.join(", ") });
-    };
-    Ok(distribution(&format!("wssbench {} {name}, values in milliseconds", one_line(&run.id)), found))
+    let (name, found) = super::one_latency(run, name, Format::Hgrm)?;
+    Ok(distribution(&format!("wssbench {} {name}, values in milliseconds", one_line(&run.id)), &found))
 }
 
 /// The distribution under a comment.

@@ -314,11 +314,14 @@ fn an_invalid_run_has_a_note_unless_the_format_says_so() {
 fn unsupported_combinations_are_refused_with_the_supported_ones() {
     for format in Format::ALL {
         match export(&source(comparison(12, 1.0)), &options(format)) {
-            Ok(_) => assert!(matches!(format, Format::Bmf | Format::GithubActionBenchmark), "{format:?}"),
-            Err(error) => assert_eq!(
-                error.to_string(),
-                format!("a comparison cannot be exported as {}; use bmf or github-action-benchmark", format.name())
-            ),
+            Ok(_) => assert!([Format::Bmf, Format::GithubActionBenchmark, Format::SummaryCsv].contains(&format)),
+            Err(error) => {
+                let has = "bmf, github-action-benchmark or summary-csv";
+                assert_eq!(
+                    error.to_string(),
+                    format!("a comparison cannot be exported as {}; use {has}", format.name())
+                );
+            }
         }
     }
     let run = Source::Run(Box::new(handshake_run()));
@@ -329,7 +332,7 @@ fn unsupported_combinations_are_refused_with_the_supported_ones() {
         "{sentence}"
     );
     let sentence = refusal(Options { latency: Some("handshake.tls"), ..options(Format::Hlog) });
-    assert_eq!(sentence, "--latency has no effect with --format hlog; remove it, or use --format hgrm");
+    assert_eq!(sentence, "--latency has no effect with --format hlog; remove it, or use --format hgrm or cdf-csv");
     let sentence = refusal(Options { better: Better::Bigger, ..options(Format::Csv) });
     assert_eq!(
         sentence,
@@ -346,7 +349,7 @@ fn an_empty_run_is_refused_by_formats_without_content() {
     let source = Source::Run(Box::new(run));
     for format in Format::ALL {
         let exported = export(&source, &options(format));
-        let refused = matches!(format, Format::Hgrm | Format::Hlog | Format::Csv);
+        let refused = matches!(format, Format::Hgrm | Format::Hlog | Format::Csv | Format::CdfCsv);
         assert_eq!(exported.is_err(), refused, "{format:?}: {exported:?}");
     }
 }
@@ -379,12 +382,12 @@ fn a_file_is_read_by_its_schema() {
     for (text, says) in [
         (
             run.replace("wssbench.run/2", "wssbench.run/1"),
-            "unsupported schema wssbench.run/1; expected wssbench.run/2 or",
+            "unsupported schema wssbench.run/1; expected wssbench.run/2, wssbench.comparison/2 or wssbench.sweep/2",
         ),
-        (run.replace("wssbench.run/2", "wssbench.sweep/2"), "unsupported schema wssbench.sweep/2; expected"),
+        (run.replace("wssbench.run/2", "wssbench.gate/2"), "unsupported schema wssbench.gate/2; expected"),
         (run[..run.len() / 2].to_owned(), "the file is truncated"),
         (compared[..compared.len() / 2].to_owned(), "the file is truncated"),
-        ("[]".to_owned(), "not a valid wssbench.run/2 or wssbench.comparison/2 file"),
+        ("[]".to_owned(), "not a valid wssbench.run/2, wssbench.comparison/2 or wssbench.sweep/2 file"),
         (run.replace("\"completed\"", "\"finished\""), "missing field `completed`"),
     ] {
         let error = read(&text).unwrap_err();
