@@ -12,7 +12,7 @@ use crate::child::protocol::{self, RunEvent};
 use crate::child::run_options;
 use crate::commands::compare::Compared;
 use crate::commands::run::options::RunCommand;
-use crate::commands::{ab, compare, completions, engines, export, gate, history, man, run, show, sweep, trace};
+use crate::commands::{ab, compare, completions, engines, export, gate, history, man, report, run, show, sweep, trace};
 
 pub use self::help::{EXIT_CODES, command};
 
@@ -66,7 +66,7 @@ enum Verb {
     ///
     /// Every trial runs in fresh processes; each block counts as one observation in the statistics.
     Ab(Box<ab::AbCommand>),
-    /// Compare existing results: all files of A, then the same number of B
+    /// Compare existing results: the files of A, then as many of B
     Compare(compare::CompareCommand),
     /// Check results of ab or compare against a policy
     Gate(gate::GateCommand),
@@ -78,6 +78,10 @@ enum Verb {
     ///
     /// Data that the format cannot represent is listed on standard error.
     Export(export::ExportCommand),
+    /// Write results as one HTML file with figures, or as images
+    ///
+    /// The file loads nothing and has the results in it: --extract returns them. Runs are drawn over each other.
+    Report(report::ReportCommand),
     /// Print a result file again
     ///
     /// The exit code is that of the command which wrote the file.
@@ -123,6 +127,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> 
         Some(Verb::Trace(command)) => trace::trace(&command).map(|complete| exit_code(complete, EXIT_ERROR)),
         Some(Verb::Engines(command)) => engines::engines(&command).map(|()| ExitCode::SUCCESS),
         Some(Verb::Export(command)) => export::export(&command).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Report(command)) => report::report(&command).map(|()| ExitCode::SUCCESS),
         Some(Verb::Show(command)) => show::show(&command).map(ExitCode::from),
         Some(Verb::History(command)) => history::history(&command).map(|()| ExitCode::SUCCESS),
         Some(Verb::Sweep(command)) => sweep::sweep(&command).map(exit_code_of_result),

@@ -70,6 +70,7 @@ fn catalogue() -> String {
     section(&mut text, "WebSocket", &connections::websocket());
     section(&mut text, "Results", &files::results());
     section(&mut text, "Exports", &files::exports());
+    section(&mut text, "Reports", &files::reports());
     section(&mut text, "Gate policies", &files::policies());
     section(&mut text, "History", &files::history());
     kinds::sections(&mut text);
@@ -118,7 +119,7 @@ fn committed_catalogue_is_current() {
 
 #[test]
 fn every_entry_is_complete() {
-    let sections: [(&str, Vec<Entry>); 16] = [
+    let sections: [(&str, Vec<Entry>); 17] = [
         ("options", options::options()),
         ("units", options::units()),
         ("preflight", options::preflight()),
@@ -133,6 +134,7 @@ fn every_entry_is_complete() {
         ("websocket", connections::websocket()),
         ("results", files::results()),
         ("exports", files::exports()),
+        ("reports", files::reports()),
         ("policies", files::policies()),
         ("history", files::history()),
     ];

@@ -53,6 +53,10 @@ pub const EXIT_CODES: &[(&str, &[(u8, &str)])] = &[
     ),
     ("engines", &[(0, "printed, even if an engine cannot run"), (1, "could not print")]),
     ("export", &[(0, "written, even if the result is not valid"), (1, "nothing could be written")]),
+    (
+        "report",
+        &[(0, "written, even if a result is not valid"), (1, "a file is not a result, or could not be written")],
+    ),
     ("history", &[(0, "done"), (1, "a file could not be read or written")]),
     (
         "show",
@@ -128,6 +132,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "history",
         &["wssbench history add echo.comparison.json", "wssbench history show --metric server_cpu_handshake_us"],
     ),
+    (
+        "report",
+        &[
+            "wssbench report tour.sweep.json -o tour.html",
+            "wssbench report aes.json chacha.json --png figures",
+            "wssbench report --extract tour.html -o tour.sweep.json",
+        ],
+    ),
     ("show", &["wssbench show results/runs/result.json", "wssbench show tour.sweep.json --verbose"]),
     (
         "completions",
@@ -176,7 +188,7 @@ pub fn command() -> clap::Command {
     let of_run: BTreeSet<String> = run.get_arguments().map(|argument| argument.get_id().to_string()).collect();
     let shorten = |argument: Arg| {
         let id = argument.get_id().as_str();
-        let advanced = of_run.contains(id) || argument.get_help_heading() == Some("Limits");
+        let advanced = of_run.contains(id) || id == "html" || argument.get_help_heading() == Some("Limits");
         let hide = advanced && !SHORT_HELP.contains(&id);
         argument.hide_short_help(hide)
     };

@@ -39,7 +39,9 @@ pub(crate) fn ab(command: &AbCommand) -> anyhow::Result<bool> {
     let mut comparison = begin(command, &arms)?;
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<Comparison>(&comparison.id));
     preflight::check_output(&path)?;
+    command.html.check(&path)?;
     run_blocks(&mut comparison, &arms, &path)?;
+    command.html.write(&path)?;
     print(command.json, command.md, &comparison, &path)
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
     let path = command.out.clone().unwrap_or_else(|| store::default_path::<RunResult>(&id));
     let mut setup = Setup::new(&command.config)?;
     preflight::check_output(&path)?;
+    command.html.check(&path)?;
 
     let cpu_time = CpuTime::now();
     let mut run = Run::new(&mut setup)?;
@@ -57,6 +58,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<bool> {
 
     let result = run_result(Origin { id, started_at, environment }, finished, measurement, &observations);
     store::write(&result, &path).context("writing the result; choose another --out")?;
+    command.html.write(&path)?;
     if command.json {
         output::print(&store::json(&result)?)?;
     } else if !protocol::events_requested() {

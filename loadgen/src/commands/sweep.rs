@@ -51,7 +51,9 @@ pub(crate) fn sweep(command: &SweepCommand) -> anyhow::Result<bool> {
     ratios::check(&sweep, &options.ratio)?;
     let path = place(options, &sweep.id);
     preflight::check_output(&path)?;
+    options.html.check(&path)?;
     run_blocks(&mut sweep, &path)?;
+    options.html.write(&path)?;
     print(options, &sweep, &path)?;
     Ok(sweep.valid)
 }

@@ -8,6 +8,7 @@ use wss_analysis::history::{HistoryError, Unfit};
 use wss_model::latency::HistogramError;
 use wss_model::store::StoreError;
 use wss_report::export::ExportError;
+use wss_report::html::ReportError;
 
 use crate::{Entry, printed};
 
@@ -107,6 +108,49 @@ fn export(error: ExportError) -> Entry {
         }
         ExportError::Unwritable { .. } => {
             ("unwritable", "The library of the format failed.", "Please report this as a bug.")
+        }
+    };
+    Entry::new(code, printed(error), cause, cure)
+}
+
+pub(crate) fn reports() -> Vec<Entry> {
+    let (page, name) = (|| PathBuf::from("report.html"), || "run.json".to_owned());
+    let errors = vec![
+        ReportError::NotAResult { path: "notes.txt".into() },
+        ReportError::UnsupportedKind { path: path(), schema: "wssbench.gate/2".to_owned() },
+        ReportError::TooLarge { path: path(), bytes: 70_000_000, limit: 67_108_864 },
+        ReportError::TooMany { count: 9, kind: "runs", limit: 8 },
+        ReportError::Image { figure: "echo-percentiles".to_owned(), reason: "the figure has no area".to_owned() },
+        ReportError::NotAReport { path: page() },
+        ReportError::NoSuchResult { path: page(), name: name(), has: "tour.sweep.json".to_owned() },
+        ReportError::Damaged { path: page(), name: name() },
+    ];
+    errors.into_iter().map(report).collect()
+}
+
+fn report(error: ReportError) -> Entry {
+    let (code, cause, cure) = match error {
+        // Those of results are listed there.
+        ReportError::Store(_) => ("store", "The file cannot be read or written.", "See Results."),
+        ReportError::NotAResult { .. } => ("not_a_result", "The file names no schema of wssbench.", "Name a result."),
+        ReportError::UnsupportedKind { .. } => {
+            ("unsupported_kind", "The kind of result has no figures.", "Print it with `wssbench show`.")
+        }
+        ReportError::TooLarge { .. } => {
+            ("too_large", "A page with the file in it would be too large to open.", "Report it alone with `show`.")
+        }
+        ReportError::TooMany { .. } => {
+            ("too_many", "More curves than colors that can be told apart.", "Make several reports.")
+        }
+        ReportError::Image { .. } => ("image", "The library that draws failed.", "Please report this as a bug."),
+        ReportError::NotAReport { .. } => {
+            ("not_a_report", "The file was not made by `wssbench report`.", "Name a report.")
+        }
+        ReportError::NoSuchResult { .. } => {
+            ("no_such_result", "The report has no result of this name.", "Use one of the listed names.")
+        }
+        ReportError::Damaged { .. } => {
+            ("damaged", "The embedded result does not match its digest.", "Use another copy of the report.")
         }
     };
     Entry::new(code, printed(error), cause, cure)

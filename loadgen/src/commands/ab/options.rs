@@ -11,6 +11,7 @@ use wss_analysis::statistics::{MIN_PAIRS, MIN_PAIRS_OF_LOOK};
 
 use crate::child::interleave::InterleaveOption;
 use crate::child::workloads;
+use crate::commands::report::HtmlOption;
 
 /// Default number of blocks.
 const BLOCKS: usize = 12;
@@ -80,6 +81,9 @@ pub(crate) struct AbCommand {
     /// File for the result, written after each block [default: results/runs/ID.comparison.json]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) html: HtmlOption,
 
     /// Options of run for both arms, after --
     #[arg(last = true, value_name = "OPTIONS OF RUN")]

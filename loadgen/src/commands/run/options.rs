@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args};
 use wss_model::RunConfig;
 
+use crate::commands::report::HtmlOption;
 use crate::config_file;
 
 /// `wssbench run`.
@@ -31,6 +32,9 @@ pub(crate) struct RunCommand {
     /// Result file [default: results/runs/ID.json]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) html: HtmlOption,
 }
 
 impl RunCommand {

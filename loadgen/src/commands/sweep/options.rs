@@ -10,6 +10,7 @@ use super::axes::{self, Axis};
 use super::presets::Preset;
 use super::ratios::RatioRequest;
 use crate::child::interleave::InterleaveOption;
+use crate::commands::report::HtmlOption;
 
 /// Default seed.
 const SEED: u64 = 1;
@@ -91,6 +92,9 @@ pub(super) struct SweepOptions {
     /// File for the result, written after each block [default: results/runs/ID.sweep.json, or the file of --resume-from]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) html: HtmlOption,
 }
 
 impl SweepOptions {
