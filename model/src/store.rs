@@ -189,7 +189,7 @@ pub fn read<T: Stored>(path: &Path) -> Result<T, StoreError> {
     if found != schema {
         return Err(StoreError::UnexpectedSchema { path: path.to_owned(), found, schema });
     }
-    let malformed = |source| malformed(schema, path, source);
+    let malformed = |source| malformed(schema, path, &text, source);
     let result: T = serde_json::from_str(&text).map_err(malformed)?;
     if !digest::is_as_written(serde_json::from_str(&text).map_err(malformed)?) {
         return Err(StoreError::Edited { path: path.to_owned() });
@@ -229,13 +229,19 @@ pub fn read_text(path: &Path) -> Result<String, StoreError> {
 /// The text of a file and the schema that it names.
 fn read_with_schema(expected: &'static str, path: &Path) -> Result<(String, String), StoreError> {
     let text = read_text(path)?;
-    let Header { schema } = serde_json::from_str(&text).map_err(|source| malformed(expected, path, source))?;
+    let Header { schema } = serde_json::from_str(&text).map_err(|source| malformed(expected, path, &text, source))?;
     Ok((text, schema))
 }
 
-fn malformed(schema: &'static str, path: &Path, source: serde_json::Error) -> StoreError {
+fn malformed(schema: &'static str, path: &Path, text: &str, source: serde_json::Error) -> StoreError {
     let path = path.to_owned();
-    if source.is_eof() { StoreError::Truncated { path, source } } else { StoreError::Invalid { path, schema, source } }
+    // Of a number that is cut after its point, serde_json says that it is invalid, not that the text ends.
+    let last_line = text.lines().last().unwrap_or_default();
+    let is_at_end = source.line() == text.lines().count() && source.column() >= last_line.len();
+    match source.is_eof() || source.is_syntax() && is_at_end {
+        true => StoreError::Truncated { path, source },
+        false => StoreError::Invalid { path, schema, source },
+    }
 }
 
 /// The field that every result has, whatever its kind and version.

@@ -152,7 +152,7 @@ fn a_bad_input_is_refused_and_the_output_kept() {
     let whole = serde_json::to_string(result()).unwrap();
     let files = [
         (whole[..whole.len() / 2].to_owned(), "the file is truncated"),
-        (whole.replace("wssbench.run/2", "wssbench.run/1"), "expected wssbench.run/2 or"),
+        (whole.replace("wssbench.run/2", "wssbench.run/1"), "expected wssbench.run/2, wssbench.comparison/2 or"),
         ("{}".to_owned(), "missing field `schema`"),
     ];
     for (text, says) in files {
