@@ -39,6 +39,7 @@ impl Phase<'_> {
         match self.phase {
             MeasuredPhase::Handshake => ("handshakes", "time to ready"),
             MeasuredPhase::Echo => ("echoes", "response time"),
+            MeasuredPhase::Subscribe => ("pushed messages", "response time"),
         }
     }
 

@@ -79,6 +79,14 @@ fn of_run(run: &RunResult) -> String {
         }
         None => {}
     }
+    if let Some(pushed) = &run.subscribe {
+        let published = pushed.published.as_ref().map(|published| &published.response);
+        clauses.push(match published {
+            _ if pushed.received == 0 => "no message was pushed".to_owned(),
+            Some(response) => format!("a pushed message arrives after {}", quantiles(response)),
+            None => format!("the gap between two pushed messages is {}", quantiles(&pushed.arrival_gap)),
+        });
+    }
     let last = clauses.pop().unwrap_or_default();
     let sentence = if clauses.is_empty() { last } else { format!("{}, and {last}", clauses.join(", ")) };
     capitalized(&sentence)

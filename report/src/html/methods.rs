@@ -185,6 +185,12 @@ fn load(config: &RunConfig) -> String {
             count(config.in_flight as u64)
         ),
         Mode::Handshake => format!("Connections were opened {opened}, {time}."),
+        Mode::Subscribe => format!(
+            "{} were opened {opened} and subscribed; then the messages that the server pushed were received {time}. Gaps are \
+             between the arrivals of two messages of one connection; response time, where the publisher is wssbench's, runs \
+             from the instant for which it planned a message.",
+            pluralize(config.connections as u64, "connection"),
+        ),
     }
 }
 
@@ -201,8 +207,12 @@ fn samples(run: &RunResult) -> String {
         .echo
         .as_ref()
         .map_or_else(String::new, |echo| format!(" and {} of {} echoes", count(echo.received), count(echo.planned)));
+    let pushed = run
+        .subscribe
+        .as_ref()
+        .map_or_else(String::new, |subscribe| format!(" {} pushed messages were received.", count(subscribe.received)));
     let handshake = &run.handshake;
-    format!("{} of {} handshakes{echoes} completed.", count(handshake.completed), count(handshake.planned))
+    format!("{} of {} handshakes{echoes} completed.{pushed}", count(handshake.completed), count(handshake.planned))
 }
 
 fn ends(run: &RunResult) -> String {

@@ -29,7 +29,8 @@ pub(super) fn part(prefix: &str, runs: &[(&str, &RunResult)]) -> Part {
     let verdicts =
         runs.iter().map(|(name, run)| Verdict::new(&named(name), run.valid, &run.invalid_because, praise(run)));
     let facts = runs.iter().map(|(name, run)| FactGroup { name: named(name), facts: facts(run) });
-    let sections = [handshakes(prefix, runs), echoes(prefix, runs), over_time(prefix, runs), details(runs)];
+    let sections =
+        [handshakes(prefix, runs), echoes(prefix, runs), pushed(prefix, runs), over_time(prefix, runs), details(runs)];
     let ids: Vec<String> =
         runs.iter().map(|(_, run)| format!("{}, {}", clip(&run.id, 60), clip(&run.started_at, 40))).collect();
     Part {
@@ -45,7 +46,7 @@ pub(super) fn part(prefix: &str, runs: &[(&str, &RunResult)]) -> Part {
 }
 
 fn praise(run: &RunResult) -> &'static str {
-    let main = if run.config.mode == Mode::Echo { run.config.rate } else { run.config.connect_rate };
+    let main = if run.config.mode == Mode::Handshake { run.config.connect_rate } else { run.config.rate };
     match main {
         Rate::Max => "nothing failed. A closed loop has no pace to keep.",
         Rate::PerSecond(_) => "nothing failed, and the generator kept the requested pace.",
@@ -108,6 +109,25 @@ fn echoes(prefix: &str, runs: &[(&str, &RunResult)]) -> Section {
     section
 }
 
+/// Messages of `--mode subscribe`.
+fn pushed(prefix: &str, runs: &[(&str, &RunResult)]) -> Section {
+    let mut section = Section::new("Pushed messages");
+    let subscribed: Vec<&(&str, &RunResult)> =
+        runs.iter().filter(|(_, run)| run.subscribe.as_ref().is_some_and(|subscribe| subscribe.received > 0)).collect();
+    if subscribed.is_empty() {
+        return section;
+    }
+    let latencies: [(&str, LatencyOf); 2] = [
+        ("response", |run| Some(&run.subscribe.as_ref()?.published.as_ref()?.response)),
+        ("service", |run| Some(&run.subscribe.as_ref()?.published.as_ref()?.service)),
+    ];
+    let gaps: [(&str, LatencyOf); 1] = [("gap", |run| Some(&run.subscribe.as_ref()?.arrival_gap))];
+    let published = distribution(&format!("{prefix}push"), "response time", "messages", &subscribed, &latencies);
+    section.figures.extend(published);
+    section.figures.extend(distribution(&format!("{prefix}gap"), "gap between arrivals", "gaps", &subscribed, &gaps));
+    section
+}
+
 /// The percentile curve and the histogram: of several latencies of one run, or of the first latency of several runs.
 fn distribution(
     id: &str,
@@ -159,7 +179,13 @@ fn over_time(prefix: &str, runs: &[(&str, &RunResult)]) -> Section {
             requested: run.config.rate,
             warmup: run.warmup.echo.as_ref().map(|echo| (length, &echo.response, warmup_errors)),
         };
-        let opened_first = run.config.mode == Mode::Echo;
+        let pushed = Phase {
+            phase: MeasuredPhase::Subscribe,
+            series: &run.series,
+            requested: if run.config.is_embedded() { run.config.rate } else { Rate::Max },
+            warmup: None,
+        };
+        let opened_first = run.config.mode != Mode::Handshake;
         let handshake = Phase {
             phase: MeasuredPhase::Handshake,
             series: &run.series,
@@ -172,7 +198,7 @@ fn over_time(prefix: &str, runs: &[(&str, &RunResult)]) -> Section {
                 .filter(|_| !opened_first)
                 .map(|handshake| (length, &handshake.ready, warmup_errors)),
         };
-        for (phase, kind) in [(&echo, "echo"), (&handshake, "handshake")] {
+        for (phase, kind) in [(&echo, "echo"), (&pushed, "pushed"), (&handshake, "handshake")] {
             let id = format!("{prefix}{number}{kind}");
             let figures =
                 [latency_over_time(&format!("{id}-over-time"), phase), rate_over_time(&format!("{id}-rate"), phase)];
@@ -200,6 +226,9 @@ fn details(runs: &[(&str, &RunResult)]) -> Section {
         }
         if let Some(echo) = run.echo.as_ref().filter(|echo| echo.received > 0) {
             section.add_table(&of("Echoes"), tables::echo(run, echo));
+        }
+        if let Some(pushed) = run.subscribe.as_ref().filter(|pushed| pushed.received > 0) {
+            section.add_table(&of("Pushed messages"), tables::subscription(pushed));
         }
         section.add_table(&of("Cost of each end"), tables::cost(run, true));
         let more = [tables::split(&run.handshake), tables::rings(run), disturbances::table(run)];
