@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What is at the place of the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FoundId, A::Error> {
         let Some((key, rest)) = self.0.split_first() else {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            while map.next_entry_seed(Skip, Skip)?.is_some() {}
             return Ok(FoundId::Other);
         };
         let mut found = FoundId::Missing;
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for At<'_> {
             if matches {
                 found = map.next_value_seed(At(rest))?;
             } else {
-                map.next_value::<IgnoredAny>()?;
+                map.next_value_seed(Skip)?;
             }
         }
         Ok(found)
@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<FoundId, A::Error> {
         let Some((index, rest)) = self.0.split_first() else {
-            while sequence.next_element::<IgnoredAny>()?.is_some() {}
+            while sequence.next_element_seed(Skip)?.is_some() {}
             return Ok(FoundId::Other);
         };
         let wanted = index.parse::<usize>().ok();
@@ -106,11 +106,65 @@ impl<'de> Visitor<'de> for At<'_> {
                     Some(element) => found = element,
                     None => break,
                 }
-            } else if sequence.next_element::<IgnoredAny>()?.is_none() {
+            } else if sequence.next_element_seed(Skip)?.is_none() {
                 break;
             }
         }
         Ok(found)
+    }
+}
+
+/// Skips a value. [`serde::de::IgnoredAny`] would allocate for a container in a container.
+#[derive(Clone, Copy)]
+struct Skip;
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry_seed(self, self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        while sequence.next_element_seed(self)?.is_some() {}
+        Ok(())
     }
 }
 
