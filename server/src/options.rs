@@ -73,7 +73,7 @@ pub struct ServeOptions {
     #[arg(long = "subprotocol", value_name = "NAME", help_heading = LISTEN)]
     pub subprotocols: Vec<String>,
 
-    /// Publish instead of echoing: after the first message of each client, send it numbered messages with times at this rate
+    /// Publish instead of echoing: after a client's first message, send that client numbered, timestamped messages at this rate
     #[arg(long, value_name = "RATE", help_heading = PUBLISH)]
     pub publish: Option<Rate>,
 

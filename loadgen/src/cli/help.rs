@@ -209,6 +209,8 @@ pub fn command() -> clap::Command {
                 let id = argument.get_id().as_str();
                 let other = OTHER_HELP.iter().find(|(verb, option, _)| *verb == name && *option == id);
                 match other {
+                    // It shares a set of options of which it supports only a part.
+                    None if name == "trace" && matches!(id, "http" | "follow") => argument.hide(true),
                     Some((_, _, help)) => argument.help(*help),
                     None => argument,
                 }

@@ -26,7 +26,7 @@ pub(crate) enum Compared {
 /// `wssbench compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareCommand {
-    /// Results of run: all of A's, then the same number of B's, paired in this order; intervals need at least 6 pairs
+    /// Results of run: all of A's, then the same number of B's, paired in this order; confidence intervals need at least 6 pairs
     #[arg(required = true, num_args = 2.., value_name = "FILE")]
     files: Vec<PathBuf>,
 

@@ -29,9 +29,12 @@ pub(crate) struct GateCommand {
     ///   direction = "lower"      the better direction: lower, higher, or
     ///                            either (a change in any direction is a
     ///                            regression)
-    ///   statistic = "interval"   what is judged: interval or center
-    ///   severity = "gate"        effect: gate, warn or info
+    ///   statistic = "interval"   interval (the whole confidence interval)
+    ///                            or center (the estimate alone)
+    ///   severity = "gate"        what a regression does: gate (fail),
+    ///                            warn or info
     ///   waiver = { until = "2026-12-31", reason = "…" }
+    ///                            accept a regression until then
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     policy: PathBuf,
 

@@ -43,7 +43,9 @@ pub enum RequestError {
         cure: &'static str,
     },
     /// A field of an HTTP/1.1 connection.
-    #[error("--header {name} belongs to a connection of HTTP/1.1, and HTTP/2 forbids it; remove it, or --http 2")]
+    #[error(
+        "--header {name} belongs to a connection of HTTP/1.1, and HTTP/2 forbids it; remove the field, or use HTTP/1.1"
+    )]
     OfConnection {
         /// The field.
         name: String,

@@ -132,7 +132,7 @@ fn tls_failure(error: TlsFailure) -> Entry {
         TlsFailure::Alert(alert) => (
             format!("alert:{alert:?}"),
             "The peer ended the handshake with a TLS alert (RFC 8446 section 6).",
-            "Change the option that the text names, or see the log of the peer.",
+            "Change the option that the text names; if it names none, see the log of the peer.",
         ),
         TlsFailure::NotTls(_) => {
             ("not_tls".to_owned(), "Another protocol runs on the port.", "Correct the port, or use ws:// or tcp://.")

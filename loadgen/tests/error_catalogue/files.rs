@@ -137,7 +137,7 @@ fn report(error: ReportError) -> Entry {
             ("unsupported_kind", "The kind of result has no figures.", "Print it with `wssbench show`.")
         }
         ReportError::TooLarge { .. } => {
-            ("too_large", "A page with the file in it would be too large to open.", "Report it alone with `show`.")
+            ("too_large", "A page with the file in it would be too large to open.", "Print it with `wssbench show`.")
         }
         ReportError::TooMany { .. } => {
             ("too_many", "More curves than colors that can be told apart.", "Make several reports.")

@@ -31,7 +31,11 @@ fn http2_error(error: Http2Error) -> Entry {
         Http2Error::GoAway { .. } => ("go_away", "The server sent GOAWAY (RFC 9113 section 6.8)."),
         Http2Error::Violation(_) => ("http2_violation", "The server broke RFC 9113; the text says how."),
     };
-    Entry::new(code, printed(error), cause, "See the kind of the same name under Kinds of errors.")
+    let cure = match code {
+        "not_selected" | "no_answer" => "Enable HTTP/2 on the server, or remove --http 2.",
+        _ => "See the kind of the same name under Kinds of errors.",
+    };
+    Entry::new(code, printed(error), cause, cure)
 }
 
 pub(crate) fn redirections() -> Vec<Entry> {

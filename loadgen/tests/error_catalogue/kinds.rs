@@ -61,7 +61,9 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::NoUpgrade | ErrorKind::NoConnectionUpgrade => "Look for a proxy that removes the header.",
         ErrorKind::BadAccept => "Look for a cache or proxy that answers in place of the server.",
         ErrorKind::UnexpectedExtension => "Disable the extension on the server.",
-        ErrorKind::ExtensionParameters => "Change --deflate-window-bits, or remove --deflate-no-context-takeover.",
+        ErrorKind::ExtensionParameters => {
+            "Remove --deflate-window-bits or --deflate-no-context-takeover, whichever the text names."
+        }
         ErrorKind::NoExtension => "Enable permessage-deflate on the server, or remove --deflate.",
         ErrorKind::UnexpectedSubprotocol => "Offer it with --subprotocol, or disable it on the server.",
         ErrorKind::NoSubprotocol => "Offer a subprotocol that the server supports, or remove --subprotocol.",
@@ -78,7 +80,7 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::Violation => "Fix the server; the text names the rule of RFC 6455.",
         ErrorKind::Closed => "See the log of the server; it may limit time or messages per connection.",
         ErrorKind::ClosedHere => "The connection had failed before; see the other errors.",
-        ErrorKind::Mismatch => "The server must echo; check the path of the URL.",
+        ErrorKind::Mismatch => "Check the path of the URL; if the server does not echo, set --expect.",
         ErrorKind::Unexpected => {
             "The server must send nothing but echoes; see --correlate and --ignore-unsolicited for other protocols."
         }

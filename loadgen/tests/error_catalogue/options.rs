@@ -166,13 +166,15 @@ pub(crate) fn requests() -> Vec<Entry> {
                 "It has no colon, or a character that HTTP does not allow there (RFC 9110 section 5).",
                 "Write 'Name: value'.",
             ),
-            RequestError::Own { .. } => {
-                ("header_own", "A second field of this name would be ambiguous.", "Do what the text says.")
-            }
+            RequestError::Own { .. } => (
+                "header_own",
+                "A second field of this name would be ambiguous.",
+                "Use the option that the text names, or remove the field.",
+            ),
             RequestError::OfConnection { .. } => (
                 "header_of_connection",
                 "The field describes a connection of HTTP/1.1 (RFC 9113 section 8.2.2).",
-                "Remove the field, or --http 2.",
+                "Remove the field, or remove --http 2.",
             ),
             RequestError::Redacted { .. } => (
                 "header_redacted",

@@ -21,7 +21,7 @@ pub struct RequestOptions {
     #[arg(long, value_enum, value_name = "VERSION", default_value_t = HttpVersion::Http1)]
     pub http: HttpVersion,
 
-    /// Redirections to follow, at most; once, before the first phase
+    /// Maximum number of redirects to follow; they are resolved once, before any connection is measured
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub follow: u8,
 

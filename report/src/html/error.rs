@@ -25,7 +25,7 @@ pub enum ReportError {
         schema: String,
     },
     /// A file is too large to be embedded.
-    #[error("{}: the file has {bytes} bytes; a report takes at most {limit}", path.display())]
+    #[error("{}: the file has {bytes} bytes; a report takes at most {limit}; print it with wssbench show", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -99,8 +99,8 @@ pub enum UpgradeError {
     NoDeflate,
     /// The server's answer to the offer of compression is not acceptable.
     #[error(
-        "the server answered the offer of permessage-deflate with {got:?}, but {problem}; change --deflate-window-bits, or \
-         remove --deflate-no-context-takeover"
+        "the server answered the offer of permessage-deflate with {got:?}, but {problem}; remove the option that asks for it, \
+         or --deflate"
     )]
     DeflateParameters {
         /// The value of the response, escaped.

@@ -39,12 +39,12 @@ pub(crate) struct AbCommand {
     #[arg(long, conflicts_with = "b")]
     pub(super) aa: bool,
 
-    /// Number of blocks of four trials each, ABBA or BAAB; intervals need at least 6 [default: 12; with
+    /// Number of blocks of four trials each, ABBA or BAAB; confidence intervals need at least 6 [default: 12; with
     /// --until-width, up to 60]
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
-    /// Stop as soon as the intervals of the primary metrics are no wider than this, whatever they show
+    /// Stop as soon as the confidence intervals of the primary metrics are no wider than this, whatever the result
     #[arg(long, value_name = "PERCENT")]
     pub(super) until_width: Option<Percent>,
 

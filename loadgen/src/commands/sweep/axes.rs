@@ -72,6 +72,7 @@ fn list(argument: &Arg) -> Arg {
     let list = if argument.get_help_heading().is_none() { list.help_heading(HEADING) } else { list };
     match shape(argument) {
         Shape::Flag => list
+            .value_name("BOOL")
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")

@@ -31,7 +31,7 @@ pub(super) struct SweepOptions {
     #[arg(long, value_enum, value_name = "NAME")]
     pub(super) preset: Option<Preset>,
 
-    /// Number of blocks, each of which runs every configuration once; intervals need at least 6 [default: 12; tour: 8]
+    /// Number of blocks, each of which runs every configuration once; confidence intervals need at least 6 [default: 12; tour: 8]
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
