@@ -146,7 +146,10 @@ fn rejects_what_does_not_go_with_http_2_or_redirections() {
         &[&[url.as_str(), "--http", "2"], &early[..]].concat(),
         &["--early-data cannot be combined with --http 2"],
     );
-    assert_rejected(&[&url, "--http", "2", "--header", "TE: trailers"], &["HTTP/2 forbids it; remove the field, or use HTTP/1.1"]);
+    assert_rejected(
+        &[&url, "--http", "2", "--header", "TE: trailers"],
+        &["HTTP/2 forbids it; remove the field, or use HTTP/1.1"],
+    );
     // Only where the redirections end is it known whether there is TLS.
     assert_rejected(&[&plain, "--suite", "aes128"], &["--suite requires TLS, but the layer is ws"]);
     assert_rejected(&[&plain, "--suite", "aes128", "--follow", "1"], &["--suite requires TLS, but the layer is ws"]);

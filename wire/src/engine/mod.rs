@@ -131,7 +131,7 @@ pub enum EngineError {
     /// The kernel, a sysctl or a seccomp filter forbids io_uring.
     #[error(
         "the kernel refuses io_uring ({cause}): the sysctl kernel.io_uring_disabled (now {disabled}) or a container's \
-         seccomp filter forbids it, or the kernel is older than {since}; use the engine epoll"
+         seccomp filter forbids it, or the kernel is older than {since}; use --engine epoll (in trace, --server-engine epoll)"
     )]
     UringRefused {
         /// The kernel's error.
@@ -144,7 +144,7 @@ pub enum EngineError {
     /// The memory of a ring is charged to RLIMIT_MEMLOCK.
     #[error(
         "cannot start the {engine} engine: no memory for a ring ({cause}); raise the limit of locked memory (ulimit -l, \
-         RLIMIT_MEMLOCK) or use the engine epoll"
+         RLIMIT_MEMLOCK) or use --engine epoll (in trace, --server-engine epoll)"
     )]
     NoMemory {
         /// Which engine.

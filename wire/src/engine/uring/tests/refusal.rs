@@ -102,10 +102,10 @@ fn start_out_of_descriptors_fails_cleanly_and_recovers() {
 fn every_refusal_names_a_remedy() {
     const ENOMEM: i32 = 12;
     for (code, expected) in [
-        (1, ["kernel.io_uring_disabled", "use the engine epoll"]),
-        (38, ["older than 5.19", "use the engine epoll"]),
-        (22, ["older than 5.19", "use the engine epoll"]),
-        (ENOMEM, ["ulimit -l", "use the engine epoll"]),
+        (1, ["kernel.io_uring_disabled", "use --engine epoll"]),
+        (38, ["older than 5.19", "use --engine epoll"]),
+        (22, ["older than 5.19", "use --engine epoll"]),
+        (ENOMEM, ["ulimit -l", "use --engine epoll"]),
         (EMFILE, ["cannot start the uring engine", "Too many open files"]),
     ] {
         let error = refused(code).to_string();
