@@ -82,7 +82,9 @@ fn verbs_that_measure_write_a_page_too() {
         let ended = start_in(tempfile::tempdir().unwrap(), &arguments).end_within(BOUND);
         assert!(matches!(ended.code(), Some(0 | 3)), "{ended}");
         let text = std::fs::read_to_string(ended.folder.path().join(page)).unwrap();
-        assert!(text.contains("<figure ") && text.contains("data-name=\""), "{ended}");
+        assert!(text.contains("data-name=\""), "{ended}");
+        // A block of which the machine disturbed a trial has no figure.
+        assert!(text.contains("<figure ") || page != "run.html" && ended.code() == Some(3), "{ended}");
     }
 }
 
