@@ -24,7 +24,7 @@ use super::failure::Failure;
 use super::kernel_clock::{self, Measured};
 use super::outstanding::{Outstanding, OutstandingMessage};
 use super::plan::{EchoOrder, Order};
-use super::upkeep::{Ping, answer_ping, answering_pings, close_connection, sleep_unless_stopped};
+use super::upkeep::{Ping, answer_ping, answering_pings, close_connection, first_end, sleep_unless_stopped};
 
 /// What the two halves share. In this order, so that what every message needs is in the same cache lines.
 #[derive(Default)]
@@ -61,19 +61,9 @@ pub(crate) async fn run<E: Engine>(
     state.first_number.set(state.number.get());
     let mut current = None;
     let ended = {
-        let mut receiving = pin!(receive_all(receiver, &state, &context));
-        let mut sending = pin!(execute_orders::<E>(sender, &state, &context, &mut orders, &mut current, &stream));
-        let mut timing = pin!(echo_timeout::<E>(&state, &context));
-        poll_fn(|cx| {
-            if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
-                return Poll::Ready(received);
-            }
-            if let Poll::Ready(failure) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Err(failure));
-            }
-            timing.as_mut().poll(cx).map(Err)
-        })
-        .await
+        let receiving = pin!(receive_all(receiver, &state, &context));
+        let sending = pin!(execute_orders::<E>(sender, &state, &context, &mut orders, &mut current, &stream));
+        first_end(receiving, sending, pin!(echo_timeout::<E>(&state, &context))).await
     };
     context.connection_closed();
     match (ended, state.close_deadline.get()) {

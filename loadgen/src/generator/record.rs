@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use wss_model::LatencyHistogram;
-use wss_model::disturbance::ThreadDisturbance;
-use wss_model::ring_counters::RingCounters;
 use wss_model::server_stats::HandshakeTotals;
 use wss_wire::flights::FlightStats;
 use wss_wire::poll_time::PollCost;
 use wss_wire::tls::{HandshakeLabel, LabelCounts};
 
-use super::breakdown::Breakdown;
 use super::failure::Failures;
 use super::kernel_clock::{self, HandshakeClocks, KernelClockRecord, Observed};
+use super::response_record::ResponseRecord;
+use super::thread_usage::ThreadUsage;
 
 /// One handshake that completed every phase.
 #[derive(Debug)]
@@ -119,10 +118,7 @@ pub(crate) struct HandshakeRecord {
     pub(crate) labels: LabelCounts,
     /// If connections are observed by the kernel's clock.
     pub(crate) kernel_clock: Option<Box<KernelClockRecord>>,
-    /// With an engine that counts what its ring does.
-    pub(crate) rings: Option<RingCounters>,
-    /// Of each thread, unless its run has the CPU only in slices.
-    pub(crate) disturbance: Vec<ThreadDisturbance>,
+    pub(crate) usage: ThreadUsage,
     pub(crate) failures: Failures,
 }
 
@@ -197,8 +193,7 @@ impl HandshakeRecord {
         self.last.merge(other.last);
         self.labels.merge(&other.labels);
         kernel_clock::merge(&mut self.kernel_clock, other.kernel_clock.as_deref());
-        add_rings(&mut self.rings, other.rings.as_ref());
-        self.disturbance.extend(other.disturbance);
+        self.usage.merge(other.usage);
         self.failures.merge(other.failures);
     }
 }
@@ -216,22 +211,11 @@ pub(crate) struct EchoRecord {
     /// Messages that were due while the maximum of outstanding messages was reached.
     pub(crate) in_flight_waits: u64,
     pub(crate) last: LastEvents,
-    pub(crate) response: LatencyHistogram,
-    /// Of an open loop; in a closed loop they are the response times.
-    service: LatencyHistogram,
+    pub(crate) responses: ResponseRecord,
     pub(crate) lateness: LatencyHistogram,
-    /// The parts of all response times, with an engine that says when it looks for echoes.
-    pub(crate) breakdown: Option<Breakdown>,
-    /// Response times without the parts that the generator caused or may have caused.
-    pub(crate) without_generator: LatencyHistogram,
-    /// Time in the AEAD of the records, if it is timed.
-    pub(crate) aead_ns: u64,
     /// If connections are observed by the kernel's clock.
     pub(crate) kernel_clock: Option<Box<KernelClockRecord>>,
-    /// With an engine that counts what its ring does.
-    pub(crate) rings: Option<RingCounters>,
-    /// Of each thread, unless its run has the CPU only in slices.
-    pub(crate) disturbance: Vec<ThreadDisturbance>,
+    pub(crate) usage: ThreadUsage,
     pub(crate) failures: Failures,
 }
 
@@ -239,24 +223,6 @@ impl EchoRecord {
     /// An empty record, with one of the kernel's clock if connections are observed by that.
     pub(crate) fn new(kernel_clock: Option<Box<KernelClockRecord>>) -> Self {
         Self { kernel_clock, ..Self::default() }
-    }
-
-    /// An echo was read. `service` is `None` in a closed loop.
-    pub(crate) fn receive(&mut self, response: Duration, service: Option<Duration>, breakdown: Option<Breakdown>) {
-        self.received += 1;
-        self.response.record(response);
-        if let Some(service) = service {
-            self.service.record(service);
-        }
-        if let Some(breakdown) = breakdown {
-            self.without_generator.record(response.saturating_sub(breakdown.own()));
-            self.breakdown.get_or_insert_default().add(&breakdown);
-        }
-    }
-
-    /// Service times: from when a message was sent to when its echo was read.
-    pub(crate) fn service(&self) -> &LatencyHistogram {
-        if self.service.count() == 0 { &self.response } else { &self.service }
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
@@ -267,24 +233,11 @@ impl EchoRecord {
         self.repeated += other.repeated;
         self.in_flight_waits += other.in_flight_waits;
         self.last.merge(other.last);
-        self.response.merge(&other.response);
-        self.service.merge(&other.service);
+        self.responses.merge(&other.responses);
         self.lateness.merge(&other.lateness);
-        if let Some(breakdown) = &other.breakdown {
-            self.breakdown.get_or_insert_default().add(breakdown);
-        }
-        self.without_generator.merge(&other.without_generator);
-        self.aead_ns += other.aead_ns;
         kernel_clock::merge(&mut self.kernel_clock, other.kernel_clock.as_deref());
-        add_rings(&mut self.rings, other.rings.as_ref());
-        self.disturbance.extend(other.disturbance);
+        self.usage.merge(other.usage);
         self.failures.merge(other.failures);
-    }
-}
-
-pub(super) fn add_rings(sum: &mut Option<RingCounters>, other: Option<&RingCounters>) {
-    if let Some(other) = other {
-        sum.get_or_insert_default().add(other);
     }
 }
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use wss_model::LatencyHistogram;
-use wss_model::disturbance::ThreadDisturbance;
-use wss_model::ring_counters::RingCounters;
 
 use super::breakdown::Breakdown;
 use super::failure::Failures;
-use super::record::add_rings;
+use super::response_record::ResponseRecord;
+use super::thread_usage::ThreadUsage;
 
 /// The pushed messages of one phase.
 #[derive(Debug, Default)]
@@ -25,12 +24,7 @@ pub(crate) struct SubscribeRecord {
     /// Between two arrivals of one connection.
     pub(crate) gap: LatencyHistogram,
     pub(crate) published: PublishedRecord,
-    /// Time in the AEAD of the records, if it is timed.
-    pub(crate) aead_ns: u64,
-    /// With an engine that counts what its ring does.
-    pub(crate) rings: Option<RingCounters>,
-    /// Of each thread.
-    pub(crate) disturbance: Vec<ThreadDisturbance>,
+    pub(crate) usage: ThreadUsage,
     pub(crate) failures: Failures,
 }
 
@@ -46,13 +40,9 @@ pub(crate) struct PublishedRecord {
     pub(crate) reordered: u64,
     /// Messages with times of another machine.
     pub(crate) foreign_clock: u64,
-    pub(crate) response: LatencyHistogram,
-    pub(crate) service: LatencyHistogram,
+    pub(crate) responses: ResponseRecord,
+    /// Of the publisher.
     pub(crate) lateness: LatencyHistogram,
-    /// The parts of all response times, with an engine that says when it looks for messages.
-    pub(crate) breakdown: Option<Breakdown>,
-    /// Response times without the parts that the generator caused or may have caused.
-    pub(crate) without_generator: LatencyHistogram,
 }
 
 /// The latencies of one published message.
@@ -68,13 +58,8 @@ pub(crate) struct PublishedTimes {
 impl PublishedRecord {
     /// A message with times of this machine.
     pub(crate) fn add(&mut self, times: &PublishedTimes) {
-        self.response.record(times.response);
-        self.service.record(times.service);
+        self.responses.receive(times.response, Some(times.service), times.breakdown.as_ref());
         self.lateness.record(times.lateness);
-        if let Some(breakdown) = &times.breakdown {
-            self.without_generator.record(times.response.saturating_sub(breakdown.own()));
-            self.breakdown.get_or_insert_default().add(breakdown);
-        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -84,13 +69,8 @@ impl PublishedRecord {
         self.duplicated += other.duplicated;
         self.reordered += other.reordered;
         self.foreign_clock += other.foreign_clock;
-        self.response.merge(&other.response);
-        self.service.merge(&other.service);
+        self.responses.merge(&other.responses);
         self.lateness.merge(&other.lateness);
-        if let Some(breakdown) = &other.breakdown {
-            self.breakdown.get_or_insert_default().add(breakdown);
-        }
-        self.without_generator.merge(&other.without_generator);
     }
 }
 
@@ -103,9 +83,7 @@ impl SubscribeRecord {
         self.received_bytes += other.received_bytes;
         self.gap.merge(&other.gap);
         self.published.merge(&other.published);
-        self.aead_ns += other.aead_ns;
-        add_rings(&mut self.rings, other.rings.as_ref());
-        self.disturbance.extend(other.disturbance);
+        self.usage.merge(other.usage);
         self.failures.merge(other.failures);
     }
 }

@@ -5,10 +5,8 @@
 //! sending, in the same task, as in [`connection`](super::connection).
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
@@ -27,7 +25,7 @@ use super::failure::Failure;
 use super::plan::{Order, SubscribeOrder};
 use super::stream_numbers::{Jump, Noted, StreamNumbers};
 use super::subscribe_record::PublishedTimes;
-use super::upkeep::{Ping, answering_pings, close_connection, sleep_unless_stopped};
+use super::upkeep::{Ping, answering_pings, close_connection, first_end, sleep_unless_stopped};
 
 const PHASE: ErrorPhase = ErrorPhase::Echo;
 /// Messages after which the task yields, so that a server that never pauses does not stop the other connections.
@@ -70,19 +68,9 @@ pub(crate) async fn run<E: Engine>(
     state.skipping.set(context.exchange.skip.as_ref().is_some_and(|skip| *skip != SkipMessages::Count(0)));
     let mut current = false;
     let ended = {
-        let mut receiving = pin!(receive_all(receiver, &state, &context));
-        let mut sending = pin!(execute_orders::<E>(sender, &state, &context, &mut orders, &mut current, &stream));
-        let mut timing = pin!(push_timeout::<E>(&state, &context));
-        poll_fn(|cx| {
-            if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
-                return Poll::Ready(received);
-            }
-            if let Poll::Ready(failure) = sending.as_mut().poll(cx) {
-                return Poll::Ready(Err(failure));
-            }
-            timing.as_mut().poll(cx).map(Err)
-        })
-        .await
+        let receiving = pin!(receive_all(receiver, &state, &context));
+        let sending = pin!(execute_orders::<E>(sender, &state, &context, &mut orders, &mut current, &stream));
+        first_end(receiving, sending, pin!(push_timeout::<E>(&state, &context))).await
     };
     context.connection_closed();
     match (ended, state.close_deadline.get()) {

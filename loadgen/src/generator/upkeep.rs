@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,26 @@ const STOP_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The last ping that is not yet answered.
 pub(super) type Ping = RefCell<Option<Payload<'static>>>;
+
+/// Polls what a connection does, in this order, until one of it ends: a failure, or the orderly end of receiving.
+///
+/// By reference, because arguments are a part of a future, which would then have room for each of these twice.
+pub(super) async fn first_end(
+    mut receiving: Pin<&mut impl Future<Output = Result<(), Failure>>>,
+    mut sending: Pin<&mut impl Future<Output = Failure>>,
+    mut timing: Pin<&mut impl Future<Output = Failure>>,
+) -> Result<(), Failure> {
+    poll_fn(|cx| {
+        if let Poll::Ready(received) = receiving.as_mut().poll(cx) {
+            return Poll::Ready(received);
+        }
+        if let Poll::Ready(failure) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Err(failure));
+        }
+        timing.as_mut().poll(cx).map(Err)
+    })
+    .await
+}
 
 /// Waits for `ready` and answers pings meanwhile: a server may wait for the pong before it continues.
 pub(super) async fn answering_pings<S: Socket, T>(

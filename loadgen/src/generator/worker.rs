@@ -8,16 +8,16 @@ use std::sync::mpsc as thread_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use wss_model::disturbance::ThreadDisturbance;
-use wss_model::ring_counters::RingCounters;
 use wss_wire::engine::{Engine, EngineError, idle, look};
-use wss_wire::tls::timed;
 
 use super::command::{Command, Report, WorkerSetup};
 use super::context::Context;
 use super::heartbeat::Heartbeat;
 use super::phase_clock::PhaseClock;
 use super::plan::Order;
+use super::record::{EchoRecord, HandshakeRecord};
+use super::subscribe_record::SubscribeRecord;
+use super::thread_usage::{ThreadUsage, UsageBefore};
 use super::{echo_phase, handshake_phase};
 
 /// How often a thread reports while a phase runs.
@@ -56,32 +56,22 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
                 continue;
             }
             Command::Handshakes(plan) => {
-                let (clock, rings) = (plan.clock.clone(), E::ring_counters());
+                let clock = plan.clock.clone();
                 let phase = handshake_phase::run::<E>(&context, plan);
-                let disturbance = run_phase::<E>(&context, &clock, &mut commands, &reports, phase).await;
-                let mut record = context.take_handshakes();
-                record.disturbance.extend(disturbance);
-                record.rings = rings_since::<E>(rings.as_ref());
+                let usage = run_phase::<E>(&context, &clock, &mut commands, &reports, phase).await;
+                let record = HandshakeRecord { usage, ..context.take_handshakes() };
                 Report::Handshakes(Box::new(record))
             }
             Command::Echo(plan) => {
-                let (spent, rings) = (timed::spent(), E::ring_counters());
                 let phase = echo_phase::run(&context, &plan);
-                let disturbance = run_phase::<E>(&context, &plan.clock, &mut commands, &reports, phase).await;
-                let mut record = context.take_echo();
-                record.disturbance.extend(disturbance);
-                record.aead_ns = timed::spent().since(&spent).aead_ns;
-                record.rings = rings_since::<E>(rings.as_ref());
+                let usage = run_phase::<E>(&context, &plan.clock, &mut commands, &reports, phase).await;
+                let record = EchoRecord { usage, ..context.take_echo() };
                 Report::Echo(Box::new(record))
             }
             Command::Subscribe(order) => {
-                let (spent, rings) = (timed::spent(), E::ring_counters());
                 let phase = context.order_all(|_| Order::Subscribe(order));
-                let disturbance = run_phase::<E>(&context, &order.start.into(), &mut commands, &reports, phase).await;
-                let mut record = context.take_subscription();
-                record.disturbance.extend(disturbance);
-                record.aead_ns = timed::spent().since(&spent).aead_ns;
-                record.rings = rings_since::<E>(rings.as_ref());
+                let usage = run_phase::<E>(&context, &order.start.into(), &mut commands, &reports, phase).await;
+                let record = SubscribeRecord { usage, ..context.take_subscription() };
                 Report::Subscribe(Box::new(record))
             }
             Command::Close => {
@@ -97,20 +87,16 @@ async fn execute_commands<E: Engine>(setup: WorkerSetup) {
     }
 }
 
-/// What the ring of this thread did since `earlier`, with an engine that counts it.
-fn rings_since<E: Engine>(earlier: Option<&RingCounters>) -> Option<RingCounters> {
-    Some(E::ring_counters()?.since(earlier?))
-}
-
-/// Runs a phase to its end; meanwhile reports once per second and waits for [`Command::Stop`]. Returns what kept this thread
-/// from running; `None` if the run has the CPU only in slices, since other runs use it in between.
+/// Runs a phase to its end; meanwhile reports once per second and waits for [`Command::Stop`]. Returns what this thread used,
+/// without a disturbance if the run has the CPU only in slices, since other runs use it in between.
 async fn run_phase<E: Engine>(
     context: &Context,
     clock: &PhaseClock,
     commands: &mut mpsc::UnboundedReceiver<Command>,
     reports: &thread_mpsc::Sender<Report>,
     phase: impl Future<Output = ()>,
-) -> Option<ThreadDisturbance> {
+) -> ThreadUsage {
+    let before = UsageBefore::now::<E>();
     let start = clock.start();
     let mut phase = pin!(phase);
     let mut heartbeat = (!clock.has_slices()).then(|| Heartbeat::new(context.idle, start));
@@ -142,7 +128,7 @@ async fn run_phase<E: Engine>(
     }
     let disturbance = heartbeat.map(|heartbeat| heartbeat.end(Instant::now()));
     report_tick(context, reports, tick + 1);
-    disturbance
+    before.until_now::<E>(disturbance)
 }
 
 fn report_tick(context: &Context, reports: &thread_mpsc::Sender<Report>, tick: u32) {

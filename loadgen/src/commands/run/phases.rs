@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
         self.progress.begin(phase, start);
         let mut record = self.setup.generator.run_subscribe(order, &mut self.progress)?;
         let ended = Instant::now().min(order.end);
-        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.disturbance))?;
+        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.usage.disturbance))?;
         self.failures_of(phase).merge(std::mem::take(&mut record.failures));
         Ok((subscribe_result(&record, ended.saturating_duration_since(start), &usage), usage))
     }
@@ -310,7 +310,7 @@ impl<'a> Run<'a> {
         before: &Snapshot,
         phase: RunPhase,
     ) -> anyhow::Result<(HandshakeMeasurement, PhaseUsage)> {
-        let usage = self.accounting.usage_since(before, std::mem::take(&mut record.disturbance))?;
+        let usage = self.accounting.usage_since(before, std::mem::take(&mut record.usage.disturbance))?;
         self.failures_of(phase).merge(std::mem::take(&mut record.failures));
         Ok((HandshakeMeasurement::new(&record, elapsed, &usage, self.splitter), usage))
     }
@@ -333,7 +333,7 @@ impl<'a> Run<'a> {
         };
         self.progress.begin(phase, plan.clock.start());
         let mut record = self.setup.generator.run_echo(&plan, &mut self.progress)?;
-        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.disturbance))?;
+        let usage = self.accounting.usage_since(&before, std::mem::take(&mut record.usage.disturbance))?;
         self.failures_of(phase).merge(std::mem::take(&mut record.failures));
         let elapsed = elapsed_echo(&plan, &record, self.progress.interrupted());
         Ok((echo_result(&record, elapsed, &usage, size), usage))

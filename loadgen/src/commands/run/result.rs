@@ -5,22 +5,23 @@ mod subscription;
 use std::time::Duration;
 
 use wss_analysis::validity;
+use wss_model::RunConfig;
 use wss_model::config::tls::{ResumeBy, Verify};
-use wss_model::ring_counters::{EndRings, PhaseRings};
+use wss_model::ring_counters::{EndRings, PhaseRings, RingCounters};
 use wss_model::run_result::{
     Compression, EchoResult, Ending, EndingCount, Environment, Flights, HandshakeResult, KernelClock, NegotiatedCount,
     ResponseBreakdown, Resumption, ResumptionMechanism, RunResult, SeriesPoint, SubscribeResult, Warmup,
 };
 use wss_model::store::Stored as _;
-use wss_model::{LatencyHistogram, RunConfig};
 
 use super::cost::CostSplitter;
 use super::cpu_accounting::PhaseUsage;
 use super::ends::Ends;
 use super::setup::SetupOutcome;
-use crate::generator::breakdown::Breakdown;
 use crate::generator::failure::Failures;
 use crate::generator::record::{EchoRecord, HandshakeRecord};
+use crate::generator::response_record::ResponseRecord;
+use crate::generator::thread_usage::ThreadUsage;
 use crate::setup::environment;
 
 pub(super) use self::subscription::subscribe_result;
@@ -221,7 +222,7 @@ fn handshake_result(
         server_activity: server.and_then(|server| server.activity?.of_handshakes(record.started)),
         disturbance: Some(usage.disturbance.clone()),
         rings: PhaseRings {
-            client: record.rings.clone().map(|rings| EndRings::of_handshakes(rings, completed)),
+            client: record.usage.rings.clone().map(|rings| EndRings::of_handshakes(rings, completed)),
             server: server.and_then(|server| Some(EndRings::of_handshakes(server.rings.clone()?, completed))),
         },
     }
@@ -253,10 +254,8 @@ fn flights(record: &HandshakeRecord, usage: &PhaseUsage) -> Option<Flights> {
 #[allow(clippy::cast_precision_loss)] // counts stay far below 2^52
 pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseUsage, size: u64) -> EchoResult {
     let received = record.received;
-    let server = usage.server.as_ref();
     let seconds = elapsed.as_secs_f64().max(1e-9);
-    // Zero: it was not timed.
-    let aead = |ns: u64| per_op(Duration::from_nanos(ns), received).filter(|ns| *ns > 0.0);
+    let cost = MessageCost::new(&record.usage, usage, received);
     EchoResult {
         planned: record.planned,
         sent: record.sent,
@@ -265,36 +264,60 @@ pub(super) fn echo_result(record: &EchoRecord, elapsed: Duration, usage: &PhaseU
         unsolicited_messages: record.unsolicited,
         repeated_replies: record.repeated,
         rate_per_s: received as f64 / seconds,
-        response: record.response.summary(),
-        service: record.service().summary(),
+        response: record.responses.response.summary(),
+        service: record.responses.service().summary(),
         lateness: record.lateness.summary(),
-        breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, received, &record.without_generator)),
+        breakdown: response_breakdown(&record.responses, received),
         kernel_clock: record.kernel_clock.as_ref().map(|record| record.summary()),
         in_flight_waits: record.in_flight_waits,
-        client_cpu_ns: per_op(usage.client.total, received),
-        server_cpu_ns: server.and_then(|server| per_op(server.cpu, received)),
+        client_cpu_ns: cost.client_cpu_ns,
+        server_cpu_ns: cost.server_cpu_ns,
         bytes_per_s: received as f64 * size as f64 / seconds,
-        client_aead_ns: aead(record.aead_ns),
-        server_aead_ns: server.and_then(|server| aead(server.crypto.aead_ns)),
-        server_activity: server.and_then(|server| server.activity?.of_messages(record.sent)),
+        client_aead_ns: cost.client_aead_ns,
+        server_aead_ns: cost.server_aead_ns,
+        server_activity: usage.server.as_ref().and_then(|server| server.activity?.of_messages(record.sent)),
         disturbance: Some(usage.disturbance.clone()),
-        rings: PhaseRings {
-            client: record.rings.clone().map(|rings| EndRings::of_messages(rings, received)),
-            server: server.and_then(|server| Some(EndRings::of_messages(server.rings.clone()?, received))),
-        },
+        rings: cost.rings,
     }
 }
 
+/// What both ends used per message.
+struct MessageCost {
+    client_cpu_ns: Option<f64>,
+    server_cpu_ns: Option<f64>,
+    client_aead_ns: Option<f64>,
+    server_aead_ns: Option<f64>,
+    rings: PhaseRings,
+}
+
+impl MessageCost {
+    fn new(threads: &ThreadUsage, usage: &PhaseUsage, messages: u64) -> Self {
+        let server = usage.server.as_ref();
+        // Zero: it was not timed.
+        let aead = |ns: u64| per_op(Duration::from_nanos(ns), messages).filter(|ns| *ns > 0.0);
+        let rings = |rings: &Option<RingCounters>| Some(EndRings::of_messages(rings.clone()?, messages));
+        Self {
+            client_cpu_ns: per_op(usage.client.total, messages),
+            server_cpu_ns: server.and_then(|server| per_op(server.cpu, messages)),
+            client_aead_ns: aead(threads.aead_ns),
+            server_aead_ns: server.and_then(|server| aead(server.crypto.aead_ns)),
+            rings: PhaseRings { client: rings(&threads.rings), server: server.and_then(|server| rings(&server.rings)) },
+        }
+    }
+}
+
+/// `None` if the engine does not say when it looks for messages.
 #[allow(clippy::cast_precision_loss)] // sums stay far below 2^52
-fn response_breakdown(sums: &Breakdown, messages: u64, without_generator: &LatencyHistogram) -> ResponseBreakdown {
+fn response_breakdown(record: &ResponseRecord, messages: u64) -> Option<ResponseBreakdown> {
+    let sums = record.breakdown.as_ref()?;
     let mean = |sum: u64| sum as f64 / messages.max(1) as f64;
-    ResponseBreakdown {
+    Some(ResponseBreakdown {
         server_ns: mean(sums.server),
         connection_ns: mean(sums.connection),
         generator_ns: mean(sums.generator),
         unknown_ns: mean(sums.unknown),
-        without_generator: without_generator.summary(),
-    }
+        without_generator: record.without_generator.summary(),
+    })
 }
 
 /// Nanoseconds per operation.

@@ -58,7 +58,8 @@ impl Context {
         let response = now.saturating_duration_since(message.planned);
         let service = open_loop.then(|| now.saturating_duration_since(message.sent));
         let mut echo = self.echo.borrow_mut();
-        echo.receive(response, service, breakdown);
+        echo.received += 1;
+        echo.responses.receive(response, service, breakdown.as_ref());
         echo.last.completed = Some(now);
         self.tick.borrow_mut().complete(response);
     }

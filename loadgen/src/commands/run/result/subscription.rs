@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use wss_model::ring_counters::{EndRings, PhaseRings};
 use wss_model::run_result::{PublishedResult, SubscribeResult};
 use wss_model::text::quantity::count;
 
 use super::super::cpu_accounting::PhaseUsage;
-use super::{per_op, response_breakdown};
+use super::{MessageCost, response_breakdown};
 use crate::generator::subscribe_record::{PublishedRecord, SubscribeRecord};
 
 /// From the record of a phase, its length, and what both ends used.
@@ -18,10 +17,8 @@ pub(in crate::commands::run) fn subscribe_result(
     usage: &PhaseUsage,
 ) -> SubscribeResult {
     let received = record.received;
-    let server = usage.server.as_ref();
     let seconds = elapsed.as_secs_f64().max(1e-9);
-    // Zero: it was not timed.
-    let aead = |ns: u64| per_op(Duration::from_nanos(ns), received).filter(|ns| *ns > 0.0);
+    let cost = MessageCost::new(&record.usage, usage, received);
     SubscribeResult {
         connections: record.connections,
         silent_connections: record.silent,
@@ -32,15 +29,12 @@ pub(in crate::commands::run) fn subscribe_result(
         bytes_per_s: record.received_bytes as f64 / seconds,
         arrival_gap: record.gap.summary(),
         published: published(&record.published),
-        client_cpu_ns: per_op(usage.client.total, received),
-        server_cpu_ns: server.and_then(|server| per_op(server.cpu, received)),
-        client_aead_ns: aead(record.aead_ns),
-        server_aead_ns: server.and_then(|server| aead(server.crypto.aead_ns)),
+        client_cpu_ns: cost.client_cpu_ns,
+        server_cpu_ns: cost.server_cpu_ns,
+        client_aead_ns: cost.client_aead_ns,
+        server_aead_ns: cost.server_aead_ns,
         disturbance: Some(usage.disturbance.clone()),
-        rings: PhaseRings {
-            client: record.rings.clone().map(|rings| EndRings::of_messages(rings, received)),
-            server: server.and_then(|server| Some(EndRings::of_messages(server.rings.clone()?, received))),
-        },
+        rings: cost.rings,
     }
 }
 
@@ -54,14 +48,14 @@ fn published(record: &PublishedRecord) -> Option<PublishedResult> {
         duplicated: record.duplicated,
         reordered: record.reordered,
         foreign_clock: record.foreign_clock,
-        response: record.response.summary(),
-        service: record.service.summary(),
+        response: record.responses.response.summary(),
+        service: record.responses.service().summary(),
         publisher_lateness: record.lateness.summary(),
-        breakdown: record.breakdown.as_ref().map(|sums| response_breakdown(sums, timed, &record.without_generator)),
+        breakdown: response_breakdown(&record.responses, timed),
     })
 }
 
-/// Why there is no latency, if the publisher is wssbench.
+/// The note about published messages whose latency is not known.
 pub(super) fn note(result: &SubscribeResult) -> Option<String> {
     let published = result.published.as_ref().filter(|published| published.foreign_clock > 0)?;
     Some(format!(
