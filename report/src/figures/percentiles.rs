@@ -19,21 +19,19 @@ pub(crate) struct Named {
     pub(crate) samples: LatencyHistogram,
 }
 
+/// A series for each, in the order of their colors.
+fn series_of(all: &[&Named], line: Line, mut points: impl FnMut(&Named) -> Vec<Point>) -> Vec<Series> {
+    let series =
+        |(color, named): (usize, &&Named)| Series { name: named.name.clone(), color, line, points: points(named) };
+    all.iter().enumerate().map(series).collect()
+}
+
 /// Latency over percentile. The horizontal axis is logarithmic in the share above it, so that the tail can be read.
 pub(crate) fn percentiles(id: &str, title: String, quantity: &str, all: &[Named]) -> Option<Figure> {
     let all: Vec<&Named> = all.iter().filter(|named| named.samples.count() > 0).collect();
     let most = all.iter().map(|named| named.samples.count()).max()?;
     let mut table = DataTable::new(["samples", "percentile", "latency", "samples above it"]);
-    let series: Vec<Series> = all
-        .iter()
-        .enumerate()
-        .map(|(color, named)| Series {
-            name: named.name.clone(),
-            color,
-            line: Line::Direct,
-            points: curve(named, &mut table),
-        })
-        .collect();
+    let series = series_of(&all, Line::Direct, |named| curve(named, &mut table));
     let x = Axis {
         label: "percentile (each further nine takes the same room)".to_owned(),
         kind: ScaleKind::Nines,
@@ -91,16 +89,7 @@ pub(crate) fn histogram(id: &str, title: String, quantity: &str, all: &[Named]) 
     let (low, high) = log_domain(ends.map(|ns| (ns as f64).max(1.0)))?;
     let step = ((high / low).ln() / BARS).max(0.01);
     let mut table = DataTable::new(["samples", "from", "to", "count", "share"]);
-    let series: Vec<Series> = all
-        .iter()
-        .enumerate()
-        .map(|(color, named)| Series {
-            name: named.name.clone(),
-            color,
-            line: Line::Steps,
-            points: bars(named, low, step, &mut table),
-        })
-        .collect();
+    let series = series_of(&all, Line::Steps, |named| bars(named, low, step, &mut table));
     let points = || series.iter().flat_map(|series| &series.points);
     let x = Axis {
         label: format!("{quantity}, logarithmic"),

@@ -7,6 +7,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::super::{ClientUpgrade, DeflatePolicy, PrefixedStream, ServerUpgrade, accept, accept_key, connect};
 use super::*;
 
+fn request() -> ClientUpgrade {
+    ClientUpgrade {
+        fields: "".into(),
+        run: None,
+        host: "localhost".into(),
+        path: "/".into(),
+        subprotocol: None,
+        deflate: None,
+        key: [7; 16],
+        max_head_size: 1024,
+    }
+}
+
 #[test]
 fn accept_key_matches_rfc_6455() {
     assert_eq!(accept_key(KEY), ACCEPT);
@@ -16,16 +29,7 @@ fn accept_key_matches_rfc_6455() {
 async fn client_and_server_agree_on_path_and_subprotocol() {
     let (mut near, mut far) = duplex(64);
     let options = ServerUpgrade { subprotocols: vec!["echo".into()], ..ServerUpgrade::default() };
-    let request = ClientUpgrade {
-        fields: "".into(),
-        run: None,
-        host: "localhost".into(),
-        path: "/?id=1".into(),
-        subprotocol: Some("echo".into()),
-        deflate: None,
-        key: [7; 16],
-        max_head_size: 1024,
-    };
+    let request = ClientUpgrade { path: "/?id=1".into(), subprotocol: Some("echo".into()), ..request() };
     let (accepted, upgraded) = tokio::join!(accept(&mut far, &options), connect(&mut near, &request));
     let (accepted, upgraded) = (accepted.unwrap(), upgraded.unwrap());
     assert_eq!(accepted.path, "/?id=1");
@@ -43,16 +47,7 @@ async fn client_and_server_agree_on_compression_or_the_client_refuses() {
     ] {
         let (mut near, mut far) = duplex(4096);
         let options = ServerUpgrade { deflate: accepted, ..ServerUpgrade::default() };
-        let request = ClientUpgrade {
-            fields: "".into(),
-            run: None,
-            host: "localhost".into(),
-            path: "/".into(),
-            subprotocol: None,
-            deflate: Some(policy(12, false)),
-            key: [7; 16],
-            max_head_size: 1024,
-        };
+        let request = ClientUpgrade { deflate: Some(policy(12, false)), ..request() };
         let (accepted, upgraded) = tokio::join!(accept(&mut far, &options), connect(&mut near, &request));
         match problem {
             None => {
@@ -68,16 +63,7 @@ async fn client_and_server_agree_on_compression_or_the_client_refuses() {
 async fn client_reports_why_the_server_refused() {
     let (mut near, mut far) = duplex(4096);
     let options = ServerUpgrade { path: "/echo".into(), ..ServerUpgrade::default() };
-    let request = ClientUpgrade {
-        fields: "".into(),
-        run: None,
-        host: "localhost".into(),
-        path: "/".into(),
-        subprotocol: None,
-        deflate: None,
-        key: [7; 16],
-        max_head_size: 1024,
-    };
+    let request = request();
     let (accepted, upgraded) = tokio::join!(accept(&mut far, &options), connect(&mut near, &request));
     assert_eq!(
         accepted.unwrap_err().to_string(),
