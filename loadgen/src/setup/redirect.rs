@@ -112,7 +112,7 @@ fn ask(config: &RunConfig, reached: &Reached, fields: &str, ca: Option<&str>) ->
     }
 }
 
-/// Why there is no WebSocket.
+/// Why the WebSocket was not opened.
 enum Refused {
     Response(Box<Rejection>),
     /// The run meets the same failure and reports it.

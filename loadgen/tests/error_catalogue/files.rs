@@ -140,7 +140,7 @@ fn report(error: ReportError) -> Entry {
             ("too_large", "A page with the file in it would be too large to open.", "Print it with `wssbench show`.")
         }
         ReportError::TooMany { .. } => {
-            ("too_many", "More curves than colors that can be told apart.", "Make several reports.")
+            ("too_many", "There are more curves than colors that readers can distinguish.", "Make several reports.")
         }
         ReportError::Image { .. } => ("image", "The library that draws failed.", "Please report this as a bug."),
         ReportError::NotAReport { .. } => {

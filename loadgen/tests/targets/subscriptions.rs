@@ -117,7 +117,7 @@ fn gaps_are_measured_of_any_server() {
         // The server pauses for that long at least.
         assert!(pushed.arrival_gap.p50.unwrap() >= 4_000_000, "{engine}: {:?}", pushed.arrival_gap);
     }
-    // A greeting and an acknowledgement are no messages of the stream.
+    // A greeting and an acknowledgement are not messages of the stream.
     let greeting = [url.as_str(), "--message", "go", "--skip-messages", "3", "--expect", "contains:tick"];
     let (_, pushed) = assert_received(&subscribe(&greeting));
     assert_eq!(pushed.skipped_messages, 3 * CONNECTIONS);

@@ -17,7 +17,7 @@ const NARROW_FONT_SIZE: f64 = 10.5;
 pub(crate) struct Forest {
     pub(crate) x: Axis,
     pub(crate) rows: Vec<Row>,
-    /// What is left and right of 1.
+    /// What values below and above 1 mean: the labels at the left and the right end.
     pub(crate) sides: (&'static str, &'static str),
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn forest(id: &str, sweep: &SweepResult, metric: Metric) -> Option<Fi
     Some(Figure::new(id, sentence, note, table, Forest { x, rows, sides }))
 }
 
-/// What is left and right of 1.
+/// What values below and above 1 mean: the labels at the left and the right end.
 pub(super) const fn sides(metric: Metric) -> (&'static str, &'static str) {
     if metric.more_is_better() { ("worse", "better") } else { ("better", "worse") }
 }

@@ -44,7 +44,7 @@ pub(crate) struct AbCommand {
     #[arg(long, value_name = "N")]
     pub(super) blocks: Option<usize>,
 
-    /// Stop as soon as the confidence intervals of the primary metrics are no wider than this, whatever the result
+    /// Stop as soon as the confidence intervals of the primary metrics are no wider than this, regardless of the result
     #[arg(long, value_name = "PERCENT")]
     pub(super) until_width: Option<Percent>,
 

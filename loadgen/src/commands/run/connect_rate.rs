@@ -27,7 +27,7 @@ impl ConnectRate {
         Self { gap, last: contacted }
     }
 
-    /// The last connection of a phase was started at `last`; `None` if there was none.
+    /// The last connection of a phase started at `last`; `None` if the phase started no connection.
     pub(super) fn started(&mut self, last: Option<Instant>) {
         self.last = self.last.max(last);
     }
