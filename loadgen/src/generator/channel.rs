@@ -38,6 +38,8 @@ pub(crate) struct Channel<S> {
     pub(crate) stream: Stream<S>,
     /// If the kernel's clock observes the connection.
     pub(crate) kernel: Option<Rc<KernelTimes>>,
+    /// The numbers of the messages that its handshake sent: from, and up to before.
+    pub(crate) sent: (u64, u64),
 }
 
 impl<S: Socket> Channel<S> {
@@ -58,7 +60,7 @@ impl<S: Socket> Channel<S> {
                 other => (MAX_REPLY, Some(other.clone())),
             };
             let receiver = Receiver::Bytes { stream: stream.clone(), length, until, buffer: Vec::new() };
-            return Self { sender: Sender::Bytes(stream.clone()), receiver, stream, kernel };
+            return Self { sender: Sender::Bytes(stream.clone()), receiver, stream, kernel, sent: (0, 0) };
         }
         let limit = exchange.max_reply;
         let (mut reader, mut writer) = websocket::after_handshake(stream.clone(), stream.clone(), Role::Client, limit);
@@ -67,7 +69,13 @@ impl<S: Socket> Channel<S> {
             writer.compress(stream.clone(), Role::Client, deflate);
         }
         let opcode = if exchange.text { OpCode::Text } else { OpCode::Binary };
-        Self { sender: Sender::WebSocket(writer, opcode), receiver: Receiver::WebSocket(reader), stream, kernel }
+        Self {
+            sender: Sender::WebSocket(writer, opcode),
+            receiver: Receiver::WebSocket(reader),
+            stream,
+            kernel,
+            sent: (0, 0),
+        }
     }
 }
 
@@ -260,7 +268,9 @@ pub(crate) fn websocket_failure(phase: ErrorPhase, error: WebSocketError) -> Fai
         WebSocketError::Violation(Violation::MessageTooLarge { limit }) => Failure::new(
             phase,
             ErrorKind::Unexpected,
-            format!("the server sent a message larger than {limit} bytes; check that it is an echo server"),
+            format!(
+                "the server sent a message larger than {limit} bytes, the most that is accepted; check what the server sends"
+            ),
         ),
         WebSocketError::Violation(violation) => {
             Failure::new(phase, ErrorKind::Violation, format!("the server violated {}: {violation}", violation.rfc()))

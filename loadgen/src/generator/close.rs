@@ -18,10 +18,12 @@ use wss_wire::engine::{Engine, TimedOut, before};
 
 use super::channel::{Channel, ChannelEvent, Receiver, Sender, Socket, Stream, stream_failure};
 use super::context::Context;
+use super::correlation::Matched;
 use super::failure::{Failure, Failures};
+use super::outstanding::Outstanding;
 
 /// Bytes that a server may still send after its Close frame, or after the part of a reply that was as expected.
-const MAX_DISCARDED: usize = 1 << 20;
+pub(super) const MAX_DISCARDED: usize = 1 << 20;
 /// Time for the last write to a server that may be gone or may have stopped reading.
 const LAST_WRITE: Duration = Duration::from_millis(100);
 
@@ -62,7 +64,7 @@ impl ClosingRecord {
 /// Closes a connection of `--mode handshake`. Without WebSocket the generator ends TCP first, or with `server_closes` the
 /// server: TIME_WAIT falls to the end that sends the first FIN.
 pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stream>, server_closes: bool) {
-    let Channel { mut sender, mut receiver, mut stream, .. } = channel;
+    let Channel { mut sender, mut receiver, mut stream, sent, .. } = channel;
     let deadline = Instant::now() + context.limits.close_timeout.0;
     let websocket = matches!(sender, Sender::WebSocket(..));
     let closing = async {
@@ -76,16 +78,20 @@ pub(crate) async fn close<E: Engine>(context: &Context, channel: Channel<E::Stre
             stream.with(|stream| stream.get_ref().with_tcp(E::cork));
             stream.shutdown().await.map_err(|error| stream_failure(ErrorPhase::Close, error))?;
         }
-        await_close(&mut receiver).await
+        await_close(context, &mut receiver, sent).await
     };
     let closed = before::<E, _>(deadline, pin!(closing)).await.unwrap_or_else(|TimedOut| Err(timeout_failure(context)));
     finish::<E>(context, closed, Closing { websocket, server_closes, deadline }, stream).await;
 }
 
-/// Waits for the server's Close frame; without WebSocket, for the end of the stream.
+/// Waits for the server's Close frame; without WebSocket, for the end of the stream. `sent`: see [`Channel::sent`].
 ///
 /// A reply of unknown length counted as soon as it was as expected, so that its rest may still arrive.
-async fn await_close<S: Socket>(receiver: &mut Receiver<S>) -> Result<(), Failure> {
+async fn await_close<S: Socket>(
+    context: &Context,
+    receiver: &mut Receiver<S>,
+    sent: (u64, u64),
+) -> Result<(), Failure> {
     let has_open_end = receiver.has_open_end();
     let mut discarded = 0;
     loop {
@@ -93,10 +99,18 @@ async fn await_close<S: Socket>(receiver: &mut Receiver<S>) -> Result<(), Failur
             ChannelEvent::Closed(_) => return Ok(()),
             ChannelEvent::Ping(_) => {}
             ChannelEvent::Message(rest, _) if has_open_end && discarded < MAX_DISCARDED => discarded += rest.len(),
-            ChannelEvent::Message(..) => {
-                let text = "the server sent a message while the connection was closing";
-                return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
-            }
+            ChannelEvent::Message(reply, _) => match &context.exchange.correlation {
+                // Nothing is outstanding, so that only what is to be ignored passes.
+                Some(correlation) => {
+                    let matched = correlation.take(ErrorPhase::Close, &reply, &mut Outstanding::default(), sent)?;
+                    let unsolicited = u64::from(matches!(matched, Matched::Unsolicited));
+                    context.handshakes.borrow_mut().unsolicited += unsolicited;
+                }
+                None => {
+                    let text = "the server sent a message while the connection was closing";
+                    return Err(Failure::new(ErrorPhase::Close, ErrorKind::Unexpected, text));
+                }
+            },
         }
     }
 }

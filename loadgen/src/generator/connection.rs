@@ -54,7 +54,7 @@ pub(crate) async fn run<E: Engine>(
     context: Rc<Context>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let Channel { sender, receiver, stream, kernel } = channel;
+    let Channel { sender, receiver, stream, kernel, .. } = channel;
     let websocket = matches!(sender, Sender::WebSocket(..));
     let state = State { kernel, ..State::default() };
     state.number.set(context.first_message());
@@ -110,8 +110,15 @@ fn count_lost(context: &Context, order: EchoOrder) {
 
 /// Receives until the connection ends: checks and records echoes, and keeps pings to be answered.
 async fn receive_all<S: Socket>(mut receiver: Receiver<S>, state: &State, context: &Context) -> Result<(), Failure> {
+    // A reply of unknown length counted as soon as it was as expected, so that its rest may still arrive.
+    let (has_open_end, mut discarded) = (receiver.has_open_end(), 0);
     loop {
         match receiver.receive(ErrorPhase::Echo).await? {
+            ChannelEvent::Message(rest, _)
+                if has_open_end && state.close_deadline.get().is_some() && discarded < close::MAX_DISCARDED =>
+            {
+                discarded += rest.len();
+            }
             ChannelEvent::Message(reply, kind) => {
                 let now = Instant::now();
                 let taken = match &context.exchange.correlation {

@@ -93,14 +93,17 @@ impl Correlation {
             Some(FoundId::Missing) if self.ignore_unsolicited => return Ok(None),
             Some(FoundId::Missing) => (
                 ErrorKind::Unexpected,
-                format!("the server sent a message without an id at {pointer}; ignore those with --ignore-unsolicited"),
+                format!(
+                    "the server sent a message without an id at {pointer}; ignore those with --ignore-unsolicited, or correct --correlate"
+                ),
             ),
-            Some(FoundId::Other) => {
-                (ErrorKind::Mismatch, format!("what the reply has at {pointer} is not the id of a message"))
-            }
-            None => (ErrorKind::Mismatch, "the reply is not JSON, so it has no id".to_owned()),
+            Some(FoundId::Other) => (
+                ErrorKind::Mismatch,
+                format!("the value at {pointer} of the reply is not the id of a message; correct --correlate"),
+            ),
+            None => (ErrorKind::Mismatch, "the reply is not JSON, so it has no id; correct --correlate".to_owned()),
         };
-        let text = format!("{text}, or correct --correlate; it starts with \"{}\"", quoted(reply));
+        let text = format!("{text}; it starts with \"{}\"", quoted(reply));
         Err(Failure::new(phase, kind, text))
     }
 }

@@ -139,7 +139,9 @@ async fn perform_phases<E: Engine>(
     let mut first_echo_time = None;
     let mut unsolicited = 0;
     if attempt.first_echo {
-        unsolicited = first_echo(&mut channel, &context.exchange, context.next_message()).await?;
+        let number = context.next_message();
+        unsolicited = first_echo(&mut channel, &context.exchange, number).await?;
+        channel.sent = (number, number.wrapping_add(1));
         let echoed = Instant::now();
         clocks.first_echo = observed.measure(first_byte, greeted, echoed);
         first_echo_time = Some(echoed - greeted);

@@ -30,7 +30,7 @@ use super::upkeep::{Ping, answering_pings, close_connection, first_end, sleep_un
 const PHASE: ErrorPhase = ErrorPhase::Echo;
 /// Messages after which the task yields, so that a server that never pauses does not stop the other connections.
 const MESSAGES_PER_TURN: u64 = 16;
-/// How precisely the publisher's times are converted. A message that was sent later than this after it was read is a lie.
+/// How precisely the publisher's times are converted. A message whose sending time is later than its arrival by more than this is rejected.
 const PRECISION: Duration = Duration::from_micros(100);
 
 /// What the two halves share.
@@ -63,7 +63,7 @@ pub(crate) async fn run<E: Engine>(
     context: Rc<Context>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    let Channel { sender, receiver, stream, kernel } = channel;
+    let Channel { sender, receiver, stream, kernel, .. } = channel;
     let state = State { kernel, ..State::default() };
     state.skipping.set(context.exchange.skip.as_ref().is_some_and(|skip| *skip != SkipMessages::Count(0)));
     let mut current = false;
@@ -203,7 +203,7 @@ impl State {
             }
         }
         if missing > 0 {
-            let text = "published messages did not arrive: their numbers were left out";
+            let text = "published messages did not arrive: their numbers are missing";
             context.push_failed(Failure::new(PHASE, ErrorKind::Lost, text), missing);
         }
     }
@@ -275,7 +275,7 @@ impl State {
                 context.push_failed(Failure::new(PHASE, ErrorKind::Reordered, text), 1);
             }
             Err(Jump(left_out)) => {
-                let text = format!("the number of a published message leaves out {left_out} others");
+                let text = format!("the number of a published message skips {left_out} others");
                 return Err(Failure::new(PHASE, ErrorKind::Mismatch, text));
             }
         }

@@ -145,7 +145,11 @@ fn other_replies_are_errors_of_their_own() {
     for (reply, kind, part) in [
         (json!({"id": 7}).to_string(), "unexpected", "replied to the id 7, which no message of the connection had"),
         (json!({"id": 999_999_999}).to_string(), "unexpected", "replied to the id 999999999, which no message"),
-        (json!({"id": null, "error": {"code": -32700}}).to_string(), "mismatch", "at /id is not the id of a message"),
+        (
+            json!({"id": null, "error": {"code": -32700}}).to_string(),
+            "mismatch",
+            "at /id of the reply is not the id of a message",
+        ),
         ("pong".to_owned(), "mismatch", "the reply is not JSON, so it has no id"),
         (format!("{{\"a\":{}", "[".repeat(500_000)), "mismatch", "the reply is not JSON"),
     ] {
@@ -215,4 +219,22 @@ fn a_json_rpc_server_of_python_is_measured() {
     let options = ["--message", call, "--expect", "json:result=3", "--in-flight", "16", "--ignore-unsolicited"];
     let result = assert_measured(&load(&ws(address), &[&options[..], &["--rate", "500/s"]].concat()));
     assert!(result.echo.unwrap().unsolicited_messages > 0);
+}
+
+/// In `--mode handshake` the rest of what the server sends arrives while the connection closes.
+#[test]
+fn what_is_ignored_may_arrive_during_the_close() {
+    let complete = || json!({"type": "complete"}).to_string();
+    let handshakes = ["--mode", "handshake", "--connect-rate", "50/s", "--message", CALL, "--expect", "any"];
+    let url = ws(server(move |call| vec![result_of(&call), complete()]));
+    let result = assert_measured(&load(&url, &[&handshakes[..], &["--ignore-unsolicited"]].concat()));
+    assert_eq!(result.handshake.unsolicited_messages, result.handshake.completed);
+    assert_fails(
+        &load(&url, &handshakes),
+        "unexpected",
+        "without an id at /id; ignore those with --ignore-unsolicited",
+    );
+    let url = ws(server(|call| vec![result_of(&call), result_of(&call)]));
+    assert_measured(&load(&url, &[&handshakes[..], &["--ignore-repeated"]].concat()));
+    assert_fails(&load(&url, &handshakes), "unexpected", "ignore further replies with --ignore-repeated");
 }

@@ -156,6 +156,7 @@ impl Context {
         record.failures.merge(std::mem::take(&mut subscription.failures));
         // Of connections that are opened once for the warm-up.
         subscription.skipped = 0;
+        (subscription.published.duplicated, subscription.published.reordered) = (0, 0);
         record.compression = self.compression.take();
         record
     }
