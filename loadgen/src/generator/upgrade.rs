@@ -32,10 +32,7 @@ pub(super) async fn upgrade<E: Engine>(
     http: HttpVersion,
     requested: bool,
 ) -> Result<(Transport<E::Stream>, ClientHandshake), Failure> {
-    match open::<E>(stream, request, http, requested).await {
-        Ok(opened) => Ok(opened),
-        Err(error) => Err(failure(error)),
-    }
+    open::<E>(stream, request, http, requested).await.map_err(failure)
 }
 
 /// [`upgrade`], with its own error; a response that refuses has been read.
@@ -56,11 +53,7 @@ pub(crate) async fn open<E: Engine>(
     };
     match upgraded {
         Ok(upgraded) => Ok((stream, upgraded)),
-        Err(UpgradeError::Status(mut rejection)) => {
-            read_body::<E>(&mut rejection, &mut stream).await;
-            Err(UpgradeError::Status(rejection))
-        }
-        Err(error) => Err(error),
+        Err(error) => Err(with_body::<E>(error, &mut stream).await),
     }
 }
 
@@ -73,12 +66,16 @@ async fn open_http2<E: Engine>(
     let (mut stream, checked) = upgrade::http2::connect(stream, request, scheme).await?;
     match checked {
         Ok(upgraded) => Ok((Transport::Http2(Box::new(stream)), upgraded)),
-        Err(UpgradeError::Status(mut rejection)) => {
-            read_body::<E>(&mut rejection, &mut stream).await;
-            Err(UpgradeError::Status(rejection))
-        }
-        Err(error) => Err(error),
+        Err(error) => Err(with_body::<E>(error, &mut stream).await),
     }
+}
+
+/// The error, with the body of the response if that refuses.
+async fn with_body<E: Engine>(mut error: UpgradeError, stream: &mut (impl AsyncRead + Unpin)) -> UpgradeError {
+    if let UpgradeError::Status(rejection) = &mut error {
+        read_body::<E>(rejection, stream).await;
+    }
+    error
 }
 
 /// Reads the start of a body that a peer may never end.
@@ -98,12 +95,14 @@ pub(crate) fn failure(error: UpgradeError) -> Failure {
 /// Checks that the server selected HTTP/2, if it was offered.
 pub(super) fn check_alpn(http: HttpVersion, selected: Option<&[u8]>) -> Result<(), Failure> {
     match http {
-        HttpVersion::Http2 if selected != Some(ALPN_HTTP2.as_bytes()) => {
-            let error = Http2Error::NotSelected;
-            Err(Failure::new(ErrorPhase::Tls, error.kind(), error.to_string()))
-        }
+        HttpVersion::Http2 if selected != Some(ALPN_HTTP2.as_bytes()) => Err(not_selected()),
         HttpVersion::Http1 | HttpVersion::Http2 => Ok(()),
     }
+}
+
+fn not_selected() -> Failure {
+    let error = Http2Error::NotSelected;
+    Failure::new(ErrorPhase::Tls, error.kind(), error.to_string())
 }
 
 /// The failure for an error of the TLS handshake. A server that answers with no_application_protocol (RFC 7301 section 3.2)
@@ -113,10 +112,7 @@ pub(super) fn tls_failure(destination: &Destination, error: io::Error) -> Failur
     let alpn = destination.tls.as_ref().map(|tls| tls.options.alpn.as_slice()).unwrap_or_default();
     let is_alpn = matches!(failure, TlsFailure::Alert(AlertDescription::NoApplicationProtocol));
     match destination.http {
-        HttpVersion::Http2 if is_alpn => {
-            let error = Http2Error::NotSelected;
-            Failure::new(ErrorPhase::Tls, error.kind(), error.to_string())
-        }
+        HttpVersion::Http2 if is_alpn => not_selected(),
         HttpVersion::Http1 if is_alpn && alpn.is_empty() && destination.target.layer.has_websocket() => {
             let error = UpgradeError::OnlyHttp2;
             Failure::new(ErrorPhase::Tls, error.kind(), error.to_string())

@@ -10,6 +10,7 @@ pub(crate) fn http2() -> Vec<Entry> {
     let errors = [
         Http2Error::NotSelected,
         Http2Error::NotHttp2 { start: "HTTP/1.1 400 Bad Request".to_owned() },
+        Http2Error::Tls,
         Http2Error::NoAnswer,
         Http2Error::NoExtendedConnect,
         Http2Error::StreamReset { code: code("REFUSED_STREAM") },
@@ -21,7 +22,8 @@ pub(crate) fn http2() -> Vec<Entry> {
 
 fn http2_error(error: Http2Error) -> Entry {
     let (code, cause) = match &error {
-        Http2Error::NotSelected => ("not_selected", "The server does not offer HTTP/2 over TLS."),
+        Http2Error::NotSelected => ("not_selected", "The server did not select h2 by ALPN."),
+        Http2Error::Tls => ("speaks_tls", "The URL names a port for TLS without wss://."),
         Http2Error::NotHttp2 { .. } => ("not_http2", "Another protocol runs on the port."),
         Http2Error::NoAnswer => ("no_answer", "The server ended the connection before its first frame."),
         Http2Error::NoExtendedConnect => {

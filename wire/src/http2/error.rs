@@ -21,6 +21,9 @@ pub enum Http2Error {
         /// Its first bytes, escaped.
         start: String,
     },
+    /// The first bytes of the server are a TLS record.
+    #[error("the server speaks TLS on this port; use wss://")]
+    Tls,
     /// The server ended the connection before its SETTINGS.
     #[error(
         "the server closed the connection instead of answering in HTTP/2; enable HTTP/2 on the server, or remove --http 2 to \
@@ -55,6 +58,7 @@ impl Http2Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::NotSelected | Self::NotHttp2 { .. } | Self::NoAnswer => ErrorKind::NotHttp2,
+            Self::Tls => ErrorKind::SpeaksTls,
             Self::NoExtendedConnect => ErrorKind::NoExtendedConnect,
             Self::StreamReset { .. } => ErrorKind::StreamReset,
             Self::GoAway { .. } => ErrorKind::GoAway,

@@ -58,7 +58,7 @@ impl FrameObserver {
                 self.header_filled += count;
                 rest = &rest[count..];
                 if !self.has_settings && self.header_filled > 3 && self.header[3] != SETTINGS {
-                    return Err(Http2Error::NotHttp2 { start: excerpt(bytes, EXCERPT_MAX) });
+                    return Err(another_protocol(&[&self.header[..self.header_filled], rest].concat()));
                 }
                 if self.header_filled < HEADER {
                     return Ok(());
@@ -92,10 +92,20 @@ impl FrameObserver {
         match kind {
             SETTINGS if flags & ACK == 0 => self.has_settings = true,
             DATA | HEADERS if stream == STREAM && flags & END_STREAM != 0 => self.has_end_stream = true,
-            RST_STREAM if stream == STREAM => self.reset = Some(number(0)),
-            GOAWAY => self.go_away = Some(number(4)),
+            // A shorter payload is a violation, which h2 reports.
+            RST_STREAM if stream == STREAM && self.payload_kept >= 4 => self.reset = Some(number(0)),
+            GOAWAY if self.payload_kept == KEPT => self.go_away = Some(number(4)),
             _ => {}
         }
+    }
+}
+
+/// What speaks on the port instead, by its first bytes.
+fn another_protocol(start: &[u8]) -> Http2Error {
+    match start {
+        // An alert or a handshake message, as for HTTP/1.1.
+        [0x15 | 0x16, 3, ..] => Http2Error::Tls,
+        _ => Http2Error::NotHttp2 { start: excerpt(start, EXCERPT_MAX) },
     }
 }
 
@@ -139,8 +149,16 @@ mod tests {
     #[test]
     fn another_protocol_is_recognized_by_its_first_bytes() {
         for start in ["HTTP/1.1 400 Bad Request\r\n", "SSH-2.0-x\r\n", "\x15\x03\x01\0\x02\x02\x28"] {
-            let error = FrameObserver::default().observe(start.as_bytes()).unwrap_err();
-            assert!(matches!(error, Http2Error::NotHttp2 { .. }), "{error}");
+            for size in 1..start.len() {
+                let mut observer = FrameObserver::default();
+                let mut pieces = start.as_bytes().chunks(size);
+                let error = pieces.find_map(|piece| observer.observe(piece).err()).unwrap();
+                match error {
+                    Http2Error::Tls => assert!(start.starts_with('\x15')),
+                    Http2Error::NotHttp2 { start: seen } => assert!(start.starts_with(&seen[..3]), "{seen}"),
+                    other => panic!("{other}"),
+                }
+            }
         }
         assert_eq!(FrameObserver::default().observe(b"\0\0"), Ok(()));
     }

@@ -124,7 +124,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2Stream<T> {
             return Err(Http2Error::NoExtendedConnect.into());
         }
         let sent = requests.send_request(request, false);
-        let (mut response, send) = sent.map_err(|error| self.ended(Some(&error)).err().unwrap_or_else(broken_pipe))?;
+        let (mut response, send) = sent.map_err(|error| self.error_of(Some(&error)))?;
         self.send = Some(send);
         let response = poll_fn(|cx| {
             let early = Pin::new(&mut response).poll(&mut Context::from_waker(Waker::noop()));
@@ -190,6 +190,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2Stream<T> {
         }
     }
 
+    /// The error of a request or a write on a stream that has ended.
+    fn error_of(&self, error: Option<&h2::Error>) -> io::Error {
+        self.ended(error).err().unwrap_or_else(broken_pipe)
+    }
+
     /// Whether h2 refuses the head of a response, which it does not say: it takes too many frames, or exceeds the limit.
     fn is_head_too_large(&self, error: &h2::Error) -> bool {
         let head_size = self.link.0.borrow().observer.head_size;
@@ -251,8 +256,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2Stream<T> {
                         cx.waker().wake_by_ref();
                         Poll::Pending
                     }
-                    Some(Err(error)) => Poll::Ready(Err(self.ended(Some(&error)).err().unwrap_or_else(broken_pipe))),
-                    None => Poll::Ready(Err(self.ended(None).err().unwrap_or_else(broken_pipe))),
+                    Some(Err(error)) => Poll::Ready(Err(self.error_of(Some(&error)))),
+                    None => Poll::Ready(Err(self.error_of(None))),
                 };
             }
         }
@@ -273,7 +278,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2Stream<T> {
         let sent = send.send_data(self.chunk.split().freeze(), false);
         Poll::Ready(match sent {
             Ok(()) => Ok(count),
-            Err(error) => Err(self.ended(Some(&error)).err().unwrap_or_else(broken_pipe)),
+            Err(error) => Err(self.error_of(Some(&error))),
         })
     }
 
@@ -282,7 +287,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2Stream<T> {
         match self.connection {
             Some(_) if self.link.0.borrow().is_unflushed => Poll::Pending,
             Some(_) => Poll::Ready(Ok(())),
-            None => Poll::Ready(Err(self.ended(None).err().unwrap_or_else(broken_pipe))),
+            None => Poll::Ready(Err(self.error_of(None))),
         }
     }
 

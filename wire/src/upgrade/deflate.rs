@@ -109,7 +109,7 @@ impl DeflatePolicy {
     /// # Errors
     /// Why they are not acceptable (RFC 7692 section 7.1).
     pub(super) fn check_response(self, response: &[u8]) -> Result<DeflateParameters, &'static str> {
-        let element = Element::parse(response).ok_or("that is not what RFC 7692 allows")?;
+        let element = Element::parse(response).ok_or("RFC 7692 does not allow that")?;
         let Element { server_no_context_takeover, client_no_context_takeover, .. } = element;
         let bits = |parameter: Option<Option<u8>>, name| match parameter {
             None => Ok(None),
@@ -187,7 +187,8 @@ impl Element {
 /// A decimal number from 8 to 15 without leading zeros; it may be quoted (RFC 6455 section 9.1).
 fn window_bits(value: &str) -> Option<u8> {
     let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-    (8..=DEFAULT_WINDOW_BITS).find(|bits| bits.to_string() == value)
+    let is_plain = !value.starts_with(['0', '+']);
+    value.parse().ok().filter(|bits| is_plain && (8..=DEFAULT_WINDOW_BITS).contains(bits))
 }
 
 #[cfg(test)]
@@ -257,7 +258,7 @@ mod tests {
             (ANY, "permessage-deflate; client_max_window_bits=8", Some("zlib cannot")),
             (ANY, "permessage-deflate; client_max_window_bits", Some("has no value")),
             (ANY, "permessage-deflate; server_max_window_bits", Some("has no value")),
-            (ANY, "permessage-deflate; other", Some("not what RFC 7692 allows")),
+            (ANY, "permessage-deflate; other", Some("does not allow that")),
             (SMALL, "permessage-deflate; server_no_context_takeover; server_max_window_bits=10", None),
             (SMALL, "permessage-deflate; server_max_window_bits=10", Some("server_no_context_takeover")),
             (SMALL, "permessage-deflate; server_no_context_takeover", Some("offered server_max_window_bits")),

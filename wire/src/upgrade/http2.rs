@@ -81,12 +81,7 @@ fn compose(request: &ClientUpgrade, scheme: Scheme) -> Result<Request<()>, Upgra
 /// What an error of the stream means to the handshake.
 fn failure(error: io::Error, request: &ClientUpgrade) -> UpgradeError {
     match (Http2Error::of(&error), error.kind()) {
-        // An alert or a handshake message of TLS, as for HTTP/1.1.
-        (Some(Http2Error::NotHttp2 { start }), _)
-            if start.starts_with("\\x15\\x03") || start.starts_with("\\x16\\x03") =>
-        {
-            UpgradeError::Tls
-        }
+        (Some(Http2Error::Tls), _) => UpgradeError::Tls,
         (Some(known), _) => UpgradeError::Http2(known.clone()),
         (None, io::ErrorKind::FileTooLarge) => UpgradeError::HeadTooLarge { limit: request.max_head_size },
         (None, io::ErrorKind::UnexpectedEof) if error.get_ref().is_none() => UpgradeError::Eof,

@@ -84,7 +84,11 @@ impl Rejection {
 
     /// Whether the server says that it speaks only HTTP/2, as Node.js does to a client that offers no ALPN.
     fn requires_http2(&self) -> bool {
-        !self.is_http2 && (self.text().contains("ALPN") && self.text().contains("h2"))
+        if self.is_http2 {
+            return false;
+        }
+        let text = self.text();
+        text.contains("ALPN") && text.contains("h2")
     }
 
     /// Reads the start of the body, as far as it fits in an error text. The call has no deadline of its own, and a server may
@@ -145,7 +149,8 @@ impl Rejection {
             // As nginx and Go respond to plain text on a port for TLS.
             400 if self.text().contains("HTTPS") => "use wss://",
             _ if self.requires_http2() => "the server speaks only HTTP/2; add --http 2",
-            300..=399 if self.location.is_some() => "give that URL, or add --follow 1",
+            _ if self.is_redirection() && self.location.is_some() => "give that URL, or add --follow 1",
+            300..=399 if self.location.is_some() => "give that URL",
             401 | 407 => "give credentials with --bearer-file, --header or --cookie",
             403 => "check what the server requires, such as --origin, --header or --cookie",
             404 | 405 | 410 => "check the path of the URL",
