@@ -23,18 +23,20 @@ pub(super) fn path(pointer: &str) -> Vec<String> {
 /// What a text has at this path; `None` if it is not JSON.
 pub(super) fn find(json: &[u8], path: &[String]) -> Option<FoundId> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let found = At(path).deserialize(&mut deserializer).ok()?;
+    let found = At(Some(path)).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(found)
 }
 
-/// Reads a value of which the part at this path is wanted.
-struct At<'p>(&'p [String]);
+/// Reads a value of which the part at this path is wanted, or nothing. [`serde::de::IgnoredAny`], which skips a value, would
+/// allocate for a container in a container.
+#[derive(Clone, Copy)]
+struct At<'p>(Option<&'p [String]>);
 
 impl At<'_> {
     /// The value is not a container.
     fn scalar(&self, found: FoundId) -> FoundId {
-        if self.0.is_empty() { found } else { FoundId::Missing }
+        if self.0.is_some_and(<[String]>::is_empty) { found } else { FoundId::Missing }
     }
 }
 
@@ -74,97 +76,45 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<FoundId, E> {
-        Ok(self.scalar(text.parse().map_or(FoundId::Other, FoundId::Number)))
+        // Only digits: `parse` would accept a sign.
+        let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        Ok(self.scalar(number.map_or(FoundId::Other, FoundId::Number)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FoundId, A::Error> {
-        let Some((key, rest)) = self.0.split_first() else {
-            while map.next_entry_seed(Skip, Skip)?.is_some() {}
-            return Ok(FoundId::Other);
+        let Some((key, rest)) = self.0.and_then(<[String]>::split_first) else {
+            while map.next_entry_seed(At(None), At(None))?.is_some() {}
+            return Ok(self.scalar(FoundId::Other));
         };
         let mut found = FoundId::Missing;
         while let Some(matches) = map.next_key_seed(KeyIs(key))? {
             if matches {
-                found = map.next_value_seed(At(rest))?;
+                found = map.next_value_seed(At(Some(rest)))?;
             } else {
-                map.next_value_seed(Skip)?;
+                map.next_value_seed(At(None))?;
             }
         }
         Ok(found)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<FoundId, A::Error> {
-        let Some((index, rest)) = self.0.split_first() else {
-            while sequence.next_element_seed(Skip)?.is_some() {}
-            return Ok(FoundId::Other);
+        let Some((index, rest)) = self.0.and_then(<[String]>::split_first) else {
+            while sequence.next_element_seed(At(None))?.is_some() {}
+            return Ok(self.scalar(FoundId::Other));
         };
         let wanted = index.parse::<usize>().ok();
         let mut found = FoundId::Missing;
         for at in 0.. {
             if wanted == Some(at) {
-                match sequence.next_element_seed(At(rest))? {
+                match sequence.next_element_seed(At(Some(rest)))? {
                     Some(element) => found = element,
                     None => break,
                 }
-            } else if sequence.next_element_seed(Skip)?.is_none() {
+            } else if sequence.next_element_seed(At(None))?.is_none() {
                 break;
             }
         }
         Ok(found)
-    }
-}
-
-/// Skips a value. [`serde::de::IgnoredAny`] would allocate for a container in a container.
-#[derive(Clone, Copy)]
-struct Skip;
-
-impl<'de> DeserializeSeed<'de> for Skip {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Skip {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while map.next_entry_seed(self, self)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        while sequence.next_element_seed(self)?.is_some() {}
-        Ok(())
     }
 }
 
