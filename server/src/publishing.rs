@@ -29,6 +29,8 @@ use crate::outcome;
 const MESSAGES_PER_TURN: u64 = 16;
 /// Buffers that a worker keeps for later messages.
 const MAX_BUFFERS: usize = 64;
+/// Bytes in them, beyond one buffer.
+const MAX_KEPT: usize = 4 << 20;
 /// The golden ratio: its multiples divide an interval most evenly, however many there are.
 const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
 
@@ -67,7 +69,7 @@ impl Publisher {
 
     fn return_buffer(&self, buffer: Vec<u8>) {
         let mut kept = self.buffers.borrow_mut();
-        if kept.len() < MAX_BUFFERS {
+        if kept.len() < MAX_BUFFERS && kept.len() * buffer.len() < MAX_KEPT {
             kept.push(buffer);
         }
     }
@@ -76,13 +78,15 @@ impl Publisher {
 /// Bytes without a pattern that is worth compressing (xorshift).
 fn filler(size: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = |_| {
+    let mut buffer = Vec::with_capacity(size + size_of::<u64>());
+    while buffer.len() < size {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    (0..size).map(next).collect()
+        buffer.extend_from_slice(&state.to_le_bytes());
+    }
+    buffer.truncate(size);
+    buffer
 }
 
 /// When the messages of a connection are due.
