@@ -235,10 +235,11 @@ fn read_with_schema(expected: &'static str, path: &Path) -> Result<(String, Stri
 
 fn malformed(schema: &'static str, path: &Path, text: &str, source: serde_json::Error) -> StoreError {
     let path = path.to_owned();
-    // Of a number that is cut after its point, serde_json says that it is invalid, not that the text ends.
+    // serde_json calls a number invalid that is cut after its sign, point or exponent.
     let last_line = text.lines().last().unwrap_or_default();
     let is_at_end = source.line() == text.lines().count() && source.column() >= last_line.len();
-    match source.is_eof() || source.is_syntax() && is_at_end {
+    let is_cut_number = is_at_end && last_line.ends_with(['-', '+', '.', 'e', 'E']);
+    match source.is_eof() || source.is_syntax() && is_cut_number {
         true => StoreError::Truncated { path, source },
         false => StoreError::Invalid { path, schema, source },
     }
