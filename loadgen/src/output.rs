@@ -25,7 +25,15 @@ pub(crate) fn style(verbose: bool) -> Style {
 /// # Errors
 /// If it cannot be written, except to a closed pipe.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    written(io::stdout().lock(), text).context("cannot write to standard output; check where it is redirected to")
+    print_bytes(text.as_bytes())
+}
+
+/// Prints bytes on standard output, as they are.
+///
+/// # Errors
+/// Those of [`print`].
+pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    written(io::stdout().lock(), bytes).context("cannot write to standard output; check where it is redirected to")
 }
 
 /// Prints a line on standard error. Whether somebody reads it does not change what the command does.
@@ -33,8 +41,8 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-fn written(mut out: impl Write, text: &str) -> io::Result<()> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+fn written(mut out: impl Write, bytes: &[u8]) -> io::Result<()> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -58,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_not_an_error_and_a_full_disk_is() {
-        assert!(written(Failing(ErrorKind::BrokenPipe), "text").is_ok());
-        assert_eq!(written(Failing(ErrorKind::StorageFull), "text").unwrap_err().kind(), ErrorKind::StorageFull);
+        assert!(written(Failing(ErrorKind::BrokenPipe), b"text").is_ok());
+        assert_eq!(written(Failing(ErrorKind::StorageFull), b"text").unwrap_err().kind(), ErrorKind::StorageFull);
     }
 }

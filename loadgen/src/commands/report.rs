@@ -1,12 +1,11 @@
 //! `wssbench report`: results as one HTML file, or each figure as SVG or PNG; and the results back out of such a file.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use wss_model::store;
-use wss_report::html::{self, Archived, FigureFile, Report};
+use wss_report::html::{self, FigureFile, Report};
 
 use crate::output;
 use crate::setup::preflight;
@@ -87,7 +86,8 @@ fn extract(command: &ReportCommand, path: &Path) -> anyhow::Result<()> {
     let names: Vec<String> = command.results.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     let found = html::extract(path, &names)?;
     match (found.as_slice(), &command.out) {
-        ([one], None) => print(one),
+        // A compressed file stays compressed.
+        ([one], None) => output::print_bytes(&one.bytes),
         ([one], Some(out)) if !out.is_dir() => {
             preflight::check_output(out)?;
             preflight::check_not_input(out, std::slice::from_ref(&path.to_owned()))?;
@@ -117,15 +117,6 @@ fn extract(command: &ReportCommand, path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The bytes of a result on standard output: a compressed file stays compressed.
-fn print(result: &Archived) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&result.bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output; check where it is redirected to"),
-    }
-}
-
 /// The option `--html` of the verbs that measure.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct HtmlOption {
@@ -141,8 +132,14 @@ impl HtmlOption {
     /// If it could not be, or would replace the result.
     pub(crate) fn check(&self, result: &Path) -> anyhow::Result<()> {
         let Some(path) = &self.html else { return Ok(()) };
-        ensure!(path != result, "--html and --out both name {}; name two files", path.display());
-        preflight::check_output(path).context("--html")
+        preflight::check_output(path).context("--html")?;
+        // The files do not exist yet, but their directories do.
+        let place = |path: &Path| {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Some((parent.canonicalize().ok()?, path.file_name()?.to_owned()))
+        };
+        ensure!(place(path) != place(result), "--html and --out both name {}; name two files", path.display());
+        Ok(())
     }
 
     /// Writes the report of the result that was written to `result`, if one was requested.
