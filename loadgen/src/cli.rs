@@ -80,7 +80,7 @@ enum Verb {
     Export(export::ExportCommand),
     /// Write results as one HTML file with figures, or as images
     ///
-    /// The file loads nothing and has the results in it: --extract returns them. Runs are drawn over each other.
+    /// The file is self-contained and embeds the results, which --extract returns. Several runs share each figure.
     Report(report::ReportCommand),
     /// Print a result file again
     ///

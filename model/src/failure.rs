@@ -100,7 +100,7 @@ named_choice! {
         Eof = "eof",
         /// Reading or writing failed.
         Io = "io",
-        /// The peer broke RFC 6455 on an open connection.
+        /// The peer broke RFC 6455, or RFC 7692 (compression), on an open connection.
         Violation = "violation",
         /// The peer closed the connection.
         Closed = "closed",

@@ -66,9 +66,9 @@ pub struct RunResult {
     pub resumption: Option<Resumption>,
     /// The handshakes.
     pub handshake: HandshakeResult,
-    /// The echo round trips of open connections; null in other modes than `--mode echo`.
+    /// The echo round trips of open connections; null in modes other than `--mode echo`.
     pub echo: Option<EchoResult>,
-    /// The messages that the server pushed; null in other modes than `--mode subscribe`, and in older results.
+    /// The messages that the server pushed; null in modes other than `--mode subscribe`, and in older results.
     #[serde(default)]
     pub subscribe: Option<SubscribeResult>,
     /// The warm-up, which is in none of the above.
@@ -229,7 +229,8 @@ pub struct HandshakeResult {
     /// Messages of the server that were discarded after the upgrade (`--skip-messages`).
     #[serde(default)]
     pub skipped_messages: u64,
-    /// Messages without an id that were ignored before the first echo (`--ignore-unsolicited`).
+    /// Messages without an id that were ignored before the first echo and, in `--mode handshake`, while the connection closed
+    /// (`--ignore-unsolicited`).
     #[serde(default)]
     pub unsolicited_messages: u64,
     /// Handshakes that passed every phase.
@@ -355,9 +356,9 @@ pub struct Warmup {
     /// The handshakes of `--mode handshake`; in the other modes, each connection opened once at the requested pace. Null without a
     /// warm-up.
     pub handshake: Option<HandshakeResult>,
-    /// The echo round trips; null in other modes than `--mode echo`.
+    /// The echo round trips; null in modes other than `--mode echo`.
     pub echo: Option<EchoResult>,
-    /// The messages that the server pushed; null in other modes than `--mode subscribe`, and in older results.
+    /// The messages that the server pushed; null in modes other than `--mode subscribe`, and in older results.
     #[serde(default)]
     pub subscribe: Option<SubscribeResult>,
     /// Errors of the warm-up by phase and kind.

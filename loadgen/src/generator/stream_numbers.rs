@@ -5,7 +5,7 @@ const REMEMBERED: u64 = 64;
 /// The highest number of messages that may be left out at once: more is not a publisher's stream.
 const MAX_JUMP: u64 = 1 << 32;
 
-/// What a number says.
+/// What a number reveals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noted {
     /// It is new; numbers before it may have been left out.
@@ -16,7 +16,7 @@ pub(super) enum Noted {
     Reordered,
 }
 
-/// The number is not that of a stream: so many would have been left out.
+/// The number cannot belong to the stream: it would skip this many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Jump(pub(super) u64);
 
@@ -44,7 +44,7 @@ impl StreamNumbers {
             return Ok(Noted::New);
         }
         let age = self.next - 1 - number;
-        // Of older ones nothing is known: they are late at least.
+        // Whether an older one arrived before is unknown; it counts as late.
         if age >= REMEMBERED {
             return Ok(Noted::Reordered);
         }

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_which_message_it_belongs_to() {
+    fn an_id_identifies_its_message() {
         for next in [1, 64, IDS - 1, IDS, IDS + 1, 3 * IDS, u64::MAX] {
             for age in [1, 2, 100].into_iter().filter(|age| *age <= next) {
                 assert_eq!(age_of(id_of(next - age), next), Some(age), "{next} {age}");

@@ -20,7 +20,7 @@ const OWN_FIELDS: [(&str, &str); 10] = [
     ("transfer-encoding", "remove it"),
 ];
 
-/// Fields of an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113 section 8.2.2), beyond those above.
+/// Fields of an HTTP/1.1 connection, beyond those above. HTTP/2 forbids them (RFC 9113 section 8.2.2), except TE: trailers.
 const CONNECTION_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "te", "http2-settings"];
 
 /// Why a field cannot be sent.
@@ -44,7 +44,7 @@ pub enum RequestError {
     },
     /// A field of an HTTP/1.1 connection.
     #[error(
-        "--header {name} belongs to a connection of HTTP/1.1, and HTTP/2 forbids it; remove the field, or use HTTP/1.1"
+        "--header {name} belongs to a connection of HTTP/1.1, and is not sent with HTTP/2; remove the field, or use HTTP/1.1"
     )]
     OfConnection {
         /// The field.
@@ -104,12 +104,14 @@ pub(crate) fn fields(options: &RequestOptions) -> Result<String, RequestError> {
         }
         add(&mut fields, "--cookie", "Cookie", &options.cookie.join("; "))?;
     }
-    let names = fields.lines().filter_map(|line| Some(line.split_once(':')?.0));
-    let forbidden = |name: &&str| CONNECTION_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
-    match names.into_iter().find(forbidden) {
-        Some(name) if options.http == HttpVersion::Http2 => Err(RequestError::OfConnection { name: name.to_owned() }),
-        _ => Ok(fields),
+    if options.http == HttpVersion::Http2 {
+        let mut names = fields.lines().filter_map(|line| Some(line.split_once(':')?.0));
+        let is_of_connection = |name: &&str| CONNECTION_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+        if let Some(name) = names.find(is_of_connection) {
+            return Err(RequestError::OfConnection { name: name.to_owned() });
+        }
     }
+    Ok(fields)
 }
 
 /// The fields without those that authenticate the user, for another server.

@@ -77,7 +77,7 @@ fn cure_of_error(kind: ErrorKind) -> &'static str {
         ErrorKind::Malformed => "Check that the URL names a WebSocket endpoint.",
         ErrorKind::Eof => "See the log of the server.",
         ErrorKind::Io => "The operating system's message gives the reason; check the network and the log of the peer.",
-        ErrorKind::Violation => "Fix the server; the text names the rule of RFC 6455.",
+        ErrorKind::Violation => "Fix the server; the text names the rule.",
         ErrorKind::Closed => "See the log of the server; it may limit time or messages per connection.",
         ErrorKind::ClosedHere => "The connection had failed before; see the other errors.",
         ErrorKind::Mismatch => "Check the path of the URL; if the server does not echo, set --expect.",

@@ -148,7 +148,7 @@ fn rejects_what_does_not_go_with_http_2_or_redirections() {
     );
     assert_rejected(
         &[&url, "--http", "2", "--header", "TE: trailers"],
-        &["HTTP/2 forbids it; remove the field, or use HTTP/1.1"],
+        &["is not sent with HTTP/2; remove the field, or use HTTP/1.1"],
     );
     // Only where the redirections end is it known whether there is TLS.
     assert_rejected(&[&plain, "--suite", "aes128"], &["--suite requires TLS, but the layer is ws"]);

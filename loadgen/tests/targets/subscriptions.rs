@@ -212,7 +212,7 @@ fn headers_that_lie_are_refused() {
         (|lie| (lie.planned_ns, lie.sent_ns) = (u64::MAX, u64::MAX), "was sent after it was read"),
         (|lie| lie.sent_ns = lie.planned_ns - 1, "contradicts itself"),
         (|lie| lie.interval_ns = 0, "contradicts itself"),
-        (|lie| lie.number = u64::MAX, "leaves out 18446744073709551615 others"),
+        (|lie| lie.number = u64::MAX, "skips 18446744073709551615 others"),
     ];
     for (lie, part) in lies {
         let url = pushing(move |socket| {

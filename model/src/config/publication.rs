@@ -29,7 +29,7 @@ impl RunConfig {
             return Err(ConfigError::out_of_range("rate", self.rate, range));
         }
         if let Some(rate) = self.publish_rate()
-            && self.limits.push_timeout.0.as_secs_f64() * rate < 1.0
+            && self.limits.push_timeout.0.as_secs_f64() * rate <= 1.0
         {
             let range = "longer than the interval between two messages of a connection (--connections / --rate)";
             return Err(ConfigError::out_of_range("push-timeout", self.limits.push_timeout, range));

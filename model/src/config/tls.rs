@@ -57,8 +57,8 @@ pub struct TlsOptions {
     #[arg(long, value_parser = NamesParser::<Group>::new(), value_name = "GROUP")]
     pub group: Option<Group>,
 
-    /// Server certificate: a key type to generate one for (of another server: the key type to expect), or a PEM file with the
-    /// leaf first
+    /// Server certificate: a key type, for which a certificate is generated (with another server: the key type to
+    /// expect), or a PEM file with the leaf first
     /// [default: ecdsa-p256]
     #[arg(long, ignore_case = true, value_name = "KIND|FILE")]
     pub cert: Option<CertificateChoice>,

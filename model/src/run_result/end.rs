@@ -18,10 +18,10 @@ pub struct End {
     pub threads: usize,
     /// CPUs that it was pinned to; null if it was not.
     pub cpus: Option<String>,
-    /// CPU time of the worker threads ÷ (elapsed time × threads), 0 to 1, in the phase that the mode measures: echo, or the
-    /// handshakes of `--mode handshake`.
+    /// CPU time of the worker threads ÷ (elapsed time × threads), 0 to 1, in the phase that the mode measures: the echoes,
+    /// the pushed messages, or the handshakes of `--mode handshake`.
     pub cpu_utilization: f64,
-    /// The same while the connections of `--mode echo` were opened; null in `--mode handshake`.
+    /// The same while the connections of `--mode echo` or `--mode subscribe` were opened; null in `--mode handshake`.
     pub cpu_utilization_handshake: Option<f64>,
     /// Resident memory with all connections open and nothing sent yet, bytes; null in `--mode handshake`.
     pub rss_bytes_idle: Option<u64>,

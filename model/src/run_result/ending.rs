@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::named_choice;
 
 named_choice! {
-    /// How the server ended a connection that the generator closed after the last echo. All but the first deviate from RFC
+    /// How the server ended a connection that the generator closed after the last message. All but the first deviate from RFC
     /// 6455 section 7, RFC 8441 section 5 or RFC 8446 section 6.1. None has lost a message, so none is an error.
     Ending {
         /// As specified: a Close frame (WebSocket), END_STREAM (HTTP/2), close_notify (TLS), and the end of TCP.

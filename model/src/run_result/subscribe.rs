@@ -67,7 +67,7 @@ pub struct PublishedResult {
     pub service: Latency,
     /// Actual send minus planned send: the publisher's own delay, including the wait for a connection that does not read.
     pub publisher_lateness: Latency,
-    /// What held the messages during their response times; null if the engine of the generator does not say when it looks
+    /// What held the messages during their response times; null if the generator's engine does not report when it looks
     /// for messages (tokio-uring).
     pub breakdown: Option<ResponseBreakdown>,
 }

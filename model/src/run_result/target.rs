@@ -21,7 +21,7 @@ pub struct Target {
     /// The version of HTTP that opened the WebSockets: `1.1` or `2`; null without WebSocket, and in older results.
     #[serde(default)]
     pub http: Option<HttpVersion>,
-    /// The URL of the options, if the server redirected from there (`--follow`); `url` is then where the redirections ended,
+    /// The URL that was given, if the server redirected from it (`--follow`); `url` is then where the redirections ended,
     /// without the value of its query.
     #[serde(default)]
     pub redirected_from: Option<String>,

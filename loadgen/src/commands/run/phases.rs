@@ -207,8 +207,8 @@ impl<'a> Run<'a> {
         ensure_completed(&made.result, &self.warmup_failures)
     }
 
-    /// Warm-up of `--mode echo` and `--mode subscribe`: opens and closes every connection once, at the requested pace, so that both ends and the
-    /// kernel touch their memory. On a virtual machine the first touch of a page can take milliseconds, which would
+    /// Warm-up of `--mode echo` and `--mode subscribe`: opens and closes every connection once, at the requested pace, so that
+    /// both ends and the kernel touch their memory. On a virtual machine the first touch of a page can take milliseconds, which would
     /// otherwise count as time of the handshake.
     ///
     /// Memory is read with half of the connections open and with all: its growth per connection.
@@ -221,8 +221,8 @@ impl<'a> Run<'a> {
         let specs = [spec(first), spec(second)];
         let (mut record, mut elapsed) = self.perform_handshakes(specs[0])?;
         let half = MemoryReading::now(&mut self.accounting);
-        self.keep_connect_rate();
         if second > 0 && record.completed > 0 && !self.progress.interrupted() {
+            self.keep_connect_rate();
             let (other, time) = self.perform_handshakes(specs[1])?;
             record.merge(other);
             elapsed += time;

@@ -35,8 +35,8 @@ const SUBMISSION_SIZE: usize = 64;
 const OPTLEN_OFFSET: usize = 44;
 const _: () = assert!(size_of::<squeue::Entry>() == SUBMISSION_SIZE);
 
-/// Has a multishot receive end with the buffer that brings it to this many bytes in all (Linux 6.17). The crate io-uring 0.7.15 has no
-/// setter for it.
+/// Makes a multishot receive end once it has received this many bytes in total (Linux 6.17); its last buffer is not cut. The
+/// crate io-uring 0.7.15 has no setter for it.
 pub(super) fn capped(receive: squeue::Entry, bytes: u32) -> squeue::Entry {
     // SAFETY: an entry is a plain C struct of this size without padding, and every value of its bytes is valid.
     let mut entry: [u8; SUBMISSION_SIZE] = unsafe { std::mem::transmute(receive) };
