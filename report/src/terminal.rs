@@ -30,11 +30,7 @@ pub fn terminal(result: &RunResult, style: Style) -> String {
     let mut layout = Layout::new(style);
     let is_valid = result.valid && result.invalid_because.is_empty();
     heads_up(&mut layout, is_valid);
-    what_was_run(&mut layout, result);
-    negotiated(&mut layout, result);
-    if let Some(compression) = &result.compression {
-        compression::facts(&mut layout, compression);
-    }
+    all_facts(&mut layout, result);
     layout.gap();
     handshake(&mut layout, result);
     if let Some(echo) = &result.echo {
@@ -58,10 +54,15 @@ pub fn terminal(result: &RunResult, style: Style) -> String {
 
 /// What was run and what was negotiated, each with its label.
 pub(crate) fn facts(result: &RunResult) -> Vec<(String, String)> {
-    Layout::facts_of(|layout| {
-        what_was_run(layout, result);
-        negotiated(layout, result);
-    })
+    Layout::facts_of(|layout| all_facts(layout, result))
+}
+
+fn all_facts(layout: &mut Layout, result: &RunResult) {
+    what_was_run(layout, result);
+    negotiated(layout, result);
+    if let Some(compression) = &result.compression {
+        compression::facts(layout, compression);
+    }
 }
 
 fn what_was_run(layout: &mut Layout, result: &RunResult) {
@@ -202,7 +203,7 @@ fn echoes(layout: &mut Layout, result: &RunResult, echo: &EchoResult) {
         never(echo.planned, echo.sent, "sent"),
         rate(echo.rate_per_s),
         of_requested(result.config.rate),
-        throughput(echo.bytes_per_s),
+        throughput(echo.bytes_per_s, " each way"),
     ));
     if echo.received == 0 {
         return;
@@ -274,10 +275,10 @@ fn never(planned: u64, begun: u64, verb: &str) -> String {
 }
 
 /// Printed from 1 MB/s on.
-fn throughput(bytes_per_s: f64) -> String {
+fn throughput(bytes_per_s: f64, direction: &str) -> String {
     match bytes_per_s {
-        1e9.. => format!("; {:.2} GB/s each way", bytes_per_s / 1e9),
-        1e6.. => format!("; {:.1} MB/s each way", bytes_per_s / 1e6),
+        1e9.. => format!("; {:.2} GB/s{direction}", bytes_per_s / 1e9),
+        1e6.. => format!("; {:.1} MB/s{direction}", bytes_per_s / 1e6),
         _ => String::new(),
     }
 }
@@ -382,16 +383,21 @@ fn errors_and_notes(layout: &mut Layout, result: &RunResult) {
     }
 }
 
-fn conclusion(layout: &mut Layout, result: &RunResult, is_valid: bool) {
+/// What a valid result means, after "VALID: ".
+pub(crate) fn praise(result: &RunResult) -> &'static str {
     let config = &result.config;
-    let closed = if config.mode == Mode::Echo { config.rate } else { config.connect_rate } == Rate::Max;
-    let praise = match closed {
-        _ if config.mode == Mode::Subscribe => "nothing failed, and the generator read in time.",
-        false => "nothing failed, and the generator kept the requested pace.",
-        true => "nothing failed. A closed loop has no pace to keep.",
-    };
+    match (config.mode, config.rate, config.connect_rate) {
+        (Mode::Subscribe, ..) => "nothing failed, and the generator read in time.",
+        (Mode::Echo, Rate::Max, _) | (Mode::Handshake, _, Rate::Max) => {
+            "nothing failed. A closed loop has no pace to keep."
+        }
+        (Mode::Echo | Mode::Handshake, ..) => "nothing failed, and the generator kept the requested pace.",
+    }
+}
+
+fn conclusion(layout: &mut Layout, result: &RunResult, is_valid: bool) {
     let blame = "these figures do not show what the server can do.";
-    verdict(layout, is_valid, &result.invalid_because, praise, blame);
+    verdict(layout, is_valid, &result.invalid_because, praise(result), blame);
 }
 
 #[cfg(test)]

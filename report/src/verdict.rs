@@ -19,19 +19,28 @@ pub(crate) fn verdict(layout: &mut Layout, is_valid: bool, reasons: &[Reason], p
         return layout.verdict(Tone::Good, "VALID", &format!(": {praise}"));
     }
     layout.verdict(Tone::Bad, "INVALID", &format!(": {blame}"));
-    for reason in reasons {
-        layout.bullet(&reason.text);
+    texts(reasons).into_iter().for_each(|text| layout.bullet(text));
+    let advice = advice(reasons);
+    if !advice.is_empty() {
+        layout.text(&format!("What to do: {}.", advice.join("; ")));
     }
-    if reasons.is_empty() {
-        layout.bullet("the result does not give a reason");
+}
+
+/// Why a result is not valid; never empty.
+pub(crate) fn texts(reasons: &[Reason]) -> Vec<&str> {
+    match reasons {
+        [] => vec!["the result does not give a reason"],
+        reasons => reasons.iter().map(|reason| reason.text.as_str()).collect(),
     }
-    let mut advice: Vec<&str> = Vec::new();
+}
+
+/// What to do, each only once.
+pub(crate) fn advice(reasons: &[Reason]) -> Vec<&'static str> {
+    let mut advice = Vec::new();
     for text in reasons.iter().filter_map(|reason| reason.code.advice()) {
         if !advice.contains(&text) {
             advice.push(text);
         }
     }
-    if !advice.is_empty() {
-        layout.text(&format!("What to do: {}.", advice.join("; ")));
-    }
+    advice
 }

@@ -45,6 +45,13 @@ pub struct SubscribeResult {
     pub rings: PhaseRings,
 }
 
+impl SubscribeResult {
+    /// The latency by which the series counts: the response time if the publisher is wssbench, else the gap between arrivals.
+    pub fn latency(&self) -> &Latency {
+        self.published.as_ref().map_or(&self.arrival_gap, |published| &published.response)
+    }
+}
+
 /// Messages of `wssbench serve --publish`, which have a number and two times each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedResult {

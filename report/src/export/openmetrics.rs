@@ -118,8 +118,8 @@ impl Families {
             self.add(("echoes", "Messages of the measured phase"), None, MetricType::Counter, outcomes);
         }
         if let Some(pushed) = &run.subscribe {
-            let lost = pushed.published.as_ref().map_or(0, |published| published.lost);
-            let outcomes = vec![outcome("received", pushed.received), outcome("lost", lost)];
+            let lost = pushed.published.as_ref().map(|published| outcome("lost", published.lost));
+            let outcomes = [outcome("received", pushed.received)].into_iter().chain(lost).collect();
             let help = ("pushed_messages", "Pushed messages of the measured phase");
             self.add(help, None, MetricType::Counter, outcomes);
         }

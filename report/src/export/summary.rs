@@ -7,7 +7,7 @@ use wss_analysis::statistics::{Finding, Ratio};
 use wss_analysis::sweep::SweepResult;
 use wss_model::latency::Latency;
 use wss_model::named_latency;
-use wss_model::run_result::{End, RunResult};
+use wss_model::run_result::{End, RunResult, SubscribeResult};
 
 const OF_RUN: [&str; 3] = ["metric", "unit", "value"];
 
@@ -84,19 +84,47 @@ fn of_counts(run: &RunResult, add: &mut impl FnMut(String, &str, Option<f64>)) {
     ] {
         add(format!("handshake.{name}"), unit, value);
     }
-    let Some(echo) = &run.echo else { return };
-    for (name, count) in
-        [("planned", echo.planned), ("sent", echo.sent), ("received", echo.received), ("failed", echo.failed)]
-    {
-        add(format!("echo.{name}"), "1", Some(count as f64));
+    if let Some(echo) = &run.echo {
+        for (name, count) in
+            [("planned", echo.planned), ("sent", echo.sent), ("received", echo.received), ("failed", echo.failed)]
+        {
+            add(format!("echo.{name}"), "1", Some(count as f64));
+        }
+        for (name, unit, value) in [
+            ("rate_per_s", "1/s", Some(echo.rate_per_s)),
+            ("bytes_per_s", "bytes/s", Some(echo.bytes_per_s)),
+            ("client_cpu_ns", "ns", echo.client_cpu_ns),
+            ("server_cpu_ns", "ns", echo.server_cpu_ns),
+        ] {
+            add(format!("echo.{name}"), unit, value);
+        }
     }
+    if let Some(pushed) = &run.subscribe {
+        of_subscription(pushed, add);
+    }
+}
+
+fn of_subscription(pushed: &SubscribeResult, add: &mut impl FnMut(String, &str, Option<f64>)) {
     for (name, unit, value) in [
-        ("rate_per_s", "1/s", Some(echo.rate_per_s)),
-        ("bytes_per_s", "bytes/s", Some(echo.bytes_per_s)),
-        ("client_cpu_ns", "ns", echo.client_cpu_ns),
-        ("server_cpu_ns", "ns", echo.server_cpu_ns),
+        ("connections", "1", Some(pushed.connections as f64)),
+        ("silent_connections", "1", Some(pushed.silent_connections as f64)),
+        ("received", "1", Some(pushed.received as f64)),
+        ("rate_per_s", "1/s", Some(pushed.rate_per_s)),
+        ("bytes_per_s", "bytes/s", Some(pushed.bytes_per_s)),
+        ("client_cpu_ns", "ns", pushed.client_cpu_ns),
+        ("server_cpu_ns", "ns", pushed.server_cpu_ns),
     ] {
-        add(format!("echo.{name}"), unit, value);
+        add(format!("subscribe.{name}"), unit, value);
+    }
+    let Some(published) = &pushed.published else { return };
+    for (name, unit, value) in [
+        ("requested_per_s", "1/s", published.requested_per_s),
+        ("messages", "1", published.messages as f64),
+        ("lost", "1", published.lost as f64),
+        ("duplicated", "1", published.duplicated as f64),
+        ("reordered", "1", published.reordered as f64),
+    ] {
+        add(format!("subscribe.published.{name}"), unit, Some(value));
     }
 }
 

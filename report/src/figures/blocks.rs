@@ -46,12 +46,18 @@ pub(crate) fn all_metrics(id: &str, comparison: &Comparison) -> Option<Figure> {
         .collect();
     let ends = rows.iter().flat_map(|row| [row.interval, row.noise]).flatten().flat_map(|(low, high)| [low, high]);
     let domain = ratio_domain(rows.iter().filter_map(|row| row.ratio).chain(ends))?;
-    let differing = rows.iter().filter(|row| !row.tie).count();
+    let compared = comparison.analysis.metrics.iter();
+    let differing = compared.filter(|figure| figure.ratio.is_some() && figure.differs()).count();
     let sentence = match differing {
+        _ if rows.iter().all(|row| row.interval.is_none()) => {
+            "Too few blocks to tell whether A and B differ".to_owned()
+        }
         0 => format!("None of {} figures differs between A and B", rows.len()),
+        1 => format!("1 of {} figures differs between A and B", rows.len()),
         some => format!("{some} of {} figures differ between A and B", rows.len()),
     };
-    let note = "Bars are exact confidence intervals. Hollow and gray: the interval contains 1. The band of each row is its \
+    let note = "Bars are exact confidence intervals. Hollow and gray: the interval contains 1, or there are too few blocks \
+                for one. The band of each row is its \
                 noise floor: trials of one arm against each other. Less is better, except for rates.";
     let label = "B ÷ A".to_owned();
     let x = Axis { label, kind: ScaleKind::Log, domain, format: tick_ratio };
@@ -104,7 +110,7 @@ pub(crate) fn ratios_of_blocks(id: &str, comparison: &Comparison, figure: &Compa
     };
     let series = Series { name: "ratio of a block".to_owned(), color: 0, line: Line::None, points };
     let mut chart = XyChart::new(x, y, vec![series]);
-    chart.warnings = dropped;
+    (chart.warnings, chart.warnings_name) = (dropped, "dropped blocks");
     chart.rules.push(Rule {
         at: ratio.center,
         vertical: false,

@@ -18,6 +18,8 @@ pub(crate) struct Phase<'a> {
     pub(crate) phase: MeasuredPhase,
     pub(crate) series: &'a [SeriesPoint],
     pub(crate) requested: Rate,
+    /// The latency, such as `response time`.
+    pub(crate) quantity: &'static str,
     /// Length in seconds, latency and errors of the warm-up; `None` without one.
     pub(crate) warmup: Option<(f64, &'a Latency, u64)>,
 }
@@ -34,12 +36,12 @@ struct Span {
 }
 
 impl Phase<'_> {
-    /// What is counted, and its latency.
-    const fn names(&self) -> (&'static str, &'static str) {
+    /// What is counted.
+    const fn events(&self) -> &'static str {
         match self.phase {
-            MeasuredPhase::Handshake => ("handshakes", "time to ready"),
-            MeasuredPhase::Echo => ("echoes", "response time"),
-            MeasuredPhase::Subscribe => ("pushed messages", "response time"),
+            MeasuredPhase::Handshake => "handshakes",
+            MeasuredPhase::Echo => "echoes",
+            MeasuredPhase::Subscribe => "pushed messages",
         }
     }
 
@@ -92,10 +94,11 @@ fn merged(seconds: &[Span]) -> Option<Span> {
     })
 }
 
-fn note(per_span: usize) -> String {
+/// `what`: the worst or the mean.
+fn note(per_span: usize, what: &str) -> String {
     match per_span {
         1 => String::new(),
-        many => format!(" Each point is the worst of {many} seconds."),
+        many => format!(" Each point is the {what} of {many} seconds."),
     }
 }
 
@@ -113,7 +116,7 @@ fn seconds_axis(spans: &[Span], from: f64) -> Axis {
 /// The median and the 99th percentile of each second. `None` without any.
 pub(crate) fn latency_over_time(id: &str, phase: &Phase<'_>) -> Option<Figure> {
     let (spans, per_span) = phase.spans();
-    let (events, quantity) = phase.names();
+    let (events, quantity) = (phase.events(), phase.quantity);
     let mut table = DataTable::new(["seconds", "completed", "errors", "p50", "p99"]);
     for span in &spans {
         let seconds = format!("{}–{}", tick_second(span.from), tick_second(span.to));
@@ -135,7 +138,7 @@ pub(crate) fn latency_over_time(id: &str, phase: &Phase<'_>) -> Option<Figure> {
     let title_of = |span: &Span| format!("{} until second {}", pluralize(span.errors, "error"), tick_second(span.to));
     chart.warnings = failed.map(|span| (span.to, title_of(span))).collect();
     let band = if chart.bands[0].points.len() > 1 { "The band spans p50 to p99 of each second." } else { "" };
-    let mut remark = band.to_owned() + &note(per_span);
+    let mut remark = band.to_owned() + &note(per_span, "worst");
     if let Some((seconds, latency, errors)) = warmup {
         chart.zones.push(Zone { from: -seconds, to: 0.0, name: "warm-up".to_owned() });
         if let (Some(p50), Some(p99)) = (latency.p50, latency.p99) {
@@ -146,14 +149,16 @@ pub(crate) fn latency_over_time(id: &str, phase: &Phase<'_>) -> Option<Figure> {
             chart.warnings.push((-seconds / 2.0, format!("{} in the warm-up", pluralize(errors, "error"))));
         }
         remark += &format!(
-            " The warm-up, which is not in the result, is one band: p50 {}, p99 {}.",
+            " The warm-up, which does not count, is one band: p50 {}, p99 {}.",
             time_or_dash(latency.p50),
             time_or_dash(latency.p99)
         );
     }
     let worst = spans.iter().filter_map(|span| Some((span.p99.or(span.p50)?, span))).max_by_key(|(ns, _)| *ns)?;
-    let (name, at) = (if worst.1.p99.is_some() { "p99" } else { "median" }, tick_second(worst.1.to));
-    let title = format!("The worst second of {events} ends at {at} s, with a {name} of {}", time(worst.0 as f64));
+    let name = if worst.1.p99.is_some() { "p99" } else { "median" };
+    let (from, to) = (tick_second(worst.1.from), tick_second(worst.1.to));
+    let at = if per_span == 1 { format!("ends at {to} s") } else { format!("is between {from} and {to} s") };
+    let title = format!("The worst second of {events} {at}, with a {name} of {}", time(worst.0 as f64));
     Some(Figure::new(id, title, remark.trim_start(), table, chart))
 }
 
@@ -169,7 +174,7 @@ fn percentile_series(name: &str, color: usize, of: fn(&Span) -> Option<u64>, spa
 /// The rate of each second beside the requested one. `None` without a full second.
 pub(crate) fn rate_over_time(id: &str, phase: &Phase<'_>) -> Option<Figure> {
     let (spans, per_span) = phase.spans();
-    let (events, _) = phase.names();
+    let events = phase.events();
     let per_s = |span: &Span| span.completed as f64 / (span.to - span.from);
     let rates: Vec<(&Span, f64)> =
         spans.iter().filter(|span| span.to > span.from).map(|span| (span, per_s(span))).collect();
@@ -202,7 +207,10 @@ pub(crate) fn rate_over_time(id: &str, phase: &Phase<'_>) -> Option<Figure> {
     let achieved = rate(completed as f64 / length);
     let title = match requested {
         Some(_) => format!("{achieved} {events} per second of {asked} requested"),
+        None if phase.phase == MeasuredPhase::Subscribe => {
+            format!("{achieved} {events} per second, at the pace of the server")
+        }
         None => format!("{achieved} {events} per second in a closed loop"),
     };
-    Some(Figure::new(id, title, note(per_span).trim_start(), table, chart))
+    Some(Figure::new(id, title, note(per_span, "mean").trim_start(), table, chart))
 }

@@ -139,7 +139,7 @@ fn headline(sweep: &SweepResult, measured: &[(&Summary, f64)], metric: Metric) -
 const PER_BYTE: [Metric; 3] =
     [Metric::BulkServerNsPerByte, Metric::ServerCpuMessageUs, Metric::CrowdServerCpuMessageUs];
 
-/// Handshake cost against the cost per byte, or per message. `None` if the sweep has not both.
+/// Handshake cost against the cost per byte, or per message. `None` if the sweep does not have both.
 pub(crate) fn cost_plane(id: &str, sweep: &SweepResult) -> Option<Figure> {
     let across = Metric::ServerCpuHandshakeUs;
     let up = PER_BYTE.into_iter().find(|up| sweep.analysis.summaries.iter().any(|one| one.metrics.contains_key(up)))?;

@@ -102,7 +102,7 @@ fn the_percentile_curve_has_the_values_of_the_histogram() {
     assert_eq!(at("99%"), time(0.99));
     assert_eq!(at("99.9%"), time(0.999));
     assert_eq!(rows.last().unwrap()[2], time(1.0));
-    // The end is not trusted: the largest of 100,000 samples is no percentile.
+    // The end is not trusted: the largest of 100,000 samples is not a percentile.
     assert!(figure.draw(WIDE).content.0.contains("class=\"line dash l0\""));
 }
 
@@ -173,6 +173,7 @@ fn a_long_phase_is_drawn_by_its_worst_seconds() {
         phase: wss_model::run_result::MeasuredPhase::Echo,
         series: &run.series,
         requested: run.config.rate,
+        quantity: "response time",
         warmup: None,
     };
     let figure = over_time::latency_over_time("id", &phase).unwrap();

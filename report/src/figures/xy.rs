@@ -20,8 +20,10 @@ pub(crate) struct XyChart {
     pub(crate) bands: Vec<Band>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) series: Vec<Series>,
-    /// Points with errors: the horizontal position and a title.
+    /// Triangles at the top: the horizontal position and a title.
     pub(crate) warnings: Vec<(f64, String)>,
+    /// What they stand for, in the legend.
+    pub(crate) warnings_name: &'static str,
     /// Names beside points, each only if there is room.
     pub(crate) tags: Vec<Tag>,
 }
@@ -105,6 +107,7 @@ impl XyChart {
             bands: vec![],
             rules: vec![],
             warnings: vec![],
+            warnings_name: "errors",
             tags: vec![],
         }
     }
@@ -149,7 +152,7 @@ impl XyChart {
             })
             .collect();
         if !self.warnings.is_empty() {
-            entries.push(LegendEntry { name: "errors".to_owned(), sample: warning(SAMPLE / 2.0, -4.0) });
+            entries.push(LegendEntry { name: self.warnings_name.to_owned(), sample: warning(SAMPLE / 2.0, -4.0) });
         }
         // One series needs no legend: the title and the axis name it.
         if entries.len() < 2 { Vec::new() } else { entries }

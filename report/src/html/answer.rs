@@ -32,9 +32,10 @@ pub(super) fn of_runs(runs: &[(&str, &RunResult)]) -> String {
 }
 
 fn median_of(name: &str, run: &RunResult) -> Option<String> {
-    let (what, latency) = match &run.echo {
-        Some(echo) => ("echo", &echo.response),
-        None => ("handshake", &run.handshake.ready),
+    let (what, latency) = match (&run.echo, &run.subscribe) {
+        (Some(echo), _) => ("echo", &echo.response),
+        (None, Some(pushed)) => (if pushed.published.is_some() { "pushed message" } else { "gap" }, pushed.latency()),
+        (None, None) => ("handshake", &run.handshake.ready),
     };
     Some(format!("{}: {what} p50 {}", clip(name, 28), time(latency.p50? as f64)))
 }

@@ -1,6 +1,6 @@
 //! The results in a page, so that the page is their archive: embedded by [`embed`], returned by [`extract`].
 //!
-//! Each is a `script` element that no browser runs (a data block: its type is none of JavaScript's), with gzip and base64
+//! Each is a `script` element that no browser runs (a data block: its type is not a JavaScript type), with gzip and base64
 //! around the file. base64 has neither `<` nor `&`, so no content can end the element.
 
 use std::io::{Read as _, Write as _};
@@ -113,7 +113,7 @@ impl Block<'_> {
     }
 }
 
-/// The data blocks of a page. A block whose name is a path is none: a page may come from anywhere.
+/// The data blocks of a page. A block whose name is a path is skipped: a page may come from anywhere.
 fn blocks(page: &str) -> impl Iterator<Item = Block<'_>> {
     let opening = format!("<script type=\"{TYPE}\" data-name=\"");
     let starts: Vec<usize> = page.match_indices(&opening).map(|(start, found)| start + found.len()).collect();

@@ -10,7 +10,7 @@ pub enum ReportError {
     /// The file cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file is no result of this program.
+    /// The file is not a result of this program.
     #[error("{}: not a wssbench result; name a result of run, sweep, ab, compare or history", path.display())]
     NotAResult {
         /// The file.

@@ -9,6 +9,7 @@ use crate::sweep::measure;
 use wss_analysis::history::{History, Series, Trend, series};
 use wss_analysis::metric::Metric;
 use wss_model::text::phrases::pluralize;
+use wss_model::text::quantity::count;
 
 /// Trends that are drawn; the metrics that changed come first.
 const MAX_TRENDS: usize = 60;
@@ -58,7 +59,10 @@ pub(super) fn part(prefix: &str, name: &str, history: &History) -> Part {
 }
 
 fn lines_left_out(history: &History) -> String {
-    format!("{} cannot be read and is in no figure", pluralize(history.bad_lines.len() as u64, "line"))
+    match history.bad_lines.len() as u64 {
+        1 => "1 line cannot be read and is left out".to_owned(),
+        many => format!("{} lines cannot be read and are left out", count(many)),
+    }
 }
 
 /// What changed in the newest series.
@@ -74,11 +78,15 @@ fn answer(newest: &Series<'_>) -> String {
     let few = trends.iter().filter(|trend| trend.changes.is_err()).count();
     let sentence = match (changed.len(), few) {
         (0, 0) => format!("none of {} changed", pluralize(trends.len() as u64, "metric")),
+        (0, few) if few < trends.len() => {
+            let enough = pluralize((trends.len() - few) as u64, "metric");
+            format!("none of {enough} with enough comparisons changed")
+        }
         (0, _) => format!("too few comparisons ({}) to look for changes", newest.entries.len()),
         _ => {
             let shown = changed.iter().take(2).cloned().collect::<Vec<_>>().join("; ");
             let more = changed.len().saturating_sub(2);
-            if more == 0 { shown } else { format!("{shown}; {more} more metrics changed") }
+            if more == 0 { shown } else { format!("{shown}; {} changed", pluralize(more as u64, "more metric")) }
         }
     };
     capitalized(&sentence)

@@ -7,12 +7,12 @@ use wss_analysis::statistics::change_points::MIN_SEGMENT;
 use wss_analysis::statistics::{CONFIDENCE, LOOK_CONFIDENCE};
 use wss_analysis::sweep::SweepResult;
 use wss_analysis::workload::{Schedule, WorkloadSpec, schedule};
-use wss_model::HumanDuration;
 use wss_model::config::{Mode, RunConfig};
-use wss_model::run_result::{Environment, Negotiated, RunResult, Tool};
+use wss_model::run_result::{Environment, RunResult, Tool};
 use wss_model::text::phrases::{describe_handshake, machine, pluralize};
 use wss_model::text::quantity::{count, memory, percent_to, rate};
 use wss_model::units::Rate;
+use wss_model::{HumanDuration, Reason};
 
 /// The key that the paragraphs cite.
 const KEY: &str = "wssbench";
@@ -37,7 +37,7 @@ pub(super) fn of_runs(runs: &[(&str, &RunResult)]) -> String {
         several,
         format!("We measured {server} with {}.", tool(&run.tool)),
         load(&run.config),
-        handshakes(&run.negotiated.iter().map(|one| &one.negotiated).collect::<Vec<_>>()),
+        handshakes(run),
         samples(run),
         "Latencies were recorded in HdrHistograms with three significant digits from 1 ns to 60 s, of every sample and without \
          correction; a percentile is given only if the probability that no sample lies above it is at most 2.5%."
@@ -45,7 +45,7 @@ pub(super) fn of_runs(runs: &[(&str, &RunResult)]) -> String {
         "CPU time is that of the threads of each end as the kernel accounts it, including system calls.".to_owned(),
         ends(run),
         environment(&run.environment),
-        validity(run.valid, &run.invalid_because.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>()),
+        validity(run.valid, &run.invalid_because),
     ];
     joined(&sentences)
 }
@@ -64,10 +64,10 @@ pub(super) fn of_sweep(sweep: &SweepResult) -> String {
         order(&sweep.workloads, sweep.interleave),
         "One configuration, the reference, was measured twice per block; the ratio of the two is the noise floor."
             .to_owned(),
-        statistics(CONFIDENCE, "each configuration to the reference", sweep.complete_blocks()),
+        statistics("each configuration to the reference", sweep.complete_blocks()),
         environment(&sweep.environment),
         format!("The seed was {}.", sweep.seed),
-        validity(sweep.valid, &sweep.invalid_because.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>()),
+        validity(sweep.valid, &sweep.invalid_because),
     ];
     joined(&sentences)
 }
@@ -110,14 +110,11 @@ pub(super) fn of_comparison(comparison: &Comparison) -> String {
         },
         dropped,
         stop,
-        statistics(CONFIDENCE, "B to A", used),
+        statistics("B to A", used),
         "p-values of the primary figures are adjusted for their number (Holm).".to_owned(),
         environment(&comparison.environment),
         format!("The seed was {}.", comparison.seed),
-        validity(
-            comparison.valid,
-            &comparison.invalid_because.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>(),
-        ),
+        validity(comparison.valid, &comparison.invalid_because),
     ];
     joined(&sentences)
 }
@@ -194,11 +191,13 @@ fn load(config: &RunConfig) -> String {
     }
 }
 
-fn handshakes(kinds: &[&Negotiated]) -> String {
-    let kinds: Vec<String> = kinds.iter().take(6).map(|kind| clip(&describe_handshake(kind), 160)).collect();
+fn handshakes(run: &RunResult) -> String {
+    let kinds = run.negotiated.iter().take(6).map(|kind| clip(&describe_handshake(&kind.negotiated), 160));
+    let kinds: Vec<String> = kinds.collect();
+    let by = if run.server_negotiated.is_some() { "both ends" } else { "the client" };
     match kinds.len() {
         0 => "The connections did not use TLS, or none completed.".to_owned(),
-        _ => format!("Negotiated, as both ends reported it: {}; anything else counted as an error.", kinds.join("; ")),
+        _ => format!("Negotiated, as {by} reported it: {}; anything else counted as an error.", kinds.join("; ")),
     }
 }
 
@@ -256,20 +255,21 @@ fn order(workloads: &[WorkloadSpec], interleave: Option<HumanDuration>) -> Strin
     }
 }
 
-fn statistics(confidence: f64, what: &str, blocks: usize) -> String {
+fn statistics(what: &str, blocks: usize) -> String {
     format!(
         "Ratios of {what} are Hodges–Lehmann centers of the ratios of {}, with exact Wilcoxon signed-rank intervals of at \
          least {} confidence; the block is the unit of observation.",
         pluralize(blocks as u64, "block"),
-        percent_to(100.0 * confidence, 2)
+        percent_to(100.0 * CONFIDENCE, 2)
     )
 }
 
-fn validity(valid: bool, reasons: &[&str]) -> String {
-    match (valid, reasons) {
+fn validity(valid: bool, reasons: &[Reason]) -> String {
+    let texts: Vec<&str> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+    match (valid, texts.as_slice()) {
         (true, _) => "The tool judged the result valid.".to_owned(),
         (false, []) => "The tool judged the result INVALID.".to_owned(),
-        (false, reasons) => format!("The tool judged the result INVALID: {}.", clip(&reasons.join("; "), 600)),
+        (false, texts) => format!("The tool judged the result INVALID: {}.", clip(&texts.join("; "), 600)),
     }
 }
 

@@ -57,7 +57,7 @@ impl Report {
     /// version, or one that was cut short, is part of the report, which says so.
     ///
     /// # Errors
-    /// If there are too many, or one cannot be read or is no result that has a report.
+    /// If there are too many, or one cannot be read or is not a result that has a report.
     pub fn read(paths: &[PathBuf]) -> Result<Self, ReportError> {
         if paths.len() > MAX_RESULTS {
             return Err(ReportError::TooMany { count: paths.len(), kind: "results", limit: MAX_RESULTS });

@@ -5,6 +5,7 @@
 
 use crate::figures::Figure;
 use crate::table::Table;
+use crate::verdict;
 use wss_model::Reason;
 
 /// A result with its figures.
@@ -46,18 +47,15 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn new(name: &str, valid: bool, reasons: &[Reason], praise: &str) -> Self {
-        let mut advice: Vec<String> = Vec::new();
-        for text in reasons.iter().filter_map(|reason| reason.code.advice()) {
-            if !advice.iter().any(|known| known == text) {
-                advice.push(text.to_owned());
-            }
-        }
-        let mut texts: Vec<String> = reasons.iter().map(|reason| reason.text.clone()).collect();
-        if !valid && texts.is_empty() {
-            texts.push("the result does not give a reason".to_owned());
-        }
         let valid = valid && reasons.is_empty();
-        Self { name: name.to_owned(), valid, praise: praise.to_owned(), reasons: texts, advice }
+        let texts = if valid { Vec::new() } else { verdict::texts(reasons) };
+        Self {
+            name: name.to_owned(),
+            valid,
+            praise: praise.to_owned(),
+            reasons: texts.into_iter().map(str::to_owned).collect(),
+            advice: verdict::advice(reasons).into_iter().map(str::to_owned).collect(),
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use crate::{disturbances, tables, terminal};
 use wss_model::config::Mode;
 use wss_model::latency::Latency;
 use wss_model::run_result::{HandshakeResult, MeasuredPhase, RunResult};
-use wss_model::text::phrases::{machine, program};
 use wss_model::text::quantity::{time, total};
 use wss_model::units::Rate;
 
@@ -26,9 +25,10 @@ type LatencyOf = fn(&RunResult) -> Option<&Latency>;
 /// The part of a page about runs. `prefix` makes the ids of its figures unique.
 pub(super) fn part(prefix: &str, runs: &[(&str, &RunResult)]) -> Part {
     let named = |name: &str| if runs.len() > 1 { clip(name, NAME_CHARS) } else { String::new() };
-    let verdicts =
-        runs.iter().map(|(name, run)| Verdict::new(&named(name), run.valid, &run.invalid_because, praise(run)));
-    let facts = runs.iter().map(|(name, run)| FactGroup { name: named(name), facts: facts(run) });
+    let verdicts = runs
+        .iter()
+        .map(|(name, run)| Verdict::new(&named(name), run.valid, &run.invalid_because, terminal::praise(run)));
+    let facts = runs.iter().map(|(name, run)| FactGroup { name: named(name), facts: terminal::facts(run) });
     let sections =
         [handshakes(prefix, runs), echoes(prefix, runs), pushed(prefix, runs), over_time(prefix, runs), details(runs)];
     let ids: Vec<String> =
@@ -43,22 +43,6 @@ pub(super) fn part(prefix: &str, runs: &[(&str, &RunResult)]) -> Part {
         methods: runs.first().map_or_else(String::new, |_| methods::of_runs(runs)),
         bibtex: runs.first().map_or_else(String::new, |(_, run)| methods::bibtex(&run.tool, &run.started_at)),
     }
-}
-
-fn praise(run: &RunResult) -> &'static str {
-    let main = if run.config.mode == Mode::Handshake { run.config.connect_rate } else { run.config.rate };
-    match main {
-        Rate::Max => "nothing failed. A closed loop has no pace to keep.",
-        Rate::PerSecond(_) => "nothing failed, and the generator kept the requested pace.",
-    }
-}
-
-fn facts(run: &RunResult) -> Vec<(String, String)> {
-    let mut facts = terminal::facts(run);
-    if !facts.iter().any(|(label, _)| label == "Measured on") {
-        facts.push(("Measured on".to_owned(), format!("{}, {}", machine(&run.environment), program(&run.tool))));
-    }
-    facts
 }
 
 fn handshakes(prefix: &str, runs: &[(&str, &RunResult)]) -> Section {
@@ -177,19 +161,27 @@ fn over_time(prefix: &str, runs: &[(&str, &RunResult)]) -> Section {
             phase: MeasuredPhase::Echo,
             series: &run.series,
             requested: run.config.rate,
+            quantity: "response time",
             warmup: run.warmup.echo.as_ref().map(|echo| (length, &echo.response, warmup_errors)),
         };
+        let published = run.subscribe.as_ref().and_then(|pushed| pushed.published.as_ref());
         let pushed = Phase {
             phase: MeasuredPhase::Subscribe,
             series: &run.series,
-            requested: if run.config.is_embedded() { run.config.rate } else { Rate::Max },
-            warmup: None,
+            requested: match (run.config.is_embedded(), published) {
+                (true, _) => run.config.rate,
+                (false, Some(published)) => Rate::PerSecond(published.requested_per_s),
+                (false, None) => Rate::Max,
+            },
+            quantity: if published.is_some() { "response time" } else { "gap between arrivals" },
+            warmup: run.warmup.subscribe.as_ref().map(|pushed| (length, pushed.latency(), warmup_errors)),
         };
         let opened_first = run.config.mode != Mode::Handshake;
         let handshake = Phase {
             phase: MeasuredPhase::Handshake,
             series: &run.series,
             requested: run.config.connect_rate,
+            quantity: "time to ready",
             // In echo mode the warm-up opens the connections, for as long as that takes.
             warmup: run
                 .warmup

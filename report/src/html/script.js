@@ -71,7 +71,7 @@
   const value = (cell) => {
     const text = cell.textContent.trim();
     const number = parseFloat(text.replace(/^[≈\s]*(within\s+)?/, "").replace(/,/g, "").replace("−", "-"));
-    // A tie is no ratio: it counts as 1.
+    // A tie is not a ratio: it counts as 1.
     if (text.startsWith("≈")) return 1;
     return text === "—" || text === "" ? null : Number.isNaN(number) || !/^[\d−-]/.test(text) ? text.toLowerCase() : number;
   };

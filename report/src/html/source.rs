@@ -53,7 +53,7 @@ impl Document {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read, is too large, or is no result that has a report.
+    /// If it cannot be read, is too large, or is not a result that has a report.
     pub(crate) fn read(path: &Path) -> Result<Self, ReportError> {
         let bytes = read_bytes(path)?;
         let name =

@@ -1,9 +1,9 @@
 //! The section of a run about the messages that the server pushed.
 
 use wss_model::config::RunConfig;
-use wss_model::run_result::{PublishedResult, ResponseBreakdown, RunResult, SubscribeResult};
+use wss_model::run_result::{PublishedResult, RunResult, SubscribeResult};
 use wss_model::text::phrases::pluralize;
-use wss_model::text::quantity::{count, rate, time};
+use wss_model::text::quantity::{count, rate};
 use wss_model::units::Rate;
 
 use crate::layout::Layout;
@@ -31,7 +31,7 @@ pub(super) fn section(layout: &mut Layout, result: &RunResult, pushed: &Subscrib
         pluralize(pushed.connections, "connection"),
         silent(pushed.silent_connections),
         rate(pushed.rate_per_s),
-        throughput(pushed.bytes_per_s),
+        super::throughput(pushed.bytes_per_s, ""),
     ));
     if pushed.received == 0 {
         return;
@@ -61,34 +61,14 @@ fn of_publisher(layout: &mut Layout, published: &PublishedResult) {
         ));
     }
     if let Some(breakdown) = &published.breakdown {
-        layout.text(&parts(breakdown));
+        layout.text(&super::response_parts(breakdown, Rate::PerSecond(published.requested_per_s)));
     }
-}
-
-/// Who held the messages during the mean response time.
-fn parts(breakdown: &ResponseBreakdown) -> String {
-    format!(
-        "Mean response {}: {} at the server, {} at the generator, {} that cannot be attributed to either.",
-        time(breakdown.response_ns()),
-        time(breakdown.server_ns),
-        time(breakdown.generator_ns),
-        time(breakdown.unknown_ns)
-    )
 }
 
 fn silent(connections: u64) -> String {
     match connections {
         0 => String::new(),
         silent => format!(", nothing on {}", count(silent)),
-    }
-}
-
-/// Printed from 1 MB/s on.
-fn throughput(bytes_per_s: f64) -> String {
-    match bytes_per_s {
-        1e9.. => format!("; {:.2} GB/s", bytes_per_s / 1e9),
-        1e6.. => format!("; {:.1} MB/s", bytes_per_s / 1e6),
-        _ => String::new(),
     }
 }
 
